@@ -1,0 +1,26 @@
+// Items of work over threads that live for one call: nothing exists at import, and a fork finds nothing to break.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+
+namespace spinbound {
+
+// Called on the calling thread about every 50 ms and at the end; what it throws cancels the call and is rethrown.
+using Monitor = std::function<void(std::size_t done, std::size_t total)>;
+
+// The cores that this process may use.
+int available_threads();
+
+// 0 means all available ones; more than four per core are not started.
+int resolve_threads(int requested);
+
+// work(item, thread, stop) for every item, dynamically; returns how many units of `total_units` the item was.
+// The first exception of a worker stops the others and is rethrown. If `stop` turns true, work returns early.
+using Work = std::function<std::size_t(std::size_t item, int thread, const std::atomic<bool>& stop)>;
+
+void parallel_for(std::size_t n_items, std::size_t total_units, int n_threads, const Work& work,
+                  const Monitor& monitor);
+
+}  // namespace spinbound
