@@ -1,0 +1,28 @@
+// Arrays from Python as the core wants them: the wrappers have coerced and checked everything, so a mismatch here is an
+// error of ours and says so.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <complex>
+#include <string>
+#include <vector>
+
+#include "spinbound/error.hpp"
+
+namespace spinbound::bindings {
+
+namespace py = pybind11;
+
+template <class T>
+using Array = py::array_t<T, py::array::c_style>;
+
+template <class T>
+void require_shape(const Array<T>& array, const std::vector<py::ssize_t>& shape, const char* name) {
+    bool same = array.ndim() == static_cast<py::ssize_t>(shape.size());
+    for (std::size_t k = 0; same && k < shape.size(); ++k) same = array.shape(static_cast<py::ssize_t>(k)) == shape[k];
+    if (!same) throw InvalidArgument(std::string(name) + " has the wrong shape");
+}
+
+}  // namespace spinbound::bindings

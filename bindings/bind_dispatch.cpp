@@ -1,0 +1,16 @@
+#include <pybind11/stl.h>
+
+#include "arrays.hpp"
+#include "spinbound/dispatch.hpp"
+#include "spinbound/parallel.hpp"
+
+namespace spinbound::bindings {
+
+void bind_dispatch(py::module_& m) {
+    m.def("isa_available", &available_isas, "Instruction sets that this build and processor can run, the widest last.");
+    m.def("isa_in_use", &isa_in_use, "The instruction set of the next call.");
+    m.def("available_threads", &available_threads, "Cores that this process may use.");
+    m.attr("compiler") = __VERSION__;
+}
+
+}  // namespace spinbound::bindings

@@ -1,0 +1,28 @@
+// The extension module: its table of contents.
+#include <pybind11/pybind11.h>
+
+void bind_lineshape(pybind11::module_& m);
+void bind_reference(pybind11::module_& m);
+
+namespace spinbound::bindings {
+
+void bind_parameter(pybind11::module_& m);
+void bind_sequence(pybind11::module_& m);
+void bind_simulate(pybind11::module_& m);
+void bind_fisher(pybind11::module_& m);
+void bind_dispatch(pybind11::module_& m);
+
+}  // namespace spinbound::bindings
+
+PYBIND11_MODULE(_core, m) {
+    m.doc() = "The C++ core of spinbound; its arguments are checked by the Python functions that wrap it.";
+    m.attr("version") = SPINBOUND_VERSION;
+    using namespace spinbound::bindings;
+    bind_parameter(m);
+    bind_sequence(m);
+    bind_lineshape(m);
+    bind_simulate(m);
+    bind_fisher(m);
+    bind_dispatch(m);
+    bind_reference(m);
+}

@@ -1,0 +1,125 @@
+// Free precession over a time t (docs/theory.md, "Free precession"):
+//     transverse    (x + i y) exp((i omega0 - R2f) t)
+//     longitudinal  exp(D t) = exp(tau t) (C + S M),  M = [[h, kfs], [ksf, -h]],  M^2 = q,
+//                   tau = -(rz + rs)/2, h = (rs - rz)/2, C = cosh(sqrt(q) t), S = sinh(sqrt(q) t)/sqrt(q)
+// and its derivatives through dC/dq = t S/2, dS/dq = (t C - S)/(2 q).
+#pragma once
+
+#include "lanes_math.hpp"
+#include "voxel.hpp"
+
+namespace spinbound {
+namespace {
+
+struct Exchange {
+    Lane tau, h, q;
+};
+
+inline Exchange exchange(const Voxel& v) noexcept {
+    const Lane h = 0.5 * (v.rs - v.rz);
+    return {-0.5 * (v.rs + v.rz), h, h * h + v.kfs * v.ksf};
+}
+
+// What one interval of the train needs: C, S and dS/dq, each times exp(tau t); the rotation with its decay; and the
+// decay exp(-R2f TRF) that the pulse's shifted polynomial leaves out.
+struct Precession {
+    Lane cos, sin, C, S, S_q, pulse_decay;
+};
+
+struct Hyperbolic {
+    Lane C, S, S_q;
+};
+
+// Power series in q t^2, for sqrt(q) t <= 1/2: the ninth term is below 1e-17.
+inline Hyperbolic hyperbolic_series(Lane q, Real t) noexcept {
+    constexpr Real c[] = {1.0,         1 / 2.0,       1 / 24.0,        1 / 720.0,
+                          1 / 40320.0, 1 / 3628800.0, 1 / 479001600.0, 1 / 87178291200.0};
+    constexpr Real s[] = {1.0,          1 / 6.0,        1 / 120.0,        1 / 5040.0,
+                          1 / 362880.0, 1 / 39916800.0, 1 / 6227020800.0, 1 / 1307674368000.0};
+    constexpr Real g[] = {1 / 6.0,        2 / 120.0,        3 / 5040.0,         4 / 362880.0,
+                          5 / 39916800.0, 6 / 6227020800.0, 7 / 1307674368000.0};
+    const Lane u = q * (t * t);
+    return {horner(c, u), t * horner(s, u), (t * t * t) * horner(g, u)};
+}
+
+// Closed form times exp(tau t), elsewhere: no cancellation, and no overflow since sqrt(q) <= -tau.
+inline Hyperbolic hyperbolic_closed(Lane q, Lane tau, Real t) noexcept {
+    const Lane root = sqrt(q);
+    const Lane up = exp((tau + root) * t), down = exp((tau - root) * t);
+    const Lane C = 0.5 * (up + down), S = 0.5 * (up - down) / root;
+    return {C, S, 0.5 * (t * C - S) / q};
+}
+
+inline Precession precession(const Voxel& v, const Exchange& e, const IntervalPlan& interval) noexcept {
+    const Real t = interval.half_time;
+    const Lane relaxation = exp(-t * v.R2f), recovery = exp(t * e.tau);
+    const SinCos angle = sincos(t * v.omega0);
+    const Hyperbolic near = hyperbolic_series(e.q, t), far = hyperbolic_closed(e.q, e.tau, t);
+    const Mask is_near = e.q * (t * t) < 0.25;
+    return {relaxation * angle.cos,
+            relaxation * angle.sin,
+            select(is_near, near.C * recovery, far.C),
+            select(is_near, near.S * recovery, far.S),
+            select(is_near, near.S_q * recovery, far.S_q),
+            exp(-interval.TRF * v.R2f)};
+}
+
+// The same, followed by the RF phase increment: the frame of the next pulse is turned by it.
+inline Precession with_increment(Precession p, Real cosine, Real sine) noexcept {
+    const Lane c = p.cos * cosine + p.sin * sine;
+    p.sin = p.sin * cosine - p.cos * sine;
+    p.cos = c;
+    return p;
+}
+
+struct Propagator {
+    Lane cos, sin, zz, zs, sz, ss;
+};
+
+inline State apply(const Propagator& p, const State& m) noexcept {
+    return {p.cos * m.y + p.sin * m.x, p.cos * m.x - p.sin * m.y, p.zz * m.z + p.zs * m.s, p.sz * m.z + p.ss * m.s};
+}
+
+// (d exp(D t)/dp) a for dD given by dtau, dh, dkfs, dksf: dtau t E a + dq V + S dM a, V = exp(tau t)(t S/2 + S_q M) a
+struct LongitudinalTangent {
+    Lane t_Ez, t_Es, Vz, Vs, Sz, Ss;
+
+    void add(State& d, Lane dtau, Lane dh, Lane dkfs, Lane dksf, Lane dq) const noexcept {
+        d.z += dtau * t_Ez + dq * Vz + dh * Sz + dkfs * Ss;
+        d.s += dtau * t_Es + dq * Vs + dksf * Sz - dh * Ss;
+    }
+};
+
+inline void add_precession_sources(State (&d)[n_tangents], const Voxel& v, const Exchange& e, const Precession& p,
+                                   Real t, const State& before, const State& after) noexcept {
+    const Lane half_tS = 0.5 * t * p.S;
+    const LongitudinalTangent tangent{
+        t * after.z,
+        t * after.s,
+        half_tS * before.z + p.S_q * (e.h * before.z + v.kfs * before.s),
+        half_tS * before.s + p.S_q * (v.ksf * before.z - e.h * before.s),
+        p.S * before.z,
+        p.S * before.s,
+    };
+    const Lane zero{}, half = broadcast(0.5), dh_Rex = 0.5 * (v.m0f - v.m0s);
+    tangent.add(d[d_m0s], zero, -v.Rex, -v.Rex, v.Rex, v.Rex * (v.kfs - v.ksf - 2.0 * e.h));
+    tangent.add(d[d_R1f], -half, -half, zero, zero, -e.h);
+    tangent.add(d[d_Rex], -half, dh_Rex, v.m0f, v.m0s, 2.0 * e.h * dh_Rex + v.m0f * v.ksf + v.kfs * v.m0s);
+    tangent.add(d[d_R1s], -half, half, zero, zero, e.h);
+    d[d_R2f].y -= t * after.y;
+    d[d_R2f].x -= t * after.x;
+    d[d_omega0].y += t * after.x;
+    d[d_omega0].x -= t * after.y;
+}
+
+template <class S>
+inline void precess(S& m, const Voxel& v, const Exchange& e, const Precession& p, Real t) noexcept {
+    const Propagator propagator{p.cos, p.sin, p.C + p.S * e.h, p.S * v.kfs, p.S * v.ksf, p.C - p.S * e.h};
+    const State before = m.affine;
+    m.affine = apply(propagator, before);
+    for (int k = 0; k < S::n_linear; ++k) m.linear[k] = apply(propagator, m.linear[k]);
+    if constexpr (S::sourced) add_precession_sources(m.linear, v, e, p, t, before, m.affine);
+}
+
+}  // namespace
+}  // namespace spinbound

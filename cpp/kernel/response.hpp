@@ -1,0 +1,64 @@
+// The tabulated response of the semi-solid pool to one pulse, evaluated in the lanes with its exact derivatives.
+//     balanced, spoilers   R2sl = rho(ln tau, theta^2)/T2s
+//     crusher              z(ln tau, theta^2)
+// tau = TRF/T2s, theta = B1 alpha; f = sum_ij c_ij T_i(X) T_j(U) (lineshape.hpp, Patch).
+#pragma once
+
+#include "voxel.hpp"
+
+namespace spinbound {
+namespace {
+
+struct Response {
+    Lane value, d_T2s, d_B1;
+};
+
+constexpr int max_patch_order = 64;
+
+struct Chebyshev {
+    Lane value[max_patch_order], slope[max_patch_order];
+};
+
+// T_k = 2 x T_(k-1) - T_(k-2) and its derivative
+inline void chebyshev(Lane x, int n, Chebyshev& T) noexcept {
+    T.value[0] = broadcast(1.0);
+    T.slope[0] = Lane{};
+    T.value[1] = x;
+    T.slope[1] = broadcast(1.0);
+    const Lane two_x = x + x;
+    for (int k = 2; k < n; ++k) {
+        T.value[k] = two_x * T.value[k - 1] - T.value[k - 2];
+        T.slope[k] = two_x * T.slope[k - 1] + (2.0 * T.value[k - 1] - T.slope[k - 2]);
+    }
+}
+
+inline Response tabulated_response(const Voxel& v, const PulsePlan& pulse) noexcept {
+    const Patch& patch = pulse.response;
+    const Lane flip = pulse.alpha * v.B1;
+    Chebyshev X, U;
+    chebyshev(patch.x_scale * (pulse.log_TRF - v.log_T2s) + patch.x_shift, patch.n_x, X);
+    chebyshev(patch.u_scale * flip * flip + patch.u_shift, patch.n_u, U);
+    Lane f{}, f_x{}, f_u{};
+    const double* c = patch.coefficient;
+    for (int i = 0; i < patch.n_x; ++i, c += patch.n_u) {
+        Lane row{}, row_u{};
+        for (int j = 0; j < patch.n_u; ++j) {
+            row += c[j] * U.value[j];
+            row_u += c[j] * U.slope[j];
+        }
+        f += X.value[i] * row;
+        f_x += X.slope[i] * row;
+        f_u += X.value[i] * row_u;
+    }
+    // dx/dT2s = -1/T2s, du/dB1 = 2 alpha theta
+    return {f, -patch.x_scale * f_x / v.T2s, (2.0 * pulse.alpha * patch.u_scale) * flip * f_u};
+}
+
+inline Response saturation(const Voxel& v, const PulsePlan& pulse) noexcept {
+    const Response r = tabulated_response(v, pulse);
+    if (pulse.gradient_moment == GradientMoment::crusher) return r;
+    return {r.value / v.T2s, (r.d_T2s - r.value / v.T2s) / v.T2s, r.d_B1 / v.T2s};
+}
+
+}  // namespace
+}  // namespace spinbound

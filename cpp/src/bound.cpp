@@ -1,0 +1,54 @@
+#include "bound.hpp"
+
+#include <limits>
+
+namespace spinbound {
+
+template <class Matrix>
+bool bound_from_fisher(const Matrix& F, Eigen::VectorXd& bound) {
+    const Eigen::VectorXd diagonal = F.diagonal().real();
+    if (!(diagonal.minCoeff() > 0)) return false;
+    const Eigen::VectorXd scale = diagonal.array().rsqrt();
+    const Matrix scaled = scale.asDiagonal() * F * scale.asDiagonal();
+    const Eigen::LLT<Matrix> factor(scaled);
+    if (factor.info() != Eigen::Success) return false;
+    Matrix inverse = Matrix::Identity(F.rows(), F.cols());
+    factor.matrixL().solveInPlace(inverse);
+    const Eigen::VectorXd variance = inverse.colwise().squaredNorm();
+    // trace(F) trace(F^-1) is no less than the condition, and at most P^2 times it
+    if (!(static_cast<double>(F.rows()) * variance.sum() <= max_condition)) return false;
+    bound = variance.array() * scale.array().square();
+    return true;
+}
+
+template <class Matrix>
+Eigen::VectorXd bound_from_jacobian(Matrix J) {
+    const Eigen::Index n = J.cols();
+    const Eigen::VectorXd norm = J.colwise().norm();
+    for (Eigen::Index k = 0; k < n; ++k)
+        if (norm[k] > 0) J.col(k) /= norm[k];
+    const Eigen::HouseholderQR<Matrix> qr(J);
+    const Matrix R = qr.matrixQR().topRows(std::min(J.rows(), n)).template triangularView<Eigen::Upper>();
+    const Eigen::JacobiSVD<Matrix> svd(R, Eigen::ComputeFullV);
+    const Eigen::VectorXd& singular = svd.singularValues();
+    const double smallest = singular.size() ? null_singular_value * singular[0] : 0;
+    Eigen::VectorXd bound = Eigen::VectorXd::Zero(n);
+    for (Eigen::Index j = 0; j < n; ++j) {
+        const bool is_null = j >= singular.size() || !(singular[j] > smallest);
+        for (Eigen::Index k = 0; k < n; ++k) {
+            const double component = std::abs(svd.matrixV()(k, j));
+            if (!is_null)
+                bound[k] += component * component / (singular[j] * singular[j]);
+            else if (component > null_component)
+                bound[k] = std::numeric_limits<double>::infinity();
+        }
+    }
+    return bound.array() / norm.array().square();
+}
+
+template bool bound_from_fisher(const RealMatrix&, Eigen::VectorXd&);
+template bool bound_from_fisher(const ComplexMatrix&, Eigen::VectorXd&);
+template Eigen::VectorXd bound_from_jacobian(RealMatrix);
+template Eigen::VectorXd bound_from_jacobian(ComplexMatrix);
+
+}  // namespace spinbound

@@ -1,0 +1,118 @@
+#include "plan.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "polynomial.hpp"
+
+namespace spinbound {
+namespace {
+
+constexpr double T2s_ratio = ResponseTable::patch_ratio;  // a patch must hold the whole class
+constexpr double B1_ratio = 1.2;
+constexpr double omega0_unit = 500;  // rad/s
+constexpr double rate_unit = 250;    // 1/s
+
+// The smallest k >= 0 with value <= unit 2^k.
+int octave(double value, double unit) {
+    return std::max(0, static_cast<int>(std::ceil(std::log2(value / unit) - 1e-12)));
+}
+
+// The index of TRF among the distinct intervals, crushers (which take no time) under TRF = 0.
+class IntervalIndex {
+public:
+    explicit IntervalIndex(double TR) : TR_(TR) {}
+
+    int operator()(double TRF) {
+        const auto [position, inserted] = index_.try_emplace(TRF, static_cast<int>(intervals.size()));
+        if (inserted) intervals.push_back({(TR_ - TRF) / 2, TRF});
+        return position->second;
+    }
+
+    std::vector<IntervalPlan> intervals;
+
+private:
+    double TR_;
+    std::map<double, int> index_;
+};
+
+// The largest R2sl TRF of the class. rho tau grows with tau but near the largest flip angles, where it falls below
+// tau = 10 (super-Lorentzian); in between rho exceeds its ends by less than the margin.
+double largest_decay(const Patch& rho, double log_low, double log_high, double flip) {
+    constexpr double margin = 1.05;
+    const auto rho_tau = [&](double x, double u) { return std::exp(x) * evaluate(rho, x, u).f; };
+    const double x = std::max(log_low, std::log(min_tau)), u = flip * flip;
+    return margin * std::max({rho_tau(log_high, 0), rho_tau(log_high, u), rho_tau(x, u)});
+}
+
+// Steps and polynomial for the region of the whole pulse (docs/theory.md, "Polynomial").
+void choose_polynomial(PulsePlan& pulse, double decay, double flip, const ClassBounds& b) {
+    const double slow = b.max_rate * pulse.TRF;
+    const double left = decay + slow, height = std::hypot(flip, b.max_omega0 * pulse.TRF);
+    pulse.n_steps = static_cast<int>(std::ceil(std::max({left / max_left, slow, height / max_height, 1e-3})));
+    const double n = pulse.n_steps;
+    pulse.polynomial = exponential_polynomial(left / n, slow / n, height / n);
+}
+
+PulsePlan plan_pulse(const Sequence& sequence, int i, const ResponseTable& table, const ClassBounds& b) {
+    const auto k = static_cast<std::size_t>(i);
+    PulsePlan pulse{};
+    pulse.alpha = sequence.alpha[k];
+    pulse.TRF = sequence.TRF[k];
+    pulse.log_TRF = std::log(pulse.TRF);
+    pulse.gradient_moment = sequence.gradient_moment[k];
+    const double high = pulse.log_TRF - std::log(b.min_T2s), low = high - std::log(T2s_ratio);
+    const double flip = std::abs(pulse.alpha) * b.max_B1;
+    if (pulse.gradient_moment == GradientMoment::crusher) {
+        pulse.response = table.z(low, std::min(flip, max_crusher_flip));
+    } else {
+        const double allowed = std::min(flip, max_flip);
+        pulse.response = table.rho(low, allowed);
+        choose_polynomial(pulse, largest_decay(pulse.response, low, high, allowed), allowed, b);
+    }
+    return pulse;
+}
+
+}  // namespace
+
+VoxelClass classify(const TissueView& tissue, std::size_t voxel) {
+    const auto value = [&](Parameter p) { return tissue.value[static_cast<std::size_t>(p) - 1][voxel]; };
+    const double rate = std::max({value(Parameter::R2f), value(Parameter::R1f) + value(Parameter::Rex),
+                                  value(Parameter::R1s) + value(Parameter::Rex)});
+    const int n_T2s = static_cast<int>(std::ceil(std::log(max_T2s / min_T2s) / std::log(T2s_ratio)));
+    const int T2s = static_cast<int>(std::floor(std::log(value(Parameter::T2s) / min_T2s) / std::log(T2s_ratio)));
+    return {std::clamp(T2s, 0, n_T2s - 1),
+            static_cast<int>(std::ceil(std::log(value(Parameter::B1)) / std::log(B1_ratio) - 1e-12)),
+            octave(std::abs(value(Parameter::omega0)), omega0_unit), octave(rate, rate_unit)};
+}
+
+ClassBounds bounds(const VoxelClass& c) {
+    return {min_T2s * std::pow(T2s_ratio, c.T2s), std::pow(B1_ratio, c.B1), std::ldexp(omega0_unit, c.omega0),
+            std::ldexp(rate_unit, c.rate)};
+}
+
+Plan::Plan(const Sequence& sequence, const ResponseTable& table, const VoxelClass& voxel_class) {
+    const ClassBounds b = bounds(voxel_class);
+    IntervalIndex interval(sequence.TR);
+    for (int i = 0; i < sequence.n_pulses(); ++i) {
+        PulsePlan pulse = plan_pulse(sequence, i, table, b);
+        pulse.interval = interval(pulse.gradient_moment == GradientMoment::crusher ? 0.0 : pulse.TRF);
+        pulses_.push_back(pulse);
+    }
+    intervals_ = std::move(interval.intervals);
+    train_.pulse = pulses_.data();
+    train_.n_pulses = sequence.n_pulses();
+    train_.interval = intervals_.data();
+    train_.n_intervals = static_cast<int>(intervals_.size());
+    train_.cos_increment = std::cos(sequence.rf_phase_increment);
+    train_.sin_increment = std::sin(sequence.rf_phase_increment);
+    train_.start = sequence.start;
+    std::copy(sequence.initial.begin(), sequence.initial.end(), train_.initial);
+}
+
+double largest_tau(const Sequence& sequence) {
+    return *std::max_element(sequence.TRF.begin(), sequence.TRF.end()) / min_T2s;
+}
+
+}  // namespace spinbound

@@ -1,0 +1,47 @@
+// What the kernel needs to know of a train, for one class of voxels.
+//
+// Degrees and surrogate patches depend on the sequence and on the class of a voxel: intervals of T2s, B1, |omega0| and of
+// its largest slow rate. They never depend on the other voxels of the call, so a voxel's bits are its own.
+#pragma once
+
+#include <compare>
+#include <memory>
+#include <vector>
+
+#include "abi.hpp"
+#include "spinbound/tissue.hpp"
+
+namespace spinbound {
+
+struct VoxelClass {
+    int T2s, B1, omega0, rate;
+
+    auto operator<=>(const VoxelClass&) const = default;
+};
+
+VoxelClass classify(const TissueView& tissue, std::size_t voxel);
+
+// The largest values within a class (and the smallest T2s).
+struct ClassBounds {
+    double min_T2s, max_B1, max_omega0, max_rate;
+};
+
+ClassBounds bounds(const VoxelClass& voxel_class);
+
+// Owns the arrays that its TrainPlan points to.
+class Plan {
+public:
+    Plan(const Sequence& sequence, const ResponseTable& table, const VoxelClass& voxel_class);
+
+    const TrainPlan& train() const { return train_; }
+
+private:
+    std::vector<PulsePlan> pulses_;
+    std::vector<IntervalPlan> intervals_;
+    TrainPlan train_{};
+};
+
+// The largest TRF/T2s of a sequence, which the response table must reach.
+double largest_tau(const Sequence& sequence);
+
+}  // namespace spinbound

@@ -1,0 +1,117 @@
+#include "spinbound/simulate.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "batch.hpp"
+#include "column.hpp"
+
+namespace spinbound {
+namespace {
+
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+
+// Invalid voxels, and voxels that a cancelled call never reached, hold NaN.
+void fill_nan(Complex* values, std::size_t n) { std::fill_n(values, n, Complex(nan, nan)); }
+
+// c_r = sum_t conj(u_r(t)) s(t)
+void compress(const Basis& basis, const std::vector<Complex>& s, Complex* c) {
+    const auto rank = static_cast<std::size_t>(basis.rank);
+    std::fill_n(c, rank, Complex(0));
+    const Complex* u = basis.vectors;
+    for (const Complex sample : s)
+        for (std::size_t r = 0; r < rank; ++r, ++u) c[r] += std::conj(*u) * sample;
+}
+
+}  // namespace
+
+void simulate(const Sequence& sequence, const TissueView& tissue, const Basis& basis, const RunOptions& options,
+              Complex* s) {
+    const Batch batch(sequence, tissue, options);
+    const auto n = static_cast<std::size_t>(sequence.n_pulses()), n_samples = basis.n_samples(sequence);
+    const int lanes = batch.lanes();
+    fill_nan(s, tissue.n_voxels * n_samples);
+    batch.for_each_block(n * 4 * static_cast<std::size_t>(lanes), {},
+                         [&](auto& runner, const Block& block, const auto& stop) {
+                             const double* m = runner.run(&KernelTable::magnetization, block, stop);
+                             if (stop) return;
+                             std::vector<Complex> signal(n);
+                             for (int lane = 0; lane < block.n_voxels; ++lane) {
+                                 const std::size_t voxel = block.voxel[lane];
+                                 for (std::size_t t = 0; t < n; ++t)
+                                     signal[t] = tissue.M0[voxel] * pair_of(m, 2 * t, lanes, lane);
+                                 if (basis.rank)
+                                     compress(basis, signal, s + voxel * n_samples);
+                                 else
+                                     std::copy(signal.begin(), signal.end(), s + voxel * n_samples);
+                             }
+                         });
+}
+
+void simulate_magnetization(const Sequence& sequence, const TissueView& tissue, const RunOptions& options, Complex* m) {
+    const Batch batch(sequence, tissue, options);
+    const auto n = static_cast<std::size_t>(sequence.n_pulses()), lanes = static_cast<std::size_t>(batch.lanes());
+    fill_nan(m, tissue.n_voxels * n * 5);
+    batch.for_each_block(n * 4 * lanes, {}, [&](auto& runner, const Block& block, const auto& stop) {
+        const double* state = runner.run(&KernelTable::magnetization, block, stop);
+        if (stop) return;
+        for (std::size_t lane = 0; lane < static_cast<std::size_t>(block.n_voxels); ++lane) {
+            const Complex M0 = tissue.M0[block.voxel[lane]];
+            Complex* out = m + block.voxel[lane] * n * 5;
+            for (std::size_t t = 0; t < n; ++t, out += 5) {
+                const double* x = state + t * 4 * lanes + lane;
+                const Complex row[5] = {M0 * x[0], M0 * x[lanes], M0 * x[2 * lanes], 0, M0 * x[3 * lanes]};
+                std::copy(row, row + 5, out);
+            }
+        }
+    });
+}
+
+void sensitivities(const Sequence& sequence, const TissueView& tissue, const std::vector<Parameter>& wrt,
+                   const Basis& basis, const RunOptions& options, Complex* s, Complex* J) {
+    const Batch batch(sequence, tissue, options);
+    const std::size_t n_samples = basis.n_samples(sequence);
+    const int lanes = batch.lanes();
+    fill_nan(s, tissue.n_voxels * n_samples);
+    fill_nan(J, tissue.n_voxels * n_samples * wrt.size());
+    const auto entry = basis.rank ? &KernelTable::project : &KernelTable::sensitivities;
+    batch.for_each_block(stream_output_size(basis, sequence, lanes), view(basis),
+                         [&](auto& runner, const Block& block, const auto& stop) {
+                             const double* out = runner.run(entry, block, stop);
+                             if (stop) return;
+                             for (int lane = 0; lane < block.n_voxels; ++lane) {
+                                 const std::size_t voxel = block.voxel[lane];
+                                 const auto columns = columns_of(wrt, tissue, voxel);
+                                 Complex* column = J + voxel * n_samples * wrt.size();
+                                 for (std::size_t t = 0; t < n_samples; ++t) {
+                                     Complex streams[n_streams];
+                                     for (std::size_t k = 0; k < n_streams; ++k)
+                                         streams[k] = pair_of(out, t * n_streams + k, lanes, lane);
+                                     s[voxel * n_samples + t] = tissue.M0[voxel] * streams[0];
+                                     for (const Column& c : columns) *column++ = combine(c, streams, tissue.M0[voxel]);
+                                 }
+                             }
+                         });
+}
+
+void tabulated_R2sl(const Sequence& sequence, Lineshape lineshape, double T2s, double B1, double* out) {
+    const double value[n_tissue_parameters] = {0, 1, 1, 0, 1, T2s, 0, B1};
+    TissueView tissue;
+    tissue.n_voxels = 1;
+    for (std::size_t k = 0; k < n_tissue_parameters; ++k) tissue.value[k] = &value[k];
+    const auto table = ResponseTable::get(lineshape, largest_tau(sequence));
+    const Plan plan(sequence, *table, classify(tissue, 0));
+    for (int i = 0; i < sequence.n_pulses(); ++i, out += 3) {
+        const PulsePlan& pulse = plan.train().pulse[i];
+        const double flip = pulse.alpha * B1;
+        const PatchValue r = evaluate(pulse.response, pulse.log_TRF - std::log(T2s), flip * flip);
+        const double d_T2s = -r.f_x / T2s, d_B1 = 2 * pulse.alpha * flip * r.f_u;
+        const bool is_z = pulse.gradient_moment == GradientMoment::crusher;
+        out[0] = is_z ? r.f : r.f / T2s;
+        out[1] = is_z ? d_T2s : (d_T2s - r.f / T2s) / T2s;
+        out[2] = is_z ? d_B1 : d_B1 / T2s;
+    }
+}
+
+}  // namespace spinbound
