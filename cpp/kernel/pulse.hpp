@@ -54,8 +54,13 @@ inline Level scaled_rates(const Voxel& v, Lane omega1, Lane R2sl, Real c) noexce
 
 // m + T r_j S v
 inline PulseState advance(const Level& a, const PulseState& m, const PulseState& v) noexcept {
-    return {m.y + a.omega0 * v.x, m.x - a.omega0 * v.y + a.omega1 * v.z, m.z - a.omega1 * v.x + a.z * v.z + a.kfs * v.s,
-            m.s + a.ksf * v.z + a.s * v.s - a.omega1 * v.xs, m.xs + a.omega1 * v.s + a.xs * v.xs};
+    PulseState next;
+    next.y = m.y + a.omega0 * v.x;
+    next.x = m.x - a.omega0 * v.y + a.omega1 * v.z;
+    next.z = m.z - a.omega1 * v.x + a.z * v.z + a.kfs * v.s;
+    next.s = m.s + a.ksf * v.z + a.s * v.s - a.omega1 * v.xs;
+    next.xs = m.xs + a.omega1 * v.s + a.xs * v.xs;
+    return next;
 }
 
 // c dS/dp v for the k-th tissue parameter, c = T r_j

@@ -45,10 +45,11 @@ public:
         }
     }
 
+    // The monitor is called at least once, and a last time when all is done.
     void wait(const Monitor& monitor) {
         std::unique_lock lock(mutex_);
-        while (running_ > 0) {
-            finished_.wait_for(lock, poll_interval, [this] { return running_ == 0; });
+        for (bool finished = false; !finished;) {
+            finished = finished_.wait_for(lock, poll_interval, [this] { return running_ == 0; });
             lock.unlock();
             if (monitor) monitor(done_, total_);
             lock.lock();
