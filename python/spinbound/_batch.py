@@ -1,0 +1,321 @@
+"""One batch call: its voxels as the core wants them, which of them are valid, and the way of its results.
+
+The core takes a C-contiguous float64 matrix (8, N) with a row for each tissue parameter, M0 (N,), sigma (N,) and a
+mask of the voxels to compute. Beyond these and the results nothing of the size of the voxels is allocated.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from dataclasses import replace as changed
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _core
+from ._validate import (
+    BoolArray,
+    ComplexArray,
+    FloatArray,
+    InvalidParameter,
+    InvalidSequence,
+    Report,
+    as_real,
+    as_threads,
+    check_progress,
+    one_of,
+)
+from .basis import Basis
+from .parameters import DERIVED, PARAMETERS, TISSUE
+from .sequence import GRADIENT_MOMENTS, STARTS, Sequence
+from .tissue import Tissue
+
+MODELS = ("gbloch",)
+LINESHAPES = ("superlorentzian", "gaussian", "lorentzian")  # in the order of the core's codes
+
+CHUNK = 1 << 16  # voxels checked at a time
+PART = 1 << 22  # values computed at a time where results are not stored as they are computed
+
+R1F, R1S, T2S, B1 = (TISSUE.index(name) for name in ("R1f", "R1s", "T2s", "B1"))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A checked call: everything that the core needs but the place for the results."""
+
+    seq: Any  # _core.Sequence
+    n_samples: int  # of one signal: echoes, or vectors of the basis
+    shape: tuple[int, ...]
+    tissue: FloatArray
+    M0: ComplexArray
+    sigma: FloatArray | None
+    valid: BoolArray
+    lineshape: int
+    basis: ComplexArray | None
+    threads: int
+    progress: bool | Report | None
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels, valid or not."""
+        return self.valid.size
+
+    def part(self, voxels: slice) -> Batch:
+        """The batch of some of the voxels."""
+        return changed(
+            self,
+            tissue=np.ascontiguousarray(self.tissue[:, voxels]),
+            M0=self.M0[voxels],
+            sigma=None if self.sigma is None else self.sigma[voxels],
+            valid=self.valid[voxels],
+        )
+
+    def parts(self, values_per_voxel: int) -> Iterator[tuple[slice, Batch]]:
+        """The batch cut into parts of about `PART` values."""
+        step = max(1, PART // values_per_voxel)
+        for start in range(0, self.n_voxels, step):
+            voxels = slice(start, min(start + step, self.n_voxels))
+            yield voxels, self.part(voxels)
+
+    def flat(self, result: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """A view of a result with a single axis of voxels."""
+        return result.reshape(self.n_voxels, *result.shape[len(self.shape) :])
+
+
+def prepare(
+    seq: Sequence,
+    tissue: Tissue,
+    sigma: npt.ArrayLike | None = None,
+    *,
+    model: str,
+    lineshape: str,
+    basis: Basis | None,
+    threads: int | None,
+    progress: bool | Report | None,
+) -> Batch:
+    """Check the arguments of a batch call.
+
+    Raises
+    ------
+    InvalidParameter, InvalidSequence
+        Also if there are voxels and every one of them is invalid.
+    """
+    _check_kinds(seq, tissue)
+    one_of("model", model, MODELS)
+    one_of("lineshape", lineshape, LINESHAPES)
+    check_progress(progress)
+    vectors = _checked_basis(basis, seq)
+    matrix, M0, noise = _matrix(tissue), _filled(tissue["M0"], tissue, np.complex128), _sigma(sigma, tissue)
+    limits = _Limits(seq)
+    batch = Batch(
+        seq=_core_sequence(seq),
+        n_samples=seq.n_pulses if vectors is None else vectors.shape[1],
+        shape=tissue.shape,
+        tissue=matrix,
+        M0=M0,
+        sigma=noise,
+        valid=_valid(matrix, M0, noise, limits),
+        lineshape=LINESHAPES.index(lineshape),
+        basis=vectors,
+        threads=as_threads(threads),
+        progress=progress,
+    )
+    if batch.n_voxels and not batch.valid.any():
+        raise InvalidParameter(_reason(batch, limits))
+    return batch
+
+
+def _check_kinds(seq: object, tissue: object) -> None:
+    if not isinstance(seq, Sequence):
+        raise InvalidSequence(f"the first argument must be a spinbound.Sequence; given {type(seq).__name__}")
+    if not isinstance(tissue, Tissue):
+        raise InvalidParameter(f"the second argument must be a spinbound.Tissue; given {type(tissue).__name__}")
+
+
+def _checked_basis(basis: object, seq: Sequence) -> ComplexArray | None:
+    if basis is None:
+        return None
+    if not isinstance(basis, Basis):
+        raise InvalidParameter(f"basis must be a spinbound.Basis; given {type(basis).__name__}")
+    basis.check_sequence(seq)
+    return np.ascontiguousarray(basis.vectors, dtype=np.complex128)
+
+
+def _core_sequence(seq: Sequence) -> Any:
+    moments = np.array([GRADIENT_MOMENTS.index(word) for word in seq.gradient_moment], dtype=np.int32)
+    is_word = isinstance(seq.start, str)
+    start = STARTS.index(seq.start) if isinstance(seq.start, str) else len(STARTS)
+    initial = np.zeros(5) if is_word else np.asarray(seq.start)
+    return _core.Sequence(seq.alpha, seq.TRF, moments, seq.TR, seq.rf_phase_increment, start, initial)
+
+
+def _matrix(tissue: Tissue) -> FloatArray:
+    matrix = np.empty((len(TISSUE), tissue.size))
+    for row, name in zip(matrix, TISSUE, strict=True):
+        np.copyto(row.reshape(tissue.shape), tissue[name])
+    return matrix
+
+
+def _filled(value: npt.NDArray[Any], tissue: Tissue, dtype: Any) -> npt.NDArray[Any]:
+    filled = np.empty(tissue.size, dtype)
+    np.copyto(filled.reshape(tissue.shape), value)
+    return filled
+
+
+def _sigma(sigma: npt.ArrayLike | None, tissue: Tissue) -> FloatArray | None:
+    """(N,) standard deviations of the noise; a single number must make sense, an entry marks its voxel."""
+    if sigma is None:
+        return None
+    array = as_real("sigma", sigma)
+    if array.ndim == 0 and not _accepted_sigma(array):
+        raise InvalidParameter(f"sigma is {array[()]:g}; allowed: sigma > 0, finite")
+    try:
+        return _filled(array, tissue, np.float64)
+    except ValueError:
+        raise InvalidParameter(
+            f"sigma has shape {array.shape}, which does not broadcast to the voxels {tissue.shape}"
+        ) from None
+
+
+def _accepted_sigma(sigma: FloatArray) -> BoolArray:
+    return np.asarray((sigma > 0) & np.isfinite(sigma))
+
+
+# Which voxels are valid
+
+
+class _Limits:
+    """What a sequence demands of B1 and T2s, with the pulse that is the first to demand it."""
+
+    def __init__(self, seq: Sequence) -> None:
+        flip = np.abs(seq.alpha)
+        is_crusher = np.array([word == "crusher" for word in seq.gradient_moment])
+        self.flips = (  # largest flip angle, its limit, its pulse, what it is
+            self._flip(np.where(is_crusher, 0, flip), "max_flip", "a pulse that is not a crusher"),
+            self._flip(np.where(is_crusher, flip, 0), "max_crusher_flip", "a crusher pulse"),
+        )
+        self.shortest = int(seq.TRF.argmin())
+        self.TRF = float(seq.TRF[self.shortest])
+        self.min_tau = float(_core.limits["min_tau"])
+
+    @staticmethod
+    def _flip(flip: FloatArray, limit: str, what: str) -> tuple[float, float, int, str]:
+        pulse = int(flip.argmax())
+        return float(flip[pulse]), float(_core.limits[limit]), pulse, what
+
+    def accepts(self, T2s: npt.NDArray[Any], B1: npt.NDArray[Any]) -> BoolArray:
+        accepted = self.min_tau * T2s <= self.TRF
+        for flip, limit, _, _ in self.flips:
+            accepted &= B1 * flip <= limit
+        return np.asarray(accepted)
+
+    def reason(self, T2s: float, B1: float, where: str) -> str:
+        for flip, limit, pulse, what in self.flips:
+            if not B1 * flip <= limit:
+                hint = " (B1 is relative to its nominal value, 1, not in percent)" if B1 > 3 else ""
+                return (
+                    f"B1 is {B1:g}{where}: pulse {pulse} has a flip angle B1 alpha of {B1 * flip:g} rad; "
+                    f"allowed: at most {limit:g} rad for {what}{hint}"
+                )
+        return (
+            f"T2s is {T2s:g} s{where}: pulse {self.shortest} of {self.TRF:g} s is too short; "
+            f"allowed: TRF >= {self.min_tau:g} T2s"
+        )
+
+
+def _valid(matrix: FloatArray, M0: ComplexArray, sigma: FloatArray | None, limits: _Limits) -> BoolArray:
+    valid = np.empty(M0.size, dtype=np.bool_)
+    for start in range(0, M0.size, CHUNK):
+        part = slice(start, start + CHUNK)
+        ok = np.isfinite(M0[part])
+        for name, row in zip(TISSUE, matrix, strict=True):
+            ok &= PARAMETERS[name].contains(row[part])
+        ok &= limits.accepts(matrix[T2S, part], matrix[B1, part])
+        if sigma is not None:
+            ok &= _accepted_sigma(sigma[part])
+        valid[part] = ok
+    return valid
+
+
+def _reason(batch: Batch, limits: _Limits) -> str:
+    """Why the first voxel of a batch without a valid one is invalid."""
+    where = _place(0, batch.shape)
+    prefix = "every voxel is invalid: " if batch.shape else ""
+    values: dict[str, Any] = {"M0": batch.M0[0], **dict(zip(TISSUE, batch.tissue[:, 0], strict=True))}
+    for name, value in values.items():
+        if not PARAMETERS[name].contains(np.asarray(value)):
+            return f"{prefix}{name} is {value:g}{where}; allowed: {PARAMETERS[name].allowed}"
+    if batch.sigma is not None and not _accepted_sigma(batch.sigma[:1]).all():
+        return f"{prefix}sigma is {batch.sigma[0]:g}{where}; allowed: sigma > 0, finite"
+    return prefix + limits.reason(float(values["T2s"]), float(values["B1"]), where)
+
+
+def _place(voxel: int, shape: tuple[int, ...]) -> str:
+    if not shape:
+        return ""
+    index = tuple(int(i) for i in np.unravel_index(voxel, shape))
+    return f" at voxel {index[0] if len(index) == 1 else index}"
+
+
+def check_apparent(names: tuple[str, ...], batch: Batch) -> None:
+    """Refuse derivatives by R1a or T1a where R1f and R1s differ: there they are not defined."""
+    apparent = [name for name in names if len(DERIVED.get(name, ())) > 1]
+    if not apparent:
+        return
+    for start in range(0, batch.n_voxels, CHUNK):
+        part = slice(start, start + CHUNK)
+        unequal = batch.valid[part] & (batch.tissue[R1F, part] != batch.tissue[R1S, part])
+        if unequal.any():
+            place = _place(start + int(unequal.argmax()), batch.shape)
+            raise InvalidParameter(f"wrt has {apparent[0]}, which needs R1f = R1s in the tissue; they differ{place}")
+
+
+# The way of the results
+
+
+def compute(
+    batch: Batch,
+    results: tuple[npt.NDArray[Any], ...],
+    fill: Callable[..., object],
+    label: str,
+) -> None:
+    """Have `fill(batch, report, *arrays)` compute the results, which hold double or single precision.
+
+    The core writes double precision, with a single axis of voxels first: into the results themselves where it can,
+    else part by part into an array of its own.
+    """
+    if batch.n_voxels == 0:
+        return
+    views = [batch.flat(result) for result in results]
+    with reporting(batch.progress, batch.n_voxels, label) as report:
+        if all(view.dtype in (np.float64, np.complex128) for view in views):
+            fill(batch, report, *views)
+            return
+        for voxels, part in batch.parts(sum(view[0].size for view in views)):
+            doubles = [np.empty(view[voxels].shape, np.result_type(view, np.float64)) for view in views]
+            fill(part, shifted(report, voxels.start, batch.n_voxels), *doubles)
+            for view, double in zip(views, doubles, strict=True):
+                view[voxels] = double
+
+
+@contextmanager
+def reporting(progress: bool | Report | None, n_voxels: int, label: str) -> Iterator[Report | None]:
+    """The callable that the core reports to: none, the caller's, or that of a bar on stderr."""
+    if progress is not True:
+        yield progress or None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=n_voxels, desc=label, unit="voxel", file=sys.stderr) as bar:
+        yield lambda done, _total: bar.update(done - bar.n)
+
+
+def shifted(report: Report | None, offset: int, total: int) -> Report | None:
+    """The report of a part as one of the whole."""
+    if report is None:
+        return None
+    return lambda done, _total: report(offset + done, total)

@@ -1,0 +1,197 @@
+"""Reading files that nobody vouches for, and writing files that are whole or absent.
+
+Nothing here runs code from a file (no pickle), follows a link out of it, or allocates more than the file can hold:
+zlib expands at most 1032-fold, so an array that claims more than that times its stored bytes is refused unread.
+A file that is damaged raises OSError; one whose content is refused raises the error the caller names.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+MAX_EXPANSION = 1032
+MAX_DEPTH = 4  # of nested structs and groups: hard links in HDF5 may form circles
+
+Variables = dict[str, Any]
+
+
+def optional_module(module: str, extra: str) -> Any:
+    """A module that an extra installs, or one sentence that names the extra."""
+    try:
+        return import_module(module)
+    except ImportError:
+        raise ImportError(f"this needs {module}, which is missing: pip install 'spinbound[{extra}]'") from None
+
+
+# Writing
+
+
+def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
+    """Have `write` fill a temporary file in the same folder, then move it into place: the file is whole or absent."""
+    final = Path(os.path.realpath(path))
+    temporary = final.with_name(f".{final.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "xb") as stream:
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, final)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write arrays of numbers or text as .npz; nothing is pickled."""
+    write_atomically(path, lambda stream: np.savez(stream, **arrays))  # type: ignore[arg-type]
+
+
+# Reading
+
+
+def read_npz(path: Path, wanted: Sequence[str], error: type[ValueError]) -> Variables:
+    """Those of the wanted variables that an .npz file holds."""
+    with _damage_named(path, error), zipfile.ZipFile(path) as archive:
+        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        return {name: _npz_array(archive, members[name], path, error) for name in wanted if name in members}
+
+
+def npz_names(path: Path, error: type[ValueError]) -> list[str]:
+    """Names of all variables in an .npz file."""
+    with _damage_named(path, error), zipfile.ZipFile(path) as archive:
+        return [name.removesuffix(".npy") for name in archive.namelist()]
+
+
+def _npz_array(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, error: type[ValueError]
+) -> npt.NDArray[Any]:
+    with archive.open(info) as stream:
+        version = np.lib.format.read_magic(stream)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran_order, dtype = read_header(stream)
+        if dtype.hasobject:
+            raise error(f"{path}: {info.filename} holds pickled Python objects, which are never loaded")
+        claimed = prod(shape) * dtype.itemsize
+        held = min(info.file_size - stream.tell(), MAX_EXPANSION * info.compress_size)
+        if min(shape, default=0) < 0 or claimed > held:
+            raise error(f"{path}: {info.filename} claims {claimed} bytes (shape {shape}), the file holds {held}")
+        values = np.frombuffer(stream.read(claimed), dtype)
+        stream.read()  # reaching the end of the member is what checks its CRC
+    return values.reshape(shape, order="F" if fortran_order else "C")
+
+
+def read_mat(path: Path, wanted: Sequence[str], error: type[ValueError]) -> tuple[Variables, list[str]]:
+    """Those of the wanted variables that a MATLAB file (up to v7.3) holds, at top level or in one struct.
+
+    Returns them squeezed, with the dotted names of everything the file holds.
+    """
+    with open(path, "rb") as stream:
+        head = stream.read(520)
+    is_hdf5 = b"\x89HDF\r\n\x1a\n" in (head[:8], head[512:])
+    with _damage_named(path, error):
+        return (_read_hdf5 if is_hdf5 else _read_mat5)(path, wanted, error)
+
+
+def _read_mat5(path: Path, wanted: Sequence[str], error: type[ValueError]) -> tuple[Variables, list[str]]:
+    from scipy import io
+
+    held = MAX_EXPANSION * path.stat().st_size
+    listing = io.whosmat(path)
+    for name, shape, _ in listing:
+        if prod(shape) > held:
+            raise error(f"{path}: {name} claims {prod(shape)} entries, more than the file can hold")
+    load = [name for name, _, kind in listing if name in wanted or kind == "struct"]
+    content = io.loadmat(path, variable_names=load, simplify_cells=True)
+    found = dict(_flattened({name: content[name] for name in load}))
+    names = list(dict.fromkeys([*(name for name, _, _ in listing), *found]))
+    return _picked(found, wanted, path, error), names
+
+
+def _flattened(tree: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict) and depth < MAX_DEPTH:
+            yield from _flattened(value, f"{prefix}{name}.", depth + 1)
+        elif not isinstance(value, dict):
+            yield prefix + name, value
+
+
+def _picked(found: Mapping[str, Any], wanted: Sequence[str], path: Path, error: type[ValueError]) -> Variables:
+    """The wanted variables: at top level if they are there, else from the only struct that has them."""
+    picked = {}
+    for name in wanted:
+        places = [place for place in found if place.rpartition(".")[2] == name]
+        if name in places:
+            places = [name]
+        if len(places) > 1:
+            raise error(f"{path}: {name} is there more than once: {', '.join(places)}")
+        if places:
+            picked[name] = found[places[0]]
+    return picked
+
+
+def _read_hdf5(path: Path, wanted: Sequence[str], error: type[ValueError]) -> tuple[Variables, list[str]]:
+    h5py = optional_module("h5py", "io")
+    with h5py.File(path, "r") as file:
+        datasets = dict(_hdf5_datasets(h5py, file, path, error))
+        chosen = _picked(datasets, wanted, path, error)
+        return {name: _hdf5_value(file, dataset, path, error) for name, dataset in chosen.items()}, list(datasets)
+
+
+def _hdf5_datasets(
+    h5py: Any, group: Any, path: Path, error: type[ValueError], prefix: str = "", depth: int = 0
+) -> Iterator[tuple[str, Any]]:
+    """All datasets by dotted name; soft links are skipped, links to other files refused."""
+    for name in group:
+        if name.startswith("#"):  # MATLAB's own bookkeeping
+            continue
+        link = group.get(name, getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            raise error(f"{path}: {prefix}{name} is a link to another file, which is never followed")
+        if not isinstance(link, h5py.HardLink):
+            continue
+        item = group[name]
+        if isinstance(item, h5py.Dataset):
+            yield prefix + name, item
+        elif isinstance(item, h5py.Group) and depth < MAX_DEPTH:
+            yield from _hdf5_datasets(h5py, item, path, error, f"{prefix}{name}.", depth + 1)
+
+
+def _hdf5_value(file: Any, dataset: Any, path: Path, error: type[ValueError]) -> Any:
+    if dataset.external or dataset.is_virtual:
+        raise error(f"{path}: {dataset.name} keeps its values in another file, which is never opened")
+    claimed = prod(dataset.shape) * dataset.dtype.itemsize
+    stored = dataset.id.get_storage_size()
+    if claimed > MAX_EXPANSION * stored:
+        raise error(f"{path}: {dataset.name} claims {claimed} bytes, the file holds {stored}")
+    if dataset.attrs.get("MATLAB_empty", 0):  # what is stored then is the shape
+        return np.empty(0)
+    values = np.squeeze(dataset[()])
+    kind = dataset.attrs.get("MATLAB_class", b"")
+    if kind == b"char":
+        return "".join(chr(code) for code in values.ravel())
+    if kind == b"cell":
+        return [_hdf5_value(file, file[reference], path, error) for reference in values.ravel()]
+    return values
+
+
+@contextmanager
+def _damage_named(path: Path, error: type[ValueError]) -> Iterator[None]:
+    """Turn whatever a parser stumbles over into an OSError that names the file; scipy alone raises six types."""
+    try:
+        yield
+    except (error, ImportError, FileNotFoundError, PermissionError, IsADirectoryError, MemoryError):
+        raise
+    except Exception as problem:
+        raise OSError(f"{path}: cannot be read, it is damaged or of another format ({problem})") from problem

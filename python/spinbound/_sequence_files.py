@@ -1,0 +1,138 @@
+"""The files of a pulse sequence: .npz, .toml, MATLAB; fields by the names of `Sequence`'s arguments, SI units."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from math import pi
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._files import npz_names, read_mat, read_npz, write_atomically, write_npz
+from ._validate import InvalidSequence, as_real, one_of, suggestion
+
+Fields = Mapping[str, Any]
+
+FIELDS = ("alpha", "TRF", "TR", "gradient_moment", "rf_phase_increment", "start")
+
+# A TOML file says its units in the names of its fields.
+TOML_FIELDS: Mapping[str, tuple[str, float]] = {
+    "alpha_rad": ("alpha", 1),
+    "alpha_deg": ("alpha", pi / 180),
+    "TRF_s": ("TRF", 1),
+    "TRF_ms": ("TRF", 1e-3),
+    "TRF_us": ("TRF", 1e-6),
+    "TR_s": ("TR", 1),
+    "TR_ms": ("TR", 1e-3),
+    "rf_phase_increment_rad": ("rf_phase_increment", 1),
+    "rf_phase_increment_deg": ("rf_phase_increment", pi / 180),
+}
+
+
+def read_fields(path: Path) -> dict[str, Any]:
+    """The fields that a file has; `alpha` and `TRF` are among them.
+
+    Raises
+    ------
+    InvalidSequence
+        If the suffix is unknown, or the content makes no sense.
+    OSError
+        If the file cannot be read or is damaged.
+    """
+    return _READERS[_suffix(path)](path)
+
+
+def write_fields(path: Path, fields: Fields) -> None:
+    """Write all fields of a sequence, whole or not at all."""
+    _WRITERS[_suffix(path)](fields, path)
+
+
+def _suffix(path: Path) -> str:
+    return one_of("the suffix", path.suffix.lower(), tuple(_READERS), InvalidSequence)
+
+
+def _require_pulses(fields: Mapping[str, Any], present: Iterable[str]) -> None:
+    for name in ("alpha", "TRF"):
+        if name not in fields:
+            raise InvalidSequence(f"the file has no variable {name}; it has: {', '.join(present) or 'nothing'}")
+
+
+def _tidied(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Row and column vectors made flat, arrays of text made words."""
+    tidy: dict[str, Any] = {}
+    for name, value in fields.items():
+        array = np.squeeze(np.asarray(value))
+        tidy[name] = array.tolist() if array.dtype.kind in "UO" else array
+        if name in ("alpha", "TRF"):
+            tidy[name] = np.atleast_1d(array)
+    return tidy
+
+
+def _read_npz(path: Path) -> dict[str, Any]:
+    fields = read_npz(path, FIELDS, InvalidSequence)
+    _require_pulses(fields, npz_names(path, InvalidSequence))
+    return _tidied(fields)
+
+
+def _read_mat(path: Path) -> dict[str, Any]:
+    fields, present = read_mat(path, FIELDS, InvalidSequence)
+    _require_pulses(fields, present)
+    return _tidied(fields)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise InvalidSequence(f"not valid TOML: {problem}") from None
+    fields: dict[str, Any] = {}
+    for key, value in content.items():
+        name, factor = _toml_field(key)
+        if name in fields:
+            raise InvalidSequence(f"{name} is given twice, in two units")
+        fields[name] = value if factor is None else as_real(key, value, InvalidSequence) * factor
+    _require_pulses(fields, content)
+    return fields
+
+
+def _toml_field(key: str) -> tuple[str, float | None]:
+    if key in ("gradient_moment", "start"):
+        return key, None
+    allowed = ("gradient_moment", "start", *TOML_FIELDS)
+    if key not in TOML_FIELDS:
+        hint = suggestion(key, allowed)
+        raise InvalidSequence(f"unknown field {key!r}{hint}; allowed: {', '.join(allowed)}")
+    return TOML_FIELDS[key]
+
+
+def _write_npz(fields: Fields, path: Path) -> None:
+    write_npz(path, {name: np.asarray(value) for name, value in fields.items()})
+
+
+def _write_mat(fields: Fields, path: Path) -> None:
+    from scipy import io
+
+    words = np.array(fields["gradient_moment"], dtype=object)  # a cell array
+    content = {**fields, "gradient_moment": words}
+    write_atomically(path, lambda stream: io.savemat(stream, content))
+
+
+def _write_toml(fields: Fields, path: Path) -> None:
+    words = list(fields["gradient_moment"])
+    content = {
+        "TR_s": fields["TR"],
+        "rf_phase_increment_rad": fields["rf_phase_increment"],
+        "start": np.asarray(fields["start"]).tolist(),
+        "gradient_moment": words[0] if len(set(words)) == 1 else words,
+        "alpha_rad": fields["alpha"].tolist(),
+        "TRF_s": fields["TRF"].tolist(),
+    }
+    text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in content.items())
+    write_atomically(path, lambda stream: stream.write(text.encode()))
+
+
+_READERS = {".npz": _read_npz, ".mat": _read_mat, ".toml": _read_toml}
+_WRITERS = {".npz": _write_npz, ".mat": _write_mat, ".toml": _write_toml}

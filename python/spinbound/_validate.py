@@ -1,0 +1,192 @@
+"""Coercion and checking of arguments: one helper per kind of argument, and the errors they raise."""
+
+from __future__ import annotations
+
+import difflib
+import operator
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .parameters import DERIVED, PARAMETERS, Parameter, bases
+
+FloatArray = npt.NDArray[np.float64]
+ComplexArray = npt.NDArray[np.complex128]
+BoolArray = npt.NDArray[np.bool_]
+Report = Callable[[int, int], object]
+
+MAX_INT = 2**31 - 1  # of the core
+
+
+class InvalidParameter(ValueError):
+    """An argument is not what the function accepts."""
+
+
+class InvalidSequence(ValueError):
+    """A pulse sequence, or the file that should hold one, makes no sense."""
+
+
+class InvalidData(ValueError):
+    """Data, or the file that should hold them, do not fit their purpose."""
+
+
+# Numbers
+
+
+def as_real(name: str, value: npt.ArrayLike, error: type[ValueError] = InvalidParameter) -> FloatArray:
+    """A read-only C-contiguous float64 copy; masked entries become NaN, anything but real numbers is refused."""
+    return _as_numbers(name, value, "iuf", "real numbers", np.float64, error)
+
+
+def as_complex(name: str, value: npt.ArrayLike, error: type[ValueError] = InvalidParameter) -> ComplexArray:
+    """A read-only C-contiguous complex128 copy; masked entries become NaN, anything but numbers is refused."""
+    return _as_numbers(name, value, "iufc", "numbers", np.complex128, error)
+
+
+def _as_numbers(
+    name: str, value: npt.ArrayLike, kinds: str, what: str, dtype: Any, error: type[ValueError]
+) -> npt.NDArray[Any]:
+    array = as_array(name, value, error)
+    if array.dtype.kind not in kinds:
+        raise error(f"{name} must be {what}; given {_shown(value)} of type {array.dtype}")
+    with np.errstate(over="ignore"):
+        if isinstance(array, np.ma.MaskedArray):
+            array = np.ma.filled(array.astype(dtype), np.nan)
+        copy = np.array(array, dtype=dtype, order="C")
+    copy.setflags(write=False)
+    return copy
+
+
+def as_array(name: str, value: npt.ArrayLike, error: type[ValueError] = InvalidParameter) -> npt.NDArray[Any]:
+    """An array of whatever type, masks kept; ragged lists are refused."""
+    try:
+        return np.asanyarray(value)
+    except (TypeError, ValueError) as problem:
+        raise error(f"{name} must be a number or an array of numbers: {problem}") from None
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def as_number(name: str, value: npt.ArrayLike, error: type[ValueError] = InvalidParameter) -> float:
+    """One finite real number."""
+    array = as_real(name, value, error)
+    if array.ndim > 0:
+        raise error(f"{name} must be one number; given an array of shape {array.shape}")
+    if not np.isfinite(array):
+        raise error(f"{name} must be finite; given {array[()]:g}")
+    return float(array)
+
+
+def as_count(name: str, value: object, low: int) -> int:
+    """One integer of at least `low`; booleans are not counts."""
+    try:
+        count = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        count = None
+    if count is None or isinstance(value, (bool, np.bool_)) or count < low:
+        raise InvalidParameter(f"{name} must be an integer of at least {low}; given {_shown(value)}")
+    return count
+
+
+def check_range(parameter: Parameter, values: npt.NDArray[Any]) -> None:
+    """Refuse a single number outside the parameter's range; in an array the entry marks its voxel instead."""
+    if values.ndim == 0 and not parameter.contains(values):
+        raise InvalidParameter(f"{parameter.name} is {values[()]:g}; allowed: {parameter.allowed}")
+
+
+# Words
+
+
+def one_of(name: str, value: object, allowed: Collection[str], error: type[ValueError] = InvalidParameter) -> str:
+    """One of the allowed words."""
+    if isinstance(value, str) and value in allowed:
+        return value
+    raise error(f"{name} is {_shown(value)}{suggestion(value, allowed)}; allowed: {', '.join(allowed)}")
+
+
+def suggestion(value: object, allowed: Collection[str]) -> str:
+    """A hint at what a misspelt word may have meant, or nothing."""
+    close = difflib.get_close_matches(value, allowed, n=1) if isinstance(value, str) else []
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def parameter_named(name: object) -> Parameter:
+    """The parameter of that name, base or derived."""
+    return PARAMETERS[one_of("a parameter's name", name, tuple(PARAMETERS))]
+
+
+def parameter_names(wrt: str | Iterable[str]) -> tuple[str, ...]:
+    """Names that may be unknown together: known, at least one, none determined by another."""
+    names = (wrt,) if isinstance(wrt, str) else tuple(wrt)
+    if not names:
+        raise InvalidParameter(f"wrt is empty; name at least one of: {', '.join(PARAMETERS)}")
+    refuse_conflicts(names, "wrt")
+    return names
+
+
+def refuse_conflicts(names: Iterable[str], where: str) -> None:
+    """Refuse two names that determine the same base parameter, such as R1a with R1f or T2f with R2f."""
+    owner: dict[str, str] = {}
+    for name in names:
+        for base in bases(parameter_named(name).name):
+            if base in owner:
+                raise InvalidParameter(_conflict(owner[base], name, where))
+            owner[base] = name
+
+
+def _conflict(first: str, second: str, where: str) -> str:
+    if first == second:
+        return f"{where} names {first} twice"
+    shared = [base for base in bases(first) if base in bases(second)]
+    derived = second if second in DERIVED else first
+    return f"{where} has {first} and {second} together, but {derived} determines {' and '.join(shared)}; give one"
+
+
+# How a call runs
+
+
+def as_threads(threads: int | None) -> int:
+    """Number of threads for the core, which takes 0 for all and brings absurd numbers down to four per core."""
+    return 0 if threads is None else min(as_count("threads", threads, 0), MAX_INT)
+
+
+def check_progress(progress: object) -> None:
+    """Refuse what is neither a switch nor a callable."""
+    if not (progress is None or isinstance(progress, bool) or callable(progress)):
+        raise InvalidParameter(
+            f"progress must be None, True (a bar) or a callable (done, total); given {_shown(progress)}"
+        )
+
+
+def as_result_dtype(dtype: npt.DTypeLike | None, double: type[np.generic]) -> np.dtype[Any]:
+    """The dtype of the results: `double` unless its single-precision companion is asked for."""
+    default = np.dtype(double)
+    single = np.dtype(np.complex64 if default.kind == "c" else np.float32)
+    if dtype is None:
+        return default
+    try:
+        chosen = np.dtype(dtype)
+    except TypeError:
+        chosen = np.dtype(object)
+    if chosen not in (default, single):
+        raise InvalidParameter(f"dtype is {_shown(dtype)}; allowed: {default}, {single}")
+    return chosen
+
+
+def as_result(out: object, shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "out") -> npt.NDArray[Any]:
+    """A new array for results, or `out` if it can hold them in place."""
+    if out is None:
+        return np.empty(shape, dtype)
+    wanted = f"{name} must be a writeable C-contiguous numpy array of shape {shape} and type {dtype}"
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
+        raise InvalidParameter(f"{wanted}; given {type(out).__name__}")
+    if out.shape != shape or out.dtype != dtype:
+        raise InvalidParameter(f"{wanted}; given shape {out.shape} and type {out.dtype}")
+    if not (out.flags.c_contiguous and out.flags.writeable):
+        raise InvalidParameter(f"{wanted}; given one that is read-only or has gaps")
+    return out

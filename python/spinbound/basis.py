@@ -1,0 +1,316 @@
+"""Compression of signals in the time domain: s (..., n) -> c = U^H s (..., rank), U with orthonormal columns."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._files import npz_names, read_npz, write_npz
+from ._validate import FloatArray, InvalidData, InvalidParameter, as_array, as_complex, as_count, as_real
+from .sequence import Sequence
+
+# A basis stored in single precision deviates from orthonormality by a few 1e-7; a bound would err as much.
+ORTHONORMALITY = 1e-5
+
+VARIABLES = ("vectors", "singular_values", "sequence_sha256")
+
+
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class Basis:
+    """An orthonormal basis of the signals of one sequence.
+
+    A signal s of n echoes is compressed to c = U^H s and expanded back to U c.
+
+    Parameters
+    ----------
+    vectors : (n, rank)
+        U: orthonormal columns, real or complex.
+    singular_values : (>= rank,), optional
+        Singular values that the vectors belong to, largest first; they may be more than the vectors.
+    seq
+        The sequence whose signals the basis describes. With it, the basis refuses any other sequence.
+    orthonormalise
+        Accept columns that are not orthonormal, with a warning: the basis is that of their span (by QR).
+
+    Attributes
+    ----------
+    vectors, singular_values
+        As given, read-only.
+    sequence_sha256 : str or None
+        `Sequence.sha256` of the sequence.
+
+    Raises
+    ------
+    InvalidData
+        If the vectors are not a finite (n, rank) array with orthonormal columns, or the rest does not fit them.
+
+    References
+    ----------
+    D. McGivney et al., IEEE Trans. Med. Imaging 33, 2311 (2014); J. Assländer et al., Magn. Reson. Med. 79, 83
+    (2018).
+
+    Examples
+    --------
+    >>> import numpy as np, spinbound as sb
+    >>> seq = sb.sequences.load("hybrid-mt-4s")
+    >>> signals = sb.simulate(seq, sb.Tissue(m0s=np.linspace(0, 0.3, 8), R2f=[[10], [20]]))
+    >>> basis = sb.Basis.from_svd(signals, rank=4, seq=seq)
+    >>> basis.compress(signals).shape
+    (2, 8, 4)
+    """
+
+    vectors: npt.NDArray[Any]
+    singular_values: FloatArray | None
+    sequence_sha256: str | None
+
+    def __init__(
+        self,
+        vectors: npt.ArrayLike,
+        singular_values: npt.ArrayLike | None = None,
+        *,
+        seq: Sequence | None = None,
+        orthonormalise: bool = False,
+    ) -> None:
+        checked = _as_vectors(vectors, orthonormalise)
+        if seq is not None and seq.n_pulses != checked.shape[0]:
+            raise InvalidData(f"the basis has {checked.shape[0]} echoes, the sequence {seq.n_pulses}")
+        values = None if singular_values is None else _as_singular_values(singular_values, checked.shape[1])
+        _settle(self, checked, values, None if seq is None else seq.sha256)
+
+    @classmethod
+    def from_svd(cls, signals: npt.ArrayLike, rank: int = 13, *, seq: Sequence | None = None) -> Basis:
+        """The `rank` directions that hold most of the signals' energy.
+
+        Parameters
+        ----------
+        signals : (..., n)
+            Signals, real or complex. Those with entries that are not finite (invalid voxels) are left out.
+        rank
+            Number of vectors, at most n and at most the number of signals.
+        seq
+            The sequence that the signals belong to.
+
+        Raises
+        ------
+        InvalidData
+            If no signal is finite.
+        InvalidParameter
+            If the rank is out of range.
+
+        Notes
+        -----
+        The largest entry of each vector is real and positive. The linear algebra library decides the last bits,
+        and they may differ with its number of threads.
+        """
+        array = _as_numbers("signals", signals)
+        columns = _finite_signals(array).T
+        if as_count("rank", rank, 1) > min(columns.shape):
+            raise InvalidParameter(
+                f"rank is {rank}; allowed: 1 to {min(columns.shape)} "
+                f"({columns.shape[1]} finite signals of {columns.shape[0]} echoes)"
+            )
+        vectors, singular_values, _ = np.linalg.svd(columns, full_matrices=False)
+        return cls(_with_fixed_phase(vectors[:, :rank]), singular_values, seq=seq)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Basis:
+        """Read a basis from an .npz file: `vectors` and, if there, `singular_values` and `sequence_sha256`.
+
+        Raises
+        ------
+        InvalidData
+            If something is missing or makes no sense.
+        OSError
+            If the file cannot be read or is damaged.
+        """
+        path = Path(path)
+        content = read_npz(path, VARIABLES, InvalidData)
+        if "vectors" not in content:
+            present = ", ".join(npz_names(path, InvalidData)) or "nothing"
+            raise InvalidData(f"{path}: no variable vectors; the file has: {present}")
+        try:
+            basis = cls(content["vectors"], content.get("singular_values"))
+        except InvalidData as problem:
+            raise InvalidData(f"{path}: {problem}") from None
+        sha256 = str(content["sequence_sha256"]) if "sequence_sha256" in content else None
+        return _basis(basis.vectors, basis.singular_values, sha256)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the basis to an .npz file, whole or not at all.
+
+        Raises
+        ------
+        InvalidData
+            For another suffix.
+        OSError
+            If the file cannot be written.
+        """
+        if Path(path).suffix.lower() != ".npz":
+            raise InvalidData(f"{path}: a basis is saved as .npz")
+        content = {name: getattr(self, name) for name in VARIABLES}
+        write_npz(path, {name: np.asarray(value) for name, value in content.items() if value is not None})
+
+    @property
+    def n_pulses(self) -> int:
+        """Number of echoes of a signal."""
+        return int(self.vectors.shape[0])
+
+    @property
+    def rank(self) -> int:
+        """Number of vectors."""
+        return int(self.vectors.shape[1])
+
+    def truncate(self, rank: int) -> Basis:
+        """The basis of the first `rank` vectors."""
+        if as_count("rank", rank, 1) > self.rank:
+            raise InvalidParameter(f"rank is {rank}; this basis has {self.rank} vectors")
+        return _basis(self.vectors[:, :rank], self.singular_values, self.sequence_sha256)
+
+    def compress(self, signals: npt.ArrayLike) -> npt.NDArray[Any]:
+        """(..., rank) coefficients U^H s of signals (..., n), in the signals' precision.
+
+        Raises
+        ------
+        InvalidData
+            If the last axis is not as long as the basis.
+        """
+        array = _as_data(signals, self.n_pulses, "signals", "echoes")
+        vectors = self.vectors.conj().astype(_precision(array, self.vectors), copy=False)
+        return np.asarray(array @ vectors)
+
+    def expand(self, coefficients: npt.ArrayLike) -> npt.NDArray[Any]:
+        """(..., n) signals U c of coefficients (..., rank), in the coefficients' precision.
+
+        Raises
+        ------
+        InvalidData
+            If the last axis is not as long as the rank.
+        """
+        array = _as_data(coefficients, self.rank, "coefficients", "vectors")
+        vectors = self.vectors.T.astype(_precision(array, self.vectors), copy=False)
+        return np.asarray(array @ vectors)
+
+    def check_sequence(self, seq: Sequence) -> None:
+        """Refuse a sequence that the basis was not made for.
+
+        Raises
+        ------
+        InvalidParameter
+            If the number of pulses differs, or the contents of the sequence.
+        """
+        if seq.n_pulses != self.n_pulses:
+            raise InvalidParameter(f"the basis has {self.n_pulses} echoes, the sequence {seq.n_pulses} pulses")
+        if self.sequence_sha256 not in (None, seq.sha256):
+            raise InvalidParameter(
+                f"the basis belongs to another sequence (sha256 {self.sequence_sha256:.12}..., "
+                f"this sequence {seq.sha256:.12}...)"
+            )
+
+    def __eq__(self, other: object) -> bool:
+        """Whether vectors, singular values and sequence agree."""
+        if not isinstance(other, Basis):
+            return NotImplemented
+        return (
+            np.array_equal(self.vectors, other.vectors)
+            and np.array_equal(_or_empty(self.singular_values), _or_empty(other.singular_values))
+            and self.sequence_sha256 == other.sequence_sha256
+        )
+
+    def __repr__(self) -> str:
+        return f"Basis({self.n_pulses} echoes, rank {self.rank}, {self.vectors.dtype})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _basis, tuple(getattr(self, name) for name in VARIABLES)
+
+
+def _basis(vectors: npt.NDArray[Any], singular_values: FloatArray | None, sha256: str | None) -> Basis:
+    """A basis of parts that are checked already."""
+    basis = object.__new__(Basis)
+    _settle(basis, vectors, singular_values, sha256)
+    return basis
+
+
+def _settle(basis: Basis, vectors: npt.NDArray[Any], singular_values: FloatArray | None, sha256: str | None) -> None:
+    for name, value in zip(VARIABLES, (vectors, singular_values, sha256), strict=True):
+        if isinstance(value, np.ndarray):
+            value.setflags(write=False)
+        object.__setattr__(basis, name, value)
+
+
+def _as_numbers(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Double precision, real if it can be."""
+    is_complex = as_array(name, values, InvalidData).dtype.kind == "c"
+    return (as_complex if is_complex else as_real)(name, values, InvalidData)
+
+
+def _as_vectors(vectors: npt.ArrayLike, orthonormalise: bool) -> npt.NDArray[Any]:
+    """(n, rank) with orthonormal columns; real stays real."""
+    array = _as_numbers("vectors", vectors)
+    if array.ndim != 2 or not 1 <= array.shape[1] <= array.shape[0]:
+        raise InvalidData(f"vectors must have shape (n, rank), 1 <= rank <= n; given {array.shape}")
+    if not np.isfinite(array).all():
+        raise InvalidData("vectors must be finite")
+    error = np.abs(array.conj().T @ array - np.eye(array.shape[1])).max()
+    if error <= ORTHONORMALITY:
+        return array
+    if not orthonormalise:
+        raise InvalidData(
+            f"the columns of vectors are not orthonormal (|U^H U - 1| reaches {error:.1e}); "
+            "orthonormalise=True takes the basis of their span"
+        )
+    warnings.warn("the columns of vectors were not orthonormal: replaced by those of their QR", stacklevel=4)
+    return np.linalg.qr(array)[0]
+
+
+def _as_singular_values(values: npt.ArrayLike, rank: int) -> FloatArray:
+    array = as_real("singular_values", values, InvalidData)
+    if array.ndim != 1 or array.size < rank:
+        raise InvalidData(f"singular_values must be one-dimensional, at least {rank}; given {array.shape}")
+    if not (np.isfinite(array) & (array >= 0)).all() or (np.diff(array) > 0).any():
+        raise InvalidData("singular_values must be finite, not negative and in falling order")
+    return array
+
+
+def _finite_signals(signals: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if signals.ndim == 0 or signals.shape[-1] == 0:
+        raise InvalidData(f"signals must have shape (..., n); given {signals.shape}")
+    rows = signals.reshape(-1, signals.shape[-1])
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.any():
+        raise InvalidData(f"none of the {rows.shape[0]} signals is finite")
+    return np.asarray(rows[finite])
+
+
+def _with_fixed_phase(vectors: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
+    turned: npt.NDArray[Any] = vectors * (np.abs(largest) / largest)
+    return turned
+
+
+def _as_data(values: npt.ArrayLike, length: int, name: str, what: str) -> npt.NDArray[Any]:
+    array = as_array(name, values, InvalidData)
+    if array.dtype.kind not in "iufc":
+        raise InvalidData(f"{name} must be numbers; given type {array.dtype}")
+    if np.ma.isMaskedArray(array):
+        array = np.ma.filled(array.astype(np.result_type(array, np.float32)), np.nan)
+    if array.ndim == 0 or array.shape[-1] != length:
+        raise InvalidData(f"{name} have shape {array.shape}; the last axis must be {length}, as the basis has {what}")
+    return array
+
+
+def _precision(data: npt.NDArray[Any], vectors: npt.NDArray[Any]) -> np.dtype[Any]:
+    """The vectors' type in the precision of the data."""
+    is_single = data.dtype in (np.float32, np.complex64)
+    if vectors.dtype.kind == "c":
+        return np.dtype(np.complex64 if is_single else np.complex128)
+    return np.dtype(np.float32 if is_single else np.float64)
+
+
+def _or_empty(values: FloatArray | None) -> FloatArray:
+    return np.empty(0) if values is None else values

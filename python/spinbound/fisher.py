@@ -1,0 +1,232 @@
+"""Fisher information and the Cramér-Rao bound of what a sequence tells about a tissue.
+
+Data y = s(theta) + noise, independent with standard deviation sigma in the real and in the imaginary part each:
+
+    real       F = Re(J^H J)/sigma^2, real parameters; complex M0 counts as two, Re M0 and Im M0
+    complex    F = J^H J/sigma^2, M0 one complex parameter
+    real-M0    F = Re(J^H J)/sigma^2, M0 real: the column of M0 is s/|M0|
+
+and CRB = diag(F^-1), the least variance that an unbiased estimator can have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _core
+from ._batch import Batch, check_apparent, compute, prepare, reporting, shifted
+from ._validate import InvalidParameter, Report, as_result, as_result_dtype, one_of, parameter_names
+from .basis import Basis
+from .parameters import ALL, PARAMETERS
+from .sequence import Sequence
+from .tissue import Tissue
+
+FORMS = ("real", "complex", "real-M0")  # in the order of the core's codes
+
+
+def fisher(
+    seq: Sequence,
+    tissue: Tissue,
+    wrt: str | Iterable[str] = ALL,
+    sigma: npt.ArrayLike = 1.0,
+    form: str = "real",
+    *,
+    model: str = "gbloch",
+    lineshape: str = "superlorentzian",
+    basis: Basis | None = None,
+    dtype: npt.DTypeLike | None = None,
+    out: npt.NDArray[Any] | None = None,
+    threads: int | None = None,
+    progress: bool | Report | None = None,
+) -> npt.NDArray[Any]:
+    """The Fisher information matrix F = J^H J/sigma^2.
+
+    Parameters
+    ----------
+    seq
+        The pulse sequence.
+    tissue
+        The voxels, of shape (...).
+    wrt
+        P names of unknown parameters, base or derived; all others are known.
+    sigma
+        Standard deviation of the noise in the real and in the imaginary part each, in units of the signal; one
+        number or one per voxel, > 0.
+    form
+        ``real`` (default): Re(J^H J)/sigma^2 over real parameters, M0 standing for Re M0 and Im M0;
+        ``complex``: J^H J/sigma^2 with one complex M0; ``real-M0``: M0 real.
+    dtype
+        float64 or float32, for the complex form complex128 or complex64; single precision is computed in double.
+    out
+        A C-contiguous array of the result's shape and type, written in place and returned.
+    model, lineshape, basis, threads, progress
+        As in `simulate`.
+
+    Returns
+    -------
+    (..., P', P')
+        In the order of `wrt`, each entry per units of its two parameters. P' = P + 1 in the real form if M0 is
+        among the unknowns (two rows in its place), else P. Invalid voxels are NaN.
+
+    Raises
+    ------
+    InvalidParameter
+        If an argument is not accepted, names in `wrt` determine each other, or every voxel is invalid.
+    KeyboardInterrupt
+        Within 0.2 s of Ctrl-C.
+
+    References
+    ----------
+    S. M. Kay, Fundamentals of Statistical Signal Processing (1993), sections 3.9 and 15.7; the complex form:
+    X. Zhang et al., arXiv 2109.10535, section 2.1.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> seq = sb.sequences.load("hybrid-mt-4s")
+    >>> sb.fisher(seq, sb.Tissue(), wrt=("M0", "m0s", "T2f")).shape
+    (4, 4)
+    """
+    names, code = parameter_names(wrt), FORMS.index(one_of("form", form, FORMS))
+    batch = prepare(
+        seq, tissue, sigma, model=model, lineshape=lineshape, basis=basis, threads=threads, progress=progress
+    )
+    check_apparent(names, batch)
+    columns = n_columns(names, form)
+    number = as_result_dtype(dtype, np.complex128 if form == "complex" else np.float64)
+    result = as_result(out, (*tissue.shape, columns, columns), number)
+
+    def fill(part: Batch, report: Report | None, F: npt.NDArray[Any]) -> None:
+        _core.fisher(*_arguments(part, names, code, report, F))
+
+    compute(batch, (result,), fill, "fisher")
+    return result
+
+
+def n_columns(names: tuple[str, ...], form: str) -> int:
+    """Rows of F: in the real form M0 counts as two parameters."""
+    return len(names) + (form == "real" and "M0" in names)
+
+
+def crb(
+    seq: Sequence,
+    tissue: Tissue,
+    wrt: str | Iterable[str] = ALL,
+    sigma: npt.ArrayLike = 1.0,
+    form: str = "real",
+    *,
+    model: str = "gbloch",
+    lineshape: str = "superlorentzian",
+    basis: Basis | None = None,
+    dtype: npt.DTypeLike | None = None,
+    out: Mapping[str, npt.NDArray[Any]] | None = None,
+    threads: int | None = None,
+    progress: bool | Report | None = None,
+) -> dict[str, npt.NDArray[Any]]:
+    """The Cramér-Rao bound of each unknown parameter: CRB = diag(F^-1).
+
+    Parameters
+    ----------
+    seq
+        The pulse sequence.
+    tissue
+        The voxels, of shape (...).
+    wrt, sigma, form
+        As in `fisher`.
+    dtype
+        float64, or float32: computed in double precision, stored in single.
+    out
+        A dict with an array of the voxels' shape for every name in `wrt`, written in place and returned.
+    model, lineshape, basis, threads, progress
+        As in `simulate`.
+
+    Returns
+    -------
+    dict of str to (...) float
+        The least variance of an unbiased estimate, in the parameter's unit squared; a number for a single voxel.
+        In the real form that of M0 is the variance of the complex estimate. inf: the data do not determine the
+        parameter. NaN: the voxel is invalid.
+
+    Raises
+    ------
+    InvalidParameter
+        If an argument is not accepted, names in `wrt` determine each other, a basis has fewer real coefficients
+        than there are parameters, or every voxel is invalid.
+    KeyboardInterrupt
+        Within 0.2 s of Ctrl-C.
+
+    References
+    ----------
+    S. M. Kay, Fundamentals of Statistical Signal Processing (1993), eq. (3.20); arXiv 2207.08259, section 2.3.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> seq = sb.sequences.load("hybrid-mt-4s")
+    >>> bound = sb.crb(seq, sb.Tissue(R1a=0.8), wrt=("M0", "m0s", "R1a", "T2f"), sigma=0.01)
+    >>> bool(bound["m0s"] > 0)
+    True
+    """
+    names, code = parameter_names(wrt), FORMS.index(one_of("form", form, FORMS))
+    batch = prepare(
+        seq, tissue, sigma, model=model, lineshape=lineshape, basis=basis, threads=threads, progress=progress
+    )
+    check_apparent(names, batch)
+    _refuse_too_few_data(batch, n_columns(names, form))
+    number = as_result_dtype(dtype, np.float64)
+    if out is None and number == np.float64:
+        return _whole(batch, names, code)
+    results = _outputs(out, names, tissue.shape, number)
+    _in_parts(batch, names, code, results)
+    return results if out is not None else {name: bound[()] for name, bound in results.items()}
+
+
+def _refuse_too_few_data(batch: Batch, columns: int) -> None:
+    if batch.basis is not None and 2 * batch.n_samples < columns:
+        raise InvalidParameter(
+            f"a basis of rank {batch.n_samples} gives {2 * batch.n_samples} real numbers, "
+            f"too few for {columns} real parameters"
+        )
+
+
+def _whole(batch: Batch, names: tuple[str, ...], code: int) -> dict[str, npt.NDArray[Any]]:
+    """All bounds in one array, as the core writes them."""
+    bounds = np.empty((len(names), batch.n_voxels))
+    if batch.n_voxels:
+        with reporting(batch.progress, batch.n_voxels, "crb") as report:
+            _core.crb(*_arguments(batch, names, code, report, bounds))
+    return {name: bound.reshape(batch.shape)[()] for name, bound in zip(names, bounds, strict=True)}
+
+
+def _in_parts(batch: Batch, names: tuple[str, ...], code: int, results: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Bounds that are kept in arrays of their own, or in single precision."""
+    with reporting(batch.progress, batch.n_voxels, "crb") as report:
+        for voxels, part in batch.parts(len(names)):
+            bounds = np.empty((len(names), part.n_voxels))
+            share = shifted(report, voxels.start, batch.n_voxels)
+            _core.crb(*_arguments(part, names, code, share, bounds))
+            for name, bound in zip(names, bounds, strict=True):
+                batch.flat(results[name])[voxels] = bound
+
+
+def _outputs(
+    out: Mapping[str, npt.NDArray[Any]] | None, names: tuple[str, ...], shape: tuple[int, ...], number: np.dtype[Any]
+) -> dict[str, npt.NDArray[Any]]:
+    if out is None:
+        return {name: np.empty(shape, number) for name in names}
+    if not isinstance(out, Mapping) or set(out) != set(names):
+        raise InvalidParameter(f"out must be a dict with one array for each of: {', '.join(names)}")
+    return {name: as_result(out[name], shape, number, f"out[{name!r}]") for name in names}
+
+
+def _arguments(
+    batch: Batch, names: tuple[str, ...], code: int, report: Report | None, out: npt.NDArray[Any]
+) -> tuple[Any, ...]:
+    """What `_core.fisher` and `_core.crb` take."""
+    wrt = [PARAMETERS[name].code for name in names]
+    voxels = (batch.tissue, batch.M0, batch.sigma, batch.valid)
+    return (batch.seq, *voxels, batch.lineshape, wrt, code, batch.basis, batch.threads, report, out)

@@ -1,0 +1,196 @@
+"""Signals of a pulse sequence, the magnetization behind them, and their exact sensitivities to the tissue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _core
+from ._batch import Batch, check_apparent, compute, prepare
+from ._validate import InvalidParameter, Report, as_result, as_result_dtype, one_of, parameter_names
+from .basis import Basis
+from .parameters import ALL, PARAMETERS
+from .sequence import Sequence
+from .tissue import Tissue
+
+OUTPUTS = ("signal", "magnetization")
+
+
+def simulate(
+    seq: Sequence,
+    tissue: Tissue,
+    *,
+    output: str = "signal",
+    model: str = "gbloch",
+    lineshape: str = "superlorentzian",
+    basis: Basis | None = None,
+    dtype: npt.DTypeLike | None = None,
+    out: npt.NDArray[Any] | None = None,
+    threads: int | None = None,
+    progress: bool | Report | None = None,
+) -> npt.NDArray[Any]:
+    """The signal, or the magnetization, at every echo of a sequence.
+
+    The linearised generalized Bloch model: a free pool (xf, yf, zf) that exchanges with a semi-solid pool (xs, zs)
+    whose RF saturation is that of the generalized Bloch equation; the signal is s = M0 (xf + i yf).
+
+    Parameters
+    ----------
+    seq
+        The pulse sequence, n pulses.
+    tissue
+        The voxels, of shape (...).
+    output
+        ``signal`` or ``magnetization``.
+    dtype
+        complex128, or complex64: computed in double precision, stored in single.
+    out
+        A C-contiguous array of the result's shape and type, written in place and returned.
+    model
+        ``gbloch``, the linearised generalized Bloch model.
+    lineshape
+        Of the semi-solid pool: ``superlorentzian`` (default), ``gaussian`` or ``lorentzian``.
+    basis
+        A `Basis`: the signal is returned in its coefficients.
+    threads
+        Number of threads; None or 0: all cores that the process may use. The results do not depend on it.
+    progress
+        True: a bar on stderr; or a callable (done, total), in voxels. What it raises ends the call.
+
+    Returns
+    -------
+    (..., n) complex
+        The signal; with a basis (..., rank).
+    (..., n, 5) complex
+        For ``magnetization``: M0 times xf yf zf xs zs at the echo, each dimensionless.
+        Voxels with a parameter that is not accepted are NaN.
+
+    Raises
+    ------
+    InvalidParameter
+        If an argument is not accepted, or every voxel is invalid.
+    KeyboardInterrupt
+        Within 0.2 s of Ctrl-C.
+
+    References
+    ----------
+    J. Assländer et al., Magn. Reson. Med. 2022 (arXiv 2107.11000): generalized Bloch; arXiv 2207.08259, eqs. (1)-(4):
+    its linearisation.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> seq = sb.sequences.load("hybrid-mt-4s")
+    >>> sb.simulate(seq, sb.Tissue(m0s=[0.1, 0.2])).shape == (2, seq.n_pulses)
+    True
+    """
+    one_of("output", output, OUTPUTS)
+    batch = prepare(seq, tissue, model=model, lineshape=lineshape, basis=basis, threads=threads, progress=progress)
+    if output == "magnetization" and batch.basis is not None:
+        raise InvalidParameter("basis compresses the signal; it does not go with output='magnetization'")
+    samples = (batch.n_samples, 5) if output == "magnetization" else (batch.n_samples,)
+    result = as_result(out, tissue.shape + samples, as_result_dtype(dtype, np.complex128))
+    compute(batch, (result,), _magnetization if output == "magnetization" else _signal, "simulate")
+    return result
+
+
+def _signal(batch: Batch, report: Report | None, signal: npt.NDArray[Any]) -> None:
+    _core.simulate(
+        batch.seq, batch.tissue, batch.M0, batch.valid, batch.lineshape, batch.basis, batch.threads, report, signal
+    )
+
+
+def _magnetization(batch: Batch, report: Report | None, magnetization: npt.NDArray[Any]) -> None:
+    _core.magnetization(
+        batch.seq, batch.tissue, batch.M0, batch.valid, batch.lineshape, batch.threads, report, magnetization
+    )
+
+
+def sensitivities(
+    seq: Sequence,
+    tissue: Tissue,
+    wrt: str | Iterable[str] = ALL,
+    *,
+    model: str = "gbloch",
+    lineshape: str = "superlorentzian",
+    basis: Basis | None = None,
+    dtype: npt.DTypeLike | None = None,
+    out: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None,
+    threads: int | None = None,
+    progress: bool | Report | None = None,
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """The signal and its derivatives: s and J = ds/dtheta.
+
+    The derivatives are exact: those of the numbers that the code computes, boundary condition included. Derived
+    parameters follow by the chain rule: ds/dR1a = ds/dR1f + ds/dR1s, ds/dT = -ds/dR R^2.
+
+    Parameters
+    ----------
+    seq
+        The pulse sequence, n pulses.
+    tissue
+        The voxels, of shape (...).
+    wrt
+        P names, base or derived; R1a and T1a only where R1f = R1s.
+    dtype
+        complex128, or complex64: computed in double precision, stored in single.
+    out
+        A pair of C-contiguous arrays for s and J, written in place and returned.
+    model, lineshape, basis, threads, progress
+        As in `simulate`.
+
+    Returns
+    -------
+    s : (..., n) complex
+        The signal; with a basis (..., rank).
+    J : (..., n, P) complex
+        J[..., k] is ds/dtheta for wrt[k], per unit of that parameter (see `spinbound.parameters`); with a basis
+        (..., rank, P).
+
+    Raises
+    ------
+    InvalidParameter
+        If an argument is not accepted, names in `wrt` determine each other, or every voxel is invalid.
+    KeyboardInterrupt
+        Within 0.2 s of Ctrl-C.
+
+    References
+    ----------
+    J. Assländer et al., arXiv 2207.08259, section 2.3.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> seq = sb.sequences.load("hybrid-mt-4s")
+    >>> s, J = sb.sensitivities(seq, sb.Tissue(R1a=0.8), wrt=("m0s", "R1a", "T2f"))
+    >>> J.shape == (seq.n_pulses, 3)
+    True
+    """
+    names = parameter_names(wrt)
+    batch = prepare(seq, tissue, model=model, lineshape=lineshape, basis=basis, threads=threads, progress=progress)
+    check_apparent(names, batch)
+    outs = _pair(out)
+    number = as_result_dtype(dtype, np.complex128)
+    shape = (*tissue.shape, batch.n_samples)
+    signal = as_result(outs[0], shape, number, "out[0]")
+    jacobian = as_result(outs[1], (*shape, len(names)), number, "out[1]")
+    codes = [PARAMETERS[name].code for name in names]
+
+    def fill(part: Batch, report: Report | None, s: npt.NDArray[Any], J: npt.NDArray[Any]) -> None:
+        _core.sensitivities(
+            part.seq, part.tissue, part.M0, part.valid, part.lineshape, codes, part.basis, part.threads, report, s, J
+        )
+
+    compute(batch, (signal, jacobian), fill, "sensitivities")
+    return signal, jacobian
+
+
+def _pair(out: Any) -> tuple[Any, Any]:
+    if out is None:
+        return None, None
+    if isinstance(out, (tuple, list)) and len(out) == 2:
+        return out[0], out[1]
+    raise InvalidParameter(f"out must be a pair of arrays, for s and J; given {type(out).__name__}")

@@ -1,0 +1,56 @@
+"""Hypothesis strategies: tissues of a physiological box, and short pulse sequences of every kind."""
+
+import numpy as np
+import spinbound as sb
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+# Limits between which each parameter is drawn, in SI units.
+BOX = {
+    "m0s": (0.01, 0.35),
+    "R1f": (0.2, 2.0),
+    "R2f": (5.0, 60.0),
+    "Rex": (5.0, 80.0),
+    "R1s": (0.5, 8.0),
+    "T2s": (6e-6, 16e-6),
+    "omega0": (-700.0, 700.0),
+    "B1": (0.6, 1.3),
+}
+
+MOMENTS = ("balanced", "crusher", "spoiler_dual", "spoiler_prepulse")
+
+
+def numbers(low, high):
+    """Finite numbers between two limits, without the subnormal ones that no measurement gives."""
+    return st.floats(low, high, allow_nan=False, allow_subnormal=False)
+
+
+@st.composite
+def tissues(draw, shape=(), equal_R1=False, box=BOX):
+    """Tissues of a shape, every parameter one value per voxel; `equal_R1` sets R1f = R1s."""
+    values = {name: draw(hnp.arrays(np.float64, shape, elements=numbers(*limits))) for name, limits in box.items()}
+    if equal_R1:
+        values["R1s"] = values["R1f"]
+    M0 = draw(numbers(0.1, 10)) * np.exp(1j * draw(numbers(-3, 3)))
+    return sb.Tissue(M0=M0, **values)
+
+
+@st.composite
+def starts(draw):
+    """A periodic train, one from equilibrium, or one from a given magnetization."""
+    word = draw(st.sampled_from(("periodic", "thermal", "given")))
+    return [draw(numbers(-0.5, 0.5)) for _ in range(5)] if word == "given" else word
+
+
+@st.composite
+def sequences(draw, min_pulses=1, max_pulses=30, start=None):
+    """Trains whose flip angles are accepted for every B1 of `BOX`."""
+    n_pulses = draw(st.integers(min_pulses, max_pulses))
+    return sb.Sequence(
+        alpha=draw(hnp.arrays(np.float64, n_pulses, elements=numbers(-3.3, 3.3))),
+        TRF=draw(hnp.arrays(np.float64, n_pulses, elements=numbers(50e-6, 900e-6))),
+        TR=draw(numbers(1e-3, 10e-3)),
+        gradient_moment=[draw(st.sampled_from(MOMENTS)) for _ in range(n_pulses)],
+        rf_phase_increment=draw(st.sampled_from((np.pi, 0.0, 1.0))),
+        start=draw(starts()) if start is None else start,
+    )

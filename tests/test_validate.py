@@ -1,0 +1,203 @@
+"""Coercion and checking of arguments: what is accepted, and what the messages say."""
+
+import numpy as np
+import pytest
+from spinbound import InvalidData, InvalidParameter, InvalidSequence, _validate
+from spinbound.parameters import ALL, PARAMETERS, TISSUE
+
+
+@pytest.mark.parametrize("error", [InvalidData, InvalidParameter, InvalidSequence])
+def test_every_error_is_a_value_error(error):
+    assert issubclass(error, ValueError)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        3,
+        3.0,
+        np.int8(3),
+        np.float32(3),
+        np.array(3, dtype=">f8"),
+        np.array(3, dtype=np.uint16),
+        np.array(3, dtype=np.float16),
+    ],
+)
+def test_every_real_number_becomes_double_precision(value):
+    array = _validate.as_real("x", value)
+    assert array.dtype == np.float64
+    assert array.dtype.isnative
+    assert array == 3
+
+
+@pytest.mark.parametrize(
+    "value", [True, "0.1", 1j, None, [None, 1], np.datetime64("2020-01-01"), np.array([1.0, {}]), {"a": 1}, b"1"]
+)
+def test_what_is_no_real_number_is_refused(value):
+    with pytest.raises(InvalidParameter, match="x must be real numbers; given"):
+        _validate.as_real("x", value)
+
+
+def test_ragged_lists_are_refused():
+    with pytest.raises(InvalidParameter, match="x must be a number or an array of numbers"):
+        _validate.as_real("x", [[1, 2], [3]])
+
+
+def test_complex_numbers_are_accepted_only_where_they_make_sense():
+    assert _validate.as_complex("x", 1j) == 1j
+    with pytest.raises(InvalidParameter, match="x must be numbers"):
+        _validate.as_complex("x", "1j")
+
+
+def test_masked_entries_become_nan():
+    array = _validate.as_real("x", np.ma.array([1, 2, 3], mask=[False, True, False]))
+    assert type(array) is np.ndarray
+    assert np.array_equal(array, [1, np.nan, 3], equal_nan=True)
+
+
+def test_arrays_with_gaps_are_copied_without_them():
+    array = _validate.as_real("x", np.arange(12.0).reshape(3, 4).T[::2])
+    assert array.flags.c_contiguous
+    assert array.tolist() == [[0, 4, 8], [2, 6, 10]]
+
+
+def test_copies_are_independent_and_read_only():
+    source = np.ones(3)
+    array = _validate.as_real("x", source)
+    source[0] = 2
+    assert array[0] == 1
+    assert not array.flags.writeable
+
+
+@pytest.mark.parametrize(("value", "message"), [([1, 2], "one number"), (np.nan, "finite"), (np.inf, "finite")])
+def test_a_single_number_is_one_and_finite(value, message):
+    with pytest.raises(InvalidParameter, match=f"x must be {message}"):
+        _validate.as_number("x", value)
+
+
+@pytest.mark.parametrize("value", [-1, 1.0, True, "1", None, np.float64(2), np.bool_(True)])
+def test_counts_are_integers(value):
+    with pytest.raises(InvalidParameter, match="x must be an integer of at least 0"):
+        _validate.as_count("x", value, 0)
+
+
+def test_numpy_integers_are_counts():
+    assert _validate.as_count("x", np.int16(7), 1) == 7
+
+
+def test_a_misspelt_word_is_answered_with_the_nearest_one():
+    with pytest.raises(InvalidParameter, match=r"x is 'balnced' \(did you mean 'balanced'\?\); allowed: balanced, b"):
+        _validate.one_of("x", "balnced", ("balanced", "b"))
+
+
+@pytest.mark.parametrize("value", [None, 3, ["balanced"]])
+def test_a_word_is_a_string(value):
+    with pytest.raises(InvalidParameter, match="x is .*; allowed: balanced"):
+        _validate.one_of("x", value, ("balanced",))
+
+
+def test_the_nine_base_parameters_come_first():
+    assert ALL == ("M0", "m0s", "R1f", "R2f", "Rex", "R1s", "T2s", "omega0", "B1")
+    assert ALL[1:] == TISSUE
+    assert [parameter.code for parameter in PARAMETERS.values()] == list(range(14))
+
+
+@pytest.mark.parametrize(
+    ("name", "inside", "outside"),
+    [
+        ("m0s", [0, 0.5], [-1e-9, 1, np.nan, np.inf]),
+        ("R1f", [1e-9, 1e9], [0, -1, np.nan, np.inf]),
+        ("Rex", [0, 1], [-1, np.nan, np.inf]),
+        ("T2s", [2e-6, 50e-6], [1.9e-6, 51e-6, np.nan, -np.inf]),
+        ("omega0", [-1e4, 0], [np.nan, np.inf, -np.inf]),
+        ("B1", [1e-3, 2], [0, -1, np.nan, np.inf]),
+        ("T2f", [1e-3], [0, -1, np.inf]),
+    ],
+)
+def test_ranges_include_the_limits_they_should(name, inside, outside):
+    assert PARAMETERS[name].contains(np.array(inside)).all()
+    assert not PARAMETERS[name].contains(np.array(outside)).any()
+
+
+def test_ranges_in_words_carry_their_unit():
+    assert PARAMETERS["T2s"].allowed == "2e-06 <= T2s <= 5e-05 s"
+    assert PARAMETERS["m0s"].allowed == "0 <= m0s < 1"
+    assert PARAMETERS["R1f"].allowed == "R1f > 0 1/s"
+    assert PARAMETERS["omega0"].allowed == "omega0 finite"
+
+
+def test_one_name_is_a_list_of_one():
+    assert _validate.parameter_names("m0s") == ("m0s",)
+    assert _validate.parameter_names(iter(["m0s", "T2f"])) == ("m0s", "T2f")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ((), "wrt is empty"),
+        (("m0s", "m0s"), "wrt names m0s twice"),
+        (("R2f", "T2f"), "T2f determines R2f"),
+        (("R1a", "R1f"), "R1a determines R1f"),
+        (("R1a", "T1s"), "determines R1s"),
+        (("T1a", "R1a"), "determines R1f and R1s"),
+        (("T1f", "R1f"), "T1f determines R1f"),
+        (("m0S",), "did you mean 'm0s'"),
+        ((1,), "a parameter's name is 1"),
+    ],
+)
+def test_names_that_cannot_be_unknown_together_are_refused(names, message):
+    with pytest.raises(InvalidParameter, match=message):
+        _validate.parameter_names(names)
+
+
+def test_all_cores_are_the_default_and_every_count_fits_the_core():
+    assert _validate.as_threads(None) == 0
+    assert _validate.as_threads(3) == 3
+    assert _validate.as_threads(10**20) == 2**31 - 1
+
+
+@pytest.mark.parametrize("threads", [-1, 1.5, True, "2"])
+def test_what_is_no_number_of_threads_is_refused(threads):
+    with pytest.raises(InvalidParameter, match="threads must be an integer of at least 0"):
+        _validate.as_threads(threads)
+
+
+@pytest.mark.parametrize("progress", [1, "yes", 0.5])
+def test_progress_is_a_switch_or_a_callable(progress):
+    with pytest.raises(InvalidParameter, match="progress must be"):
+        _validate.check_progress(progress)
+
+
+def test_results_are_double_or_single_precision():
+    assert _validate.as_result_dtype(None, np.complex128) == np.complex128
+    assert _validate.as_result_dtype("complex64", np.complex128) == np.complex64
+    assert _validate.as_result_dtype(np.float32, np.float64) == np.float32
+
+
+@pytest.mark.parametrize("dtype", [int, "float16", np.complex64, ">f8", object, "nonsense"])
+def test_another_type_of_results_is_refused(dtype):
+    with pytest.raises(InvalidParameter, match="allowed: float64, float32"):
+        _validate.as_result_dtype(dtype, np.float64)
+
+
+def read_only(array):
+    array.setflags(write=False)
+    return array
+
+
+@pytest.mark.parametrize(
+    "out",
+    [
+        [0.0, 0.0],
+        np.empty(3),
+        np.empty(2, np.float32),
+        np.empty(2, ">f8"),
+        np.empty(4)[::2],
+        read_only(np.empty(2)),
+        np.ma.empty(2),
+    ],
+    ids=["list", "shape", "type", "byte order", "gaps", "read-only", "masked"],
+)
+def test_an_array_that_cannot_hold_the_results_is_refused(out):
+    with pytest.raises(InvalidParameter, match=r"out must be a writeable C-contiguous numpy array of shape \(2,\)"):
+        _validate.as_result(out, (2,), np.dtype(np.float64))
