@@ -80,32 +80,40 @@ inline State apply(const Propagator& p, const State& m) noexcept {
     return {p.cos * m.y + p.sin * m.x, p.cos * m.x - p.sin * m.y, p.zz * m.z + p.zs * m.s, p.sz * m.z + p.ss * m.s};
 }
 
-// (d exp(D t)/dp) a for dD given by dtau, dh, dkfs, dksf: dtau t E a + dq V + S dM a, V = exp(tau t)(t S/2 + S_q M) a
-struct LongitudinalTangent {
-    Lane t_Ez, t_Es, Vz, Vs, Sz, Ss;
-
-    void add(State& d, Lane dtau, Lane dh, Lane dkfs, Lane dksf, Lane dq) const noexcept {
-        d.z += dtau * t_Ez + dq * Vz + dh * Sz + dkfs * Ss;
-        d.s += dtau * t_Es + dq * Vs + dksf * Sz - dh * Ss;
-    }
+// The derivatives of exp(D t) with respect to rz, rs, kfs and ksf are convolutions of its entries, and these follow from
+//     S * S = dS/dq,  S * C = t S/2,  C * C = (t C + S)/2    (each with exp(tau t)).
+// In this form a pool that is empty, or that does not exchange, has derivatives that are zero to the last bit.
+struct Convolutions {
+    Lane zz_zz, ss_ss, zz_ss, p, m, q;  // p = S * (C + h S), m = S * (C - h S), q = S * S
 };
 
-inline void add_precession_sources(State (&d)[n_tangents], const Voxel& v, const Exchange& e, const Precession& p,
-                                   Real t, const State& before, const State& after) noexcept {
-    const Lane half_tS = 0.5 * t * p.S;
-    const LongitudinalTangent tangent{
-        t * after.z,
-        t * after.s,
-        half_tS * before.z + p.S_q * (e.h * before.z + v.kfs * before.s),
-        half_tS * before.s + p.S_q * (v.ksf * before.z - e.h * before.s),
-        p.S * before.z,
-        p.S * before.s,
-    };
-    const Lane zero{}, half = broadcast(0.5), dh_Rex = 0.5 * (v.m0f - v.m0s);
-    tangent.add(d[d_m0s], zero, -v.Rex, -v.Rex, v.Rex, v.Rex * (v.kfs - v.ksf - 2.0 * e.h));
-    tangent.add(d[d_R1f], -half, -half, zero, zero, -e.h);
-    tangent.add(d[d_Rex], -half, dh_Rex, v.m0f, v.m0s, 2.0 * e.h * dh_Rex + v.m0f * v.ksf + v.kfs * v.m0s);
-    tangent.add(d[d_R1s], -half, half, zero, zero, e.h);
+inline Convolutions convolutions(const Exchange& e, const Precession& p, Real t) noexcept {
+    const Lane SC = 0.5 * t * p.S, CC = 0.5 * (t * p.C + p.S), hSC = 2.0 * e.h * SC, hSS = e.h * p.S_q;
+    return {CC + hSC + e.h * hSS, CC - hSC + e.h * hSS, CC - e.h * hSS, SC + hSS, SC - hSS, p.S_q};
+}
+
+struct Longitudinal {
+    Lane z, s;
+};
+
+inline void add_longitudinal_sources(State (&d)[n_tangents], const Voxel& v, const Convolutions& c, Lane z,
+                                     Lane s) noexcept {
+    const Lane kk_q = v.kfs * v.ksf * c.q, kfs_s = v.kfs * s, ksf_z = v.ksf * z;
+    const Longitudinal d_rz{-c.zz_zz * z - c.p * kfs_s, -c.p * ksf_z - kk_q * s};
+    const Longitudinal d_rs{-kk_q * z - c.m * kfs_s, -c.m * ksf_z - c.ss_ss * s};
+    const Longitudinal d_kfs{c.p * ksf_z + c.zz_ss * s, v.ksf * (c.q * ksf_z + c.m * s)};
+    const Longitudinal d_ksf{v.kfs * (c.p * z + c.q * kfs_s), c.zz_ss * z + c.m * kfs_s};
+    d[d_R1f].z += d_rz.z;
+    d[d_R1f].s += d_rz.s;
+    d[d_R1s].z += d_rs.z;
+    d[d_R1s].s += d_rs.s;
+    d[d_m0s].z += v.Rex * ((d_rz.z + d_ksf.z) - (d_rs.z + d_kfs.z));
+    d[d_m0s].s += v.Rex * ((d_rz.s + d_ksf.s) - (d_rs.s + d_kfs.s));
+    d[d_Rex].z += v.m0s * (d_rz.z + d_ksf.z) + v.m0f * (d_rs.z + d_kfs.z);
+    d[d_Rex].s += v.m0s * (d_rz.s + d_ksf.s) + v.m0f * (d_rs.s + d_kfs.s);
+}
+
+inline void add_transverse_sources(State (&d)[n_tangents], Real t, const State& after) noexcept {
     d[d_R2f].y -= t * after.y;
     d[d_R2f].x -= t * after.x;
     d[d_omega0].y += t * after.x;
@@ -118,7 +126,10 @@ inline void precess(S& m, const Voxel& v, const Exchange& e, const Precession& p
     const State before = m.affine;
     m.affine = apply(propagator, before);
     for (int k = 0; k < S::n_linear; ++k) m.linear[k] = apply(propagator, m.linear[k]);
-    if constexpr (S::sourced) add_precession_sources(m.linear, v, e, p, t, before, m.affine);
+    if constexpr (S::sourced) {
+        add_longitudinal_sources(m.linear, v, convolutions(e, p, t), before.z, before.s);
+        add_transverse_sources(m.linear, t, m.affine);
+    }
 }
 
 }  // namespace

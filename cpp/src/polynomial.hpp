@@ -5,7 +5,7 @@
 
 namespace spinbound {
 
-inline constexpr double polynomial_tolerance = 1e-11;  // absolute, on the region of a step
+inline constexpr double polynomial_tolerance = 1e-12;  // absolute, on the region of a step; a steady state amplifies it a thousandfold
 inline constexpr double max_left = 10.0;   // monomials about zero lose e^left of the unit roundoff: 2e-12 here
 inline constexpr double max_height = 4.6;
 

@@ -1,0 +1,163 @@
+"""The kernel against the oracle: `_core.reference` gets the very same R2sl and knows nothing else of the kernel.
+
+Signals are compared relative to their largest magnitude, each sensitivity relative to the larger of its own largest
+value and 1e-6 of its size at white matter. The bars leave two decades to what the 1e-11 of the kernel's polynomials
+amounts to in a steady state.
+"""
+
+import numpy as np
+import pytest
+import spinbound as sb
+from scipy.optimize import brentq
+from spinbound import _core
+from spinbound._batch import _core_sequence
+
+SIGNAL, JACOBIAN, WIDE = 1e-8, 1e-7, 1e-6
+UNDERFLOW = 1e-290  # the kernel's exp stops at exp(-708)
+WHITE_MATTER = np.array([0.15, 0.5, 15, 30, 3, 10e-6, 0, 1])
+LOW = np.array([0.01, 0.2, 5, 5, 0.5, 6e-6, -700, 0.6])
+HIGH = np.array([0.35, 2, 60, 80, 8, 16e-6, 700, 1.3])
+WIDE_LOW = np.array([0, 0.2, 5, 0, 0.5, 3e-6, -1800, 0.3])
+WIDE_HIGH = np.array([0.35, 2, 60, 200, 8, 30e-6, 1800, 1.4])
+MOMENTS = ("balanced", "crusher", "spoiler_dual", "spoiler_prepulse")
+
+
+def kernel(seq, tissue):
+    """Signals (N, n) and their derivatives (N, n, 8) of the tissues (8, N)."""
+    names = ("m0s", "R1f", "R2f", "Rex", "R1s", "T2s", "omega0", "B1")
+    return sb.sensitivities(seq, sb.Tissue(**dict(zip(names, tissue, strict=True))), wrt=names)
+
+
+def oracle(seq, voxel):
+    """The same of one voxel (8,) by matrix exponentials."""
+    core = _core_sequence(seq)
+    m, J = _core.reference.simulate(core, voxel, _core.r2sl(core, 0, voxel[5], voxel[7]), False)
+    return m[:, 0] + 1j * m[:, 1], J[:, 0] + 1j * J[:, 1]
+
+
+class Expected:
+    """What the oracle says of some tissues (8, N) in a train."""
+
+    def __init__(self, seq, tissue):
+        self.seq, self.tissue = seq, tissue
+        results = [oracle(seq, np.ascontiguousarray(voxel)) for voxel in tissue.T]
+        self.s = np.array([s for s, _ in results])
+        self.J = np.array([J for _, J in results])
+        self.floor = 1e-6 * abs(oracle(seq, WHITE_MATTER)[1]).max(axis=0)
+
+    def check(self, bar_signal=SIGNAL, bar_jacobian=JACOBIAN):
+        """Compare the kernel of the instruction set in use."""
+        s, J = kernel(self.seq, self.tissue)
+        size = np.maximum(abs(self.s).max(axis=1), UNDERFLOW)
+        assert np.all(abs(s - self.s).max(axis=1) <= bar_signal * size)
+        size = np.maximum(np.maximum(abs(self.J).max(axis=1), self.floor), UNDERFLOW)
+        assert np.all(abs(J - self.J).max(axis=1) <= bar_jacobian * size)
+
+    def check_all_isas(self, monkeypatch, *bars):
+        """Compare the kernels of every instruction set that runs here."""
+        for isa in _core.isa_available():
+            monkeypatch.setenv("SPINBOUND_ISA", isa)
+            self.check(*bars)
+
+
+def tissues(seed, n, low=LOW, high=HIGH):
+    """Random tissues (8, n) of a box."""
+    return np.random.default_rng(seed).uniform(low[:, None], high[:, None], (8, n))
+
+
+def random_train(seed, TRF=(1e-4, 1e-3)):
+    """1 to 300 pulses; all gradient moments, starts, phase increments and many TR occur among twenty seeds."""
+    rng = np.random.default_rng(seed)
+    n = (1, 2, 300)[seed] if seed < 3 else int(np.exp(rng.uniform(0, np.log(300))))
+    return sb.Sequence(
+        alpha=rng.uniform(0, np.pi, n) * rng.uniform(0.1, 1),
+        TRF=rng.uniform(*TRF, n),
+        TR=rng.uniform(1.5e-3, 2e-2),
+        gradient_moment=rng.choice(MOMENTS, n) if seed % 4 else "balanced",
+        rf_phase_increment=(np.pi, 0.0, 1.1)[seed % 3],
+        start=("periodic", "thermal", rng.uniform(-0.5, 0.5, 5))[(seed // 2) % 3],
+    )
+
+
+@pytest.fixture(scope="module")
+def published_train(published_data):
+    """The published train of 1142 pulses."""
+    moments = ["crusher"] + ["balanced"] * 1141
+    return sb.Sequence.load(published_data / "published_train.mat", TR=3.5e-3, gradient_moment=moments)
+
+
+def test_published_train(published_train, monkeypatch):
+    Expected(published_train, tissues(1, 200)).check_all_isas(monkeypatch)
+
+
+def test_published_train_in_the_wide_box(published_train, monkeypatch):
+    Expected(published_train, tissues(2, 60, WIDE_LOW, WIDE_HIGH)).check_all_isas(monkeypatch, WIDE, WIDE)
+
+
+def test_bundled_train(monkeypatch):
+    Expected(sb.sequences.load("hybrid-mt-4s"), tissues(3, 200)).check_all_isas(monkeypatch)
+
+
+def test_bundled_train_in_the_wide_box(monkeypatch):
+    high = np.where(np.arange(8) == 7, 1.6, WIDE_HIGH)
+    Expected(sb.sequences.load("hybrid-mt-4s"), tissues(4, 60, WIDE_LOW, high)).check_all_isas(monkeypatch, WIDE, WIDE)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_trains(seed, monkeypatch):
+    Expected(random_train(seed), tissues(seed, 200)).check_all_isas(monkeypatch)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_trains_in_the_wide_box(seed, monkeypatch):
+    tissue = tissues(seed, 60, WIDE_LOW, WIDE_HIGH)
+    tissue[0, :5] = 0, 1e-12, 1e-9, 1e-6, 1e-3  # m0s -> 0
+    Expected(random_train(seed, TRF=(60e-6, 1e-3)), tissue).check_all_isas(monkeypatch, WIDE, WIDE)
+
+
+def special_tissues():
+    """Zeros and equalities, alone and together."""
+    columns = []
+    for changes in ({6: 0}, {3: 0}, {1: 3}, {0: 0}, {3: 0, 1: 3}, {3: 0, 6: 0}, {6: 0, 3: 0, 1: 3}, {3: 0, 0: 0}):
+        voxel = np.array([0.15, 0.5, 15, 30, 3, 10e-6, 200, 0.9])
+        voxel[list(changes)] = list(changes.values())
+        columns.append(voxel)
+    return np.array(columns).T
+
+
+@pytest.mark.parametrize("start", ["periodic", "thermal"])
+def test_zeros_and_equal_rates_are_no_special_case(start, monkeypatch):
+    rng = np.random.default_rng(5)
+    alpha = rng.uniform(0, 3, 40)
+    alpha[::3] = 0
+    seq = sb.Sequence(alpha, rng.uniform(5e-5, 5e-4, 40), 3.5e-3, gradient_moment="balanced", start=start)
+    Expected(seq, special_tissues()).check_all_isas(monkeypatch)
+
+
+@pytest.mark.parametrize(("TRF", "T2s"), [(50e-6, 10e-6), (500e-6, 16e-6)])
+def test_critical_damping_is_no_special_case(TRF, T2s, monkeypatch):
+    def overdamped(B1):  # R2sl - 2 omega1
+        core = _core.Sequence([1.0], [TRF], np.zeros(1, np.int32), 3.5e-3, np.pi, 1, np.zeros(5))
+        return _core.r2sl(core, 0, T2s, B1)[0, 0] - 2 * B1 / TRF
+
+    critical = brentq(overdamped, 1e-3, 4.0, xtol=1e-15)
+    tissue = np.repeat(WHITE_MATTER[:, None], 9, axis=1)
+    tissue[5] = T2s
+    tissue[7] = critical * (1 + np.array([-0.1, -1e-3, -1e-6, -1e-12, 0, 1e-12, 1e-6, 1e-3, 0.1]))
+    seq = sb.Sequence(np.full(20, 1.0), np.full(20, TRF), 3.5e-3, gradient_moment="balanced")
+    Expected(seq, tissue).check_all_isas(monkeypatch)
+
+
+def test_rates_and_pulses_far_beyond_tissue(monkeypatch):
+    tissue = np.repeat(WHITE_MATTER[:, None], 6, axis=1)
+    tissue[2, 1] = 1e4  # R2f
+    tissue[3, 2] = 3e3  # Rex
+    tissue[6, 3] = 1e5  # omega0
+    tissue[5, 4:] = 2e-6, 50e-6  # T2s
+    seq = sb.Sequence([1.0, 2.0, 0.5], [5e-3, 1e-3, 2e-4], 0.2, gradient_moment="balanced")
+    Expected(seq, tissue).check_all_isas(monkeypatch)
+
+
+def test_a_long_repetition_time_recovers_fully():
+    seq = sb.Sequence([1.0, 1.0], [5e-4, 5e-4], 60.0, gradient_moment="balanced")
+    Expected(seq, tissues(6, 4)).check(1e-8, 1e-6)  # derivatives of 1e-20 and less beside those that count
