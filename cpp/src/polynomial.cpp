@@ -48,7 +48,7 @@ struct Expansion {
 };
 
 std::vector<Point> boundary(const Region& region) {
-    constexpr int n = 10;
+    constexpr int n = 8;
     std::vector<Point> points;
     for (int k = 0; k <= n; ++k) {
         const double fraction = double(k) / n;
@@ -107,7 +107,7 @@ std::vector<Wide> monomials(const Expansion& e, int degree) {
 }
 
 std::vector<double> ratios(const Region& region) {
-    constexpr int n_foci = 8;
+    constexpr int n_foci = 5;
     const double a2 = region.half_length() * region.half_length(), b2 = region.height * region.height;
     const double tolerance = polynomial_tolerance * std::exp(region.right);
     const auto points = boundary(region);

@@ -6,7 +6,7 @@
 namespace spinbound {
 
 inline constexpr double polynomial_tolerance = 1e-12;  // absolute, on the region of a step; a steady state amplifies it a thousandfold
-inline constexpr double max_left = 10.0;   // monomials about zero lose e^left of the unit roundoff: 2e-12 here
+inline constexpr double max_left = 15.0;   // monomials about zero lose e^left of the unit roundoff of what decays
 inline constexpr double max_height = 4.6;
 
 // For matrices whose numerical range lies in [-left, right] x [-i height, i height]. The region is rounded up to a fixed
