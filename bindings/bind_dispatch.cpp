@@ -10,7 +10,11 @@ void bind_dispatch(py::module_& m) {
     m.def("isa_available", &available_isas, "Instruction sets that this build and processor can run, the widest last.");
     m.def("isa_in_use", &isa_in_use, "The instruction set of the next call.");
     m.def("available_threads", &available_threads, "Cores that this process may use.");
-    m.attr("compiler") = __VERSION__;
+#ifdef __clang__
+    m.attr("compiler") = "Clang " __clang_version__;
+#else
+    m.attr("compiler") = "GCC " __VERSION__;
+#endif
 }
 
 }  // namespace spinbound::bindings

@@ -42,22 +42,24 @@ def longitudinal(rates, t):
 
 
 def longitudinal_derivative(rates, t, parameter):
-    """dE of equation (6.4) with the rows of its table; parameter counts m0s R1f Rex R1s."""
+    """dE by the convolutions of equation (6.5); parameter counts m0s R1f Rex R1s."""
     rz, rs, kfs, ksf = exchange(*rates)
     pool, _, Rex_, _ = rates
-    half = mpmath.mpf(1) / 2
-    dtau, dh, dkfs, dksf = [
-        (0, -Rex_, -Rex_, Rex_),
-        (-half, -half, 0, 0),
-        (-half, (1 - 2 * pool) / 2, 1 - pool, pool),
-        (-half, half, 0, 0),
-    ][parameter]
-    tau, h = -(rz + rs) / 2, (rs - rz) / 2
-    dq = 2 * h * dh + kfs * dksf + dkfs * ksf
-    _, S, G = hyperbolics(h * h + kfs * ksf, t)
-    M, dM = mpmath.matrix([[h, kfs], [ksf, -h]]), mpmath.matrix([[dh, dkfs], [dksf, -dh]])
-    inner = dq / 2 * (t * S * mpmath.eye(2) + G * M) + S * dM
-    return dtau * t * longitudinal(rates, t) + mpmath.exp(tau * t) * inner
+    h = (rs - rz) / 2
+    C, S, G = hyperbolics(h * h + kfs * ksf, t)
+    SC, CC, SS = t * S / 2, (t * C + S) / 2, G / 2
+    p, m, mixed = SC + h * SS, SC - h * SS, CC - h * h * SS
+    d_rz = -mpmath.matrix([[CC + 2 * h * SC + h * h * SS, kfs * p], [ksf * p, kfs * ksf * SS]])
+    d_rs = -mpmath.matrix([[kfs * ksf * SS, kfs * m], [ksf * m, CC - 2 * h * SC + h * h * SS]])
+    d_kfs = mpmath.matrix([[ksf * p, mixed], [ksf**2 * SS, ksf * m]])
+    d_ksf = mpmath.matrix([[kfs * p, kfs**2 * SS], [mixed, kfs * m]])
+    rows = (
+        Rex_ * (d_rz - d_rs - d_kfs + d_ksf),
+        d_rz,
+        pool * (d_rz + d_ksf) + (1 - pool) * (d_rs + d_kfs),
+        d_rs,
+    )
+    return mpmath.exp(-(rz + rs) / 2 * t) * rows[parameter]
 
 
 def test_longitudinal_propagator_solves_the_exchange_equations():
