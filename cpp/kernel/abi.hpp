@@ -28,7 +28,7 @@ struct PulsePlan {
     int interval;           // index of TRF among the distinct ones
     int n_steps;            // equal parts of the pulse, each one application of the polynomial
     Polynomial polynomial;
-    Patch response;         // rho of the pulse, z of a crusher
+    const Patch* response;  // rho of the pulse, z of a crusher
 };
 
 // The distinct free precessions: (TR - TRF)/2 with the pulse that they surround.

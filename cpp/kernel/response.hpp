@@ -33,7 +33,7 @@ inline void chebyshev(Lane x, int n, Chebyshev& T) noexcept {
 }
 
 inline Response tabulated_response(const Voxel& v, const PulsePlan& pulse) noexcept {
-    const Patch& patch = pulse.response;
+    const Patch& patch = *pulse.response;
     const Lane flip = pulse.alpha * v.B1;
     Chebyshev X, U;
     chebyshev(patch.x_scale * (pulse.log_TRF - v.log_T2s) + patch.x_shift, patch.n_x, X);

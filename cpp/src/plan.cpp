@@ -66,11 +66,11 @@ PulsePlan plan_pulse(const Sequence& sequence, int i, const ResponseTable& table
     const double high = pulse.log_TRF - std::log(b.min_T2s), low = high - std::log(T2s_ratio);
     const double flip = std::abs(pulse.alpha) * b.max_B1;
     if (pulse.gradient_moment == GradientMoment::crusher) {
-        pulse.response = table.z(low, std::min(flip, max_crusher_flip));
+        pulse.response = &table.z(low, std::min(flip, max_crusher_flip));
     } else {
         const double allowed = std::min(flip, max_flip);
-        pulse.response = table.rho(low, allowed);
-        choose_polynomial(pulse, largest_decay(pulse.response, low, high, allowed), allowed, b);
+        pulse.response = &table.rho(low, allowed);
+        choose_polynomial(pulse, largest_decay(*pulse.response, low, high, allowed), allowed, b);
     }
     return pulse;
 }

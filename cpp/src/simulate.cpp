@@ -105,7 +105,7 @@ void tabulated_R2sl(const Sequence& sequence, Lineshape lineshape, double T2s, d
     for (int i = 0; i < sequence.n_pulses(); ++i, out += 3) {
         const PulsePlan& pulse = plan.train().pulse[i];
         const double flip = pulse.alpha * B1;
-        const PatchValue r = evaluate(pulse.response, pulse.log_TRF - std::log(T2s), flip * flip);
+        const PatchValue r = evaluate(*pulse.response, pulse.log_TRF - std::log(T2s), flip * flip);
         const double d_T2s = -r.f_x / T2s, d_B1 = 2 * pulse.alpha * flip * r.f_u;
         const bool is_z = pulse.gradient_moment == GradientMoment::crusher;
         out[0] = is_z ? r.f : r.f / T2s;
