@@ -5,7 +5,8 @@
 
 namespace spinbound {
 
-inline constexpr double polynomial_tolerance = 1e-12;  // absolute, on the region of a step; a steady state amplifies it a thousandfold
+// Absolute, on the region of a step. A steady state amplifies it up to a thousandfold.
+inline constexpr double polynomial_tolerance = 1e-12;
 inline constexpr double max_left = 15.0;   // monomials about zero lose e^left of the unit roundoff of what decays
 inline constexpr double max_height = 4.6;
 
