@@ -25,41 +25,39 @@ void LaneBuffer::Free::operator()(double* p) const { ::operator delete[](p, alig
 
 Batch::Batch(const Sequence& sequence, const TissueView& tissue, const RunOptions& options)
     : kernel_(kernels()),
+      sequence_(sequence),
       tissue_(tissue),
       options_(options),
-      n_pulses_(sequence.n_pulses()),
       table_(ResponseTable::get(options.lineshape, largest_tau(sequence))) {
-    std::vector<VoxelClass> class_of(tissue.n_voxels);
     for (std::size_t v = 0; v < tissue.n_voxels; ++v) {
         if (options.valid && !options.valid[v]) continue;
-        class_of[v] = classify(tissue, v);
-        order_.push_back(v);
+        groups_[classify(tissue, v)].voxels.push_back(v);
+        ++n_valid_;
     }
-    std::stable_sort(order_.begin(), order_.end(),
-                     [&](std::size_t a, std::size_t b) { return class_of[a] < class_of[b]; });
-    std::vector<std::size_t> first;  // of every class, in order_
-    for (std::size_t k = 0; k < order_.size(); ++k)
-        if (k == 0 || class_of[order_[k]] != class_of[order_[k - 1]]) first.push_back(k);
-    plans_.reserve(first.size());
-    for (std::size_t k : first) plans_.emplace_back(sequence, *table_, class_of[order_[k]]);
-    first.push_back(order_.size());
     const auto lanes = static_cast<std::size_t>(kernel_.lanes);
-    for (std::size_t c = 0; c < plans_.size(); ++c)
-        for (std::size_t k = first[c]; k < first[c + 1]; k += lanes)
-            blocks_.push_back({&plans_[c].train(), &order_[k], static_cast<int>(std::min(lanes, first[c + 1] - k))});
+    for (auto& [voxel_class, group] : groups_) {
+        const std::size_t n = group.voxels.size();
+        for (std::size_t k = 0; k < n; k += lanes)
+            blocks_.push_back({&voxel_class, &group, &group.voxels[k], static_cast<int>(std::min(lanes, n - k))});
+    }
 }
 
-Batch::Runner::Runner(const Batch& batch, std::size_t out_size, BasisView basis)
+// Planned by the thread that comes first: a call over many classes is then cancelled and shared out like any other.
+const TrainPlan& Batch::train(const Block& block) const {
+    return block.group->train(sequence_, *table_, *block.voxel_class);
+}
+
+Batch::Runner::Runner(const Batch& batch, std::size_t out_size, BasisView basis, const Block& first)
     : batch_(batch),
       basis_(basis),
-      workspace_(batch.kernel_.workspace_size(batch.plans_.front().train())),
+      workspace_(batch.kernel_.workspace_size(batch.train(first))),  // the same for every class
       out_(out_size) {}
 
 const double* Batch::Runner::run(Entry entry, const Block& block, const std::atomic<bool>& stop) {
     VoxelBlock voxels;
     for (int lane = 0; lane < batch_.kernel_.lanes; ++lane)
         copy_voxel(batch_.tissue_, block.voxel[std::min(lane, block.n_voxels - 1)], voxels, lane);
-    (batch_.kernel_.*entry)({block.train, &voxels, basis_, workspace_.data(), out_.data(), &stop});
+    (batch_.kernel_.*entry)({&batch_.train(block), &voxels, basis_, workspace_.data(), out_.data(), &stop});
     return out_.data();
 }
 
@@ -68,11 +66,11 @@ void Batch::for_each_block(std::size_t out_size, BasisView basis, const Consume&
     std::vector<std::unique_ptr<Runner>> runners(static_cast<std::size_t>(threads));
     const Work work = [&](std::size_t item, int thread, const std::atomic<bool>& stop) {
         auto& runner = runners[static_cast<std::size_t>(thread)];
-        if (!runner) runner = std::make_unique<Runner>(*this, out_size, basis);
+        if (!runner) runner = std::make_unique<Runner>(*this, out_size, basis, blocks_[item]);
         consume(*runner, blocks_[item], stop);
         return static_cast<std::size_t>(blocks_[item].n_voxels);
     };
-    parallel_for(blocks_.size(), order_.size(), threads, work, options_.monitor);
+    parallel_for(blocks_.size(), n_valid_, threads, work, options_.monitor);
 }
 
 BasisView view(const Basis& basis) { return {reinterpret_cast<const double*>(basis.vectors), basis.rank}; }

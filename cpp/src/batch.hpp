@@ -2,7 +2,10 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <vector>
 
 #include "plan.hpp"
@@ -23,9 +26,25 @@ private:
     std::unique_ptr<double[], Free> data_;
 };
 
+// The voxels of one class, and their plan once a thread has needed it.
+class Group {
+public:
+    std::vector<std::size_t> voxels;
+
+    const TrainPlan& train(const Sequence& sequence, const ResponseTable& table, const VoxelClass& voxel_class) {
+        std::call_once(once_, [&] { plan_.emplace(sequence, table, voxel_class); });
+        return plan_->train();
+    }
+
+private:
+    std::once_flag once_;
+    std::optional<Plan> plan_;
+};
+
 // Up to `lanes` voxels of one class; lanes beyond n_voxels repeat the last one.
 struct Block {
-    const TrainPlan* train;
+    const VoxelClass* voxel_class;
+    Group* group;
     const std::size_t* voxel;
     int n_voxels;
 };
@@ -40,7 +59,7 @@ public:
     // A kernel's run over one block, into a buffer of the calling thread.
     class Runner {
     public:
-        Runner(const Batch& batch, std::size_t out_size, BasisView basis);
+        Runner(const Batch& batch, std::size_t out_size, BasisView basis, const Block& first);
         const double* run(Entry entry, const Block& block, const std::atomic<bool>& stop);
 
     private:
@@ -54,17 +73,18 @@ public:
     void for_each_block(std::size_t out_size, BasisView basis, const Consume& consume) const;
 
     int lanes() const { return kernel_.lanes; }
-    int n_pulses() const { return n_pulses_; }
 
 private:
+    const TrainPlan& train(const Block& block) const;
+
     const KernelTable& kernel_;
+    const Sequence& sequence_;
     const TissueView& tissue_;
     const RunOptions& options_;
-    int n_pulses_;
     std::shared_ptr<const ResponseTable> table_;
-    std::vector<Plan> plans_;
-    std::vector<std::size_t> order_;  // the valid voxels, class by class
+    std::map<VoxelClass, Group> groups_;  // of the valid voxels
     std::vector<Block> blocks_;
+    std::size_t n_valid_ = 0;
 };
 
 BasisView view(const Basis& basis);

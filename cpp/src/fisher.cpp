@@ -35,29 +35,29 @@ Weights weights_of(const std::vector<Parameter>& wrt, FisherForm form, const Tis
 // Where a voxel's streams come from: Gram sums in the time domain, coefficients in a basis.
 class Streams {
 public:
-    Streams(Batch::Runner& runner, const Block& block, const Basis& basis, int lanes, const std::atomic<bool>& stop)
+    Streams(Batch::Runner& runner, const Block& block, const Basis& basis, int n_samples, int lanes,
+            const std::atomic<bool>& stop)
         : runner_(runner),
           block_(block),
-          basis_(basis),
+          in_basis_(basis.rank > 0),
+          n_samples_(n_samples),
           lanes_(lanes),
           stop_(stop),
           out_(runner.run(basis.rank ? &KernelTable::project : &KernelTable::gram, block, stop)) {}
 
     ComplexMatrix gram(int lane) const {
-        if (basis_.rank) {
-            const ComplexMatrix S = rows(out_, basis_.rank, lane);
-            return S.adjoint() * S;
-        }
-        return rows(out_, n_streams, lane);
+        if (!in_basis_) return rows(out_, n_streams, lane);
+        const ComplexMatrix S = rows(out_, n_samples_, lane);
+        return S.adjoint() * S;
     }
 
     // The streams themselves; in the time domain a second run of the block, for rare voxels.
     ComplexMatrix samples(int lane) {
-        if (!basis_.rank && !is_series_) {
+        if (!in_basis_ && !is_series_) {
             out_ = runner_.run(&KernelTable::sensitivities, block_, stop_);
             is_series_ = true;
         }
-        return rows(out_, basis_.rank ? basis_.rank : block_.train->n_pulses, lane);
+        return rows(out_, n_samples_, lane);
     }
 
 private:
@@ -71,8 +71,8 @@ private:
 
     Batch::Runner& runner_;
     const Block& block_;
-    const Basis& basis_;
-    int lanes_;
+    bool in_basis_;
+    int n_samples_, lanes_;
     const std::atomic<bool>& stop_;
     const double* out_;
     bool is_series_ = false;
@@ -96,10 +96,11 @@ template <class Compute>
 void for_each_voxel(const Sequence& sequence, const TissueView& tissue, const std::vector<Parameter>& wrt,
                     FisherForm form, const Basis& basis, const RunOptions& options, Compute&& compute) {
     const Batch batch(sequence, tissue, options);
+    const int n_samples = static_cast<int>(basis.n_samples(sequence));
     const std::size_t gram_size = n_streams * n_streams * 2 * static_cast<std::size_t>(batch.lanes());
     const std::size_t out_size = std::max(gram_size, stream_output_size(basis, sequence, batch.lanes()));
     batch.for_each_block(out_size, view(basis), [&](Batch::Runner& runner, const Block& block, const auto& stop) {
-        Streams streams(runner, block, basis, batch.lanes(), stop);
+        Streams streams(runner, block, basis, n_samples, batch.lanes(), stop);
         std::vector<ComplexMatrix> gram;
         for (int lane = 0; lane < block.n_voxels; ++lane) gram.push_back(streams.gram(lane));
         for (int lane = 0; lane < block.n_voxels && !stop; ++lane) {
