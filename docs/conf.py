@@ -1,0 +1,23 @@
+"""Sphinx configuration: MyST pages, API from the docstrings."""
+
+from importlib.metadata import version as installed_version
+
+project = "spinbound"
+author = "The spinbound developers"
+copyright = "2026, The spinbound developers"
+release = installed_version("spinbound")
+version = release
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpydoc"]
+exclude_patterns = ["_build"]
+
+myst_enable_extensions = ["amsmath", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = "spinbound"
+html_theme_options = {"show_prev_next": False}
