@@ -1,0 +1,181 @@
+"""Figures say what they show, and special voxels look like nothing else."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import spinbound as sb
+from matplotlib import colormaps, pyplot
+from matplotlib.colors import LogNorm, to_rgb
+from matplotlib.figure import Figure
+from spinbound import plot
+from spinbound.plot._maps import UNIDENTIFIABLE, colour_map
+
+SIZES = np.linspace(0.05, 0.25, 6)
+TIMES = np.geomspace(0.02, 0.2, 5)
+
+
+@pytest.fixture(scope="module")
+def seq() -> sb.Sequence:
+    moments = ["crusher"] + ["balanced"] * 39
+    return sb.Sequence(np.linspace(0.1, 1, 40), np.full(40, 3e-4), 3.5e-3, gradient_moment=moments)
+
+
+@pytest.fixture
+def grid() -> sb.Tissue:
+    return sb.Tissue(m0s=SIZES[:, None], T2f=TIMES, omega0=0)
+
+
+def rendered(figure: Figure) -> Figure:
+    """The figure after it was drawn: what is wrong with labels or limits shows only then, as a warning."""
+    figure.canvas.draw()
+    return figure
+
+
+def panels_of(figure: Figure) -> list:
+    return [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
+
+
+def bars_of(figure: Figure) -> list:
+    return [axes for axes in figure.axes if axes.get_label() == "<colorbar>"]
+
+
+def test_sequence_shows_flip_angles_and_marks_the_crusher(seq):
+    above, below = rendered(plot.sequence(seq)).axes
+    time, angle = above.lines[0].get_data()
+    np.testing.assert_allclose(angle[1:], seq.alpha[1:] / np.pi)
+    np.testing.assert_allclose(time, (np.arange(40) + 0.5) * seq.TR)
+    assert np.isnan(angle[0])
+    assert [text.get_text() for text in above.get_legend().get_texts()] == ["crusher"]
+    assert "µs" in below.get_ylabel()
+
+
+def test_signal_on_resonance_has_no_panel_for_its_imaginary_part(seq):
+    real, complex_ = np.ones((2, 40)), np.full((2, 40), 1j)
+    assert len(rendered(plot.signal(seq, real, ["a", "b"])).axes) == 1
+    assert len(rendered(plot.signal(seq, complex_)).axes) == 2
+
+
+def test_echoes_come_half_a_repetition_after_their_pulses(seq):
+    (axes,) = plot.signal(seq, np.ones(40)).axes
+    np.testing.assert_allclose(axes.lines[0].get_xdata(), np.arange(1, 41) * seq.TR)
+
+
+def test_magnetization_shows_both_pools(seq):
+    states = np.arange(200.0).reshape(40, 5) + 0j
+    free, semisolid = rendered(plot.magnetization(seq, states)).axes
+    np.testing.assert_array_equal(free.lines[2].get_ydata(), states[:, 2].real)
+    np.testing.assert_array_equal(semisolid.lines[0].get_ydata(), states[:, 4].real)
+
+
+def test_sensitivities_are_scaled_by_their_parameter_unless_that_is_zero(seq):
+    jacobian = np.ones((40, 3)) + 0j
+    figure = rendered(plot.sensitivities(seq, jacobian, sb.Tissue(), ["m0s", "omega0", "T2f"]))
+    size, frequency, time = figure.axes
+    assert size.lines[0].get_ydata()[0] == pytest.approx(0.15)
+    assert frequency.lines[0].get_ydata()[0] == 1
+    assert "s/rad" in frequency.get_title()
+    assert time.lines[0].get_ydata()[0] == pytest.approx(1 / 15)
+
+
+def test_relative_bounds_are_in_percent_of_the_parameter(grid):
+    figure = rendered(plot.crb_maps(grid, {"m0s": np.full((6, 5), 1e-4)}, axes=("m0s", "T2f")))
+    (panel,), (bar,) = panels_of(figure), bars_of(figure)
+    shown = panel.collections[0].get_array()
+    np.testing.assert_allclose(np.asarray(shown).reshape(6, 5)[:, 0], 1 / SIZES)
+    assert "(%)" in bar.get_xlabel()
+    assert panel.get_xlabel() == "$T_2^f$ (ms)"
+    assert panel.get_xscale() == "log"
+    assert panel.get_yscale() == "linear"
+
+
+def test_a_parameter_that_is_zero_is_drawn_in_its_unit(grid):
+    (bar,) = bars_of(plot.crb_maps(grid, {"omega0": np.ones((6, 5))}))
+    assert "rad/s" in bar.get_xlabel()
+
+
+def test_maps_for_another_snr_scale_with_the_noise(grid):
+    bounds = {"m0s": np.full((6, 5), 1e-4)}
+    at_sigma, at_snr = (
+        np.asarray(panels_of(figure)[0].collections[0].get_array())
+        for figure in (plot.crb_maps(grid, bounds, sigma=0.1), plot.crb_maps(grid, bounds, sigma=0.1, snr=50))
+    )
+    np.testing.assert_allclose(at_snr, at_sigma / (50 * 0.1))
+
+
+def test_colours_are_logarithmic_where_the_bounds_span_more_than_a_decade(grid):
+    wide = np.geomspace(1e-6, 1, 30).reshape(6, 5)
+    norms = [
+        panels_of(rendered(plot.crb_maps(grid, {"m0s": variance})))[0].collections[0].norm
+        for variance in (wide, np.full((6, 5), 1e-4))
+    ]
+    assert [isinstance(norm, LogNorm) for norm in norms] == [True, False]
+
+
+def test_special_voxels_are_explained_and_in_no_colour_map(grid):
+    variance = np.full((6, 5), 1e-4)
+    variance[0, 0], variance[1, 1] = np.nan, np.inf
+    figure = rendered(plot.crb_maps(grid, {"m0s": variance}))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["invalid input", "not identifiable"]
+    mesh = panels_of(figure)[0].collections[0]
+    colours = mesh.to_rgba(mesh.get_array().reshape(6, 5))
+    assert colours[0, 0, 3] == 0
+    np.testing.assert_allclose(colours[1, 1, :3], to_rgb(UNIDENTIFIABLE))
+    for name in ("cmc.lipari", "cmc.navia"):
+        scale = colormaps[name](np.linspace(0, 1, 256))[:, :3]
+        # Farther than two neighbours of the scale are from each other, many times over.
+        assert np.linalg.norm(scale - to_rgb(UNIDENTIFIABLE), axis=1).min() > 0.1
+
+
+def test_transverse_times_have_colours_of_their_own():
+    assert colour_map("T2f").name == colour_map("R2f").name == "cmc.navia"
+    assert colour_map("T1a").name == colour_map("m0s").name == "cmc.lipari"
+
+
+def test_few_voxels_far_beyond_the_rest_do_not_set_the_colours():
+    tissue = sb.Tissue(m0s=np.full((20, 20), 0.1))
+    variance = np.full((20, 20), 1e-4)
+    variance[0, 0] = 1e8
+    figure = rendered(plot.crb_maps(tissue, {"m0s": variance}))
+    assert panels_of(figure)[0].collections[0].norm.vmax < 100
+    assert "99th percentile" in bars_of(figure)[0].get_xlabel()
+
+
+@pytest.mark.parametrize("shape", [(), (7,), (4, 5), (4, 5, 6), (3, 4, 5, 2)])
+def test_voxels_of_any_shape_are_drawn(shape):
+    tissue = sb.Tissue(m0s=np.full(shape, 0.1))
+    assert len(panels_of(rendered(plot.crb_maps(tissue, {"m0s": np.ones(shape), "R1f": np.ones(shape)})))) == 2
+
+
+def test_a_volume_is_cut_in_its_middle():
+    variance = np.broadcast_to((1 + np.arange(6.0)) ** 2, (4, 5, 6))
+    tissue = sb.Tissue(m0s=np.full((4, 5, 6), 0.1))
+    (panel,) = panels_of(plot.crb_maps(tissue, {"m0s": variance}, relative=False))
+    assert np.asarray(panel.collections[0].get_array()).max() == 4
+
+
+def test_maps_without_any_bounded_voxel_are_drawn(grid):
+    rendered(plot.crb_maps(grid, {"m0s": np.full((6, 5), np.inf), "T2f": np.full((6, 5), np.nan)}))
+
+
+def test_grid_axes_are_found_from_what_varies(grid):
+    assert plot.grid_axes(grid, ["T2f", "m0s", "Rex"]) == ("m0s", "T2f")
+    assert plot.grid_axes(grid, ["m0s"]) is None
+    assert plot.grid_axes(sb.Tissue(m0s=SIZES), ["m0s"]) is None
+
+
+def test_missing_matplotlib_names_the_extra(monkeypatch, seq):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"pip install 'spinbound\[plot\]'"):
+        plot.sequence(seq)
+
+
+def test_figures_belong_to_no_window(seq):
+    plot.sequence(seq)
+    assert pyplot.get_fignums() == []
+
+
+def test_import_of_the_module_loads_no_matplotlib():
+    code = "import sys; from spinbound import plot; assert 'matplotlib' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
