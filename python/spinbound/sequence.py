@@ -121,7 +121,7 @@ class Sequence:
 
     @property
     def peak_B1(self) -> float:
-        """Largest RF field in rad/s: max |alpha|/TRF."""
+        """Largest RF field in rad/s: ``max(abs(alpha))/TRF``."""
         return float(np.abs(self.omega1).max())
 
     @property
