@@ -50,12 +50,27 @@ def main():
     def horner(c, x):
         return mp.polyval(c[::-1], x)
 
-    report("exp_tail", interpolate(exp_tail, -half_ln2, half_ln2, 9),
-           lambda c, r: 1 + r + r * r * horner(c, r), mp.exp, [s * half_ln2 * x for x in points for s in (-1, 1)])
-    report("sin_tail", interpolate(sin_tail, mp.mpf(0), quarter_pi**2, 5),
-           lambda c, x: x + x**3 * horner(c, x * x), mp.sin, [quarter_pi * x for x in points])
-    report("cos_tail", interpolate(cos_tail, mp.mpf(0), quarter_pi**2, 5),
-           lambda c, x: 1 - x * x / 2 + x**4 * horner(c, x * x), mp.cos, [quarter_pi * x for x in points])
+    report(
+        "exp_tail",
+        interpolate(exp_tail, -half_ln2, half_ln2, 9),
+        lambda c, r: 1 + r + r * r * horner(c, r),
+        mp.exp,
+        [s * half_ln2 * x for x in points for s in (-1, 1)],
+    )
+    report(
+        "sin_tail",
+        interpolate(sin_tail, mp.mpf(0), quarter_pi**2, 5),
+        lambda c, x: x + x**3 * horner(c, x * x),
+        mp.sin,
+        [quarter_pi * x for x in points],
+    )
+    report(
+        "cos_tail",
+        interpolate(cos_tail, mp.mpf(0), quarter_pi**2, 5),
+        lambda c, x: 1 - x * x / 2 + x**4 * horner(c, x * x),
+        mp.cos,
+        [quarter_pi * x for x in points],
+    )
 
 
 if __name__ == "__main__":
