@@ -6,62 +6,59 @@
 namespace spinbound::bindings {
 namespace {
 
-struct BoundCall {
+// The arguments that fisher and crb share, alive as long as the call.
+struct Call {
     Voxels voxels;
     Array<double> sigma;
-    std::vector<Parameter> wrt;
-    FisherForm form;
+    Options options;
+    FisherProblem problem;
 
-    const double* noise() const {
+    Call(const Sequence& sequence, const Array<double>& tissue, const Array<Complex>& M0, const Array<double>& noise,
+         const Array<bool>& valid, int lineshape, const std::vector<int>& wrt, int form, const OptionalBasis& basis,
+         int threads, const py::object& progress)
+        : voxels{tissue, M0, valid},
+          sigma(noise),
+          options{lineshape, threads, progress},
+          problem{sequence,
+                  voxels.view(),
+                  sigma.data(),
+                  parameters_of(wrt),
+                  static_cast<FisherForm>(form),
+                  basis_of(basis, sequence),
+                  options.run(voxels)} {
         require_shape(sigma, {voxels.size()}, "sigma");
-        return sigma.data();
     }
 };
 
-void* fisher_output(py::array& out, const BoundCall& call) {
-    const py::ssize_t n = fisher_size(call.wrt, call.form);
+void* fisher_output(py::array& out, const Call& call) {
+    const py::ssize_t n = call.problem.size();
     const auto pointer = [&](auto array) -> void* {
         require_shape(array, {call.voxels.size(), n, n}, "out");
         return array.mutable_data();
     };
-    if (call.form == FisherForm::complex && Array<Complex>::check_(out)) return pointer(out.cast<Array<Complex>>());
-    if (call.form != FisherForm::complex && Array<double>::check_(out)) return pointer(out.cast<Array<double>>());
+    const bool is_complex = call.problem.form == FisherForm::complex;
+    if (is_complex && Array<Complex>::check_(out)) return pointer(out.cast<Array<Complex>>());
+    if (!is_complex && Array<double>::check_(out)) return pointer(out.cast<Array<double>>());
     throw InvalidArgument("out has the wrong type");
 }
 
-void py_fisher(const Sequence& sequence, Array<double> tissue, Array<Complex> M0, Array<double> sigma,
-               Array<bool> valid, int lineshape, const std::vector<int>& wrt, int form, const OptionalBasis& basis,
-               int threads, py::object progress, py::array out) {
-    const BoundCall call{{std::move(tissue), std::move(M0), std::move(valid)},
-                         std::move(sigma),
-                         parameters_of(wrt),
-                         static_cast<FisherForm>(form)};
-    const Options options{lineshape, threads, std::move(progress)};
-    const Basis vectors = basis_of(basis, sequence);
+void py_fisher(const Sequence& sequence, const Array<double>& tissue, const Array<Complex>& M0,
+               const Array<double>& sigma, const Array<bool>& valid, int lineshape, const std::vector<int>& wrt,
+               int form, const OptionalBasis& basis, int threads, const py::object& progress, py::array out) {
+    const Call call(sequence, tissue, M0, sigma, valid, lineshape, wrt, form, basis, threads, progress);
     void* const F = fisher_output(out, call);
-    const TissueView view = call.voxels.view();
-    const double* noise = call.noise();
-    const RunOptions run = options.run(call.voxels);
     const py::gil_scoped_release nogil;
-    fisher(sequence, view, noise, call.wrt, call.form, vectors, run, F);
+    fisher(call.problem, F);
 }
 
-void py_crb(const Sequence& sequence, Array<double> tissue, Array<Complex> M0, Array<double> sigma, Array<bool> valid,
-            int lineshape, const std::vector<int>& wrt, int form, const OptionalBasis& basis, int threads,
-            py::object progress, Array<double> out) {
-    const BoundCall call{{std::move(tissue), std::move(M0), std::move(valid)},
-                         std::move(sigma),
-                         parameters_of(wrt),
-                         static_cast<FisherForm>(form)};
-    const Options options{lineshape, threads, std::move(progress)};
-    const Basis vectors = basis_of(basis, sequence);
+void py_crb(const Sequence& sequence, const Array<double>& tissue, const Array<Complex>& M0, const Array<double>& sigma,
+            const Array<bool>& valid, int lineshape, const std::vector<int>& wrt, int form, const OptionalBasis& basis,
+            int threads, const py::object& progress, Array<double> out) {
+    const Call call(sequence, tissue, M0, sigma, valid, lineshape, wrt, form, basis, threads, progress);
     require_shape(out, {static_cast<py::ssize_t>(wrt.size()), call.voxels.size()}, "out");
-    const TissueView view = call.voxels.view();
-    const double* noise = call.noise();
-    const RunOptions run = options.run(call.voxels);
-    double* bounds = out.mutable_data();
+    double* const bounds = out.mutable_data();
     const py::gil_scoped_release nogil;
-    crb(sequence, view, noise, call.wrt, call.form, vectors, run, bounds);
+    crb(call.problem, bounds);
 }
 
 }  // namespace

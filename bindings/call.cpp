@@ -1,5 +1,9 @@
 #include "call.hpp"
 
+#include <atomic>
+#include <chrono>
+#include <thread>
+
 namespace spinbound::bindings {
 namespace {
 
@@ -7,6 +11,39 @@ bool on_main_thread() {
     const py::module_ threading = py::module_::import("threading");
     return threading.attr("current_thread")().is(threading.attr("main_thread")());
 }
+
+// Reports of other threads than the main one. A thread that waits for the GIL when the interpreter begins to end is
+// killed inside C++; so the end waits for reports under way, and admits no more.
+class Reports {
+public:
+    // report() with the GIL held, unless the interpreter is ending
+    template <class Report>
+    void make(Report&& report) {
+        const Guard guard(under_way_);
+        if (ending_) return;
+        const py::gil_scoped_acquire gil;
+        report();
+    }
+
+    // Called with the GIL held, before the interpreter begins to end.
+    void end() {
+        ending_ = true;
+        const py::gil_scoped_release nogil;
+        while (under_way_ > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+
+private:
+    struct Guard {
+        explicit Guard(std::atomic<int>& count) : count_(count) { ++count_; }
+        ~Guard() { --count_; }
+        std::atomic<int>& count_;
+    };
+
+    std::atomic<bool> ending_{false};
+    std::atomic<int> under_way_{0};
+};
+
+Reports reports;
 
 }  // namespace
 
@@ -26,14 +63,14 @@ RunOptions Options::run(const Voxels& voxels) const {
     options.lineshape = static_cast<Lineshape>(lineshape);
     options.threads = threads;
     options.valid = voxels.valid.data();
-    // a thread that is not the main one must not ask for the GIL: at shutdown it would never come back
-    const bool signals = on_main_thread(), reports = !progress.is_none();
-    if (signals || reports)
-        options.monitor = [this, signals, reports](std::size_t done, std::size_t total) {
+    if (on_main_thread())
+        options.monitor = [this](std::size_t done, std::size_t total) {
             const py::gil_scoped_acquire gil;
-            if (signals && PyErr_CheckSignals() != 0) throw py::error_already_set();
-            if (reports) progress(done, total);
+            if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+            if (!progress.is_none()) progress(done, total);
         };
+    else if (!progress.is_none())
+        options.monitor = [this](std::size_t done, std::size_t total) { reports.make([&] { progress(done, total); }); };
     return options;
 }
 
@@ -52,5 +89,7 @@ std::vector<Parameter> parameters_of(const std::vector<int>& codes) {
     }
     return parameters;
 }
+
+void end_reports() { reports.end(); }
 
 }  // namespace spinbound::bindings

@@ -30,6 +30,9 @@ using OptionalBasis = std::optional<Array<std::complex<double>>>;  // (n_pulses,
 
 Basis basis_of(const OptionalBasis& basis, const Sequence& sequence);
 
+// To be called before the interpreter ends: threads that are still computing then report no more.
+void end_reports();
+
 std::vector<Parameter> parameters_of(const std::vector<int>& codes);
 
 }  // namespace spinbound::bindings

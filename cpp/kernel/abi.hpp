@@ -14,7 +14,6 @@ namespace spinbound {
 inline constexpr int max_lanes = 8;
 inline constexpr int max_degree = 48;
 inline constexpr int n_streams = 1 + n_tissue_parameters;  // the signal and its derivatives
-inline constexpr int n_all_streams = n_streams + 4;        // and the unit columns of a periodic train
 
 // exp(X) = 1 + r_1 X (1 + r_2 X (1 + ...)): the ratios r_1 ... r_degree
 struct Polynomial {
@@ -25,21 +24,16 @@ struct Polynomial {
 struct PulsePlan {
     double alpha, TRF, log_TRF;
     GradientMoment gradient_moment;
-    int interval;           // index of TRF among the distinct ones
+    int interval;  // index of its free precession among the distinct ones
     int n_steps;            // equal parts of the pulse, each one application of the polynomial
     Polynomial polynomial;
     const Patch* response;  // rho of the pulse, z of a crusher
 };
 
-// The distinct free precessions: (TR - TRF)/2 with the pulse that they surround.
-struct IntervalPlan {
-    double half_time, TRF;
-};
-
 struct TrainPlan {
     const PulsePlan* pulse;
     int n_pulses;
-    const IntervalPlan* interval;
+    const double* half_time;  // the distinct free precessions, (TR - TRF)/2
     int n_intervals;
     double cos_increment, sin_increment;
     Start start;
@@ -73,7 +67,7 @@ struct KernelTable {
     std::size_t (*workspace_size)(const TrainPlan& train);
     void (*magnetization)(const KernelCall& call);  // out: n_pulses x (xf yf zf zs)
     void (*sensitivities)(const KernelCall& call);  // out: n_pulses x n_streams x (re im)
-    void (*project)(const KernelCall& call);        // out: rank x n_streams x (re im), room for rank x n_all_streams
+    void (*project)(const KernelCall& call);        // out: rank x n_streams x (re im)
     void (*gram)(const KernelCall& call);           // out: n_streams x n_streams x (re im), sum_t conj(s_i) s_j
 };
 

@@ -20,10 +20,9 @@ inline Exchange exchange(const Voxel& v) noexcept {
     return {-0.5 * (v.rs + v.rz), h, h * h + v.kfs * v.ksf};
 }
 
-// What one interval of the train needs: C, S and dS/dq, each times exp(tau t); the rotation with its decay; and the
-// decay exp(-R2f TRF) that the pulse's shifted polynomial leaves out.
+// What one interval of the train needs: the rotation with its decay; C, S and dS/dq, each times exp(tau t).
 struct Precession {
-    Lane cos, sin, C, S, S_q, pulse_decay;
+    Lane cos, sin, C, S, S_q;
 };
 
 struct Hyperbolic {
@@ -50,18 +49,13 @@ inline Hyperbolic hyperbolic_closed(Lane q, Lane tau, Real t) noexcept {
     return {C, S, 0.5 * (t * C - S) / q};
 }
 
-inline Precession precession(const Voxel& v, const Exchange& e, const IntervalPlan& interval) noexcept {
-    const Real t = interval.half_time;
+inline Precession precession(const Voxel& v, const Exchange& e, Real t) noexcept {
     const Lane relaxation = exp(-t * v.R2f), recovery = exp(t * e.tau);
     const SinCos angle = sincos(t * v.omega0);
     const Hyperbolic near = hyperbolic_series(e.q, t), far = hyperbolic_closed(e.q, e.tau, t);
     const Mask is_near = e.q * (t * t) < 0.25;
-    return {relaxation * angle.cos,
-            relaxation * angle.sin,
-            select(is_near, near.C * recovery, far.C),
-            select(is_near, near.S * recovery, far.S),
-            select(is_near, near.S_q * recovery, far.S_q),
-            exp(-interval.TRF * v.R2f)};
+    return {relaxation * angle.cos, relaxation * angle.sin, select(is_near, near.C * recovery, far.C),
+            select(is_near, near.S * recovery, far.S), select(is_near, near.S_q * recovery, far.S_q)};
 }
 
 // The same, followed by the RF phase increment: the frame of the next pulse is turned by it.

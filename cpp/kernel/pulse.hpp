@@ -6,12 +6,14 @@
 //     s'  =  ksf z + (R2f - rs) s - w1 xs
 //     xs' =  w1 (s + m0s e) + (R2f - R2sl) xs
 //     e'  =  R2f e,  e = 1 at entry: the constant that drives the affine stream
+// (the factor exp(-R2f t) that undoes the shift follows every step, so that nothing grows).
 // exp(T S) acts on each stream through the polynomial of its class, in Horner form
 //     v <- m + r_j T S v,  j = degree ... 1,
 // whose tangent is dv <- dm + r_j T (S dv + dS v). The shift is held fixed in the tangents: the exponential does not
 // depend on it. All five components stay: no case is special, critical damping and zero of any rate included.
 #pragma once
 
+#include "lanes_math.hpp"
 #include "response.hpp"
 
 namespace spinbound {
@@ -36,8 +38,10 @@ struct PulseSources {
 
 inline PulseState enter(const State& m) noexcept { return {m.y, m.x, m.z, m.s, Lane{}}; }
 
-inline State leave(const PulseState& v, Lane decay) noexcept {
-    return {decay * v.y, decay * v.x, decay * v.z, decay * v.s};
+inline State leave(const PulseState& v) noexcept { return {v.y, v.x, v.z, v.s}; }
+
+inline void scale(PulseState& v, Lane factor) noexcept {
+    v = {factor * v.y, factor * v.x, factor * v.z, factor * v.s, factor * v.xs};
 }
 
 inline Level scaled_rates(const Voxel& v, Lane omega1, Lane R2sl, Real c) noexcept {
@@ -131,10 +135,10 @@ inline void linear_streams(PulseState* stream, const Level* level, const Polynom
 }
 
 // The affine stream, which leaves its levels behind for the others.
-inline void affine_stream(PulseState& m, Lane& e, Level* level, const Voxel& v, Lane omega1, Lane R2sl,
-                          const Polynomial& p, Real dt) noexcept {
+inline void affine_stream(PulseState& m, Level* level, const Voxel& v, Lane omega1, Lane R2sl, const Polynomial& p,
+                          Real dt) noexcept {
     PulseState sum = m;
-    Lane constant = e;
+    Lane constant = broadcast(1.0);
     for (int j = p.degree - 1; j >= 0; --j) {
         const Real c = p.ratio[j] * dt;
         Level& a = level[j];
@@ -144,27 +148,29 @@ inline void affine_stream(PulseState& m, Lane& e, Level* level, const Voxel& v, 
         sum = advance(a, m, sum);
         sum.x += a.omega1 * (v.m0f * constant);
         sum.xs += a.omega1 * (v.m0s * constant);
-        constant = e + c * v.R2f * constant;
+        constant = 1.0 + c * v.R2f * constant;
     }
     m = sum;
-    e = constant;
 }
 
 template <class S>
-inline void excite(S& m, const Voxel& v, const PulsePlan& pulse, const Response& R2sl, Lane decay) noexcept {
+inline void excite(S& m, const Voxel& v, const PulsePlan& pulse, const Response& R2sl,
+                   const std::atomic<bool>& stop) noexcept {
     const Real omega1_B1 = pulse.alpha / pulse.TRF, dt = pulse.TRF / pulse.n_steps;
     const Lane omega1 = omega1_B1 * v.B1;
     const PulseSources sources{v.Rex, v.m0s, v.m0f, R2sl.d_T2s, R2sl.d_B1, omega1_B1};
     Level level[max_degree];
     PulseState affine = enter(m.affine), linear[S::n_linear > 0 ? S::n_linear : 1];
     for (int k = 0; k < S::n_linear; ++k) linear[k] = enter(m.linear[k]);
-    Lane e = broadcast(1.0);
-    for (int step = 0; step < pulse.n_steps; ++step) {
-        affine_stream(affine, e, level, v, omega1, R2sl.value, pulse.polynomial, dt);
+    const Lane decay = exp(-dt * v.R2f);
+    for (int step = 0; step < pulse.n_steps && !stop.load(std::memory_order_relaxed); ++step) {
+        affine_stream(affine, level, v, omega1, R2sl.value, pulse.polynomial, dt);
         linear_streams<S::sourced, S::n_linear>(linear, level, pulse.polynomial, dt, sources);
+        scale(affine, decay);
+        for (int k = 0; k < S::n_linear; ++k) scale(linear[k], decay);
     }
-    m.affine = leave(affine, decay);
-    for (int k = 0; k < S::n_linear; ++k) m.linear[k] = leave(linear[k], decay);
+    m.affine = leave(affine);
+    for (int k = 0; k < S::n_linear; ++k) m.linear[k] = leave(linear[k]);
 }
 
 }  // namespace

@@ -13,8 +13,6 @@ struct Response {
     Lane value, d_T2s, d_B1;
 };
 
-constexpr int max_patch_order = 64;
-
 struct Chebyshev {
     Lane value[max_patch_order], slope[max_patch_order];
 };

@@ -42,24 +42,24 @@ inline Workspace partition(const TrainPlan& train, double* memory) noexcept {
 
 inline void prepare(const TrainPlan& train, const Voxel& v, const Exchange& e, const Workspace& w) noexcept {
     for (int i = 0; i < train.n_pulses; ++i) w.response[i] = saturation(v, train.pulse[i]);
-    for (int k = 0; k < train.n_intervals; ++k) w.interval[k] = precession(v, e, train.interval[k]);
+    for (int k = 0; k < train.n_intervals; ++k) w.interval[k] = precession(v, e, train.half_time[k]);
 }
 
 template <class S>
 inline void pulse_with_gradients(S& m, const Voxel& v, const PulsePlan& pulse, const Response& response,
-                                 Lane decay) noexcept {
+                                 const std::atomic<bool>& stop) noexcept {
     switch (pulse.gradient_moment) {
         case GradientMoment::balanced:
-            return excite(m, v, pulse, response, decay);
+            return excite(m, v, pulse, response, stop);
         case GradientMoment::crusher:
             return crush(m, v, pulse, response);
         case GradientMoment::spoiler_dual:
             spoil(m);
-            excite(m, v, pulse, response, decay);
+            excite(m, v, pulse, response, stop);
             return spoil(m);
         case GradientMoment::spoiler_prepulse:
             spoil(m);
-            return excite(m, v, pulse, response, decay);
+            return excite(m, v, pulse, response, stop);
     }
 }
 
@@ -70,9 +70,9 @@ inline bool run(S& m, const TrainPlan& train, const Voxel& v, const Exchange& e,
     for (int i = 0; i < train.n_pulses; ++i) {
         const PulsePlan& pulse = train.pulse[i];
         const Precession& interval = w.interval[pulse.interval];
-        const Real t = train.interval[pulse.interval].half_time;
+        const Real t = train.half_time[pulse.interval];
         precess(m, v, e, with_increment(interval, train.cos_increment, train.sin_increment), t);
-        pulse_with_gradients(m, v, pulse, w.response[i], interval.pulse_decay);
+        pulse_with_gradients(m, v, pulse, w.response[i], stop);
         precess(m, v, e, interval, t);
         sink(i, m);
         if (stop.load(std::memory_order_relaxed)) return false;

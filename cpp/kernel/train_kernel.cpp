@@ -34,8 +34,8 @@ struct Block {
 };
 
 std::size_t workspace_size(const TrainPlan& train) {
-    const std::size_t series = std::size_t(train.n_pulses) * n_streams * sizeof(Complex);
-    return (fixed_workspace(train) + series) / sizeof(double);
+    const std::size_t rows = std::size_t(train.n_pulses) * sizeof(Row);
+    return (fixed_workspace(train) + rows) / sizeof(double);
 }
 
 void magnetization(const KernelCall& call) {
@@ -50,59 +50,40 @@ void magnetization(const KernelCall& call) {
     });
 }
 
-void sensitivities(const KernelCall& call) {
-    const Block block(call);
-    Complex* const series = reinterpret_cast<Complex*>(block.workspace.rest);
+// The signal and its derivatives at every echo; false if stopped.
+bool fill_rows(const Block& block, Row* rows) noexcept {
     auto m = start_streams(block.train, block.boundary);
-    const bool finished = block.run_from(m, [&](int i, const auto& at_echo) {
-        Complex* const row = series + std::size_t(i) * n_streams;
-        row[0] = {at_echo.affine.x, at_echo.affine.y};
-        for (int k = 0; k < n_tangents; ++k) row[1 + k] = {at_echo.linear[k].x, at_echo.linear[k].y};
-    });
-    if (!finished) return;
-    const BoundaryMap map = boundary_map(block.train, block.boundary, m);
-    for (int i = 0; i < block.train.n_pulses; ++i) {
-        Complex all[n_all_streams]{};
-        for (int k = 0; k < n_streams; ++k) all[k] = series[std::size_t(i) * n_streams + k];
-        for (int c = 0; c < map.n_columns; ++c)
-            all[n_streams + c] = {block.workspace.columns[i][c].x, block.workspace.columns[i][c].y};
-        finish_row(all, map, call.out + std::size_t(i) * n_streams * 2 * lanes);
-    }
-}
-
-// Runs the sourced streams and hands full chunks of echoes to `reduce`.
-template <class Reduce>
-bool run_reduced(const Block& block, BoundaryMap& map, Reduce&& reduce) noexcept {
-    EchoChunk echoes(block.train);
-    auto m = start_streams(block.train, block.boundary);
-    const bool finished = block.run_from(m, [&](int i, const auto& at_echo) {
-        if (!echoes.take(i, at_echo, block.workspace)) return;
-        reduce(echoes);
-        echoes.clear();
-    });
-    reduce(echoes);
-    if (finished) map = boundary_map(block.train, block.boundary, m);
+    const bool finished = block.run_from(m, [&](int i, const auto& at_echo) { rows[i] = row_of(at_echo); });
+    if (finished) add_boundary(rows, block.train, block.workspace, block.boundary, m);
     return finished;
 }
 
-void project(const KernelCall& call) {
-    const Block block(call);
-    Complex* const sum = reinterpret_cast<Complex*>(call.out);
-    BoundaryMap map;
-    for (int i = 0; i < call.basis.rank * n_all_streams; ++i) sum[i] = Complex{};
-    if (!run_reduced(block, map, [&](const EchoChunk& echoes) { add_projection(sum, echoes, call.basis); })) return;
-    for (int r = 0; r < call.basis.rank; ++r) {  // in place: a row of results is shorter than its row of sums
-        Complex all[n_all_streams];
-        for (int k = 0; k < n_all_streams; ++k) all[k] = sum[r * n_all_streams + k];
-        finish_row(all, map, call.out + std::size_t(r) * n_streams * 2 * lanes);
+// reduce(first, rows, n) for chunks of echoes
+template <class Reduce>
+void reduce_rows(const Block& block, Reduce&& reduce) noexcept {
+    Row* const rows = reinterpret_cast<Row*>(block.workspace.rest);
+    if (!fill_rows(block, rows)) return;
+    for (int first = 0; first < block.train.n_pulses; first += chunk) {
+        const int left = block.train.n_pulses - first;
+        reduce(first, rows + first, left < chunk ? left : chunk);
     }
 }
 
+void sensitivities(const KernelCall& call) { fill_rows(Block(call), reinterpret_cast<Row*>(call.out)); }
+
+void project(const KernelCall& call) {
+    const auto [vectors, rank] = call.basis;
+    Row* const sum = reinterpret_cast<Row*>(call.out);
+    for (int r = 0; r < rank; ++r) sum[r] = Row{};
+    reduce_rows(Block(call), [&, vectors = vectors, rank = rank](int first, const Row* rows, int n) {
+        add_projection(sum, rows, n, vectors + 2 * std::size_t(first) * rank, rank);
+    });
+}
+
 void gram(const KernelCall& call) {
-    const Block block(call);
-    Gram gram{};
-    BoundaryMap map;
-    if (run_reduced(block, map, [&](const EchoChunk& echoes) { gram.add(echoes); })) gram.finish(map, call.out);
+    Gram sums{};
+    reduce_rows(Block(call), [&](int, const Row* rows, int n) { sums.add(rows, n); });
+    sums.write(call.out);
 }
 
 }  // namespace

@@ -29,16 +29,24 @@ Batch::Batch(const Sequence& sequence, const TissueView& tissue, const RunOption
       tissue_(tissue),
       options_(options),
       table_(ResponseTable::get(options.lineshape, largest_tau(sequence))) {
-    for (std::size_t v = 0; v < tissue.n_voxels; ++v) {
-        if (options.valid && !options.valid[v]) continue;
-        groups_[classify(tissue, v)].voxels.push_back(v);
-        ++n_valid_;
-    }
+    sort_into_groups();
     const auto lanes = static_cast<std::size_t>(kernel_.lanes);
     for (auto& [voxel_class, group] : groups_) {
         const std::size_t n = group.voxels.size();
+        group.n_blocks_left = (n + lanes - 1) / lanes;
         for (std::size_t k = 0; k < n; k += lanes)
             blocks_.push_back({&voxel_class, &group, &group.voxels[k], static_cast<int>(std::min(lanes, n - k))});
+    }
+}
+
+void Batch::sort_into_groups() {
+    constexpr std::size_t poll_after = 1 << 20;  // some 50 ms
+    for (std::size_t v = 0; v < tissue_.n_voxels; ++v) {
+        if (v % poll_after == poll_after - 1 && options_.monitor) options_.monitor(0, tissue_.n_voxels);
+        if (options_.valid && !options_.valid[v])
+            invalid_.push_back(v);
+        else
+            groups_[classify(tissue_, v)].voxels.push_back(v);
     }
 }
 
@@ -61,23 +69,34 @@ const double* Batch::Runner::run(Entry entry, const Block& block, const std::ato
     return out_.data();
 }
 
-void Batch::for_each_block(std::size_t out_size, BasisView basis, const Consume& consume) const {
+void Batch::for_each_block(std::size_t out_size, BasisView basis, const Consume& consume,
+                           const Invalidate& invalidate) const {
+    constexpr std::size_t invalid_at_a_time = 64;
     const int threads = resolve_threads(options_.threads);
     std::vector<std::unique_ptr<Runner>> runners(static_cast<std::size_t>(threads));
-    const Work work = [&](std::size_t item, int thread, const std::atomic<bool>& stop) {
-        auto& runner = runners[static_cast<std::size_t>(thread)];
-        if (!runner) runner = std::make_unique<Runner>(*this, out_size, basis, blocks_[item]);
-        consume(*runner, blocks_[item], stop);
-        return static_cast<std::size_t>(blocks_[item].n_voxels);
+    const auto compute = [&](const Block& block, std::unique_ptr<Runner>& runner, const std::atomic<bool>& stop) {
+        if (!runner) runner = std::make_unique<Runner>(*this, out_size, basis, block);
+        consume(*runner, block, stop);
+        block.group->finish_block();
+        return static_cast<std::size_t>(block.n_voxels);
     };
-    parallel_for(blocks_.size(), n_valid_, threads, work, options_.monitor);
+    const auto skip = [&](std::size_t first) {
+        const std::size_t last = std::min(first + invalid_at_a_time, invalid_.size());
+        for (std::size_t k = first; k < last; ++k) invalidate(invalid_[k]);
+        return last - first;
+    };
+    const Work work = [&](std::size_t item, int thread, const std::atomic<bool>& stop) {
+        if (item >= blocks_.size()) return skip((item - blocks_.size()) * invalid_at_a_time);
+        return compute(blocks_[item], runners[static_cast<std::size_t>(thread)], stop);
+    };
+    const std::size_t n_items = blocks_.size() + (invalid_.size() + invalid_at_a_time - 1) / invalid_at_a_time;
+    parallel_for(n_items, tissue_.n_voxels, threads, work, options_.monitor);
 }
 
 BasisView view(const Basis& basis) { return {reinterpret_cast<const double*>(basis.vectors), basis.rank}; }
 
 std::size_t stream_output_size(const Basis& basis, const Sequence& sequence, int lanes) {
-    const std::size_t rows = basis.n_samples(sequence), width = basis.rank ? n_all_streams : n_streams;
-    return rows * width * 2 * static_cast<std::size_t>(lanes);
+    return basis.n_samples(sequence) * n_streams * 2 * static_cast<std::size_t>(lanes);
 }
 
 }  // namespace spinbound

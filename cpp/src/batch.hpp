@@ -1,6 +1,7 @@
 // A call over many voxels: classes, blocks of lanes, threads.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -26,14 +27,20 @@ private:
     std::unique_ptr<double[], Free> data_;
 };
 
-// The voxels of one class, and their plan once a thread has needed it.
+// The voxels of one class, and their plan from the first block that needs it to the last: a call over thousands of
+// classes holds few plans at a time.
 class Group {
 public:
     std::vector<std::size_t> voxels;
+    std::atomic<std::size_t> n_blocks_left{0};
 
     const TrainPlan& train(const Sequence& sequence, const ResponseTable& table, const VoxelClass& voxel_class) {
         std::call_once(once_, [&] { plan_.emplace(sequence, table, voxel_class); });
         return plan_->train();
+    }
+
+    void finish_block() {
+        if (--n_blocks_left == 0) plan_.reset();
     }
 
 private:
@@ -68,13 +75,17 @@ public:
         LaneBuffer workspace_, out_;
     };
 
-    // consume(runner, block, stop) for every block, on the threads of the call, each with a runner of its own.
+    // On the threads of the call: consume(runner, block, stop) for every block, each thread with a runner of its own, and
+    // invalidate(voxel) for every voxel that is not valid.
     using Consume = std::function<void(Runner& runner, const Block& block, const std::atomic<bool>& stop)>;
-    void for_each_block(std::size_t out_size, BasisView basis, const Consume& consume) const;
+    using Invalidate = std::function<void(std::size_t voxel)>;
+    void for_each_block(std::size_t out_size, BasisView basis, const Consume& consume,
+                        const Invalidate& invalidate) const;
 
     int lanes() const { return kernel_.lanes; }
 
 private:
+    void sort_into_groups();
     const TrainPlan& train(const Block& block) const;
 
     const KernelTable& kernel_;
@@ -83,8 +94,8 @@ private:
     const RunOptions& options_;
     std::shared_ptr<const ResponseTable> table_;
     std::map<VoxelClass, Group> groups_;  // of the valid voxels
+    std::vector<std::size_t> invalid_;
     std::vector<Block> blocks_;
-    std::size_t n_valid_ = 0;
 };
 
 BasisView view(const Basis& basis);

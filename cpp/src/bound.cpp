@@ -31,16 +31,18 @@ Eigen::VectorXd bound_from_jacobian(Matrix J) {
     const Matrix R = qr.matrixQR().topRows(std::min(J.rows(), n)).template triangularView<Eigen::Upper>();
     const Eigen::JacobiSVD<Matrix> svd(R, Eigen::ComputeFullV);
     const Eigen::VectorXd& singular = svd.singularValues();
-    const double smallest = singular.size() ? null_singular_value * singular[0] : 0;
+    const double largest = singular.size() ? singular[0] : 0;
     Eigen::VectorXd bound = Eigen::VectorXd::Zero(n);
     for (Eigen::Index j = 0; j < n; ++j) {
-        const bool is_null = j >= singular.size() || !(singular[j] > smallest);
+        const double value = j < singular.size() ? singular[j] : 0;
+        const bool is_null = !(value > null_singular_value * largest);
+        const bool is_resolved = value > resolved_singular_value * largest;
         for (Eigen::Index k = 0; k < n; ++k) {
             const double component = std::abs(svd.matrixV()(k, j));
-            if (!is_null)
-                bound[k] += component * component / (singular[j] * singular[j]);
-            else if (component > null_component)
+            if (is_null && component > null_component)
                 bound[k] = std::numeric_limits<double>::infinity();
+            else if (is_resolved)
+                bound[k] += component * component / (value * value);
         }
     }
     return bound.array() / norm.array().square();

@@ -12,8 +12,11 @@ using ComplexMatrix = Eigen::MatrixXcd;
 inline constexpr double max_condition = 1e8;
 // Singular values of the column-scaled Jacobian below this fraction of the largest are null.
 inline constexpr double null_singular_value = 1e-6;
-// A parameter with a larger component in a null direction is unidentifiable.
-inline constexpr double null_component = 1e-4;
+// Below this one they are lost in the error of the Jacobian itself.
+inline constexpr double resolved_singular_value = 1e-8;
+// A parameter with a larger component in a null direction is unidentifiable. A smaller one adds its variance if the
+// direction is resolved, and is the error of the Jacobian if it is not.
+inline constexpr double null_component = 1e-6;
 
 // diag(F^-1) by Cholesky of F scaled to unit diagonal; false where F is not positive definite or too ill-conditioned.
 template <class Matrix>

@@ -1,5 +1,5 @@
 // The kernel gives the Gram matrix H = S^H S of its nine streams S (signal, eight derivatives) for M0 = 1, or S itself
-// in a basis. Columns of J are combinations of M0-scaled streams, so J^H J = W^H H W with a few non-zero weights.
+// in a basis. Columns of J are combinations of the streams, so J^H J = W^H H W with a few non-zero weights.
 #include "spinbound/fisher.hpp"
 
 #include <algorithm>
@@ -13,23 +13,38 @@
 namespace spinbound {
 namespace {
 
-// One column of J over the real or complex parameters: complex weights on the streams.
-using Weights = Eigen::Matrix<Complex, n_streams, Eigen::Dynamic>;
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-bool splits_M0(Parameter p, FisherForm form) { return p == Parameter::M0 && form == FisherForm::real; }
+// J = S W diag(scale)/sigma, one column for each row of F. |M0| is left to the scale, so that its size is nothing to the
+// inversion: bounds of tissue parameters go with (sigma/|M0|)^2, those of M0 with sigma^2.
+struct Columns {
+    Eigen::Matrix<Complex, n_streams, Eigen::Dynamic> weight;
+    Eigen::VectorXd scale;
+};
 
-Weights weights_of(const std::vector<Parameter>& wrt, FisherForm form, const TissueView& tissue, std::size_t voxel) {
-    const Complex M0 = tissue.M0[voxel];
-    Weights W = Weights::Zero(n_streams, fisher_size(wrt, form));
+Columns columns_of_fisher(const FisherProblem& problem, std::size_t voxel) {
+    const Complex M0 = problem.tissue.M0[voxel];
+    const double size = std::abs(M0);
+    const Complex phase = size > 0 ? M0 / size : 0;
+    const Eigen::Index n = problem.size();
+    Columns columns{decltype(Columns::weight)::Zero(n_streams, n), Eigen::VectorXd::Constant(n, size)};
     Eigen::Index k = 0;
-    for (Parameter p : wrt) {
-        const Column column = column_of(p, tissue, voxel);
-        for (int i = 0; i < column.n; ++i) W(column.stream[i], k) = column.stream[i] == 0 ? 1.0 : M0 * column.weight[i];
-        if (p == Parameter::M0 && form == FisherForm::real_M0 && std::abs(M0) > 0) W(0, k) = M0 / std::abs(M0);
-        if (splits_M0(p, form)) W(0, ++k) = Complex(0, 1);
+    for (Parameter p : problem.wrt) {
+        if (p == Parameter::M0) {
+            columns.scale[k] = 1;
+            columns.weight(0, k) = problem.form == FisherForm::real_M0 && size > 0 ? phase : 1;
+            if (problem.splits(p)) {
+                columns.scale[++k] = 1;
+                columns.weight(0, k) = Complex(0, 1);
+            }
+        } else {
+            const Column column = column_of(p, problem.tissue, voxel);
+            for (int i = 0; i < column.n; ++i) columns.weight(column.stream[i], k) = phase * column.weight[i];
+        }
         ++k;
     }
-    return W;
+    columns.scale /= problem.sigma[voxel];
+    return columns;
 }
 
 // Where a voxel's streams come from: Gram sums in the time domain, coefficients in a basis.
@@ -84,78 +99,92 @@ RealMatrix stacked(const ComplexMatrix& J) {
     return parts;
 }
 
-// diag(F^-1) for sigma = 1
+// diag(F^-1)
 Eigen::VectorXd voxel_bound(const ComplexMatrix& F, FisherForm form, const std::function<ComplexMatrix()>& jacobian) {
     Eigen::VectorXd bound;
     if (form == FisherForm::complex) return bound_from_fisher(F, bound) ? bound : bound_from_jacobian(jacobian());
     return bound_from_fisher<RealMatrix>(F.real(), bound) ? bound : bound_from_jacobian(stacked(jacobian()));
 }
 
-// compute(voxel, lane, streams, W, W^H H W) for every voxel
+// compute(voxel, lane, streams, H) for every valid voxel, H = S^H S its Gram matrix; invalidate(voxel) for the others.
 template <class Compute>
-void for_each_voxel(const Sequence& sequence, const TissueView& tissue, const std::vector<Parameter>& wrt,
-                    FisherForm form, const Basis& basis, const RunOptions& options, Compute&& compute) {
-    const Batch batch(sequence, tissue, options);
-    const int n_samples = static_cast<int>(basis.n_samples(sequence));
+void for_each_voxel(const FisherProblem& problem, Compute&& compute, const Batch::Invalidate& invalidate) {
+    const Batch batch(problem.sequence, problem.tissue, problem.options);
+    const int n_samples = static_cast<int>(problem.basis.n_samples(problem.sequence));
     const std::size_t gram_size = n_streams * n_streams * 2 * static_cast<std::size_t>(batch.lanes());
-    const std::size_t out_size = std::max(gram_size, stream_output_size(basis, sequence, batch.lanes()));
-    batch.for_each_block(out_size, view(basis), [&](Batch::Runner& runner, const Block& block, const auto& stop) {
-        Streams streams(runner, block, basis, n_samples, batch.lanes(), stop);
+    const std::size_t out_size =
+        std::max(gram_size, stream_output_size(problem.basis, problem.sequence, batch.lanes()));
+    const auto consume = [&](Batch::Runner& runner, const Block& block, const std::atomic<bool>& stop) {
+        Streams streams(runner, block, problem.basis, n_samples, batch.lanes(), stop);
         std::vector<ComplexMatrix> gram;
         for (int lane = 0; lane < block.n_voxels; ++lane) gram.push_back(streams.gram(lane));
-        for (int lane = 0; lane < block.n_voxels && !stop; ++lane) {
-            const Weights W = weights_of(wrt, form, tissue, block.voxel[lane]);
-            const ComplexMatrix F = W.adjoint() * gram[static_cast<std::size_t>(lane)] * W;
-            compute(block.voxel[lane], lane, streams, W, F);
-        }
-    });
+        for (int lane = 0; lane < block.n_voxels && !stop; ++lane)
+            compute(block.voxel[lane], lane, streams, gram[static_cast<std::size_t>(lane)]);
+    };
+    batch.for_each_block(out_size, view(problem.basis), consume, invalidate);
+}
+
+// One voxel's F, for M0 and sigma as they are. The upper triangle is mirrored: F is symmetric to the last bit.
+ComplexMatrix fisher_matrix(const Columns& columns, const ComplexMatrix& gram) {
+    const auto scale = columns.scale.asDiagonal();
+    ComplexMatrix F = scale * (columns.weight.adjoint() * gram * columns.weight) * scale;
+    for (Eigen::Index i = 0; i < F.rows(); ++i) {
+        F(i, i) = F(i, i).real();
+        for (Eigen::Index j = 0; j < i; ++j) F(i, j) = std::conj(F(j, i));
+    }
+    return F;
 }
 
 }  // namespace
 
-int fisher_size(const std::vector<Parameter>& wrt, FisherForm form) {
+int FisherProblem::size() const {
     return static_cast<int>(wrt.size()) +
-           static_cast<int>(std::count_if(wrt.begin(), wrt.end(), [&](Parameter p) { return splits_M0(p, form); }));
+           static_cast<int>(std::count_if(wrt.begin(), wrt.end(), [&](Parameter p) { return splits(p); }));
 }
 
-void fisher(const Sequence& sequence, const TissueView& tissue, const double* sigma, const std::vector<Parameter>& wrt,
-            FisherForm form, const Basis& basis, const RunOptions& options, void* F) {
-    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-    const Eigen::Index n = fisher_size(wrt, form);
-    const auto size = static_cast<std::size_t>(n * n);
+void fisher(const FisherProblem& problem, void* F) {
+    const bool is_complex = problem.form == FisherForm::complex;
+    const auto n = static_cast<std::size_t>(problem.size()), n_entries = n * n;
     double* const real = static_cast<double*>(F);
     Complex* const complex = static_cast<Complex*>(F);
-    std::fill_n(real, tissue.n_voxels * size * (form == FisherForm::complex ? 2 : 1), nan);
-    const auto write = [&](std::size_t voxel, int, Streams&, const Weights&, const ComplexMatrix& sum) {
-        // the upper triangle is mirrored: F is symmetric to the last bit
-        const ComplexMatrix value = sum / (sigma[voxel] * sigma[voxel]);
-        for (Eigen::Index i = 0; i < n; ++i)
-            for (Eigen::Index j = 0; j < n; ++j) {
-                const Complex entry = i <= j ? value(i, j) : std::conj(value(j, i));
-                const std::size_t k = voxel * size + static_cast<std::size_t>(i * n + j);
-                if (form == FisherForm::complex)
-                    complex[k] = i == j ? Complex(entry.real()) : entry;
+    const auto write = [&](std::size_t voxel, int, Streams&, const ComplexMatrix& gram) {
+        const ComplexMatrix matrix = fisher_matrix(columns_of_fisher(problem, voxel), gram);
+        std::size_t k = voxel * n_entries;
+        for (Eigen::Index i = 0; i < matrix.rows(); ++i)
+            for (Eigen::Index j = 0; j < matrix.cols(); ++j, ++k) {
+                if (is_complex)
+                    complex[k] = matrix(i, j);
                 else
-                    real[k] = entry.real();
+                    real[k] = matrix(i, j).real();
             }
     };
-    for_each_voxel(sequence, tissue, wrt, form, basis, options, write);
+    const auto invalidate = [&](std::size_t voxel) {
+        if (is_complex)
+            std::fill_n(complex + voxel * n_entries, n_entries, Complex(nan, nan));
+        else
+            std::fill_n(real + voxel * n_entries, n_entries, nan);
+    };
+    for_each_voxel(problem, write, invalidate);
 }
 
-void crb(const Sequence& sequence, const TissueView& tissue, const double* sigma, const std::vector<Parameter>& wrt,
-         FisherForm form, const Basis& basis, const RunOptions& options, double* crb) {
-    std::fill_n(crb, tissue.n_voxels * wrt.size(), std::numeric_limits<double>::quiet_NaN());
-    const auto write = [&](std::size_t voxel, int lane, Streams& streams, const Weights& W, const ComplexMatrix& F) {
-        const auto jacobian = [&]() -> ComplexMatrix { return streams.samples(lane) * W; };
-        const Eigen::VectorXd bound = voxel_bound(F, form, jacobian);
+void crb(const FisherProblem& problem, double* crb) {
+    const std::size_t n_voxels = problem.tissue.n_voxels;
+    const auto write = [&](std::size_t voxel, int lane, Streams& streams, const ComplexMatrix& gram) {
+        const Columns columns = columns_of_fisher(problem, voxel);
+        const auto jacobian = [&]() -> ComplexMatrix { return streams.samples(lane) * columns.weight; };
+        const ComplexMatrix F = columns.weight.adjoint() * gram * columns.weight;
+        const Eigen::VectorXd unit = voxel_bound(F, problem.form, jacobian);
+        const auto variance = [&](Eigen::Index k) { return unit[k] / columns.scale[k] / columns.scale[k]; };
         Eigen::Index k = 0;
-        for (std::size_t p = 0; p < wrt.size(); ++p, ++k) {
-            double variance = bound[k];
-            if (splits_M0(wrt[p], form)) variance += bound[++k];
-            crb[p * tissue.n_voxels + voxel] = variance * sigma[voxel] * sigma[voxel];
+        for (std::size_t p = 0; p < problem.wrt.size(); ++p, ++k) {
+            crb[p * n_voxels + voxel] = variance(k);
+            if (problem.splits(problem.wrt[p])) crb[p * n_voxels + voxel] += variance(++k);
         }
     };
-    for_each_voxel(sequence, tissue, wrt, form, basis, options, write);
+    const auto invalidate = [&](std::size_t voxel) {
+        for (std::size_t p = 0; p < problem.wrt.size(); ++p) crb[p * n_voxels + voxel] = nan;
+    };
+    for_each_voxel(problem, write, invalidate);
 }
 
 }  // namespace spinbound

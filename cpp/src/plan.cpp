@@ -20,21 +20,18 @@ int octave(double value, double unit) {
     return std::max(0, static_cast<int>(std::ceil(std::log2(value / unit) - 1e-12)));
 }
 
-// The index of TRF among the distinct intervals, crushers (which take no time) under TRF = 0.
-class IntervalIndex {
+// Numbers the distinct half times in the order of their first use.
+class HalfTimeIndex {
 public:
-    explicit IntervalIndex(double TR) : TR_(TR) {}
-
-    int operator()(double TRF) {
-        const auto [position, inserted] = index_.try_emplace(TRF, static_cast<int>(intervals.size()));
-        if (inserted) intervals.push_back({(TR_ - TRF) / 2, TRF});
+    int operator()(double half_time) {
+        const auto [position, inserted] = index_.try_emplace(half_time, static_cast<int>(half_times.size()));
+        if (inserted) half_times.push_back(half_time);
         return position->second;
     }
 
-    std::vector<IntervalPlan> intervals;
+    std::vector<double> half_times;
 
 private:
-    double TR_;
     std::map<double, int> index_;
 };
 
@@ -95,17 +92,18 @@ ClassBounds bounds(const VoxelClass& c) {
 
 Plan::Plan(const Sequence& sequence, const ResponseTable& table, const VoxelClass& voxel_class) {
     const ClassBounds b = bounds(voxel_class);
-    IntervalIndex interval(sequence.TR);
+    HalfTimeIndex interval;
     for (int i = 0; i < sequence.n_pulses(); ++i) {
         PulsePlan pulse = plan_pulse(sequence, i, table, b);
-        pulse.interval = interval(pulse.gradient_moment == GradientMoment::crusher ? 0.0 : pulse.TRF);
+        const double TRF = pulse.gradient_moment == GradientMoment::crusher ? 0 : pulse.TRF;  // crushers take no time
+        pulse.interval = interval((sequence.TR - TRF) / 2);
         pulses_.push_back(pulse);
     }
-    intervals_ = std::move(interval.intervals);
+    half_times_ = std::move(interval.half_times);
     train_.pulse = pulses_.data();
     train_.n_pulses = sequence.n_pulses();
-    train_.interval = intervals_.data();
-    train_.n_intervals = static_cast<int>(intervals_.size());
+    train_.half_time = half_times_.data();
+    train_.n_intervals = static_cast<int>(half_times_.size());
     train_.cos_increment = std::cos(sequence.rf_phase_increment);
     train_.sin_increment = std::sin(sequence.rf_phase_increment);
     train_.start = sequence.start;

@@ -37,7 +37,7 @@ public:
 
 private:
     std::vector<PulsePlan> pulses_;
-    std::vector<IntervalPlan> intervals_;
+    std::vector<double> half_times_;
     TrainPlan train_{};
 };
 

@@ -10,9 +10,11 @@
 #include <complex>
 #include <map>
 #include <mutex>
-#include <stdexcept>
 #include <tuple>
 #include <vector>
+
+#include "cache_mutex.hpp"
+#include "spinbound/error.hpp"
 
 namespace spinbound {
 namespace {
@@ -121,7 +123,7 @@ std::vector<double> ratios(const Region& region) {
             best = e;
         }
     }
-    if (degree > max_degree) throw std::logic_error("no polynomial of the exponential for a pulse's region");
+    if (degree > max_degree) throw InvalidArgument("no polynomial of the exponential for a pulse's region");
     const auto c = monomials(best, degree);
     std::vector<double> r;
     for (int j = 1; j <= degree; ++j) r.push_back(double(c[std::size_t(j)] / c[std::size_t(j) - 1]));
@@ -137,9 +139,8 @@ int grid_index(double value, double spacing) {
 Polynomial exponential_polynomial(double left, double right, double height) {
     constexpr double left_grid = 0.5, right_grid = 0.125, height_grid = 0.25;
     static std::map<std::tuple<int, int, int>, std::vector<double>> known;
-    static std::mutex mutex;
     const std::tuple key{grid_index(left, left_grid), grid_index(right, right_grid), grid_index(height, height_grid)};
-    const std::lock_guard lock(mutex);
+    const std::lock_guard lock(cache_mutex());
     auto found = known.find(key);
     if (found == known.end()) {
         const auto [l, r, h] = key;

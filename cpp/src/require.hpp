@@ -3,7 +3,8 @@
 
 #include <iomanip>
 #include <sstream>
-#include <stdexcept>
+
+#include "spinbound/error.hpp"
 
 namespace spinbound {
 
@@ -12,7 +13,7 @@ inline void require(const char* name, double value, double low, double high) {
     if (value >= low && value <= high) return;
     std::ostringstream sentence;
     sentence << std::setprecision(12) << name << " must lie between " << low << " and " << high << "; it is " << value;
-    throw std::domain_error(sentence.str());
+    throw InvalidArgument(sentence.str());
 }
 
 }  // namespace spinbound

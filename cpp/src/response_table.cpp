@@ -13,6 +13,7 @@
 #include <numeric>
 #include <utility>
 
+#include "cache_mutex.hpp"
 #include "chebyshev.hpp"
 #include "require.hpp"
 #include "spinbound/lineshape.hpp"
@@ -27,7 +28,7 @@ constexpr double rho_cut = 1e-10;  // of the largest coefficient; values are the
 constexpr double z_cut = 1e-11;
 constexpr std::array rho_edges{1.1, 1.8, 2.5, 3.2, 3.7, 4.1, max_flip};
 constexpr std::array z_edges{3.3, max_flip, max_crusher_flip};
-constexpr std::size_t max_degree = 64;
+static_assert(n_x_samples <= max_patch_order && n_u_samples.back() <= max_patch_order);
 
 const double step = std::log(ResponseTable::patch_ratio);
 
@@ -118,7 +119,7 @@ Fitted make_patch(Grid grid, double x_low, double edge) {
 
 // T_j, T_j' and T_j'' for j < n, by the recurrence and its derivatives.
 struct Polynomials {
-    std::array<double, max_degree> T, D, DD;
+    std::array<double, max_patch_order> T, D, DD;
 
     Polynomials(double y, std::size_t n) {
         T[0] = 1, D[0] = DD[0] = 0;
@@ -211,11 +212,10 @@ const Patch& ResponseTable::z(double x_low, double theta_max) const {
 }
 
 std::shared_ptr<const ResponseTable> ResponseTable::get(Lineshape lineshape, double tau_max) {
-    static std::mutex mutex;
     static std::map<std::pair<Lineshape, int>, std::shared_ptr<const ResponseTable>> tables;
     require("TRF/T2s", tau_max, 0, PoolResponse::tau_limit / 8);
     const int octaves = static_cast<int>(std::ceil(std::log2(std::max(tau_max, min_tau))));
-    const std::lock_guard lock(mutex);
+    const std::lock_guard lock(cache_mutex());
     auto& table = tables[{lineshape, octaves}];
     if (!table) {
         const double reach = std::ldexp(patch_ratio * patch_ratio, octaves);

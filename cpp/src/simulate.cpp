@@ -12,7 +12,6 @@ namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-// Invalid voxels, and voxels that a cancelled call never reached, hold NaN.
 void fill_nan(Complex* values, std::size_t n) { std::fill_n(values, n, Complex(nan, nan)); }
 
 // c_r = sum_t conj(u_r(t)) s(t)
@@ -31,68 +30,69 @@ void simulate(const Sequence& sequence, const TissueView& tissue, const Basis& b
     const Batch batch(sequence, tissue, options);
     const auto n = static_cast<std::size_t>(sequence.n_pulses()), n_samples = basis.n_samples(sequence);
     const int lanes = batch.lanes();
-    fill_nan(s, tissue.n_voxels * n_samples);
-    batch.for_each_block(n * 4 * static_cast<std::size_t>(lanes), {},
-                         [&](auto& runner, const Block& block, const auto& stop) {
-                             const double* m = runner.run(&KernelTable::magnetization, block, stop);
-                             if (stop) return;
-                             std::vector<Complex> signal(n);
-                             for (int lane = 0; lane < block.n_voxels; ++lane) {
-                                 const std::size_t voxel = block.voxel[lane];
-                                 for (std::size_t t = 0; t < n; ++t)
-                                     signal[t] = tissue.M0[voxel] * pair_of(m, 2 * t, lanes, lane);
-                                 if (basis.rank)
-                                     compress(basis, signal, s + voxel * n_samples);
-                                 else
-                                     std::copy(signal.begin(), signal.end(), s + voxel * n_samples);
-                             }
-                         });
+    const auto consume = [&](Batch::Runner& runner, const Block& block, const std::atomic<bool>& stop) {
+        const double* m = runner.run(&KernelTable::magnetization, block, stop);
+        if (stop) return;
+        std::vector<Complex> signal(n);
+        for (int lane = 0; lane < block.n_voxels; ++lane) {
+            const std::size_t voxel = block.voxel[lane];
+            for (std::size_t t = 0; t < n; ++t) signal[t] = tissue.M0[voxel] * pair_of(m, 2 * t, lanes, lane);
+            if (basis.rank)
+                compress(basis, signal, s + voxel * n_samples);
+            else
+                std::copy(signal.begin(), signal.end(), s + voxel * n_samples);
+        }
+    };
+    const auto invalidate = [&](std::size_t voxel) { fill_nan(s + voxel * n_samples, n_samples); };
+    batch.for_each_block(n * 4 * static_cast<std::size_t>(lanes), {}, consume, invalidate);
 }
 
 void simulate_magnetization(const Sequence& sequence, const TissueView& tissue, const RunOptions& options, Complex* m) {
     const Batch batch(sequence, tissue, options);
-    const auto n = static_cast<std::size_t>(sequence.n_pulses()), lanes = static_cast<std::size_t>(batch.lanes());
-    fill_nan(m, tissue.n_voxels * n * 5);
-    batch.for_each_block(n * 4 * lanes, {}, [&](auto& runner, const Block& block, const auto& stop) {
+    const auto n = static_cast<std::size_t>(sequence.n_pulses());
+    const int lanes = batch.lanes();
+    const auto consume = [&](Batch::Runner& runner, const Block& block, const std::atomic<bool>& stop) {
         const double* state = runner.run(&KernelTable::magnetization, block, stop);
         if (stop) return;
-        for (std::size_t lane = 0; lane < static_cast<std::size_t>(block.n_voxels); ++lane) {
+        for (int lane = 0; lane < block.n_voxels; ++lane) {
             const Complex M0 = tissue.M0[block.voxel[lane]];
             Complex* out = m + block.voxel[lane] * n * 5;
             for (std::size_t t = 0; t < n; ++t, out += 5) {
-                const double* x = state + t * 4 * lanes + lane;
-                const Complex row[5] = {M0 * x[0], M0 * x[lanes], M0 * x[2 * lanes], 0, M0 * x[3 * lanes]};
+                const Complex xy = pair_of(state, 2 * t, lanes, lane), z = pair_of(state, 2 * t + 1, lanes, lane);
+                const Complex row[5] = {M0 * xy.real(), M0 * xy.imag(), M0 * z.real(), 0, M0 * z.imag()};
                 std::copy(row, row + 5, out);
             }
         }
-    });
+    };
+    const auto invalidate = [&](std::size_t voxel) { fill_nan(m + voxel * n * 5, n * 5); };
+    batch.for_each_block(n * 4 * static_cast<std::size_t>(lanes), {}, consume, invalidate);
 }
 
 void sensitivities(const Sequence& sequence, const TissueView& tissue, const std::vector<Parameter>& wrt,
                    const Basis& basis, const RunOptions& options, Complex* s, Complex* J) {
     const Batch batch(sequence, tissue, options);
-    const std::size_t n_samples = basis.n_samples(sequence);
+    const std::size_t n_samples = basis.n_samples(sequence), n_entries = n_samples * wrt.size();
     const int lanes = batch.lanes();
-    fill_nan(s, tissue.n_voxels * n_samples);
-    fill_nan(J, tissue.n_voxels * n_samples * wrt.size());
     const auto entry = basis.rank ? &KernelTable::project : &KernelTable::sensitivities;
-    batch.for_each_block(stream_output_size(basis, sequence, lanes), view(basis),
-                         [&](auto& runner, const Block& block, const auto& stop) {
-                             const double* out = runner.run(entry, block, stop);
-                             if (stop) return;
-                             for (int lane = 0; lane < block.n_voxels; ++lane) {
-                                 const std::size_t voxel = block.voxel[lane];
-                                 const auto columns = columns_of(wrt, tissue, voxel);
-                                 Complex* column = J + voxel * n_samples * wrt.size();
-                                 for (std::size_t t = 0; t < n_samples; ++t) {
-                                     Complex streams[n_streams];
-                                     for (std::size_t k = 0; k < n_streams; ++k)
-                                         streams[k] = pair_of(out, t * n_streams + k, lanes, lane);
-                                     s[voxel * n_samples + t] = tissue.M0[voxel] * streams[0];
-                                     for (const Column& c : columns) *column++ = combine(c, streams, tissue.M0[voxel]);
-                                 }
-                             }
-                         });
+    const auto write = [&](const double* out, int lane, std::size_t voxel) {
+        const auto columns = columns_of(wrt, tissue, voxel);
+        Complex* value = J + voxel * n_entries;
+        for (std::size_t t = 0; t < n_samples; ++t) {
+            Complex streams[n_streams];
+            for (std::size_t k = 0; k < n_streams; ++k) streams[k] = pair_of(out, t * n_streams + k, lanes, lane);
+            s[voxel * n_samples + t] = tissue.M0[voxel] * streams[0];
+            for (const Column& c : columns) *value++ = combine(c, streams, tissue.M0[voxel]);
+        }
+    };
+    const auto consume = [&](Batch::Runner& runner, const Block& block, const std::atomic<bool>& stop) {
+        const double* out = runner.run(entry, block, stop);
+        for (int lane = 0; lane < block.n_voxels && !stop; ++lane) write(out, lane, block.voxel[lane]);
+    };
+    const auto invalidate = [&](std::size_t voxel) {
+        fill_nan(s + voxel * n_samples, n_samples);
+        fill_nan(J + voxel * n_entries, n_entries);
+    };
+    batch.for_each_block(stream_output_size(basis, sequence, lanes), view(basis), consume, invalidate);
 }
 
 void tabulated_R2sl(const Sequence& sequence, Lineshape lineshape, double T2s, double B1, double* out) {

@@ -11,15 +11,24 @@ namespace spinbound {
 // complex: F = J^H J/sigma^2 with one complex M0 (CRB-loss paper, section 2.1); real_M0: M0 real, its phase known.
 enum class FisherForm : int { real, complex, real_M0 };
 
-// Number of rows of F.
-int fisher_size(const std::vector<Parameter>& wrt, FisherForm form);
+struct FisherProblem {
+    const Sequence& sequence;
+    TissueView tissue;
+    const double* sigma;  // one per voxel
+    std::vector<Parameter> wrt;
+    FisherForm form;
+    Basis basis;
+    RunOptions options;
 
-// F: (n_voxels, P', P'), Complex for the complex form and double for the others; sigma: one per voxel.
-void fisher(const Sequence& sequence, const TissueView& tissue, const double* sigma, const std::vector<Parameter>& wrt,
-            FisherForm form, const Basis& basis, const RunOptions& options, void* F);
+    // Rows of F: M0 has two in the real form.
+    int size() const;
+    bool splits(Parameter p) const { return p == Parameter::M0 && form == FisherForm::real; }
+};
+
+// F: (n_voxels, size, size), Complex for the complex form and double for the others.
+void fisher(const FisherProblem& problem, void* F);
 
 // crb: (wrt.size(), n_voxels), diag(F^-1), for M0 in the real form the sum of both parts; inf where unidentifiable.
-void crb(const Sequence& sequence, const TissueView& tissue, const double* sigma, const std::vector<Parameter>& wrt,
-         FisherForm form, const Basis& basis, const RunOptions& options, double* crb);
+void crb(const FisherProblem& problem, double* crb);
 
 }  // namespace spinbound

@@ -41,6 +41,8 @@ private:
 };
 
 // f(x, u) = sum_ij c_ij T_i(x_scale x + x_shift) T_j(u_scale u + u_shift), x = ln tau, u = theta^2.
+inline constexpr int max_patch_order = 64;  // coefficients along either variable
+
 struct Patch {
     const double* coefficient = nullptr;  // n_x rows of n_u
     int n_x = 0, n_u = 0;
