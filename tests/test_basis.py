@@ -118,6 +118,19 @@ def test_invalid_voxels_are_left_out():
     assert sb.Basis.from_svd(signals, rank=3) == sb.Basis.from_svd(rest, rank=3)
 
 
+def test_the_svd_sees_no_more_than_a_square(monkeypatch):
+    # of all signals it would make right vectors, as large as they are, that nobody needs
+    shapes, svd = [], np.linalg.svd
+    monkeypatch.setattr(np.linalg, "svd", lambda array, **options: shapes.append(array.shape) or svd(array, **options))
+    signals = complex_array(500, 12)
+    basis = sb.Basis.from_svd(signals, rank=3)
+    assert shapes == [(12, 12)]
+    U, S, _ = svd(signals.T, full_matrices=False)
+    # two ways to well-separated singular values: a few dozen roundings
+    assert basis.singular_values == pytest.approx(S, rel=1e-13)
+    assert np.abs(np.sum(U[:, :3].conj() * basis.vectors, axis=0)) == pytest.approx(np.ones(3), rel=1e-13)
+
+
 @pytest.mark.parametrize("rank", [0, 13, 1.5])
 def test_a_rank_out_of_range_is_refused(rank):
     with pytest.raises(sb.InvalidParameter, match="rank"):
@@ -153,6 +166,17 @@ def test_on_request_other_vectors_stand_for_their_span():
     with pytest.warns(UserWarning, match="not orthonormal"):
         basis = sb.Basis(vectors, orthonormalise=True)
     assert basis.expand(basis.compress(vectors.T)) == pytest.approx(vectors.T, abs=1000 * EPS)
+
+
+@pytest.mark.parametrize("vectors", [np.ones((4, 2)), np.eye(4)[:, [0, 1, 1]], np.eye(4)[:, :2] * [1, 0]])
+def test_dependent_vectors_have_no_basis_of_as_many(vectors):
+    with pytest.raises(sb.InvalidData, match=r"columns of vectors span . dimensions only"):
+        sb.Basis(vectors, orthonormalise=True)
+
+
+def test_short_vectors_are_as_good_as_long_ones():
+    with pytest.warns(UserWarning, match="not orthonormal"):
+        assert sb.Basis(np.eye(4)[:, :2] * [1, 1e-30], orthonormalise=True).rank == 2
 
 
 @pytest.mark.parametrize("values", [[1.0], [1, 2, 3, 4], [4, 3, -2, -3], [np.nan] * 4, np.ones((4, 4))])

@@ -279,7 +279,29 @@ def test_full_disk_leaves_no_file(here, capsys, monkeypatch):
 
 def test_output_larger_than_the_disk_is_refused_before_work(here, capsys, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: os.terminal_size((0, 0)) and type("Usage", (), {"free": 100}))
-    assert "are free" in failure(["simulate", "train.npz", "tissue.csv"], capsys)
+    for command in ("simulate", "crb"):
+        monkeypatch.setattr(f"spinbound._core.{command}", None)
+        assert "are free" in failure([command, "train.npz", "tissue.csv"], capsys)
+
+
+@pytest.mark.parametrize("column", ["R1f", "B1"])
+def test_apparent_relaxation_is_reported_where_it_is_defined(here, capsys, column):
+    np.savez("maps.npz", **{"R1f": [1.0, 2.0, 1.0], "R1s": [1.0, 1.0, 1.0], column: [1.0, np.nan, 1.0]})
+    assert main(["crb", "train.npz", "maps.npz", "--wrt", "M0,m0s,R1a", "--json"]) == 3
+    captured = capsys.readouterr()
+    assert [row["invalid"] for row in json.loads(captured.out)["bounds"]] == [1, 1, 1]
+    assert Path("crb.png").exists()
+
+
+@pytest.mark.parametrize("command", ["crb", "simulate"])
+def test_figure_never_replaces_the_output(here, capsys, command):
+    arguments = [command, "train.npz", "tissue.csv", "-o"]
+    assert "a.png: the output is .npz" in failure([*arguments, "a.png"], capsys, status=2)
+    if os.name != "nt":
+        Path("link.png").symlink_to("out.npz")
+    for figure in ("out.npz", *Path().glob("link.png")):
+        assert "one file" in failure([*arguments, "out.npz", "--figure", str(figure)], capsys, status=2)
+    assert not Path("out.npz").exists()
 
 
 @pytest.mark.parametrize(

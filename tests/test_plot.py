@@ -95,6 +95,17 @@ def test_a_parameter_that_is_zero_is_drawn_in_its_unit(grid):
     assert "rad/s" in bar.get_xlabel()
 
 
+def test_invalid_voxels_decide_neither_the_unit_nor_what_is_defined():
+    tissue = sb.Tissue(m0s=np.full((2, 3), 0.1), R1f=[0, 1.0, 1.0], R1s=[1.0, 2.0, 1.0])
+    variance = np.full((2, 3), 1e-4)
+    variance[:, :2] = np.nan
+    for name in ("R1f", "R1a", "T1a"):
+        (bar,) = bars_of(rendered(plot.crb_maps(tissue, {name: variance})))
+        assert "(%)" in bar.get_xlabel()
+    with pytest.raises(sb.InvalidParameter, match="R1a is not defined where R1f and R1s differ"):
+        plot.crb_maps(tissue, {"R1a": np.ones((2, 3))})
+
+
 def test_maps_for_another_snr_scale_with_the_noise(grid):
     bounds = {"m0s": np.full((6, 5), 1e-4)}
     at_sigma, at_snr = (

@@ -1,18 +1,16 @@
-"""Files of sequences: every format comes back as it went, and no file is trusted."""
+"""Files of sequences: every format comes back as it went, and mistakes in them are named."""
 
-import errno
 import os
-import zipfile
 from math import pi
 
 import h5py
 import numpy as np
 import pytest
+import spinbound as sb
 from hypothesis import HealthCheck, given, settings
 from scipy import io
-from .strategies import sequences
 
-import spinbound as sb
+from .strategies import sequences
 
 ALPHA, TRF = np.array([pi, 0.2, 0.3]), np.array([500e-6, 300e-6, 200e-6])
 MOMENTS = ("crusher", "balanced", "balanced")
@@ -93,6 +91,12 @@ def test_what_makes_no_sense_is_reported_with_the_file(tmp_path):
         sb.Sequence.load(path, TR=1e-3, gradient_moment="balanced")
 
 
+def test_a_pulse_of_minutes_is_refused(tmp_path):
+    path = npz(tmp_path, alpha=ALPHA, TRF=[1e-3, 100, 101])
+    with pytest.raises(sb.InvalidSequence, match=r"TRF must be at most 100 s; pulse 2 is 101 s"):
+        sb.Sequence.load(path, TR=200, gradient_moment="balanced")
+
+
 # MATLAB
 
 
@@ -101,6 +105,11 @@ def test_what_makes_no_sense_is_reported_with_the_file(tmp_path):
 def test_row_and_column_vectors_are_the_same(tmp_path, write, shape):
     write(tmp_path, alpha=ALPHA.reshape(shape), TRF=TRF.reshape(shape), TR=np.array([[3.5e-3]]))
     assert sb.Sequence.load(tmp_path / "seq.mat", gradient_moment=MOMENTS) == SEQ
+
+
+def test_a_matlab_4_file_is_read(tmp_path):
+    io.savemat(tmp_path / "seq.mat", {"alpha": ALPHA, "TRF": TRF}, format="4")
+    assert sb.Sequence.load(tmp_path / "seq.mat", **REST) == SEQ
 
 
 def test_small_integers_are_converted(tmp_path):
@@ -217,117 +226,3 @@ def test_a_toml_file_with_a_mistake_is_refused(tmp_path, old, new, message):
 def test_numbers_that_look_like_another_unit_are_kept_with_a_warning(tmp_path, old, new, message):
     with pytest.warns(UserWarning, match=message):
         sb.Sequence.load(toml(tmp_path, TEXT.replace(old, new)))
-
-
-# Files that lie, are damaged, or reach out
-
-
-def test_pickled_objects_are_refused(tmp_path):
-    path = npz(tmp_path, alpha=np.array([{}, 1, 2], dtype=object), TRF=TRF)
-    with pytest.raises(sb.InvalidSequence, match="pickled Python objects"):
-        sb.Sequence.load(path, **REST)
-
-
-def forged_npz(path, shape, payload=b"\0" * 24):
-    """An .npz file whose array `alpha` claims a shape of its own."""
-    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".encode().ljust(117) + b"\n"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("alpha.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + payload)
-    return path
-
-
-@pytest.mark.parametrize("shape", [(2**29,), (2**40, 2**40), (-3,), (-1, -3)])
-def test_an_array_that_claims_more_than_the_file_holds_is_refused_unread(tmp_path, shape):
-    with pytest.raises(sb.InvalidSequence, match="alpha.npy claims"):
-        sb.Sequence.load(forged_npz(tmp_path / "seq.npz", shape), **REST)
-
-
-def test_a_sparse_hdf5_array_is_refused_unread(tmp_path):
-    path = hdf5(tmp_path, TRF=TRF)
-    with h5py.File(path, "a") as file:
-        file.create_dataset("alpha", shape=(10**12,), chunks=(10**6,), dtype="f8")
-    with pytest.raises(sb.InvalidSequence, match="claims 8000000000000 bytes"):
-        sb.Sequence.load(path, **REST)
-
-
-def test_a_link_to_another_file_is_never_followed(tmp_path):
-    path = hdf5(tmp_path, TRF=TRF)
-    with h5py.File(path, "a") as file:
-        file["alpha"] = h5py.ExternalLink("/etc/passwd", "/alpha")
-    with pytest.raises(sb.InvalidSequence, match="alpha is a link to another file"):
-        sb.Sequence.load(path, **REST)
-
-
-def test_values_kept_in_another_file_are_never_opened(tmp_path):
-    path = hdf5(tmp_path, TRF=TRF)
-    ALPHA.tofile(tmp_path / "values")
-    with h5py.File(path, "a") as file:
-        file.create_dataset("alpha", (3,), "f8", external=[(str(tmp_path / "values"), 0, 24)])
-    with pytest.raises(sb.InvalidSequence, match="keeps its values in another file"):
-        sb.Sequence.load(path, **REST)
-
-
-def test_a_virtual_dataset_is_never_opened(tmp_path):
-    path = hdf5(tmp_path, TRF=TRF)
-    layout = h5py.VirtualLayout((3,), "f8")
-    layout[:] = h5py.VirtualSource("other.h5", "alpha", (3,))
-    with h5py.File(path, "a") as file:
-        file.create_virtual_dataset("alpha", layout)
-    with pytest.raises(sb.InvalidSequence, match="keeps its values in another file"):
-        sb.Sequence.load(path, **REST)
-
-
-def written_as(kind, folder):
-    if kind == "npz":
-        return npz(folder, alpha=ALPHA, TRF=TRF)
-    if kind == "v7.3":
-        return hdf5(folder, alpha=ALPHA, TRF=TRF)
-    io.savemat(folder / "seq.mat", {"alpha": ALPHA, "TRF": TRF})
-    return folder / "seq.mat"
-
-
-@pytest.mark.parametrize("kind", ["npz", "v5", "v7.3"])
-@pytest.mark.parametrize("keep", [0.0, 0.3, 0.6])
-def test_a_truncated_file_is_named(tmp_path, kind, keep):
-    path = written_as(kind, tmp_path)
-    content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * keep)])
-    with pytest.raises(OSError, match=rf"{path.name}: cannot be read, it is damaged"):
-        sb.Sequence.load(path, **REST)
-
-
-def test_a_flipped_bit_is_noticed(tmp_path):
-    path = npz(tmp_path, alpha=ALPHA, TRF=TRF)
-    content = bytearray(path.read_bytes())
-    content[content.index(ALPHA.tobytes()) + 3] ^= 4
-    path.write_bytes(content)
-    with pytest.raises(OSError, match=r"damaged.*CRC"):
-        sb.Sequence.load(path, **REST)
-
-
-@pytest.mark.parametrize("suffix", [".npz", ".mat"])
-def test_a_file_of_another_kind_is_named(tmp_path, suffix):
-    path = tmp_path / f"seq{suffix}"
-    path.write_bytes(b"this is no array at all, but text that goes on for a while" * 10)
-    with pytest.raises(OSError, match=r"cannot be read"):
-        sb.Sequence.load(path, **REST)
-
-
-@pytest.mark.parametrize("suffix", [".npz", ".toml", ".mat"])
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, suffix):
-    path = tmp_path / f"seq{suffix}"
-    SEQ.save(path)
-
-    def full(_descriptor):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        SEQ.replace(TR=4e-3).save(path)
-    assert os.listdir(tmp_path) == [path.name]
-    assert sb.Sequence.load(path) == SEQ
-
-
-def test_a_folder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="absent"):
-        SEQ.save(tmp_path / "absent" / "seq.npz")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import spinbound as sb
 from hypothesis import given
+from spinbound.parameters import PARAMETERS
 
 from .strategies import tissues
 
@@ -48,6 +49,13 @@ def test_apparent_relaxation_is_that_of_both_pools(given_as):
     assert tissue["T1a"] == 1.25
 
 
+def test_apparent_relaxation_of_invalid_voxels_need_not_agree():
+    tissue = sb.Tissue(R1f=[1, 1, np.nan, -3], R1s=[1, np.inf, 2, 4])
+    assert tissue["R1a"][:2].tolist() == [1, 1]
+    with pytest.raises(sb.InvalidParameter, match="R1a is not defined"):
+        sb.Tissue(R1f=[1, 1], R1s=[np.nan, 2])["R1a"]
+
+
 def test_apparent_relaxation_is_undefined_where_the_pools_differ():
     with pytest.raises(sb.InvalidParameter, match="T1a is not defined where R1f and R1s differ"):
         sb.Tissue(R1f=1, R1s=2)["T1a"]
@@ -78,17 +86,20 @@ def test_an_unknown_name_is_answered_with_the_nearest_one():
     [
         ("m0s", 1, "0 <= m0s < 1"),
         ("m0s", -0.1, "0 <= m0s < 1"),
-        ("R1f", 0, "R1f > 0 1/s"),
-        ("R2f", -1, "R2f > 0 1/s"),
-        ("R1s", np.inf, "R1s > 0 1/s"),
-        ("Rex", -1, "Rex >= 0 1/s"),
+        ("R1f", 0, r"0 < R1f <= 1e\+06 1/s"),
+        ("R2f", -1, r"0 < R2f <= 1e\+06 1/s"),
+        ("R1s", np.inf, r"0 < R1s <= 1e\+06 1/s"),
+        ("R1a", 1.1e6, r"0 < R1a <= 1e\+06 1/s"),
+        ("Rex", -1, r"0 <= Rex <= 1e\+06 1/s"),
         ("T2s", 1e-6, "2e-06 <= T2s <= 5e-05 s"),
         ("T2s", 60e-6, "2e-06 <= T2s <= 5e-05 s"),
-        ("omega0", np.nan, "omega0 finite"),
+        ("omega0", np.nan, "-100000 <= omega0 <= 100000 rad/s"),
+        ("omega0", -1.1e5, "-100000 <= omega0 <= 100000 rad/s"),
         ("B1", 0, "B1 > 0"),
         ("M0", complex(0, np.inf), "M0 finite"),
-        ("T1a", 0, "T1a > 0 s"),
-        ("T2f", -0.1, "T2f > 0 s"),
+        ("T1a", 0, "T1a >= 1e-06 s"),
+        ("T2f", -0.1, "T2f >= 1e-06 s"),
+        ("T2f", 1e-320, "T2f >= 1e-06 s"),  # its reciprocal is more than a double can hold
         ("B1", np.ma.masked, "B1 > 0"),
     ],
 )
@@ -102,9 +113,29 @@ def test_an_entry_out_of_range_is_kept_for_the_call_to_mark():
     assert tissue.shape == (3,)
 
 
+def test_the_shortest_time_is_that_of_the_fastest_rate():
+    assert sb.Tissue(T1a=1e-6, T2f=1e-6)["R2f"] == 1e6
+    rates = sb.Tissue(T2f=[1e-6, 0.9e-6, 1e-320, 0])["R2f"]
+    assert PARAMETERS["R2f"].contains(rates).tolist() == [True, False, False, False]
+
+
 def test_masked_entries_become_invalid_voxels():
     tissue = sb.Tissue(B1=np.ma.array([1.0, 0.9], mask=[False, True]))
     assert np.array_equal(tissue["B1"], [1, np.nan], equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (None, "values must be a mapping of names to numbers; given NoneType"),
+        ([("m0s", 0.1)], "values must be a mapping"),
+        ({1: 0.1}, "a name in values is 1; allowed: M0, m0s"),
+        ({"mos": 0.1}, r"a name in values is 'mos' \(did you mean 'm0s'"),
+    ],
+)
+def test_what_maps_no_names_to_values_is_refused(values, message):
+    with pytest.raises(sb.InvalidParameter, match=message):
+        sb.Tissue.from_dict(values)
 
 
 @pytest.mark.parametrize("value", [True, "0.1", 1j, None, [0.1, None]])
@@ -120,6 +151,7 @@ def test_a_map_of_B1_in_percent_is_recognised():
 
 def test_a_few_wild_entries_do_not_make_a_map_of_B1_percent():
     assert sb.Tissue(B1=[1.0, 0.9, 1.1, 1e6, np.inf, 80.0]).shape == (6,)
+    assert sb.Tissue(B1=[1.0, np.inf, np.inf, np.nan]).shape == (4,)
 
 
 def test_arrays_are_copied_and_read_only():

@@ -106,12 +106,12 @@ def test_the_nine_base_parameters_come_first():
     ("name", "inside", "outside"),
     [
         ("m0s", [0, 0.5], [-1e-9, 1, np.nan, np.inf]),
-        ("R1f", [1e-9, 1e9], [0, -1, np.nan, np.inf]),
-        ("Rex", [0, 1], [-1, np.nan, np.inf]),
+        ("R1f", [1e-9, 1e6], [0, -1, 1.000001e6, np.nan, np.inf]),
+        ("Rex", [0, 1e6], [-1, 1.000001e6, np.nan, np.inf]),
         ("T2s", [2e-6, 50e-6], [1.9e-6, 51e-6, np.nan, -np.inf]),
-        ("omega0", [-1e4, 0], [np.nan, np.inf, -np.inf]),
+        ("omega0", [-1e5, 0, 1e5], [-1.000001e5, 1.000001e5, np.nan, np.inf, -np.inf]),
         ("B1", [1e-3, 2], [0, -1, np.nan, np.inf]),
-        ("T2f", [1e-3], [0, -1, np.inf]),
+        ("T2f", [1e-6, 1e-3], [0, 0.999999e-6, -1, np.inf]),
     ],
 )
 def test_ranges_include_the_limits_they_should(name, inside, outside):
@@ -122,13 +122,27 @@ def test_ranges_include_the_limits_they_should(name, inside, outside):
 def test_ranges_in_words_carry_their_unit():
     assert PARAMETERS["T2s"].allowed == "2e-06 <= T2s <= 5e-05 s"
     assert PARAMETERS["m0s"].allowed == "0 <= m0s < 1"
-    assert PARAMETERS["R1f"].allowed == "R1f > 0 1/s"
-    assert PARAMETERS["omega0"].allowed == "omega0 finite"
+    assert PARAMETERS["R1f"].allowed == "0 < R1f <= 1e+06 1/s"
+    assert PARAMETERS["omega0"].allowed == "-100000 <= omega0 <= 100000 rad/s"
+    assert PARAMETERS["T2f"].allowed == "T2f >= 1e-06 s"
+    assert PARAMETERS["B1"].allowed == "B1 > 0"
+    assert PARAMETERS["M0"].allowed == "M0 finite"
 
 
 def test_one_name_is_a_list_of_one():
     assert _validate.parameter_names("m0s") == ("m0s",)
     assert _validate.parameter_names(iter(["m0s", "T2f"])) == ("m0s", "T2f")
+
+
+def test_names_in_an_array_become_plain_words():
+    names = _validate.parameter_names(np.array(["m0s", "T2f"]))
+    assert [type(name) for name in names] == [str, str]
+
+
+@pytest.mark.parametrize("wrt", [None, 3, np.array("m0s")])
+def test_what_is_no_list_of_names_is_refused(wrt):
+    with pytest.raises(InvalidParameter, match="wrt must be a parameter's name or several; given"):
+        _validate.parameter_names(wrt)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +156,7 @@ def test_one_name_is_a_list_of_one():
         (("T1a", "R1a"), "determines R1f and R1s"),
         (("T1f", "R1f"), "T1f determines R1f"),
         (("m0S",), "did you mean 'm0s'"),
-        ((1,), "a parameter's name is 1"),
+        ((1,), "a name in wrt is 1"),
     ],
 )
 def test_names_that_cannot_be_unknown_together_are_refused(names, message):

@@ -37,9 +37,10 @@ Eigen::VectorXd bound_from_jacobian(Matrix J) {
         const double value = j < singular.size() ? singular[j] : 0;
         const bool is_null = !(value > null_singular_value * largest);
         const bool is_resolved = value > resolved_singular_value * largest;
+        const double allowed = is_resolved ? null_component : unresolved_component;
         for (Eigen::Index k = 0; k < n; ++k) {
             const double component = std::abs(svd.matrixV()(k, j));
-            if (is_null && component > null_component)
+            if (is_null && component > allowed)
                 bound[k] = std::numeric_limits<double>::infinity();
             else if (is_resolved)
                 bound[k] += component * component / (value * value);

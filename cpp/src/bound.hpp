@@ -14,9 +14,10 @@ inline constexpr double max_condition = 1e8;
 inline constexpr double null_singular_value = 1e-6;
 // Below this one they are lost in the error of the Jacobian itself.
 inline constexpr double resolved_singular_value = 1e-8;
-// A parameter with a larger component in a null direction is unidentifiable. A smaller one adds its variance if the
-// direction is resolved, and is the error of the Jacobian if it is not.
+// A parameter with a larger component in a null direction is unidentifiable; a smaller one adds its variance.
 inline constexpr double null_component = 1e-6;
+// The variance of a component in an unresolved direction is unknown, but below this one it is as good as none.
+inline constexpr double unresolved_component = 1e-8;
 
 // diag(F^-1) by Cholesky of F scaled to unit diagonal; false where F is not positive definite or too ill-conditioned.
 template <class Matrix>

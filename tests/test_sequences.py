@@ -1,0 +1,135 @@
+"""The sequences that ship with the package: what they promise about hardware, and what they are worth."""
+
+from math import pi
+
+import numpy as np
+import pytest
+import spinbound as sb
+
+WHITE_MATTER = {"m0s": 0.15, "R1f": 0.5, "R2f": 15, "Rex": 30, "R1s": 3, "T2s": 10e-6}
+APPARENT = {"m0s": 0.15, "R1a": 0.9, "R2f": 15, "Rex": 30, "T2s": 10e-6}
+APPARENT_UNKNOWNS = ("M0", "m0s", "R1a", "R2f", "Rex", "T2s", "omega0", "B1")
+
+# CRB of hybrid-mt-4s for sigma = 1: white matter with all nine unknown; and with R1f = R1s = R1a.
+BOUNDS = {
+    "M0": 15.6487443,
+    "m0s": 0.63692556,
+    "R1f": 10.1408839,
+    "R2f": 2829.36188,
+    "Rex": 644344.871,
+    "R1s": 3349.24837,
+    "T2s": 1.13131028e-07,
+    "omega0": 1670566.4,
+    "B1": 8.62543347,
+}
+APPARENT_BOUNDS = {
+    "M0": 8.54047475,
+    "m0s": 0.535359759,
+    "R1a": 5.98157294,
+    "R2f": 1855.46878,
+    "Rex": 361234.038,
+    "T2s": 6.48395695e-08,
+    "omega0": 1603233.33,
+    "B1": 3.53314926,
+}
+
+
+@pytest.fixture(scope="module")
+def seq():
+    return sb.sequences.load("hybrid-mt-4s")
+
+
+@pytest.fixture(scope="module")
+def published(published_data):
+    moments = ["crusher"] + ["balanced"] * 1141
+    return sb.Sequence.load(published_data / "published_train.mat", TR=3.5e-3, gradient_moment=moments)
+
+
+def common_R1_bound(seq):
+    """CRB of one change of R1f and R1s together, at white matter where they differ: F by the chain rule."""
+    F = sb.fisher(seq, sb.Tissue(**WHITE_MATTER))
+    names = ["Re M0", "Im M0", *sb.ALL[1:]]
+    T = np.delete(np.eye(len(names)), names.index("R1s"), axis=1)
+    T[names.index("R1s"), names.index("R1f")] = 1
+    F = T.T @ F @ T
+    scale = 1 / np.sqrt(np.diag(F))
+    return (np.linalg.inv(F * np.outer(scale, scale)).diagonal() * scale**2)[names.index("R1f")]
+
+
+def test_the_bundled_sequence_is_listed():
+    assert "hybrid-mt-4s" in sb.sequences.names()
+
+
+def test_an_unknown_name_is_answered_with_those_there_are():
+    with pytest.raises(sb.InvalidSequence, match="hybrid-mt-4s"):
+        sb.sequences.load("hybrid-mt-5s")
+
+
+def test_the_train_is_an_inversion_and_four_seconds_of_balanced_pulses(seq):
+    assert seq.TR == 3.5e-3
+    assert seq.duration == pytest.approx(4, abs=0.02)
+    assert seq.gradient_moment == ("crusher",) + ("balanced",) * (seq.n_pulses - 1)
+    assert (seq.alpha[0], seq.TRF[0]) == (pi, 500e-6)
+    assert (seq.start, seq.rf_phase_increment) == ("periodic", pi)
+
+
+def test_peak_B1_and_mean_power_stay_within_the_limits(seq):
+    assert seq.peak_B1 <= 2000 * pi
+    assert seq.rms_B1**2 <= 3e6
+
+
+def test_pulses_last_whole_microseconds_between_100_and_500(seq):
+    microseconds = np.round(seq.TRF * 1e6)
+    assert (seq.TRF == microseconds / 1e6).all()
+    assert microseconds.min() >= 100
+    assert microseconds.max() <= 500
+
+
+def test_flip_angles_leave_room_for_a_B1_of_1_6(seq):
+    assert seq.alpha.min() >= 0
+    assert 1.6 * seq.alpha[1:].max() < 4.4
+    assert np.isfinite(sb.simulate(seq, sb.Tissue(**WHITE_MATTER, B1=1.6))).all()
+
+
+def test_flip_angles_and_durations_are_smooth(seq):
+    # A fifth of a radian: the direction of the hybrid state follows the pulses.
+    assert np.abs(np.diff(seq.alpha[1:])).max() < 0.2
+    assert np.abs(np.diff(seq.TRF[1:])).max() < 40e-6
+
+
+# Accuracy of the bounds is that of the surrogate of R2sl and of rounding, times the condition of F: 1e-6 with room.
+
+
+def test_bounds_of_white_matter_are_the_stated_ones(seq):
+    bound = sb.crb(seq, sb.Tissue(**WHITE_MATTER))
+    assert bound == pytest.approx(BOUNDS, rel=1e-6)
+
+
+def test_bounds_with_a_common_R1_are_the_stated_ones(seq):
+    bound = sb.crb(seq, sb.Tissue(**APPARENT), APPARENT_UNKNOWNS)
+    assert bound == pytest.approx(APPARENT_BOUNDS, rel=1e-6)
+
+
+def test_bounds_of_white_matter_are_below_those_of_the_published_train(seq, published):
+    ours, theirs = (sb.crb(train, sb.Tissue(**WHITE_MATTER)) for train in (seq, published))
+    assert theirs["m0s"] == pytest.approx(2.4970, abs=5e-5)
+    for name in ("m0s", "R1f", "R2f"):
+        assert ours[name] <= theirs[name], name
+    assert common_R1_bound(seq) <= common_R1_bound(published)
+
+
+def test_bounds_with_a_common_R1_are_below_those_of_the_published_train(seq, published):
+    tissue = sb.Tissue(**APPARENT)
+    ours, theirs = (sb.crb(train, tissue, APPARENT_UNKNOWNS) for train in (seq, published))
+    for name in ("m0s", "R1a", "R2f"):
+        assert ours[name] <= theirs[name], name
+
+
+@pytest.mark.parametrize("change", [{"B1": 0.8}, {"B1": 1.2}, {"omega0": 300}, {"T2s": 8e-6}, {"T2s": 13e-6}])
+def test_the_summed_bound_is_below_that_of_the_published_train_nearby_too(seq, published, change):
+    tissue = sb.Tissue(**(WHITE_MATTER | change))
+    ours, theirs = (
+        sum(sb.crb(train, tissue)[name] / tissue[name] ** 2 for name in ("m0s", "R1f", "R2f"))
+        for train in (seq, published)
+    )
+    assert ours < theirs
