@@ -38,7 +38,7 @@ MODELS = ("gbloch",)
 LINESHAPES = ("superlorentzian", "gaussian", "lorentzian")  # in the order of the core's codes
 
 CHUNK = 1 << 16  # voxels checked at a time
-PART = 1 << 22  # values computed at a time where results are not stored as they are computed
+PART = 1 << 21  # values computed at a time where results are not stored as they are computed: two parts take 67 MB
 
 R1F, R1S, T2S, B1 = (TISSUE.index(name) for name in ("R1f", "R1s", "T2s", "B1"))
 
@@ -299,7 +299,15 @@ def compute(
             doubles = [np.empty(view[voxels].shape, np.result_type(view, np.float64)) for view in views]
             fill(part, shifted(report, voxels.start, batch.n_voxels), *doubles)
             for view, double in zip(views, doubles, strict=True):
-                view[voxels] = double
+                store(view, voxels, double)
+
+
+def store(view: npt.NDArray[Any], voxels: slice, double: npt.NDArray[Any]) -> None:
+    """Round to the precision of the view: beyond its range is inf; what is above zero stays so."""
+    with np.errstate(over="ignore", under="ignore"):
+        view[voxels] = double
+    if view.dtype == np.float32:
+        view[voxels][(view[voxels] == 0) & (double > 0)] = np.finfo(np.float32).smallest_subnormal
 
 
 @contextmanager

@@ -115,16 +115,20 @@ def suggestion(value: object, allowed: Collection[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def parameter_named(name: object) -> Parameter:
+def parameter_named(name: object, what: str = "a parameter's name") -> Parameter:
     """The parameter of that name, base or derived."""
-    return PARAMETERS[one_of("a parameter's name", name, tuple(PARAMETERS))]
+    return PARAMETERS[one_of(what, name, tuple(PARAMETERS))]
 
 
 def parameter_names(wrt: str | Iterable[str]) -> tuple[str, ...]:
     """Names that may be unknown together: known, at least one, none determined by another."""
-    names = (wrt,) if isinstance(wrt, str) else tuple(wrt)
-    if not names:
+    try:
+        given = (wrt,) if isinstance(wrt, str) else tuple(wrt)
+    except TypeError:
+        raise InvalidParameter(f"wrt must be a parameter's name or several; given {_shown(wrt)}") from None
+    if not given:
         raise InvalidParameter(f"wrt is empty; name at least one of: {', '.join(PARAMETERS)}")
+    names = tuple(parameter_named(name, "a name in wrt").name for name in given)
     refuse_conflicts(names, "wrt")
     return names
 

@@ -48,7 +48,8 @@ class Basis:
     Raises
     ------
     InvalidData
-        If the vectors are not a finite (n, rank) array with orthonormal columns, or the rest does not fit them.
+        If the vectors are not a finite (n, rank) array with orthonormal columns (independent ones with
+        `orthonormalise`), or the rest does not fit them.
 
     References
     ----------
@@ -109,13 +110,14 @@ class Basis:
         and they may differ with its number of threads.
         """
         array = _as_numbers("signals", signals)
-        columns = _finite_signals(array).T
-        if as_count("rank", rank, 1) > min(columns.shape):
+        rows = _finite_signals(array)
+        if as_count("rank", rank, 1) > min(rows.shape):
             raise InvalidParameter(
-                f"rank is {rank}; allowed: 1 to {min(columns.shape)} "
-                f"({columns.shape[1]} finite signals of {columns.shape[0]} echoes)"
+                f"rank is {rank}; allowed: 1 to {min(rows.shape)} "
+                f"({rows.shape[0]} finite signals of {rows.shape[1]} echoes)"
             )
-        vectors, singular_values, _ = np.linalg.svd(columns, full_matrices=False)
+        # With rows = Q R the signals as columns are R^T Q^T: the SVD of R^T, n x n, has their vectors and values.
+        vectors, singular_values, _ = np.linalg.svd(np.asarray(np.linalg.qr(rows, mode="r")).T, full_matrices=False)
         return cls(_with_fixed_phase(vectors[:, :rank]), singular_values, seq=seq)
 
     @classmethod
@@ -264,8 +266,17 @@ def _as_vectors(vectors: npt.ArrayLike, orthonormalise: bool) -> npt.NDArray[Any
             f"the columns of vectors are not orthonormal (|U^H U - 1| reaches {error:.1e}); "
             "orthonormalise=True takes the basis of their span"
         )
+    rank = _rank(array)
+    if rank < array.shape[1]:
+        raise InvalidData(f"the {array.shape[1]} columns of vectors span {rank} dimensions only: they are dependent")
     warnings.warn("the columns of vectors were not orthonormal: replaced by those of their QR", stacklevel=4)
     return np.linalg.qr(array)[0]
+
+
+def _rank(vectors: npt.NDArray[Any]) -> int:
+    """Dimension of the columns' span, whatever their lengths."""
+    lengths = np.linalg.norm(vectors, axis=0)
+    return int(np.linalg.matrix_rank(vectors / np.where(lengths > 0, lengths, 1)))
 
 
 def _as_singular_values(values: npt.ArrayLike, rank: int) -> FloatArray:

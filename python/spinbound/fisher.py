@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._batch import Batch, check_apparent, compute, prepare, reporting, shifted
+from ._batch import Batch, check_apparent, compute, prepare, reporting, shifted, store
 from ._validate import InvalidParameter, Report, as_result, as_result_dtype, one_of, parameter_names
 from .basis import Basis
 from .parameters import ALL, PARAMETERS
@@ -60,7 +60,8 @@ def fisher(
         ``real`` (default): Re(J^H J)/sigma^2 over real parameters, M0 standing for Re M0 and Im M0;
         ``complex``: J^H J/sigma^2 with one complex M0; ``real-M0``: M0 real.
     dtype
-        float64 or float32, for the complex form complex128 or complex64; single precision is computed in double.
+        float64 or float32, for the complex form complex128 or complex64; single precision is computed in double,
+        and beyond its range (3.4e38) inf.
     out
         A C-contiguous array of the result's shape and type, written in place and returned.
     model, lineshape, basis, threads, progress
@@ -93,7 +94,7 @@ def fisher(
     """
     names, code = parameter_names(wrt), FORMS.index(one_of("form", form, FORMS))
     batch = prepare(
-        seq, tissue, sigma, model=model, lineshape=lineshape, basis=basis, threads=threads, progress=progress
+        seq, tissue, _given(sigma), model=model, lineshape=lineshape, basis=basis, threads=threads, progress=progress
     )
     check_apparent(names, batch)
     columns = n_columns(names, form)
@@ -105,6 +106,12 @@ def fisher(
 
     compute(batch, (result,), fill, "fisher")
     return result
+
+
+def _given(sigma: npt.ArrayLike | None) -> npt.ArrayLike:
+    if sigma is None:
+        raise InvalidParameter("sigma is missing; give the standard deviation of the noise, sigma > 0")
+    return sigma
 
 
 def n_columns(names: tuple[str, ...], form: str) -> int:
@@ -138,7 +145,8 @@ def crb(
     wrt, sigma, form
         As in `fisher`.
     dtype
-        float64, or float32: computed in double precision, stored in single.
+        float64, or float32: computed in double precision, stored in single. Beyond its range (3.4e38) a bound is
+        inf, below (1.4e-45) the least positive number.
     out
         A dict with an array of the voxels' shape for every name in `wrt`, written in place and returned.
     model, lineshape, basis, threads, progress
@@ -173,7 +181,7 @@ def crb(
     """
     names, code = parameter_names(wrt), FORMS.index(one_of("form", form, FORMS))
     batch = prepare(
-        seq, tissue, sigma, model=model, lineshape=lineshape, basis=basis, threads=threads, progress=progress
+        seq, tissue, _given(sigma), model=model, lineshape=lineshape, basis=basis, threads=threads, progress=progress
     )
     check_apparent(names, batch)
     _refuse_too_few_data(batch, n_columns(names, form))
@@ -210,7 +218,7 @@ def _in_parts(batch: Batch, names: tuple[str, ...], code: int, results: Mapping[
             share = shifted(report, voxels.start, batch.n_voxels)
             _core.crb(*_arguments(part, names, code, share, bounds))
             for name, bound in zip(names, bounds, strict=True):
-                batch.flat(results[name])[voxels] = bound
+                store(batch.flat(results[name]), voxels, bound)
 
 
 def _outputs(

@@ -23,6 +23,9 @@ STARTS = ("periodic", "thermal")
 
 GYROMAGNETIC_RATIO = 267.5221874e6  # rad/s/T, 1H (CODATA 2018)
 
+# The tables of the pool's response reach this far for the shortest T2s, with room to spare.
+MAX_TRF = 100.0  # s
+
 # Beyond these a file has most likely stated its numbers in another unit.
 PLAUSIBLE_ALPHA = 2 * pi  # rad
 PLAUSIBLE_TRF = (5e-6, 20e-3)  # s
@@ -41,7 +44,7 @@ class Sequence:
     alpha : (n,)
         Flip angles in rad at the nominal transmit field; a negative one is a pulse of opposite phase.
     TRF : (n,)
-        Durations of the pulses in s, 0 < TRF < TR.
+        Durations of the pulses in s, 0 < TRF < TR and at most 100 s.
     TR
         Repetition time in s.
     gradient_moment
@@ -252,6 +255,7 @@ def _check_pulses(alpha: FloatArray, TRF: FloatArray, TR: float) -> None:
     _refuse(~np.isfinite(alpha), alpha, "alpha must be finite", "rad")
     _refuse(~np.isfinite(TRF), TRF, "TRF must be finite", "s")
     _refuse(TRF <= 0, TRF, "TRF must be longer than 0 s", "s")
+    _refuse(TRF > MAX_TRF, TRF, f"TRF must be at most {MAX_TRF:g} s", "s")
     _refuse(TRF >= TR, TRF, f"TRF must be shorter than TR ({TR:g} s)", "s")
 
 

@@ -46,7 +46,7 @@ def simulate(
     output
         ``signal`` or ``magnetization``.
     dtype
-        complex128, or complex64: computed in double precision, stored in single.
+        complex128, or complex64: computed in double precision, stored in single, beyond its range (3.4e38) inf.
     out
         A C-contiguous array of the result's shape and type, written in place and returned.
     model
@@ -136,7 +136,7 @@ def sensitivities(
     wrt
         P names, base or derived; R1a and T1a only where R1f = R1s.
     dtype
-        complex128, or complex64: computed in double precision, stored in single.
+        complex128, or complex64: computed in double precision, stored in single, beyond its range (3.4e38) inf.
     out
         A pair of C-contiguous arrays for s and J, written in place and returned.
     model, lineshape, basis, threads, progress

@@ -18,7 +18,7 @@ from ._validate import (
     parameter_named,
     refuse_conflicts,
 )
-from .parameters import ALL, DERIVED, PARAMETERS, bases, is_reciprocal
+from .parameters import ALL, PARAMETERS, bases, is_reciprocal
 
 Values = dict[str, npt.NDArray[Any]]
 
@@ -62,15 +62,15 @@ class Tissue:
     m0s
         Fractional size of the semi-solid pool, 0 <= m0s < 1; default 0.15.
     R1f, R2f
-        Relaxation rates of the free pool in 1/s, > 0; default 0.5 and 15.
+        Relaxation rates of the free pool in 1/s, > 0 and at most 1e6; default 0.5 and 15.
     Rex
-        Exchange rate in 1/s, >= 0; default 30.
+        Exchange rate in 1/s, 0 to 1e6; default 30.
     R1s
-        Longitudinal relaxation rate of the semi-solid pool in 1/s, > 0; default 3.
+        Longitudinal relaxation rate of the semi-solid pool in 1/s, > 0 and at most 1e6; default 3.
     T2s
         Transverse relaxation time of the semi-solid pool in s, 2e-6 to 50e-6; default 10e-6.
     omega0
-        Off-resonance frequency in rad/s, finite; default 0.
+        Off-resonance frequency in rad/s, at most 1e5 either way; default 0.
     B1
         Transmit field relative to its nominal value, > 0; default 1.
     M0
@@ -78,7 +78,7 @@ class Tissue:
     R1a, T1a
         Apparent longitudinal relaxation (1/s, s): sets R1f = R1s.
     T1f, T1s, T2f
-        Relaxation times in s: the reciprocals of R1f, R1s, R2f.
+        Relaxation times in s, at least 1e-6: the reciprocals of R1f, R1s, R2f.
 
     Attributes
     ----------
@@ -115,8 +115,17 @@ class Tissue:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, npt.ArrayLike]) -> Tissue:
-        """A tissue from a mapping of names, base or derived, to values."""
-        return cls(**values)
+        """A tissue from a mapping of names, base or derived, to values.
+
+        Raises
+        ------
+        InvalidParameter
+            As in the constructor, and for what is no mapping.
+        """
+        if not isinstance(values, Mapping):
+            raise InvalidParameter(f"values must be a mapping of names to numbers; given {type(values).__name__}")
+        named: Any = {parameter_named(name, "a name in values").name: value for name, value in values.items()}
+        return cls(**named)
 
     def as_dict(self) -> Values:
         """The nine base parameters by name, each as it is stored."""
@@ -142,24 +151,13 @@ class Tissue:
     @overload
     def __getitem__(self, key: Any) -> Tissue: ...
     def __getitem__(self, key: Any) -> Tissue | npt.NDArray[Any]:
-        """A parameter by its name (base or derived), as stored; or the voxels that an index or mask selects."""
+        """A parameter by its name (base or derived), as stored; or the voxels that an index or mask selects.
+
+        R1a and T1a are those of the free pool, and refused where valid rates R1f and R1s differ.
+        """
         if isinstance(key, str):
-            value: npt.NDArray[Any] = self._parameter(key)[()]
-            return value
+            return value_of(self, parameter_named(key).name)
         return self._voxels(key)
-
-    def _parameter(self, name: str) -> npt.NDArray[Any]:
-        if parameter_named(name).name not in DERIVED:
-            return self._values[name]
-        self._refuse_unequal(name)
-        value = self._values[bases(name)[0]]
-        with np.errstate(divide="ignore"):
-            return np.reciprocal(value) if is_reciprocal(name) else value
-
-    def _refuse_unequal(self, name: str) -> None:
-        first, *others = (self._values[base] for base in bases(name))
-        if not all(_equal(first, other) for other in others):
-            raise InvalidParameter(f"{name} is not defined where {' and '.join(bases(name))} differ")
 
     def _voxels(self, index: Any) -> Tissue:
         if isinstance(index, np.ma.MaskedArray):
@@ -185,6 +183,29 @@ class Tissue:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _tissue, (self._values,)
+
+
+def value_of(tissue: Tissue, name: str, where: npt.ArrayLike = True) -> npt.NDArray[Any]:
+    """A parameter as stored; R1a and T1a are those of the free pool.
+
+    Raises
+    ------
+    InvalidParameter
+        If it is R1a or T1a, and somewhere in the mask `where` R1f and R1s are valid but differ.
+    """
+    first, *others = bases(name)
+    value = tissue._values[first]
+    for other in others:
+        differ = (value != tissue._values[other]) & np.asarray(where)
+        if np.any(differ & PARAMETERS[first].contains(value) & PARAMETERS[other].contains(tissue._values[other])):
+            raise InvalidParameter(f"{name} is not defined where {first} and {other} differ")
+    found: npt.NDArray[Any] = (_reciprocal(value) if is_reciprocal(name) else value)[()]
+    return found
+
+
+def _reciprocal(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    with np.errstate(divide="ignore", over="ignore"):  # 0 and what is next to it become inf, which no range includes
+        return np.asarray(np.reciprocal(value))
 
 
 def _tissue(values: Values) -> Tissue:
@@ -235,8 +256,7 @@ def _base_values(given: Mapping[str, Any]) -> Values:
         array = as_complex(name, value) if name == "M0" else as_real(name, value)
         check_range(PARAMETERS[name], array)
         if is_reciprocal(name):
-            with np.errstate(divide="ignore"):
-                array = np.reciprocal(array)
+            array = _reciprocal(array)
         values |= dict.fromkeys(bases(name), array)
     if "B1" in values:
         _refuse_percent(values["B1"])
@@ -245,7 +265,7 @@ def _base_values(given: Mapping[str, Any]) -> Values:
 
 def _refuse_percent(B1: FloatArray) -> None:
     """Refuse a map whose lower median says that it is not relative to the nominal field."""
-    positive = B1[B1 > 0]
+    positive = B1[np.isfinite(B1) & (B1 > 0)]
     if B1.size < 2 or positive.size == 0:
         return
     middle = (positive.size - 1) // 2

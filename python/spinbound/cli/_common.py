@@ -148,6 +148,12 @@ def check_output(path: Path, overwrite: bool, n_bytes: int = 0) -> None:
         raise OSError(f"{path} takes {n_bytes / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free")
 
 
+def check_npz(path: Path) -> None:
+    """Refuse an output of another suffix: its content is .npz."""
+    if path.suffix.lower() != ".npz":
+        raise UsageError(f"{path}: the output is .npz; --figure names the figure")
+
+
 def make_folder(path: Path) -> None:
     """Make a folder for outputs, unless it is there."""
     path.mkdir(parents=True, exist_ok=True)
@@ -165,8 +171,10 @@ def can_draw() -> bool:
     return True
 
 
-def check_figure(path: Path, overwrite: bool) -> None:
-    """Refuse, before any work, a figure that cannot be drawn or written."""
+def check_figure(path: Path, output: Path, overwrite: bool) -> None:
+    """Refuse, before any work, a figure that cannot be drawn or written, or that is the output."""
+    if os.path.realpath(path) == os.path.realpath(output):
+        raise UsageError(f"{path}: the figure and the output are one file; name two")
     require_plot()
     formats = import_module("matplotlib.backend_bases").FigureCanvasBase.get_supported_filetypes()
     if path.suffix.lstrip(".").lower() not in formats:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..parameters import PARAMETERS
-from ..tissue import Tissue
+from ..tissue import Tissue, value_of
 
 Report = Mapping[str, Any]
 
@@ -20,7 +20,7 @@ def bound_row(tissue: Tissue, name: str, variance: NDArray[Any]) -> dict[str, An
     """Statistics over all voxels of the least standard deviation, absolute (SI) and relative to the parameter."""
     std = np.sqrt(variance)
     with np.errstate(divide="ignore", invalid="ignore"):
-        relative = std / np.abs(tissue[name])
+        relative = std / np.abs(value_of(tissue, name, ~np.isnan(std)))
     return {
         "parameter": name,
         "unit": PARAMETERS[name].unit,

@@ -20,6 +20,7 @@ from ._common import (
     TissueFile,
     can_draw,
     check_figure,
+    check_npz,
     check_output,
     failed_status,
     open_basis,
@@ -62,12 +63,14 @@ def crb(
         Fisher matrix over real parameters, over complex ones, or with M0 real.
     """
     inputs, names = inputs or Inputs(), unknowns(wrt)
+    check_npz(output)
     check_output(output, inputs.overwrite)
     picture = figure or (output.with_suffix(".png") if can_draw() else None)
     if picture:
-        check_figure(picture, inputs.overwrite)
+        check_figure(picture, output, inputs.overwrite)
     seq, basis = open_sequence(sequence, inputs), open_basis(inputs.basis)
     voxels, given = open_tissue(tissue)
+    check_output(output, inputs.overwrite, n_bytes=8 * voxels.size * len(names))
     begin = perf_counter()
     with progress_bar(voxels.size, "CRB") as report:
         bounds = bounds_of(seq, voxels, names, sigma, form, basis=basis, threads=inputs.threads, progress=report)

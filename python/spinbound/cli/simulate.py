@@ -19,6 +19,7 @@ from ._common import (
     TissueFile,
     UsageError,
     check_figure,
+    check_npz,
     check_output,
     failed_status,
     open_basis,
@@ -61,9 +62,10 @@ def simulate(
     inputs, name = inputs or Inputs(), "magnetization" if magnetization else "signal"
     if magnetization and inputs.basis:
         raise UsageError("--basis compresses signals; it has no meaning with --magnetization")
+    check_npz(output)
     check_output(output, inputs.overwrite)
     if figure:
-        check_figure(figure, inputs.overwrite)
+        check_figure(figure, output, inputs.overwrite)
     seq, basis = open_sequence(sequence, inputs), open_basis(inputs.basis)
     voxels, _ = open_tissue(tissue)
     size = seq.n_pulses * (5 if magnetization else 1) if basis is None else basis.rank

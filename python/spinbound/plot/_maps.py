@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..tissue import value_of
 from ._style import BLUE, QUANTITIES, WIDTH, new_figure, styled
 
 if TYPE_CHECKING:
@@ -124,9 +125,10 @@ def deviation(tissue: Tissue, name: str, std: NDArray[Any], relative: bool) -> t
     Returned in every voxel, further axes than two cut in their middle.
     """
     symbol, unit, scale = QUANTITIES[name]
-    theta, bound = np.abs(full_map(tissue, name)), rf"\sqrt{{\mathrm{{CRB}}({symbol})}}"
+    is_valid, bound = ~np.isnan(std), rf"\sqrt{{\mathrm{{CRB}}({symbol})}}"
+    theta = np.abs(value_of(tissue, name, is_valid))
     values, label = scale * std, f"${bound}$" + (f" ({unit})" if unit else "")
-    if relative and not (theta == 0).any():
+    if relative and not (is_valid & (theta == 0)).any():
         values, label = 100 * std / theta, rf"${bound}\,/\,{f'|{symbol}|' if name == 'M0' else symbol}$ (%)"
     values = np.broadcast_to(values, tissue.shape)
     for n in tissue.shape[:1:-1]:
