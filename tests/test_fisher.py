@@ -360,6 +360,6 @@ def test_no_finite_bound_is_too_low_where_little_can_be_told_apart(seed):
     exact = exact_bounds(jacobian(seq, tissue, sb.ALL))
     exact = np.concatenate([[exact[:2].sum()], exact[2:]])
     bound = all_of(sb.crb(seq, tissue))
-    # directions below the error of the sensitivities are either infinite or good to a factor of two
-    assert (bound >= 0.5 * exact)[np.isfinite(bound)].all()
+    # directions below the error of the sensitivities make bounds infinite, unless they hardly touch the parameter
+    assert (bound >= 0.3 * exact)[np.isfinite(bound)].all()
     assert (bound <= 1.001 * exact)[np.isfinite(bound)].all()

@@ -16,7 +16,7 @@ inline constexpr double null_singular_value = 1e-6;
 inline constexpr double resolved_singular_value = 1e-8;
 // A parameter with a larger component in a null direction is unidentifiable; a smaller one adds its variance.
 inline constexpr double null_component = 1e-6;
-// The variance of a component in an unresolved direction is unknown, but below this one it is as good as none.
+// In an unresolved direction the variance is unknown; what the errors of the Jacobian leave there counts as none.
 inline constexpr double unresolved_component = 1e-8;
 
 // diag(F^-1) by Cholesky of F scaled to unit diagonal; false where F is not positive definite or too ill-conditioned.

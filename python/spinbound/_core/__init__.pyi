@@ -1,0 +1,69 @@
+"""
+The C++ core of spinbound; its arguments are checked by the Python functions that wrap it.
+"""
+from __future__ import annotations
+import collections.abc
+import numpy
+import numpy.typing
+import typing
+from . import reference
+__all__: list[str] = ['PoolResponse', 'Sequence', 'available_threads', 'compiler', 'crb', 'fisher', 'greens_function', 'isa_available', 'isa_in_use', 'limits', 'magnetization', 'parameters', 'r2sl', 'reference', 'response_table', 'sensitivities', 'simulate', 'version']
+class Sequence:
+    def __init__(self: Sequence, alpha: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], TRF: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], gradient_moment: typing.Annotated[numpy.typing.ArrayLike, numpy.int32], TR: typing.SupportsFloat | typing.SupportsIndex, rf_phase_increment: typing.SupportsFloat | typing.SupportsIndex, start: typing.SupportsInt | typing.SupportsIndex, initial: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> None:
+        ...
+    @property
+    def n_pulses(self) -> int:
+        ...
+class PoolResponse:
+    """
+    Exact response of the isolated semi-solid pool to a rectangular pulse, tau = TRF/T2s.
+    """
+    def __init__(self, lineshape: typing.SupportsInt | typing.SupportsIndex, tau_max: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        ...
+    def rho(self, tau: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], theta: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any:
+        """
+        R2sl T2s, the rate of the linear model that ends the pulse with the same zs.
+        """
+    def z(self, tau: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], theta: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any:
+        """
+        zs at the end of a pulse of flip angle theta (rad), from zs = 1.
+        """
+    @property
+    def tau_max(self) -> float:
+        ...
+def available_threads() -> int:
+    """
+    Cores that this process may use.
+    """
+def crb(sequence: Sequence, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], sigma: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], lineshape: typing.SupportsInt | typing.SupportsIndex, wrt: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], form: typing.SupportsInt | typing.SupportsIndex, basis: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out: numpy.typing.NDArray[numpy.float64]) -> None:
+    ...
+def fisher(sequence: Sequence, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], sigma: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], lineshape: typing.SupportsInt | typing.SupportsIndex, wrt: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], form: typing.SupportsInt | typing.SupportsIndex, basis: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out: numpy.ndarray) -> None:
+    ...
+def greens_function(lineshape: typing.Annotated[numpy.typing.ArrayLike, numpy.int32], kappa: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any:
+    """
+    G(kappa), kappa = (t - s)/T2s >= 0; lineshape: superlorentzian 0, gaussian 1, lorentzian 2.
+    """
+def isa_available() -> list[str]:
+    """
+    Instruction sets that this build and processor can run, the widest last.
+    """
+def isa_in_use() -> str:
+    """
+    The instruction set of the next call.
+    """
+def magnetization(sequence: Sequence, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], lineshape: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out: numpy.typing.NDArray[numpy.complex128]) -> None:
+    ...
+def r2sl(sequence: Sequence, lineshape: typing.SupportsInt | typing.SupportsIndex, T2s: typing.SupportsFloat | typing.SupportsIndex, B1: typing.SupportsFloat | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.float64]:
+    ...
+def response_table(lineshape: typing.SupportsInt | typing.SupportsIndex, tau_max: typing.SupportsFloat | typing.SupportsIndex, tau: typing.SupportsFloat | typing.SupportsIndex, theta: typing.SupportsFloat | typing.SupportsIndex, which: str, x_low: typing.SupportsFloat | typing.SupportsIndex | None = None, theta_max: typing.SupportsFloat | typing.SupportsIndex | None = None) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Value and partials f f_x f_u f_xx f_xu f_uu of the table of 'rho' or 'z', x = ln tau, u = theta^2, in the patch that holds [x_low, x_low + ln 1.5] (x_low: ln tau unless given) and [0, theta_max] (theta).
+    """
+def sensitivities(sequence: Sequence, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], lineshape: typing.SupportsInt | typing.SupportsIndex, wrt: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], basis: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out_s: numpy.typing.NDArray[numpy.complex128], out_J: numpy.typing.NDArray[numpy.complex128]) -> None:
+    ...
+def simulate(sequence: Sequence, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], lineshape: typing.SupportsInt | typing.SupportsIndex, basis: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out: numpy.typing.NDArray[numpy.complex128]) -> None:
+    ...
+compiler: str
+limits: dict
+parameters: tuple
+version: str
