@@ -33,8 +33,8 @@ bool inside(const spinbound::Patch& patch, double x, double u) {
     return std::abs(patch.x_scale * x + patch.x_shift) <= edge && std::abs(patch.u_scale * u + patch.u_shift) <= edge;
 }
 
-// f f_x f_u f_xx f_xu f_uu at x = ln tau, u = theta^2, in the patch of voxels with ln tau from x_low on and angles up to
-// theta_max.
+// f f_x f_u f_xx f_xu f_uu at x = ln tau, u = theta^2, in the patch of voxels with ln tau from x_low on and angles up
+// to theta_max.
 py::array_t<double> response_table(int lineshape, double tau_max, double tau, double theta, const std::string& which,
                                    std::optional<double> x_low, std::optional<double> theta_max) {
     const auto table = spinbound::ResponseTable::get(lineshape_of(lineshape), tau_max);

@@ -7,24 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from .strategies import sequences, tissues
+from .trains import smooth_train
 
 CALLS = (sb.simulate, sb.sensitivities, sb.fisher, sb.crb)
 EPS = np.finfo(float).eps
 
 
-def train(n_pulses=40, **changes):
-    """An inversion and a smooth train of the kind that the package is for."""
-    phase = np.linspace(0, 2 * np.pi, n_pulses)
-    arguments = {
-        "alpha": np.concatenate([[np.pi], 0.4 + 0.3 * np.sin(phase[1:])]),
-        "TRF": np.concatenate([[500e-6], 300e-6 + 150e-6 * np.cos(2 * phase[1:])]),
-        "TR": 3.5e-3,
-        "gradient_moment": ["crusher"] + ["balanced"] * (n_pulses - 1),
-    }
-    return sb.Sequence(**(arguments | changes))
-
-
-SEQ = train()
+SEQ = smooth_train(40)
 VOXELS = sb.Tissue(m0s=[[0.1], [0.15]], R1a=[0.5, 1.0, 2.0], omega0=30, M0=0.5 + 0.5j)
 WRT = ("M0", "m0s", "R1a", "T2f")
 
@@ -206,7 +195,7 @@ def test_a_voxel_with_impossible_noise_is_nan(value):
     ],
 )
 def test_a_call_without_a_valid_voxel_says_why(call, changes, message):
-    seq = train(TRF=np.r_[500e-6, 3e-4, 3e-4, 50e-6, np.full(36, 3e-4)]) if "T2s" in changes else SEQ
+    seq = smooth_train(40, TRF=np.r_[500e-6, 3e-4, 3e-4, 50e-6, np.full(36, 3e-4)]) if "T2s" in changes else SEQ
     tissue = sb.Tissue(**changes) if "T2s" in changes else VOXELS.replace(**changes)
     with pytest.raises(sb.InvalidParameter, match=message):
         call(seq, tissue)
@@ -214,7 +203,7 @@ def test_a_call_without_a_valid_voxel_says_why(call, changes, message):
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_flip_angle_without_a_unique_R2sl_is_refused(call):
-    seq = train(alpha=np.r_[np.pi, np.full(38, 0.3), -3.0])
+    seq = smooth_train(40, alpha=np.r_[np.pi, np.full(38, 0.3), -3.0])
     message = r"B1 is 1\.5: pulse 39 has a flip angle B1 alpha of 4\.5 rad; allowed: at most 4\.4 rad for a pulse that"
     with pytest.raises(sb.InvalidParameter, match=message):
         call(seq, sb.Tissue(B1=1.5))
@@ -301,7 +290,7 @@ def test_fewer_data_than_unknowns_are_refused():
 
 
 def test_fewer_echoes_than_unknowns_determine_nothing():
-    assert np.isinf(sb.crb(train(2), sb.Tissue())["m0s"])
+    assert np.isinf(sb.crb(smooth_train(2), sb.Tissue())["m0s"])
 
 
 def blank(result):

@@ -75,8 +75,8 @@ public:
         LaneBuffer workspace_, out_;
     };
 
-    // On the threads of the call: consume(runner, block, stop) for every block, each thread with a runner of its own, and
-    // invalidate(voxel) for every voxel that is not valid.
+    // On the threads of the call: consume(runner, block, stop) for every block, each thread with a runner of its own,
+    // and invalidate(voxel) for every voxel that is not valid.
     using Consume = std::function<void(Runner& runner, const Block& block, const std::atomic<bool>& stop)>;
     using Invalidate = std::function<void(std::size_t voxel)>;
     void for_each_block(std::size_t out_size, BasisView basis, const Consume& consume,

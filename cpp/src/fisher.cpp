@@ -15,8 +15,8 @@ namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-// J = S W diag(scale)/sigma, one column for each row of F. |M0| is left to the scale, so that its size is nothing to the
-// inversion: bounds of tissue parameters go with (sigma/|M0|)^2, those of M0 with sigma^2.
+// J = S W diag(scale)/sigma, one column for each row of F. |M0| is left to the scale, so that its size is nothing to
+// the inversion: bounds of tissue parameters go with (sigma/|M0|)^2, those of M0 with sigma^2.
 struct Columns {
     Eigen::Matrix<Complex, n_streams, Eigen::Dynamic> weight;
     Eigen::VectorXd scale;

@@ -3,8 +3,8 @@
 // The response is a series in theta = B1 alpha whose coefficients are functions of tau = TRF/T2s alone,
 //     z(tau, theta) = sum_k (-1)^k theta^(2k)/(2k)! g_k(tau),   g_0 = 1,
 //     g_k(t) = 2k (2k - 1) int_0^1 [H(t (1 - q))/t] q^(2k-2) g_(k-1)(t q) dq,   H(t) = int_0^t G.
-// g_k = (2k)! h_k/t^(2k) is 1 at t = 0 (no relaxation: z = cos theta) and falls smoothly: |terms| <= those of cosh theta.
-// Steps, in the order of this file:
+// g_k = (2k)! h_k/t^(2k) is 1 at t = 0 (no relaxation: z = cos theta) and falls smoothly: |terms| <= those of cosh
+// theta. Steps, in the order of this file:
 //   1. G and H of each lineshape (greens_function, integrated_greens_function, taylor_coefficients);
 //   2. g_k on the panel [0, 2] from the Taylor series of G (first_panel);
 //   3. g_k on the panels [2, 4], [4, 8], ... panel by panel through the convolution (convolution, append_panel);
@@ -98,8 +98,8 @@ double integrated_greens_function(Lineshape lineshape, double kappa) {
     });
 }
 
-// i! times the i-th Taylor coefficient of G: with b = a^2/8 (super-Lorentzian, averaged over the angle) or 1/2 (Gaussian),
-// G = sum_j (-b)^j kappa^(2j)/j!.
+// i! times the i-th Taylor coefficient of G: with b = a^2/8 (super-Lorentzian, averaged over the angle) or 1/2
+// (Gaussian), G = sum_j (-b)^j kappa^(2j)/j!.
 std::array<double, n_taylor> taylor_coefficients(Lineshape lineshape) {
     std::array<double, n_taylor> derivative{};
     double factorials = 1;  // (-1)^j (2j)!/j!
@@ -284,8 +284,8 @@ Loss linear_loss(double r, double theta) {
     return {(1 - decay * (c + a * s)) / (theta * theta), -curvature / 2};
 }
 
-// The rate r at which linear_loss is `loss`, by Newton's method on the reciprocal: that is nearly linear in r and rises for
-// theta < 4.4934 (tan x = x). Nowhere in the domain, for any of the lineshapes, does it take more than 4 steps.
+// The rate r at which linear_loss is `loss`, by Newton's method on the reciprocal: that is nearly linear in r and rises
+// for theta < 4.4934 (tan x = x). Nowhere in the domain, for any of the lineshapes, does it take more than 4 steps.
 double rate_of_loss(double loss, double theta) {
     const double no_decay = theta < 1e-4 ? 2 + theta * theta / 6 : theta * theta / (1 - std::cos(theta));
     double r = 1.5 * (1 / loss - no_decay);

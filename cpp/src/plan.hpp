@@ -1,7 +1,7 @@
 // What the kernel needs to know of a train, for one class of voxels.
 //
-// Degrees and surrogate patches depend on the sequence and on the class of a voxel: intervals of T2s, B1, |omega0| and of
-// its largest slow rate. They never depend on the other voxels of the call, so a voxel's bits are its own.
+// Degrees and surrogate patches depend on the sequence and on the class of a voxel: intervals of T2s, B1, |omega0| and
+// of its largest slow rate. They never depend on the other voxels of the call, so a voxel's bits are its own.
 #pragma once
 
 #include <compare>

@@ -10,8 +10,8 @@ inline constexpr double polynomial_tolerance = 1e-12;
 inline constexpr double max_left = 15.0;   // monomials about zero lose e^left of the unit roundoff of what decays
 inline constexpr double max_height = 4.6;
 
-// For matrices whose numerical range lies in [-left, right] x [-i height, i height]. The region is rounded up to a fixed
-// grid, so that few polynomials exist; they are kept for the life of the process.
+// For matrices whose numerical range lies in [-left, right] x [-i height, i height]. The region is rounded up to a
+// fixed grid, so that few polynomials exist; they are kept for the life of the process.
 Polynomial exponential_polynomial(double left, double right, double height);
 
 }  // namespace spinbound

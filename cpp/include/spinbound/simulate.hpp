@@ -42,8 +42,8 @@ void simulate_magnetization(const Sequence& sequence, const TissueView& tissue, 
 void sensitivities(const Sequence& sequence, const TissueView& tissue, const std::vector<Parameter>& wrt,
                    const Basis& basis, const RunOptions& options, Complex* s, Complex* J);
 
-// (n_pulses, 3): R2sl and its derivatives with respect to T2s and B1 as the kernel's tables have them; for a crusher the
-// response z and its derivatives
+// (n_pulses, 3): R2sl and its derivatives with respect to T2s and B1 as the kernel's tables have them; for a crusher
+// the response z and its derivatives
 void tabulated_R2sl(const Sequence& sequence, Lineshape lineshape, double T2s, double B1, double* out);
 
 }  // namespace spinbound
