@@ -147,7 +147,7 @@ def test_progress_that_raises_is_not_asked_again():
 
 @pytest.mark.parametrize("invalid", [0, 100])
 def test_progress_rises_to_the_total(invalid):
-    seq, tissue = smooth_train(200), random_tissues(2000, seed=0)
+    seq, tissue = smooth_train(200), random_tissues(8000, seed=0)  # several times the 50 ms between reports
     R1f = np.array(tissue["R1f"])
     R1f[:invalid] = np.nan
     reports = []
