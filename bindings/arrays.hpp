@@ -18,11 +18,11 @@ namespace py = pybind11;
 template <class T>
 using Array = py::array_t<T, py::array::c_style>;
 
-template <class T>
-void require_shape(const Array<T>& array, const std::vector<py::ssize_t>& shape, const char* name) {
+template <class T, int flags>
+void require_shape(const py::array_t<T, flags>& array, const std::vector<py::ssize_t>& shape, const char* name) {
     bool same = array.ndim() == static_cast<py::ssize_t>(shape.size());
     for (std::size_t k = 0; same && k < shape.size(); ++k) same = array.shape(static_cast<py::ssize_t>(k)) == shape[k];
-    if (!same) throw InvalidArgument(std::string(name) + " has the wrong shape");
+    if (!same) throw InvalidArgument(std::string(name) + " has a wrong shape");
 }
 
 }  // namespace spinbound::bindings

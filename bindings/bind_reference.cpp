@@ -1,11 +1,8 @@
 // spinbound._core.reference: the oracle of the tests, one voxel per call.
-#include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
-
 #include <complex>
-#include <string>
 #include <vector>
 
+#include "arrays.hpp"
 #include "reference/reference.hpp"
 
 namespace py = pybind11;
@@ -17,16 +14,13 @@ using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
 
 using Shape = std::vector<py::ssize_t>;
 
-template <class T>
-void check_shape(const Array<T>& array, const Shape& shape, const std::string& name) {
-    if (Shape(array.shape(), array.shape() + array.ndim()) != shape) throw py::value_error(name + " has a wrong shape");
-}
+using spinbound::bindings::require_shape;
 
 py::tuple simulate(const spinbound::Sequence& sequence, const Array<double>& tissue, const Array<double>& r2sl,
                    bool extended) {
     const py::ssize_t n = sequence.n_pulses();
-    check_shape(tissue, {8}, "tissue");
-    check_shape(r2sl, {n, 3}, "r2sl");
+    require_shape(tissue, {8}, "tissue");
+    require_shape(r2sl, {n, 3}, "r2sl");
     Array<double> magnetization(Shape{n, 5}), jacobian(Shape{n, 5, 8});
     spinbound::reference::simulate(sequence, tissue.data(), r2sl.data(), magnetization.mutable_data(),
                                    jacobian.mutable_data(), extended);
@@ -38,8 +32,8 @@ using Complex = std::complex<double>;
 Array<Complex> simulate_complex(const spinbound::Sequence& sequence, const Array<Complex>& tissue,
                                 const Array<Complex>& r2sl) {
     const py::ssize_t n = sequence.n_pulses();
-    check_shape(tissue, {8}, "tissue");
-    check_shape(r2sl, {n, 3}, "r2sl");
+    require_shape(tissue, {8}, "tissue");
+    require_shape(r2sl, {n, 3}, "r2sl");
     Array<Complex> magnetization(Shape{n, 5});
     spinbound::reference::simulate(sequence, tissue.data(), r2sl.data(), magnetization.mutable_data());
     return magnetization;
@@ -47,17 +41,17 @@ Array<Complex> simulate_complex(const spinbound::Sequence& sequence, const Array
 
 Array<double> pulse(double alpha, double TRF, const Array<double>& tissue, const Array<double>& r2sl,
                     const Array<double>& magnetization) {
-    check_shape(tissue, {8}, "tissue");
-    check_shape(r2sl, {3}, "r2sl");
-    check_shape(magnetization, {5}, "magnetization");
+    require_shape(tissue, {8}, "tissue");
+    require_shape(r2sl, {3}, "r2sl");
+    require_shape(magnetization, {5}, "magnetization");
     Array<double> after(Shape{5});
     spinbound::reference::pulse(alpha, TRF, tissue.data(), r2sl.data(), magnetization.data(), after.mutable_data());
     return after;
 }
 
 py::tuple exponential(const Array<double>& a, const Array<double>& directions) {
-    check_shape(a, {6, 6}, "a");
-    check_shape(directions, {8, 6, 6}, "directions");
+    require_shape(a, {6, 6}, "a");
+    require_shape(directions, {8, 6, 6}, "directions");
     Array<double> value(Shape{6, 6}), derivatives(Shape{8, 6, 6});
     spinbound::reference::exponential(a.data(), directions.data(), value.mutable_data(), derivatives.mutable_data());
     return py::make_tuple(value, derivatives);

@@ -77,7 +77,7 @@ RunOptions Options::run(const Voxels& voxels) const {
 Basis basis_of(const OptionalBasis& basis, const Sequence& sequence) {
     if (!basis) return {};
     if (basis->ndim() != 2 || basis->shape(0) != sequence.n_pulses() || basis->shape(1) < 1)
-        throw InvalidArgument("basis has the wrong shape");
+        throw InvalidArgument("basis has a wrong shape");
     return {basis->data(), static_cast<int>(basis->shape(1))};
 }
 

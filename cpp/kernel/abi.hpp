@@ -25,7 +25,7 @@ struct PulsePlan {
     double alpha, TRF, log_TRF;
     GradientMoment gradient_moment;
     int interval;  // index of its free precession among the distinct ones
-    int n_steps;            // equal parts of the pulse, each one application of the polynomial
+    int n_steps;   // equal parts of the pulse, each one application of the polynomial
     Polynomial polynomial;
     const Patch* response;  // rho of the pulse, z of a crusher
 };
@@ -58,7 +58,7 @@ struct KernelCall {
     BasisView basis;
     double* workspace;              // workspace_size(...) doubles, aligned to 64 bytes
     double* out;
-    const std::atomic<bool>* stop;  // polled between repetitions; the output is meaningless after a stop
+    const std::atomic<bool>* stop;  // polled between steps of the train; the output is meaningless after a stop
 };
 
 struct KernelTable {

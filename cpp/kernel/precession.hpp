@@ -74,8 +74,7 @@ inline State apply(const Propagator& p, const State& m) noexcept {
     return {p.cos * m.y + p.sin * m.x, p.cos * m.x - p.sin * m.y, p.zz * m.z + p.zs * m.s, p.sz * m.z + p.ss * m.s};
 }
 
-// The derivatives of exp(D t) with respect to rz, rs, kfs and ksf are convolutions of its entries, and these follow
-// from
+// The derivatives of exp(D t) with respect to rz, rs, kfs and ksf are convolutions of its entries, from
 //     S * S = dS/dq,  S * C = t S/2,  C * C = (t C + S)/2    (each with exp(tau t)).
 // In this form a pool that is empty, or that does not exchange, has derivatives that are zero to the last bit.
 struct Convolutions {

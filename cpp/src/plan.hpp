@@ -5,7 +5,6 @@
 #pragma once
 
 #include <compare>
-#include <memory>
 #include <vector>
 
 #include "abi.hpp"

@@ -201,8 +201,6 @@ ResponseTable::ResponseTable(const PoolResponse& response) : impl_(std::make_uni
 
 ResponseTable::~ResponseTable() = default;
 
-double ResponseTable::tau_max() const { return impl_->tau_max; }
-
 const Patch& ResponseTable::rho(double x_low, double theta_max) const {
     return impl_->rho[impl_->column(x_low) * rho_edges.size() + first_edge_above(rho_edges, theta_max)].patch;
 }

@@ -68,7 +68,6 @@ public:
     const Patch& rho(double x_low, double theta_max) const;  // theta_max <= max_flip
     const Patch& z(double x_low, double theta_max) const;    // theta_max <= max_crusher_flip
 
-    double tau_max() const;
     explicit ResponseTable(const PoolResponse& response);
     ~ResponseTable();
 
