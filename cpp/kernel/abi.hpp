@@ -15,10 +15,16 @@ inline constexpr int max_lanes = 8;
 inline constexpr int max_degree = 48;
 inline constexpr int n_streams = 1 + n_tissue_parameters;  // the signal and its derivatives
 
-// exp(X) = 1 + r_1 X (1 + r_2 X (1 + ...)): the ratios r_1 ... r_degree
+// exp(x) = sum_j c_j x^j,  c_j = p_j + g0 q_j + g1 q_(j-1): with g0 = g1 = 0, or with those that every voxel has for
+// each pulse if the polynomial `touches` the exponential at its fast mode (contact.hpp).
+struct Coefficients {
+    double p, q, xq;  // p_j, q_j, q_(j-1)
+};
+
 struct Polynomial {
-    const double* ratio;
+    const Coefficients* coefficient;  // lowest first
     int degree;
+    bool touches;
 };
 
 struct PulsePlan {
@@ -65,6 +71,7 @@ struct KernelTable {
     const char* name;
     int lanes;
     std::size_t (*workspace_size)(const TrainPlan& train);
+    void (*signal)(const KernelCall& call);         // out: n_pulses x (re im)
     void (*magnetization)(const KernelCall& call);  // out: n_pulses x (xf yf zf zs)
     void (*sensitivities)(const KernelCall& call);  // out: n_pulses x n_streams x (re im)
     void (*project)(const KernelCall& call);        // out: rank x n_streams x (re im)

@@ -14,23 +14,24 @@ struct CrusherFactors {
 };
 
 inline State scale(const State& m, const CrusherFactors& f) noexcept {
-    return {-f.xy * m.y, f.xy * m.x, f.z * m.z, f.s * m.s};
+    return {-f.xy * m.y, f.xy * m.x, f.z * m.z, f.s * m.s, Lane{}};
 }
 
 template <class S>
 inline void crush(S& m, const Voxel& v, const PulsePlan& pulse, const Response& response) noexcept {
-    const SinCos beta = sincos(pulse.alpha * v.B1);
+    const Lane flip = pulse.alpha * v.B1;
+    const SinCos beta = sincos(flip);
     const CrusherFactors f{0.5 * (1.0 - beta.cos), beta.cos, response.value};
     for (int k = 0; k < S::n_linear; ++k) m.linear[k] = scale(m.linear[k], f);
     if constexpr (S::sourced) {
-        const Lane zf = m.affine.z + v.m0f, zs = m.affine.s + v.m0s, slope = pulse.alpha * beta.sin;
+        const Lane zf = m.affine.z + v.m0f, zs = m.affine.s + v.m0s, slope = flip * beta.sin;
         m.linear[d_m0s].z += 1.0 - f.z;
         m.linear[d_m0s].s -= 1.0 - f.s;
         m.linear[d_T2s].s += response.d_T2s * zs;
-        m.linear[d_B1].y -= 0.5 * slope * m.affine.y;
-        m.linear[d_B1].x += 0.5 * slope * m.affine.x;
-        m.linear[d_B1].z -= slope * zf;
-        m.linear[d_B1].s += response.d_B1 * zs;
+        m.linear[d_ln_B1].y -= 0.5 * slope * m.affine.y;
+        m.linear[d_ln_B1].x += 0.5 * slope * m.affine.x;
+        m.linear[d_ln_B1].z -= slope * zf;
+        m.linear[d_ln_B1].s += response.d_ln_B1 * zs;
     }
     m.affine = scale(m.affine, f);
     m.affine.z -= (1.0 - f.z) * v.m0f;

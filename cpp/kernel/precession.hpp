@@ -71,7 +71,8 @@ struct Propagator {
 };
 
 inline State apply(const Propagator& p, const State& m) noexcept {
-    return {p.cos * m.y + p.sin * m.x, p.cos * m.x - p.sin * m.y, p.zz * m.z + p.zs * m.s, p.sz * m.z + p.ss * m.s};
+    return {p.cos * m.y + p.sin * m.x, p.cos * m.x - p.sin * m.y, p.zz * m.z + p.zs * m.s, p.sz * m.z + p.ss * m.s,
+            Lane{}};
 }
 
 // The derivatives of exp(D t) with respect to rz, rs, kfs and ksf are convolutions of its entries, from

@@ -7,58 +7,40 @@
 //     xs' =  w1 (s + m0s e) + (R2f - R2sl) xs
 //     e'  =  R2f e,  e = 1 at entry: the constant that drives the affine stream
 // (the factor exp(-R2f t) that undoes the shift follows every step, so that nothing grows).
-// exp(T S) acts on each stream through the polynomial of its class, in Horner form
-//     v <- m + r_j T S v,  j = degree ... 1,
-// whose tangent is dv <- dm + r_j T (S dv + dS v). The shift is held fixed in the tangents: the exponential does not
-// depend on it. All five components stay: no case is special, critical damping and zero of any rate included.
+// exp(T S) acts on each stream through a polynomial sum_j c_j (T S)^j, in Horner form
+//     v <- m + c_j/c_(j-1) T S v,  j = degree ... 1,
+// whose tangent is dv <- dm + c_j/c_(j-1) T (S dv + dS v). The shift and the c_j are held fixed in the tangents: the
+// exponential does not depend on them. All five components stay: no case is special, critical damping and zero of any
+// rate included.
 #pragma once
 
-#include "lanes_math.hpp"
-#include "response.hpp"
+#include "contact.hpp"
 
 namespace spinbound {
 namespace {
 
-struct PulseState {
-    Lane y, x, z, s, xs;
-};
-
-// One level of Horner: T r_j times the entries of S, and the affine vector that they act on.
+// One level of Horner: T c_j/c_(j-1) times the entries of S.
 struct Level {
     Lane omega0, omega1, z, kfs, ksf, s, xs;
-    PulseState v;
-    Lane e;
 };
 
-// What the tangents need beside the levels.
-struct PulseSources {
-    Lane Rex, m0s, m0f, xs_T2s, xs_B1;
-    Real omega1_B1;
+inline Level scaled(const Level& a, Lane c) noexcept {
+    return {c * a.omega0, c * a.omega1, c * a.z, c * a.kfs, c * a.ksf, c * a.s, c * a.xs};
+}
+
+// T c_j/c_(j-1) dS/dp v for all tissue parameters p, v the affine stream at that level. It is the same vector for
+// several of them but for a sign.
+struct LevelSources {
+    Lane y, x, z, s;               // R2f, omega0, R1f, R1s
+    Lane exchanged, driven;        // m0s
+    Lane flow;                     // Rex
+    Lane T2s;
+    Lane turned_z, turned_x, turned_xs, turned_s;  // ln B1
 };
 
-inline PulseState enter(const State& m) noexcept { return {m.y, m.x, m.z, m.s, Lane{}}; }
-
-inline State leave(const PulseState& v) noexcept { return {v.y, v.x, v.z, v.s}; }
-
-inline void scale(PulseState& v, Lane factor) noexcept {
-    v = {factor * v.y, factor * v.x, factor * v.z, factor * v.s, factor * v.xs};
-}
-
-inline Level scaled_rates(const Voxel& v, Lane omega1, Lane R2sl, Real c) noexcept {
-    Level level;
-    level.omega0 = c * v.omega0;
-    level.omega1 = c * omega1;
-    level.z = c * (v.R2f - v.rz);
-    level.kfs = c * v.kfs;
-    level.ksf = c * v.ksf;
-    level.s = c * (v.R2f - v.rs);
-    level.xs = c * (v.R2f - R2sl);
-    return level;
-}
-
-// m + T r_j S v
-inline PulseState advance(const Level& a, const PulseState& m, const PulseState& v) noexcept {
-    PulseState next;
+// m + T c_j/c_(j-1) S v
+inline State advance(const Level& a, const State& m, const State& v) noexcept {
+    State next;
     next.y = m.y + a.omega0 * v.x;
     next.x = m.x - a.omega0 * v.y + a.omega1 * v.z;
     next.z = m.z - a.omega1 * v.x + a.z * v.z + a.kfs * v.s;
@@ -67,38 +49,33 @@ inline PulseState advance(const Level& a, const PulseState& m, const PulseState&
     return next;
 }
 
-// c dS/dp v for the k-th tissue parameter, c = T r_j
 template <int k>
-inline void add_pulse_source(PulseState& d, const PulseSources& q, const Level& a, Real c) noexcept {
-    const PulseState& v = a.v;
+inline void add_pulse_source(State& d, const LevelSources& source) noexcept {
     if constexpr (k == d_m0s) {
-        const Lane exchanged = c * q.Rex * (v.z + v.s), driven = a.omega1 * a.e;
-        d.z -= exchanged;
-        d.s += exchanged;
-        d.x -= driven;
-        d.xs += driven;
+        d.x -= source.driven;
+        d.z -= source.exchanged;
+        d.s += source.exchanged;
+        d.xs += source.driven;
     } else if constexpr (k == d_R1f) {
-        d.z -= c * v.z;
+        d.z -= source.z;
     } else if constexpr (k == d_R2f) {
-        d.y -= c * v.y;
-        d.x -= c * v.x;
+        d.y -= source.y;
+        d.x -= source.x;
     } else if constexpr (k == d_Rex) {
-        const Lane exchanged = c * (q.m0s * v.z - q.m0f * v.s);
-        d.z -= exchanged;
-        d.s += exchanged;
+        d.z -= source.flow;
+        d.s += source.flow;
     } else if constexpr (k == d_R1s) {
-        d.s -= c * v.s;
+        d.s -= source.s;
     } else if constexpr (k == d_T2s) {
-        d.xs -= c * q.xs_T2s * v.xs;
+        d.xs -= source.T2s;
     } else if constexpr (k == d_omega0) {
-        d.y += c * v.x;
-        d.x -= c * v.y;
+        d.y += source.x;
+        d.x -= source.y;
     } else {
-        const Real w = c * q.omega1_B1;
-        d.x += w * (v.z + q.m0f * a.e);
-        d.z -= w * v.x;
-        d.s -= w * v.xs;
-        d.xs += w * (v.s + q.m0s * a.e) - c * q.xs_B1 * v.xs;
+        d.x += source.turned_z;
+        d.z -= source.turned_x;
+        d.s -= source.turned_xs;
+        d.xs += source.turned_s;
     }
 }
 
@@ -106,71 +83,102 @@ inline void add_pulse_source(PulseState& d, const PulseSources& q, const Level& 
 constexpr int group = lanes >= 8 ? 4 : 2;
 
 template <bool sourced, int first>
-inline void linear_group(PulseState* stream, const Level* level, const Polynomial& p, Real dt,
-                         const PulseSources& q) noexcept {
-    PulseState m[group], v[group];
-    for (int i = 0; i < group; ++i) v[i] = m[i] = stream[first + i];
-    for (int j = p.degree - 1; j >= 0; --j) {
-        for (int i = 0; i < group; ++i) v[i] = advance(level[j], m[i], v[i]);
+inline void linear_group(State* stream, const Level* level, const LevelSources* source, int degree,
+                         Lane factor) noexcept {
+    State v[group];
+    for (int i = 0; i < group; ++i) v[i] = stream[first + i];
+    for (int j = degree - 1; j >= 0; --j) {
+        for (int i = 0; i < group; ++i) v[i] = advance(level[j], stream[first + i], v[i]);
         if constexpr (sourced) {
-            const Real c = p.ratio[j] * dt;
-            add_pulse_source<first>(v[0], q, level[j], c);
-            add_pulse_source<first + 1>(v[1], q, level[j], c);
+            add_pulse_source<first>(v[0], source[j]);
+            add_pulse_source<first + 1>(v[1], source[j]);
             if constexpr (group == 4) {
-                add_pulse_source<first + 2>(v[2], q, level[j], c);
-                add_pulse_source<first + 3>(v[3], q, level[j], c);
+                add_pulse_source<first + 2>(v[2], source[j]);
+                add_pulse_source<first + 3>(v[3], source[j]);
             }
         }
     }
-    for (int i = 0; i < group; ++i) stream[first + i] = v[i];
+    for (int i = 0; i < group; ++i) stream[first + i] = scaled(v[i], factor);
 }
 
 template <bool sourced, int n, int first = 0>
-inline void linear_streams(PulseState* stream, const Level* level, const Polynomial& p, Real dt,
-                           const PulseSources& q) noexcept {
+inline void linear_streams(State* stream, const Level* level, const LevelSources* source, int degree,
+                           Lane factor) noexcept {
     if constexpr (first < n) {
-        linear_group<sourced, first>(stream, level, p, dt, q);
-        linear_streams<sourced, n, first + group>(stream, level, p, dt, q);
+        linear_group<sourced, first>(stream, level, source, degree, factor);
+        linear_streams<sourced, n, first + group>(stream, level, source, degree, factor);
     }
 }
 
-// The affine stream, which leaves its levels behind for the others.
-inline void affine_stream(PulseState& m, Level* level, const Voxel& v, Lane omega1, Lane R2sl, const Polynomial& p,
-                          Real dt) noexcept {
-    PulseState sum = m;
-    Lane constant = broadcast(1.0);
-    for (int j = p.degree - 1; j >= 0; --j) {
-        const Real c = p.ratio[j] * dt;
-        Level& a = level[j];
-        a = scaled_rates(v, omega1, R2sl, c);
-        a.v = sum;
-        a.e = constant;
-        sum = advance(a, m, sum);
-        sum.x += a.omega1 * (v.m0f * constant);
-        sum.xs += a.omega1 * (v.m0s * constant);
-        constant = 1.0 + c * v.R2f * constant;
+// One pulse, or one of its equal parts, for the voxels of a block.
+struct Excitation {
+    const Voxel& v;
+    const Polynomial& polynomial;
+    const PulseResponse& response;
+    Real dt;
+    Level rates;  // the entries of S
+
+    Lane coefficient(int j) const noexcept {
+        const Coefficients& c = polynomial.coefficient[j];
+        return c.p + response.contact.g0 * c.q + response.contact.g1 * c.xq;
     }
-    m = sum;
+
+    // The affine stream, which leaves its levels behind for the others. Returns c_0, by which all remain to be
+    // multiplied.
+    template <bool sourced>
+    Lane affine_stream(State& m, Level* levels, LevelSources* sources) const noexcept {
+        State u = m;
+        Lane e = broadcast(1.0), upper = coefficient(polynomial.degree);
+        for (int j = polynomial.degree - 1; j >= 0; --j) {
+            const Lane lower = coefficient(j), c = dt * upper / lower;
+            const Level a = levels[j] = scaled(rates, c);
+            const Lane turned_z = a.omega1 * (u.z + v.m0f * e), turned_x = a.omega1 * u.x;
+            const Lane turned_s = a.omega1 * (u.s + v.m0s * e), turned_xs = a.omega1 * u.xs;
+            if constexpr (sourced) {
+                LevelSources& d = sources[j];
+                d.y = c * u.y;
+                d.x = c * u.x;
+                d.z = c * u.z;
+                d.s = c * u.s;
+                d.exchanged = v.Rex * (d.z + d.s);
+                d.driven = a.omega1 * e;
+                d.flow = v.m0s * d.z - v.m0f * d.s;
+                const Lane xs = c * u.xs;
+                d.T2s = response.pool.d_T2s * xs;
+                d.turned_z = turned_z;
+                d.turned_x = turned_x;
+                d.turned_xs = turned_xs;
+                d.turned_s = turned_s - response.pool.d_ln_B1 * xs;
+            }
+            u = {m.y + a.omega0 * u.x, m.x - a.omega0 * u.y + turned_z, m.z + a.z * u.z + a.kfs * u.s - turned_x,
+                 m.s + a.ksf * u.z + a.s * u.s - turned_xs, m.xs + a.xs * u.xs + turned_s};
+            e = 1.0 + (c * v.R2f) * e;
+            upper = lower;
+        }
+        m = u;
+        return upper;
+    }
+};
+
+inline Excitation excitation(const Voxel& v, const PulsePlan& pulse, const PulseResponse& response) noexcept {
+    const Real omega1_B1 = pulse.alpha / pulse.TRF;
+    const Level rates{v.omega0,     omega1_B1 * v.B1,           v.R2f - v.rz, v.kfs, v.ksf,
+                      v.R2f - v.rs, v.R2f - response.pool.value};
+    return {v, pulse.polynomial, response, pulse.TRF / pulse.n_steps, rates};
 }
 
 template <class S>
-inline void excite(S& m, const Voxel& v, const PulsePlan& pulse, const Response& R2sl,
+inline void excite(S& m, const Voxel& v, const PulsePlan& pulse, const PulseResponse& response,
                    const std::atomic<bool>& stop) noexcept {
-    const Real omega1_B1 = pulse.alpha / pulse.TRF, dt = pulse.TRF / pulse.n_steps;
-    const Lane omega1 = omega1_B1 * v.B1;
-    const PulseSources sources{v.Rex, v.m0s, v.m0f, R2sl.d_T2s, R2sl.d_B1, omega1_B1};
+    const Excitation part = excitation(v, pulse, response);
+    const Lane decay = exp(-part.dt * v.R2f);
     Level level[max_degree];
-    PulseState affine = enter(m.affine), linear[S::n_linear > 0 ? S::n_linear : 1];
-    for (int k = 0; k < S::n_linear; ++k) linear[k] = enter(m.linear[k]);
-    const Lane decay = exp(-dt * v.R2f);
+    LevelSources source[S::sourced ? max_degree : 1];
     for (int step = 0; step < pulse.n_steps && !stop.load(std::memory_order_relaxed); ++step) {
-        affine_stream(affine, level, v, omega1, R2sl.value, pulse.polynomial, dt);
-        linear_streams<S::sourced, S::n_linear>(linear, level, pulse.polynomial, dt, sources);
-        scale(affine, decay);
-        for (int k = 0; k < S::n_linear; ++k) scale(linear[k], decay);
+        const Lane factor = decay * part.template affine_stream<S::sourced>(m.affine, level, source);
+        m.affine = scaled(m.affine, factor);
+        linear_streams<S::sourced, S::n_linear>(m.linear, level, source, pulse.polynomial.degree, factor);
     }
-    m.affine = leave(affine);
-    for (int k = 0; k < S::n_linear; ++k) m.linear[k] = leave(linear[k]);
 }
 
 }  // namespace

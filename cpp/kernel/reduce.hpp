@@ -24,38 +24,59 @@ inline Row row_of(const Streams<n_tangents, true>& m) noexcept {
     return row;
 }
 
-// A periodic train started its tangents from zero. The start itself moves by dm0 = (I - U)^-1 t(end), and the echoes
-// with it by U(t) dm0. Added before anything is summed: in short cycles the two parts nearly cancel.
-inline void add_boundary(Row* rows, const TrainPlan& train, const Workspace& w, const Boundary& boundary,
-                         const Streams<n_tangents, true>& end) noexcept {
-    if (train.start != Start::periodic) return;
+// What turns the echoes of the streams into sensitivities. A periodic train started its tangents from zero. The start
+// itself moves by dm0 = (I - U)^-1 t(end), and the echoes with it by U(t) dm0. Added before anything is summed: in short
+// cycles the two parts nearly cancel.
+struct Completion {
+    bool periodic;
+    const CycleEcho* cycle;
+    Lane inverse_B1;
     State dm0[n_tangents];
-    for (int k = 0; k < n_tangents; ++k) dm0[k] = apply(boundary.inverse, end.linear[k]);
-    for (int t = 0; t < train.n_pulses; ++t) {
-        const Echo* U = w.columns[t];
-        for (int k = 0; k < n_tangents; ++k) {
-            Complex& s = rows[t].stream[1 + k];
-            s.re += U[0].x * dm0[k].y + U[1].x * dm0[k].x + U[2].x * dm0[k].z + U[3].x * dm0[k].s;
-            s.im += U[0].y * dm0[k].y + U[1].y * dm0[k].x + U[2].y * dm0[k].z + U[3].y * dm0[k].s;
-        }
+
+    Completion(const TrainPlan& train, const Voxel& v, const Workspace& w, const Boundary& boundary,
+               const Streams<n_tangents, true>& end) noexcept
+        : periodic(train.start == Start::periodic), cycle(w.cycle), inverse_B1(1.0 / v.B1) {
+        if (periodic)
+            for (int k = 0; k < n_tangents; ++k) dm0[k] = apply(boundary.inverse, end.linear[k]);
     }
-}
+
+    // To the row of echo i
+    void operator()(Row& row, int i) const noexcept {
+        if (periodic) {
+            const Echo* U = cycle[i].U;
+            for (int k = 0; k < n_tangents; ++k) {
+                Complex& s = row.stream[1 + k];
+                s.re = s.re + U[0].x * dm0[k].y + U[1].x * dm0[k].x + U[2].x * dm0[k].z + U[3].x * dm0[k].s;
+                s.im = s.im + U[0].y * dm0[k].y + U[1].y * dm0[k].x + U[2].y * dm0[k].z + U[3].y * dm0[k].s;
+            }
+        }
+        Complex& by_B1 = row.stream[1 + d_ln_B1];
+        by_B1 = {by_B1.re * inverse_B1, by_B1.im * inverse_B1};
+    }
+};
 
 // The sum over some echoes of conj(a_i) a_j, i <= j
 struct Gram {
+    static_assert(n_streams % 3 == 0);
     Complex sum[n_streams][n_streams];
 
+    // Three columns at a time: their sums stay in registers, and a_i is loaded once for all.
     void add(const Row* rows, int n) noexcept {
         for (int i = 0; i < n_streams; ++i)
-            for (int j = i; j < n_streams; ++j) {
-                Complex s = sum[i][j];
-                for (int t = 0; t < n; ++t) {
-                    const Complex a = rows[t].stream[i], b = rows[t].stream[j];
-                    s.re += a.re * b.re + a.im * b.im;
-                    s.im += a.re * b.im - a.im * b.re;
-                }
-                sum[i][j] = s;
+            for (int j = i / 3 * 3; j < n_streams; j += 3) add_columns(rows, n, i, j);
+    }
+
+    void add_columns(const Row* rows, int n, int i, int j) noexcept {
+        Complex s[3] = {sum[i][j], sum[i][j + 1], sum[i][j + 2]};
+        for (int t = 0; t < n; ++t) {
+            const Complex a = rows[t].stream[i];
+            for (int k = 0; k < 3; ++k) {
+                const Complex b = rows[t].stream[j + k];
+                s[k].re = s[k].re + a.re * b.re + a.im * b.im;
+                s[k].im = s[k].im + a.re * b.im - a.im * b.re;
             }
+        }
+        for (int k = 0; k < 3; ++k) sum[i][j + k] = s[k];
     }
 
     void write(double* out) const noexcept {
@@ -76,8 +97,8 @@ inline void add_projection(Row* sum, const Row* rows, int n, const double* vecto
             for (int t = 0; t < n; ++t) {
                 const double* u = vectors + 2 * (std::size_t(t) * rank + r);
                 const Complex v = rows[t].stream[k];
-                s.re += u[0] * v.re + u[1] * v.im;
-                s.im += u[0] * v.im - u[1] * v.re;
+                s.re = s.re + u[0] * v.re + u[1] * v.im;
+                s.im = s.im + u[0] * v.im - u[1] * v.re;
             }
             sum[r].stream[k] = s;
         }

@@ -10,7 +10,7 @@ namespace spinbound {
 namespace {
 
 struct Response {
-    Lane value, d_T2s, d_B1;
+    Lane value, d_T2s, d_ln_B1;
 };
 
 struct Chebyshev {
@@ -18,6 +18,7 @@ struct Chebyshev {
 };
 
 // T_k = 2 x T_(k-1) - T_(k-2) and its derivative
+template <bool sloped>
 inline void chebyshev(Lane x, int n, Chebyshev& T) noexcept {
     T.value[0] = broadcast(1.0);
     T.slope[0] = Lane{};
@@ -26,36 +27,46 @@ inline void chebyshev(Lane x, int n, Chebyshev& T) noexcept {
     const Lane two_x = x + x;
     for (int k = 2; k < n; ++k) {
         T.value[k] = two_x * T.value[k - 1] - T.value[k - 2];
-        T.slope[k] = two_x * T.slope[k - 1] + (2.0 * T.value[k - 1] - T.slope[k - 2]);
+        if constexpr (sloped) T.slope[k] = two_x * T.slope[k - 1] + (2.0 * T.value[k - 1] - T.slope[k - 2]);
     }
 }
 
+// The slopes are zero unless asked for.
+template <bool sloped>
 inline Response tabulated_response(const Voxel& v, const PulsePlan& pulse) noexcept {
     const Patch& patch = *pulse.response;
     const Lane flip = pulse.alpha * v.B1;
     Chebyshev X, U;
-    chebyshev(patch.x_scale * (pulse.log_TRF - v.log_T2s) + patch.x_shift, patch.n_x, X);
-    chebyshev(patch.u_scale * flip * flip + patch.u_shift, patch.n_u, U);
+    chebyshev<sloped>(patch.x_scale * (pulse.log_TRF - v.log_T2s) + patch.x_shift, patch.n_x, X);
+    chebyshev<sloped>(patch.u_scale * flip * flip + patch.u_shift, patch.n_u, U);
     Lane f{}, f_x{}, f_u{};
-    const double* c = patch.coefficient;
-    for (int i = 0; i < patch.n_x; ++i, c += patch.n_u) {
-        Lane row{}, row_u{};
-        for (int j = 0; j < patch.n_u; ++j) {
-            row += c[j] * U.value[j];
-            row_u += c[j] * U.slope[j];
+    constexpr int rows = patch_rows;
+    for (int i = 0; i < patch.n_x; i += rows) {
+        const double* c = patch.coefficient + i * patch.n_u;
+        Lane row[rows]{}, row_u[rows]{};
+        for (int j = 0; j < patch.n_u; ++j)
+            for (int k = 0; k < rows; ++k) {
+                const Real coefficient = c[k * patch.n_u + j];
+                row[k] += coefficient * U.value[j];
+                if constexpr (sloped) row_u[k] += coefficient * U.slope[j];
+            }
+        for (int k = 0; k < rows; ++k) {
+            f += X.value[i + k] * row[k];
+            if constexpr (sloped) {
+                f_x += X.slope[i + k] * row[k];
+                f_u += X.value[i + k] * row_u[k];
+            }
         }
-        f += X.value[i] * row;
-        f_x += X.slope[i] * row;
-        f_u += X.value[i] * row_u;
     }
-    // dx/dT2s = -1/T2s, du/dB1 = 2 alpha theta
-    return {f, -patch.x_scale * f_x / v.T2s, (2.0 * pulse.alpha * patch.u_scale) * flip * f_u};
+    // dx/dT2s = -1/T2s, du/dlnB1 = 2 theta^2
+    return {f, -patch.x_scale * f_x / v.T2s, (2.0 * patch.u_scale) * (flip * flip) * f_u};
 }
 
+template <bool sloped>
 inline Response saturation(const Voxel& v, const PulsePlan& pulse) noexcept {
-    const Response r = tabulated_response(v, pulse);
+    const Response r = tabulated_response<sloped>(v, pulse);
     if (pulse.gradient_moment == GradientMoment::crusher) return r;
-    return {r.value / v.T2s, (r.d_T2s - r.value / v.T2s) / v.T2s, r.d_B1 / v.T2s};
+    return {r.value / v.T2s, (r.d_T2s - r.value / v.T2s) / v.T2s, r.d_ln_B1 / v.T2s};
 }
 
 }  // namespace

@@ -11,49 +11,59 @@
 namespace spinbound {
 namespace {
 
-// Lanes of the workspace: responses (n_pulses), intervals (n_intervals), echoes of the unit columns (n_pulses x 4), the
-// rest.
 struct Echo {
     Lane y, x;
 };
 
+// Of a cycle that the unit columns and an affine stream from zero start: the echoes of m0 are U m0 + affine.
+struct CycleEcho {
+    Echo U[4], affine;
+
+    Echo operator()(const State& m0) const noexcept {
+        return {affine.y + U[0].y * m0.y + U[1].y * m0.x + U[2].y * m0.z + U[3].y * m0.s,
+                affine.x + U[0].x * m0.y + U[1].x * m0.x + U[2].x * m0.z + U[3].x * m0.s};
+    }
+};
+
+// Responses and cycle echoes by pulse, precessions by interval, the rest.
 struct Workspace {
-    Response* response;
+    PulseResponse* response;
     Precession* interval;
-    Echo (*columns)[4];
+    CycleEcho* cycle;
     Lane* rest;
 };
 
 inline std::size_t fixed_workspace(const TrainPlan& train) noexcept {
-    return std::size_t(train.n_pulses) * (sizeof(Response) + 4 * sizeof(Echo)) +
+    return std::size_t(train.n_pulses) * (sizeof(PulseResponse) + sizeof(CycleEcho)) +
            std::size_t(train.n_intervals) * sizeof(Precession);
 }
 
 inline Workspace partition(const TrainPlan& train, double* memory) noexcept {
     Workspace w;
     char* p = reinterpret_cast<char*>(memory);
-    w.response = reinterpret_cast<Response*>(p);
-    p += train.n_pulses * sizeof(Response);
+    w.response = reinterpret_cast<PulseResponse*>(p);
+    p += train.n_pulses * sizeof(PulseResponse);
     w.interval = reinterpret_cast<Precession*>(p);
     p += train.n_intervals * sizeof(Precession);
-    w.columns = reinterpret_cast<Echo(*)[4]>(p);
-    w.rest = reinterpret_cast<Lane*>(p + train.n_pulses * 4 * sizeof(Echo));
+    w.cycle = reinterpret_cast<CycleEcho*>(p);
+    w.rest = reinterpret_cast<Lane*>(p + train.n_pulses * sizeof(CycleEcho));
     return w;
 }
 
+template <bool sloped>
 inline void prepare(const TrainPlan& train, const Voxel& v, const Exchange& e, const Workspace& w) noexcept {
-    for (int i = 0; i < train.n_pulses; ++i) w.response[i] = saturation(v, train.pulse[i]);
+    for (int i = 0; i < train.n_pulses; ++i) w.response[i] = pulse_response<sloped>(v, train.pulse[i]);
     for (int k = 0; k < train.n_intervals; ++k) w.interval[k] = precession(v, e, train.half_time[k]);
 }
 
 template <class S>
-inline void pulse_with_gradients(S& m, const Voxel& v, const PulsePlan& pulse, const Response& response,
+inline void pulse_with_gradients(S& m, const Voxel& v, const PulsePlan& pulse, const PulseResponse& response,
                                  const std::atomic<bool>& stop) noexcept {
     switch (pulse.gradient_moment) {
         case GradientMoment::balanced:
             return excite(m, v, pulse, response, stop);
         case GradientMoment::crusher:
-            return crush(m, v, pulse, response);
+            return crush(m, v, pulse, response.pool);
         case GradientMoment::spoiler_dual:
             spoil(m);
             excite(m, v, pulse, response, stop);
@@ -122,7 +132,7 @@ inline Matrix4 inverse(Matrix4 m) noexcept {
 
 inline State apply(const Matrix4& m, const State& v) noexcept {
     const auto row = [&](int i) { return m.a[i][0] * v.y + m.a[i][1] * v.x + m.a[i][2] * v.z + m.a[i][3] * v.s; };
-    return {row(0), row(1), row(2), row(3)};
+    return {row(0), row(1), row(2), row(3), Lane{}};
 }
 
 // I - U from the columns that a cycle makes of the unit vectors
@@ -149,12 +159,13 @@ inline Boundary find_start(const TrainPlan& train, const Voxel& v, const Exchang
     Boundary boundary{};
     if (train.start == Start::given) {
         const double* m = train.initial;
-        boundary.m0 = {broadcast(m[1]), broadcast(m[0]), m[2] - v.m0f, m[4] - v.m0s};
+        boundary.m0 = {broadcast(m[1]), broadcast(m[0]), m[2] - v.m0f, m[4] - v.m0s, Lane{}};
     } else if (train.start == Start::periodic) {
         Streams<4, false> m{};
         m.linear[0].y = m.linear[1].x = m.linear[2].z = m.linear[3].s = broadcast(1.0);
         boundary.finished = run(m, train, v, e, w, stop, [&](int i, const Streams<4, false>& at_echo) {
-            for (int k = 0; k < 4; ++k) w.columns[i][k] = {at_echo.linear[k].y, at_echo.linear[k].x};
+            for (int k = 0; k < 4; ++k) w.cycle[i].U[k] = {at_echo.linear[k].y, at_echo.linear[k].x};
+            w.cycle[i].affine = {at_echo.affine.y, at_echo.affine.x};
         });
         boundary.inverse = inverse(identity_minus(m.linear));
         boundary.m0 = apply(boundary.inverse, m.affine);

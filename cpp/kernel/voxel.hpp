@@ -26,13 +26,17 @@ inline Voxel load_voxel(const VoxelBlock& block) noexcept {
     return v;
 }
 
-// Tangents in the order of Parameter from m0s on.
-enum Tangent { d_m0s, d_R1f, d_R2f, d_Rex, d_R1s, d_T2s, d_omega0, d_B1, n_tangents };
+// Tangents in the order of Parameter from m0s on; that of B1 is with respect to its logarithm.
+enum Tangent { d_m0s, d_R1f, d_R2f, d_Rex, d_R1s, d_T2s, d_omega0, d_ln_B1, n_tangents };
 
-// Deviation from equilibrium at the echo or between events (xs is zero there).
+// Deviation from equilibrium. A pulse leaves some xs behind, which the precession that follows drops.
 struct State {
-    Lane y, x, z, s;
+    Lane y, x, z, s, xs;
 };
+
+inline State scaled(const State& m, Lane factor) noexcept {
+    return {factor * m.y, factor * m.x, factor * m.z, factor * m.s, factor * m.xs};
+}
 
 // The streams that pass through the train side by side: an affine one, which feels the equilibrium, and linear ones:
 // either unit columns of the propagator or, if `sourced`, the tangents of the affine one.

@@ -12,8 +12,10 @@ namespace {
 constexpr double T2s_ratio = 1.25;  // 10 us, the usual value, is near the short end of its class
 static_assert(T2s_ratio <= ResponseTable::patch_ratio, "a patch must hold the whole class");
 constexpr double B1_ratio = 1.2;
-constexpr double omega0_unit = 500;  // rad/s
-constexpr double rate_unit = 250;    // 1/s
+constexpr double omega0_unit = 125;  // rad/s
+constexpr double rate_unit = 64;    // 1/s
+// Contact with the fast mode: (2 mu - R2sl)/R2sl at least, and slow rates relative to R2sl at most.
+constexpr double min_damping = 0.5, max_slow = 0.03;
 
 // The smallest k >= 0 with value <= unit 2^k.
 int octave(double value, double unit) {
@@ -35,22 +37,41 @@ private:
     std::map<double, int> index_;
 };
 
-// The largest R2sl TRF of the class. rho tau grows with tau but near the largest flip angles, where it falls below
-// tau = 10 (super-Lorentzian); in between rho exceeds its ends by less than the margin.
-double largest_decay(const Patch& rho, double log_low, double log_high, double flip) {
+// R2sl TRF within a class.
+struct Decay {
+    double smallest, largest;
+};
+
+// rho tau grows with tau but near the largest flip angles, where it falls below tau = 10 (super-Lorentzian); in
+// between rho exceeds its ends by less than the margin.
+Decay decay_of_class(const Patch& rho, double log_low, double log_high, double flip) {
     constexpr double margin = 1.05;
     const auto rho_tau = [&](double x, double u) { return std::exp(x) * evaluate(rho, x, u).f; };
-    const double x = std::max(log_low, std::log(min_tau)), u = flip * flip;
-    return margin * std::max({rho_tau(log_high, 0), rho_tau(log_high, u), rho_tau(x, u)});
+    const double low = std::max(log_low, std::log(min_tau)), high = std::max(log_high, std::log(min_tau)),
+                 u = flip * flip;
+    const auto [smallest, largest] =
+        std::minmax({rho_tau(low, 0), rho_tau(low, u), rho_tau(high, 0), rho_tau(high, u)});
+    return {smallest / margin, largest * margin};
 }
 
+// Absolute, on the region of a step. A steady state sums the errors of all pulses within T1: those of a short cycle are
+// always the same, those of a long one nearly cancel.
+double polynomial_tolerance(int n_pulses) { return std::min(5e-13 * n_pulses, 5e-10); }
+
 // Steps and polynomial for the region of the whole pulse (docs/theory.md, "Polynomial").
-void choose_polynomial(PulsePlan& pulse, double decay, double flip, const ClassBounds& b) {
-    const double slow = b.max_rate * pulse.TRF;
-    const double left = decay + slow, height = std::hypot(flip, b.max_omega0 * pulse.TRF);
+void choose_polynomial(PulsePlan& pulse, const Decay& decay, double flip, const ClassBounds& b, double tolerance) {
+    const double slow = b.max_rate * pulse.TRF, height = std::hypot(flip, b.max_omega0 * pulse.TRF);
+    const double left = decay.largest + slow;
     pulse.n_steps = static_cast<int>(std::ceil(std::max({left / max_left, slow, height / max_height, 1e-3})));
     const double n = pulse.n_steps;
-    pulse.polynomial = exponential_polynomial(left / n, slow / n, height / n);
+    const Region whole{left / n, slow / n, height / n};
+    const double damping = std::sqrt(std::max(0.0, 1 - std::pow(2 * flip / decay.smallest, 2)));
+    if (damping > min_damping && slow < max_slow * decay.smallest) {
+        const double saturation = 0.5 * decay.smallest * (1 - damping);  // of s by the pulse
+        pulse.polynomial = exponential_polynomial(whole, {(saturation + slow) / n, slow / n, height / n}, tolerance);
+    } else {
+        pulse.polynomial = exponential_polynomial(whole, tolerance);
+    }
 }
 
 PulsePlan plan_pulse(const Sequence& sequence, int i, const ResponseTable& table, const ClassBounds& b) {
@@ -67,7 +88,8 @@ PulsePlan plan_pulse(const Sequence& sequence, int i, const ResponseTable& table
     } else {
         const double allowed = std::min(flip, max_flip);
         pulse.response = &table.rho(low, allowed);
-        choose_polynomial(pulse, largest_decay(*pulse.response, low, high, allowed), allowed, b);
+        choose_polynomial(pulse, decay_of_class(*pulse.response, low, high, allowed), allowed, b,
+                          polynomial_tolerance(sequence.n_pulses()));
     }
     return pulse;
 }

@@ -22,13 +22,13 @@
 namespace spinbound {
 namespace {
 
-constexpr std::size_t n_x_samples = 20;
-constexpr std::array n_u_samples{14, 28, 64};  // as many as resolve the patch
+constexpr std::size_t n_x_samples = 21;
+constexpr std::array n_u_samples{9, 14, 28, 64};  // as many as resolve the patch
 constexpr double rho_cut = 1e-10;  // of the largest coefficient; values are then within 2e-10, slopes within 2e-7
 constexpr double z_cut = 1e-11;
-constexpr std::array rho_edges{1.1, 1.8, 2.5, 3.2, 3.7, 4.1, max_flip};
+constexpr std::array rho_edges{0.3, 0.65, 1.1, 1.8, 2.5, 3.2, 3.7, 4.1, max_flip};
 constexpr std::array z_edges{3.3, max_flip, max_crusher_flip};
-static_assert(n_x_samples <= max_patch_order && n_u_samples.back() <= max_patch_order);
+static_assert(n_x_samples % patch_rows == 0 && n_x_samples <= max_patch_order && n_u_samples.back() <= max_patch_order);
 
 const double step = std::log(ResponseTable::patch_ratio);
 
@@ -84,7 +84,8 @@ Grid truncated(const Grid& full, double cut) {
             column[j] += size;
             largest = std::max(largest, size);
         }
-    Grid result{length_without_tail(row, cut * largest), length_without_tail(column, cut * largest), {}};
+    const std::size_t n_x = (length_without_tail(row, cut * largest) + patch_rows - 1) / patch_rows * patch_rows;
+    Grid result{n_x, length_without_tail(column, cut * largest), {}};
     for (std::size_t i = 0; i < result.n_x; ++i)
         result.value.insert(result.value.end(), &full.value[i * full.n_u], &full.value[i * full.n_u] + result.n_u);
     return result;
