@@ -1,51 +1,39 @@
 // spinbound._core.reference: the oracle of the tests, one voxel per call.
-#include <complex>
-#include <vector>
-
 #include "arrays.hpp"
 #include "reference/reference.hpp"
 
-namespace py = pybind11;
-
+namespace spinbound::bindings {
 namespace {
 
-template <class T>
-using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
-
+using Complex = std::complex<double>;
 using Shape = std::vector<py::ssize_t>;
 
-using spinbound::bindings::require_shape;
-
-py::tuple simulate(const spinbound::Sequence& sequence, const Array<double>& tissue, const Array<double>& r2sl,
-                   bool extended) {
+py::tuple simulate(const Sequence& sequence, const Array<double>& tissue, const Array<double>& R2sl, bool extended) {
     const py::ssize_t n = sequence.n_pulses();
     require_shape(tissue, {8}, "tissue");
-    require_shape(r2sl, {n, 3}, "r2sl");
+    require_shape(R2sl, {n, 3}, "R2sl");
     Array<double> magnetization(Shape{n, 5}), jacobian(Shape{n, 5, 8});
-    spinbound::reference::simulate(sequence, tissue.data(), r2sl.data(), magnetization.mutable_data(),
-                                   jacobian.mutable_data(), extended);
+    reference::simulate(sequence, tissue.data(), R2sl.data(), magnetization.mutable_data(), jacobian.mutable_data(),
+                        extended);
     return py::make_tuple(magnetization, jacobian);
 }
 
-using Complex = std::complex<double>;
-
-Array<Complex> simulate_complex(const spinbound::Sequence& sequence, const Array<Complex>& tissue,
-                                const Array<Complex>& r2sl) {
+Array<Complex> simulate_complex(const Sequence& sequence, const Array<Complex>& tissue, const Array<Complex>& R2sl) {
     const py::ssize_t n = sequence.n_pulses();
     require_shape(tissue, {8}, "tissue");
-    require_shape(r2sl, {n, 3}, "r2sl");
+    require_shape(R2sl, {n, 3}, "R2sl");
     Array<Complex> magnetization(Shape{n, 5});
-    spinbound::reference::simulate(sequence, tissue.data(), r2sl.data(), magnetization.mutable_data());
+    reference::simulate(sequence, tissue.data(), R2sl.data(), magnetization.mutable_data());
     return magnetization;
 }
 
-Array<double> pulse(double alpha, double TRF, const Array<double>& tissue, const Array<double>& r2sl,
+Array<double> pulse(double alpha, double TRF, const Array<double>& tissue, const Array<double>& R2sl,
                     const Array<double>& magnetization) {
     require_shape(tissue, {8}, "tissue");
-    require_shape(r2sl, {3}, "r2sl");
+    require_shape(R2sl, {3}, "R2sl");
     require_shape(magnetization, {5}, "magnetization");
     Array<double> after(Shape{5});
-    spinbound::reference::pulse(alpha, TRF, tissue.data(), r2sl.data(), magnetization.data(), after.mutable_data());
+    reference::pulse(alpha, TRF, tissue.data(), R2sl.data(), magnetization.data(), after.mutable_data());
     return after;
 }
 
@@ -53,22 +41,24 @@ py::tuple exponential(const Array<double>& a, const Array<double>& directions) {
     require_shape(a, {6, 6}, "a");
     require_shape(directions, {8, 6, 6}, "directions");
     Array<double> value(Shape{6, 6}), derivatives(Shape{8, 6, 6});
-    spinbound::reference::exponential(a.data(), directions.data(), value.mutable_data(), derivatives.mutable_data());
+    reference::exponential(a.data(), directions.data(), value.mutable_data(), derivatives.mutable_data());
     return py::make_tuple(value, derivatives);
 }
 
 }  // namespace
 
-void bind_reference(py::module_& module) {
-    py::module_ reference = module.def_submodule("reference", "The model by matrix exponentials: the tests' oracle.");
-    reference.def("simulate", &simulate, py::arg("sequence"), py::arg("tissue"), py::arg("r2sl"),
+void bind_reference(py::module_& m) {
+    py::module_ reference = m.def_submodule("reference", "The model by matrix exponentials: the tests' oracle.");
+    reference.def("simulate", &simulate, py::arg("sequence"), py::arg("tissue"), py::arg("R2sl"),
                   py::arg("extended") = true,
-                  "Magnetization (n, 5) at the echoes and its derivatives (n, 5, 8); tissue (8,), r2sl (n, 3). "
+                  "Magnetization (n, 5) at the echoes and its derivatives (n, 5, 8); tissue (8,), R2sl (n, 3). "
                   "Extended: in long double, else in double.");
-    reference.def("simulate_complex", &simulate_complex, py::arg("sequence"), py::arg("tissue"), py::arg("r2sl"),
-                  "Magnetization (n, 5) of a complex tissue (8,) and r2sl (n, 3), for complex-step derivatives.");
-    reference.def("pulse", &pulse, py::arg("alpha"), py::arg("TRF"), py::arg("tissue"), py::arg("r2sl"),
+    reference.def("simulate_complex", &simulate_complex, py::arg("sequence"), py::arg("tissue"), py::arg("R2sl"),
+                  "Magnetization (n, 5) of a complex tissue (8,) and R2sl (n, 3), for complex-step derivatives.");
+    reference.def("pulse", &pulse, py::arg("alpha"), py::arg("TRF"), py::arg("tissue"), py::arg("R2sl"),
                   py::arg("magnetization"), "Magnetization (5,) after one rectangular pulse; xs is kept.");
     reference.def("exponential", &exponential, py::arg("a"), py::arg("directions"),
                   "exp(a), a (6, 6), and its Frechet derivatives (8, 6, 6) in the directions (8, 6, 6).");
 }
+
+}  // namespace spinbound::bindings

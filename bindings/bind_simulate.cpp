@@ -8,9 +8,9 @@ namespace {
 using Signal = Array<Complex>;
 
 void py_simulate(const Sequence& sequence, Array<double> tissue, Signal M0, Array<bool> valid, int lineshape,
-                 const OptionalBasis& basis, int threads, py::object progress, Signal out) {
+                 bool single, const OptionalBasis& basis, int threads, py::object progress, Signal out) {
     const Voxels voxels{std::move(tissue), std::move(M0), std::move(valid)};
-    const Options options{lineshape, threads, std::move(progress)};
+    const Options options{lineshape, threads, std::move(progress), single};
     const Basis vectors = basis_of(basis, sequence);
     require_shape(out, {voxels.size(), static_cast<py::ssize_t>(vectors.n_samples(sequence))}, "out");
     const TissueView view = voxels.view();
@@ -21,9 +21,9 @@ void py_simulate(const Sequence& sequence, Array<double> tissue, Signal M0, Arra
 }
 
 void py_magnetization(const Sequence& sequence, Array<double> tissue, Signal M0, Array<bool> valid, int lineshape,
-                      int threads, py::object progress, Signal out) {
+                      bool single, int threads, py::object progress, Signal out) {
     const Voxels voxels{std::move(tissue), std::move(M0), std::move(valid)};
-    const Options options{lineshape, threads, std::move(progress)};
+    const Options options{lineshape, threads, std::move(progress), single};
     require_shape(out, {voxels.size(), sequence.n_pulses(), 5}, "out");
     const TissueView view = voxels.view();
     const RunOptions run = options.run(voxels);
@@ -33,10 +33,10 @@ void py_magnetization(const Sequence& sequence, Array<double> tissue, Signal M0,
 }
 
 void py_sensitivities(const Sequence& sequence, Array<double> tissue, Signal M0, Array<bool> valid, int lineshape,
-                      const std::vector<int>& wrt, const OptionalBasis& basis, int threads, py::object progress,
-                      Signal out_s, Signal out_J) {
+                      bool single, const std::vector<int>& wrt, const OptionalBasis& basis, int threads,
+                      py::object progress, Signal out_s, Signal out_J) {
     const Voxels voxels{std::move(tissue), std::move(M0), std::move(valid)};
-    const Options options{lineshape, threads, std::move(progress)};
+    const Options options{lineshape, threads, std::move(progress), single};
     const Basis vectors = basis_of(basis, sequence);
     const std::vector<Parameter> parameters = parameters_of(wrt);
     const auto n_samples = static_cast<py::ssize_t>(vectors.n_samples(sequence));
@@ -51,7 +51,7 @@ void py_sensitivities(const Sequence& sequence, Array<double> tissue, Signal M0,
 }
 
 // (n_pulses, 3): R2sl, dR2sl/dT2s, dR2sl/dB1; for a crusher z, dz/dT2s, dz/dB1
-Array<double> py_r2sl(const Sequence& sequence, int lineshape, double T2s, double B1) {
+Array<double> py_R2sl(const Sequence& sequence, int lineshape, double T2s, double B1) {
     Array<double> out({static_cast<py::ssize_t>(sequence.n_pulses()), py::ssize_t{3}});
     tabulated_R2sl(sequence, static_cast<Lineshape>(lineshape), T2s, B1, out.mutable_data());
     return out;
@@ -61,13 +61,14 @@ Array<double> py_r2sl(const Sequence& sequence, int lineshape, double T2s, doubl
 
 void bind_simulate(py::module_& m) {
     m.def("simulate", &py_simulate, py::arg("sequence"), py::arg("tissue"), py::arg("M0"), py::arg("valid"),
-          py::arg("lineshape"), py::arg("basis"), py::arg("threads"), py::arg("progress"), py::arg("out").noconvert());
+          py::arg("lineshape"), py::arg("single"), py::arg("basis"), py::arg("threads"), py::arg("progress"),
+          py::arg("out").noconvert());
     m.def("magnetization", &py_magnetization, py::arg("sequence"), py::arg("tissue"), py::arg("M0"), py::arg("valid"),
-          py::arg("lineshape"), py::arg("threads"), py::arg("progress"), py::arg("out").noconvert());
+          py::arg("lineshape"), py::arg("single"), py::arg("threads"), py::arg("progress"), py::arg("out").noconvert());
     m.def("sensitivities", &py_sensitivities, py::arg("sequence"), py::arg("tissue"), py::arg("M0"), py::arg("valid"),
-          py::arg("lineshape"), py::arg("wrt"), py::arg("basis"), py::arg("threads"), py::arg("progress"),
-          py::arg("out_s").noconvert(), py::arg("out_J").noconvert());
-    m.def("r2sl", &py_r2sl, py::arg("sequence"), py::arg("lineshape"), py::arg("T2s"), py::arg("B1"));
+          py::arg("lineshape"), py::arg("single"), py::arg("wrt"), py::arg("basis"), py::arg("threads"),
+          py::arg("progress"), py::arg("out_s").noconvert(), py::arg("out_J").noconvert());
+    m.def("R2sl", &py_R2sl, py::arg("sequence"), py::arg("lineshape"), py::arg("T2s"), py::arg("B1"));
 }
 
 }  // namespace spinbound::bindings

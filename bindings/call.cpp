@@ -62,6 +62,7 @@ RunOptions Options::run(const Voxels& voxels) const {
     RunOptions options;
     options.lineshape = static_cast<Lineshape>(lineshape);
     options.threads = threads;
+    options.precision = single ? Precision::single : Precision::full;
     options.valid = voxels.valid.data();
     if (on_main_thread())
         options.monitor = [this](std::size_t done, std::size_t total) {

@@ -21,6 +21,7 @@ struct Voxels {
 struct Options {
     int lineshape, threads;
     py::object progress;
+    bool single = false;  // precision
 
     // Polls for Ctrl-C on the main thread, reports to `progress` on any; exceptions of either cancel the call.
     RunOptions run(const Voxels& voxels) const;

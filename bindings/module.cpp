@@ -1,16 +1,15 @@
 // The extension module: its table of contents.
 #include <pybind11/pybind11.h>
 
-void bind_lineshape(pybind11::module_& m);
-void bind_reference(pybind11::module_& m);
-
 namespace spinbound::bindings {
 
 void bind_parameter(pybind11::module_& m);
 void bind_sequence(pybind11::module_& m);
+void bind_lineshape(pybind11::module_& m);
 void bind_simulate(pybind11::module_& m);
 void bind_fisher(pybind11::module_& m);
 void bind_dispatch(pybind11::module_& m);
+void bind_reference(pybind11::module_& m);
 void end_reports();
 
 }  // namespace spinbound::bindings

@@ -1,9 +1,9 @@
-# Compiles cpp/kernel/*_kernel.cpp once per instruction set, each time into an object library of its own.
+# Compiles cpp/kernel/*_kernel.cpp once per instruction set and precision, each time into an object library of its own.
 #
-#   kernel       lanes   instructions
-#   baseline     2       what every machine of the architecture has
-#   avx2         4       AVX2 and FMA
-#   avx512       8       AVX-512 F, DQ and VL
+#   kernel       lanes (double, single)   instructions
+#   baseline     2, 4                     what every machine of the architecture has
+#   avx2         4, 8                     AVX2 and FMA
+#   avx512       8, 16                    AVX-512 F, DQ and VL
 #
 # Sets  kernel_objects      the object files, to be linked into the core
 #       kernel_definitions  SPINBOUND_HAVE_AVX2, SPINBOUND_HAVE_AVX512, SPINBOUND_EMULATE_AVX512, for the dispatcher
@@ -21,11 +21,12 @@ set(kernel_definitions)
 # passed between object files, which no kernel does.
 set(kernel_flags -fno-math-errno -fno-trapping-math -ffp-contract=fast -fno-exceptions -fno-lto -Wno-psabi)
 
-function(add_kernel name lanes)
+function(add_kernel isa real lanes)
+  set(name ${isa}_${real})
   set(target kernel_${name})
   add_library(${target} OBJECT ${kernel_sources})
   target_include_directories(${target} PRIVATE cpp/include cpp/kernel)
-  target_compile_definitions(${target} PRIVATE SPINBOUND_ISA_NAME=${name} SPINBOUND_LANES=${lanes})
+  target_compile_definitions(${target} PRIVATE SPINBOUND_ISA=${isa} SPINBOUND_REAL=${real} SPINBOUND_LANES=${lanes})
   target_compile_options(${target} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O3> ${kernel_flags} ${ARGN})
   target_link_libraries(${target} PRIVATE spinbound_warnings)
   set(objects ${kernel_objects} $<TARGET_OBJECTS:${target}>)
@@ -46,7 +47,8 @@ function(check_symbols target)
     COMMENT "Looking for weak symbols in ${target}" VERBATIM)
 endfunction()
 
-add_kernel(baseline 2)
+add_kernel(baseline double 2)
+add_kernel(baseline float 4)
 
 check_cxx_source_compiles("
   #if !defined(__x86_64__)
@@ -61,6 +63,8 @@ if(SPINBOUND_X86_64)
     set(avx512_flags ${avx2_flags})
     list(APPEND kernel_definitions SPINBOUND_EMULATE_AVX512)
   endif()
-  add_kernel(avx2 4 ${avx2_flags})
-  add_kernel(avx512 8 ${avx512_flags})
+  add_kernel(avx2 double 4 ${avx2_flags})
+  add_kernel(avx2 float 8 ${avx2_flags})
+  add_kernel(avx512 double 8 ${avx512_flags})
+  add_kernel(avx512 float 16 ${avx512_flags})
 endif()

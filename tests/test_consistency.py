@@ -1,6 +1,7 @@
 """A voxel's results are its own: not of its neighbours, the threads, the process, or (nearly) the processor."""
 
 import multiprocessing
+import platform
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -142,9 +143,21 @@ def test_instruction_sets_agree_on_the_information(isa, monkeypatch):
     assert (np.abs(one - other) <= 1e-8 * scale[:, :, None] * scale[:, None, :]).all()
 
 
-def test_an_instruction_set_that_is_not_there_is_refused(monkeypatch):
+def test_an_unknown_instruction_set_is_refused(monkeypatch):
     monkeypatch.setenv("SPINBOUND_ISA", "mmx")
-    with pytest.raises(ValueError, match="SPINBOUND_ISA is 'mmx'; this build on this processor runs: baseline"):
+    message = "SPINBOUND_ISA is 'mmx', which this build does not know; this build on this processor runs: baseline"
+    with pytest.raises(ValueError, match=message):
+        sb.simulate(SEQ, TISSUE[0])
+
+
+@pytest.mark.parametrize(("isa", "feature"), [("avx2", "AVX2|FMA"), ("avx512", "AVX-512(F|DQ|VL)")])
+def test_the_processor_feature_that_is_missing_is_named(isa, feature, monkeypatch):
+    if isa in sb._core.isa_available():
+        pytest.skip(f"this processor has {isa}")
+    if platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("other processors have other instruction sets")
+    monkeypatch.setenv("SPINBOUND_ISA", isa)
+    with pytest.raises(ValueError, match=f"SPINBOUND_ISA is '{isa}', which needs ({feature}).*; this build on this"):
         sb.simulate(SEQ, TISSUE[0])
 
 

@@ -1,7 +1,7 @@
 """The kernel against the oracle: `_core.reference` gets the very same R2sl and knows nothing else of the kernel.
 
 Signals are compared relative to their largest magnitude, each sensitivity relative to the larger of its own largest
-value and 1e-6 of its size at white matter. The bars leave two decades to what the 1e-12 of the kernel's polynomials
+value and 1e-6 of its size at white matter. The bars leave a decade to what the tolerance of the kernel's polynomials
 amounts to in a steady state.
 """
 
@@ -31,7 +31,7 @@ def kernel(seq, tissue):
 def oracle(seq, voxel):
     """The same of one voxel (8,) by matrix exponentials."""
     core = _core_sequence(seq)
-    m, J = _core.reference.simulate(core, voxel, _core.r2sl(core, 0, voxel[5], voxel[7]), False)
+    m, J = _core.reference.simulate(core, voxel, _core.R2sl(core, 0, voxel[5], voxel[7]), False)
     return m[:, 0] + 1j * m[:, 1], J[:, 0] + 1j * J[:, 1]
 
 
@@ -147,7 +147,7 @@ def test_zeros_and_equal_rates_are_no_special_case(start, monkeypatch):
 def test_critical_damping_is_no_special_case(TRF, T2s, monkeypatch):
     def overdamped(B1):  # R2sl - 2 omega1
         core = _core.Sequence([1.0], [TRF], np.zeros(1, np.int32), 3.5e-3, np.pi, 1, np.zeros(5))
-        return _core.r2sl(core, 0, T2s, B1)[0, 0] - 2 * B1 / TRF
+        return _core.R2sl(core, 0, T2s, B1)[0, 0] - 2 * B1 / TRF
 
     critical = brentq(overdamped, 1e-3, 4.0, xtol=1e-15)
     tissue = np.repeat(WHITE_MATTER[:, None], 9, axis=1)

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 CHECK = ROOT / "cmake" / "refuse_weak_symbols.cmake"
-KERNELS = ("kernel_baseline", "kernel_avx2", "kernel_avx512")
+KERNELS = [f"kernel_{isa}_{real}" for isa in ("baseline", "avx2", "avx512") for real in ("double", "float")]
 WEAK = set("WwVvu")
 
 

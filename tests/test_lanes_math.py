@@ -11,25 +11,39 @@ import pytest
 from spinbound import _core
 
 ROOT = Path(__file__).parents[1]
+BYTES = {"baseline": 16, "avx2": 32, "avx512": 64}  # of a register
 FLAGS = {
-    "baseline": ["-DSPINBOUND_LANES=2"],
-    "avx2": ["-DSPINBOUND_LANES=4", "-mavx2", "-mfma"],
-    "avx512": ["-DSPINBOUND_LANES=8", "-mavx512f", "-mavx512dq", "-mavx512vl", "-mfma"],
+    "baseline": [],
+    "avx2": ["-mavx2", "-mfma"],
+    "avx512": ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mfma"],
 }
 EPS = np.finfo(float).eps
 
 
-@pytest.fixture(scope="module", params=_core.isa_available())
-def lanes(request, tmp_path_factory):
-    """The functions, compiled like the kernel of one instruction set."""
+def compiled(isa, real, folder):
+    """The functions, compiled like the kernel of one instruction set and precision."""
     compiler = shutil.which("c++") or shutil.which("g++")
     if compiler is None:
         pytest.skip("no C++ compiler")
-    library = tmp_path_factory.mktemp("lanes") / f"{request.param}.so"
+    library = folder / f"{isa}_{real}.so"
+    n_lanes = BYTES[isa] // {"double": 8, "float": 4}[real]
     options = ["-std=c++20", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-Wno-psabi"]
     source = [f"-I{ROOT / 'cpp/kernel'}", str(ROOT / "tests/cpp/lanes_math.cpp"), "-shared", "-fPIC"]
-    subprocess.run([compiler, *options, *FLAGS[request.param], *source, "-o", str(library)], check=True)
+    kind = [f"-DSPINBOUND_LANES={n_lanes}", f"-DSPINBOUND_REAL={real}", *FLAGS[isa]]
+    subprocess.run([compiler, *options, *kind, *source, "-o", str(library)], check=True)
     return ctypes.CDLL(str(library))
+
+
+@pytest.fixture(scope="module", params=_core.isa_available())
+def lanes(request, tmp_path_factory):
+    """Double precision."""
+    return compiled(request.param, "double", tmp_path_factory.mktemp("lanes"))
+
+
+@pytest.fixture(scope="module", params=_core.isa_available())
+def single_lanes(request, tmp_path_factory):
+    """Single precision; arguments and results cross the border as doubles."""
+    return compiled(request.param, "float", tmp_path_factory.mktemp("lanes"))
 
 
 def apply(function, x, n_results=1):
@@ -83,3 +97,25 @@ def test_sine_of_a_small_angle_keeps_its_relative_accuracy(lanes):
 def test_square_root_is_correctly_rounded(lanes):
     x = np.geomspace(1e-300, 1e300, 800)
     np.testing.assert_array_equal(apply(lanes.lane_sqrt, x), np.sqrt(x))
+
+
+def test_single_exp_is_within_one_and_a_half_ulp(single_lanes):
+    x = np.random.default_rng(0).uniform(-86, 87, 4000).astype(np.float32).astype(float)
+    ulp = np.spacing(np.exp(x).astype(np.float32)).astype(float)
+    assert (abs(apply(single_lanes.lane_exp, x) - np.exp(x)) / ulp).max() <= 1.5
+
+
+def test_single_exp_is_clamped_and_keeps_nan(single_lanes):
+    x = np.array([-1e9, -np.inf, -87.0, 88.0, 1e9, np.inf, np.nan, 0.0] * 2)
+    y = apply(single_lanes.lane_exp, x)
+    assert y[0] == y[1] == y[2] > 0
+    assert y[3] == y[4] == y[5] < np.inf
+    assert np.isnan(y[6])
+    assert y[7] == 1
+
+
+def test_single_sine_and_cosine_are_within_their_absolute_error(single_lanes):
+    x = np.random.default_rng(1).uniform(-1000, 1000, 4000).astype(np.float32).astype(float)
+    sine, cosine = apply(single_lanes.lane_sincos, x, 2)
+    assert abs(sine - np.sin(x)).max() <= 1.2e-7
+    assert abs(cosine - np.cos(x)).max() <= 1.2e-7

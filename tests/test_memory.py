@@ -18,7 +18,7 @@ def memory(field):
 
 moments = ["crusher"] + ["balanced"] * 5
 alpha, TRF = [3.1, 0.3, 0.8, 0.5, 1.2, 0.4], [5e-4, 1e-4, 3e-4, 2e-4, 5e-4, 1.5e-4]
-seq = sb.Sequence(alpha, TRF, 3.5e-3, gradient_moment=moments)
+seq = sb.Sequence(alpha, TRF, 3.5e-3, gradient_moment=moments, start="thermal")
 tissue = sb.Tissue(
     m0s=np.linspace(0.01, 0.35, 100)[:, None, None],
     T2s=np.linspace(6e-6, 16e-6, 100)[:, None],

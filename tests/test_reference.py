@@ -95,7 +95,7 @@ def test_exponential_of_something_not_finite_is_not_finite():
     assert not np.isfinite(value).any()
 
 
-def plain_train(alpha, TRF, codes, r2sl, tissue, m, increment):
+def plain_train(alpha, TRF, codes, R2sl, tissue, m, increment):
     """physics.md's repetition with scipy's exponential; m = (xf, yf, zf, xs, zs)."""
     echoes, state, B1 = [], np.append(m, 1.0), tissue[7]
 
@@ -104,7 +104,7 @@ def plain_train(alpha, TRF, codes, r2sl, tissue, m, increment):
         state[3] = 0
         return state
 
-    for flip, duration, code, (given, _, _) in zip(alpha, TRF, codes, r2sl, strict=True):
+    for flip, duration, code, (given, _, _) in zip(alpha, TRF, codes, R2sl, strict=True):
         gap = TR / 2 if code == CRUSHER else (TR - duration) / 2
         state = precess(state, gap)
         transverse = (state[0] + 1j * state[1]) * np.exp(-1j * increment)
@@ -127,18 +127,18 @@ def plain_train(alpha, TRF, codes, r2sl, tissue, m, increment):
 @pytest.mark.parametrize("increment", [np.pi, 0.0, 2.1])
 def test_three_pulses_equal_the_plain_steps_with_exponentials_of_scipy(rng, moment, increment):
     alpha, TRF, codes = random_train(rng, 3, moment)
-    r2sl = response(alpha, TRF, codes, *WHITE_MATTER[[5, 7]])
+    R2sl = response(alpha, TRF, codes, *WHITE_MATTER[[5, 7]])
     initial = [0.1, -0.2, 0.5, 0, 0.1]
-    magnetization, _ = reference.simulate(sequence(alpha, TRF, codes, GIVEN, initial, increment), WHITE_MATTER, r2sl)
-    plain = plain_train(alpha, TRF, codes, r2sl, WHITE_MATTER, initial, increment)
+    magnetization, _ = reference.simulate(sequence(alpha, TRF, codes, GIVEN, initial, increment), WHITE_MATTER, R2sl)
+    plain = plain_train(alpha, TRF, codes, R2sl, WHITE_MATTER, initial, increment)
     np.testing.assert_allclose(magnetization, plain, rtol=0, atol=1e-13)  # scipy's rounding, |m| < 1
 
 
 def magnetization_at(tissue, train, start):
     alpha, TRF, codes = train
-    r2sl = response(alpha, TRF, codes, tissue[5], tissue[7])
+    R2sl = response(alpha, TRF, codes, tissue[5], tissue[7])
     initial = [0.1, -0.2, 0.5, 0, 0.1]
-    return reference.simulate(sequence(alpha, TRF, codes, start, initial), tissue, r2sl)
+    return reference.simulate(sequence(alpha, TRF, codes, start, initial), tissue, R2sl)
 
 
 @pytest.mark.parametrize("moment", range(4))
@@ -159,13 +159,13 @@ def test_jacobian_equals_five_point_differences(rng, moment, start, k):
 @pytest.mark.parametrize("k", range(8), ids=TISSUE)
 def test_jacobian_equals_complex_step(rng, moment, start, k):
     alpha, TRF, codes = random_train(rng, 7, moment)
-    r2sl = response(alpha, TRF, codes, *WHITE_MATTER[[5, 7]])
+    R2sl = response(alpha, TRF, codes, *WHITE_MATTER[[5, 7]])
     train = sequence(alpha, TRF, codes, start, [0.1, -0.2, 0.5, 0, 0.1])
-    _, jacobian = reference.simulate(train, WHITE_MATTER, r2sl)
+    _, jacobian = reference.simulate(train, WHITE_MATTER, R2sl)
     step = 1e-30 * WHITE_MATTER[k]
-    stepped = r2sl.astype(complex)
+    stepped = R2sl.astype(complex)
     if TISSUE[k] in ("T2s", "B1"):
-        stepped[:, 0] += 1j * step * r2sl[:, 1 if TISSUE[k] == "T2s" else 2]
+        stepped[:, 0] += 1j * step * R2sl[:, 1 if TISSUE[k] == "T2s" else 2]
     m = reference.simulate_complex(train, WHITE_MATTER + 1j * step * np.eye(8)[k], stepped)
     np.testing.assert_allclose(jacobian[..., k], m.imag / step, rtol=0, atol=1e-14 * abs(jacobian[..., k]).max())
 
@@ -173,9 +173,9 @@ def test_jacobian_equals_complex_step(rng, moment, start, k):
 def test_double_precision_keeps_twelve_digits(rng):
     train = random_train(rng, 200, CRUSHER)
     alpha, TRF, codes = train
-    r2sl = response(alpha, TRF, codes, *WHITE_MATTER[[5, 7]])
-    exact = reference.simulate(sequence(*train), WHITE_MATTER, r2sl)
-    rounded = reference.simulate(sequence(*train), WHITE_MATTER, r2sl, extended=False)
+    R2sl = response(alpha, TRF, codes, *WHITE_MATTER[[5, 7]])
+    exact = reference.simulate(sequence(*train), WHITE_MATTER, R2sl)
+    rounded = reference.simulate(sequence(*train), WHITE_MATTER, R2sl, extended=False)
     np.testing.assert_allclose(rounded[0], exact[0], rtol=0, atol=1e-13)  # 200 repetitions of a few eps each
     np.testing.assert_allclose(
         rounded[1] / abs(exact[1]).max((0, 1)), exact[1] / abs(exact[1]).max((0, 1)), rtol=0, atol=1e-12
@@ -195,9 +195,9 @@ def test_equilibrium_stays_without_flip(start):
 @pytest.mark.parametrize("moment", range(4))
 def test_periodic_start_is_a_fixed_point_of_the_cycle(rng, moment):
     train = random_train(rng, 10, moment)
-    r2sl = response(*train, *WHITE_MATTER[[5, 7]])
-    periodic, _ = reference.simulate(sequence(*train), WHITE_MATTER, r2sl)
-    again, _ = reference.simulate(sequence(*train, GIVEN, periodic[-1]), WHITE_MATTER, r2sl)
+    R2sl = response(*train, *WHITE_MATTER[[5, 7]])
+    periodic, _ = reference.simulate(sequence(*train), WHITE_MATTER, R2sl)
+    again, _ = reference.simulate(sequence(*train, GIVEN, periodic[-1]), WHITE_MATTER, R2sl)
     np.testing.assert_allclose(again, periodic, rtol=0, atol=1e-15)  # rounding of the start to double
 
 
@@ -223,8 +223,8 @@ def test_off_resonance_turns_xf_towards_yf():
     assert signal == pytest.approx(np.exp((100j - 10) * TR), abs=1e-15)
 
 
-@pytest.mark.parametrize("name, shape", [("tissue", (7,)), ("r2sl", (2, 3))])
+@pytest.mark.parametrize("name, shape", [("tissue", (7,)), ("R2sl", (2, 3))])
 def test_wrong_shape_is_refused(name, shape):
-    arguments = {"tissue": WHITE_MATTER, "r2sl": np.zeros((1, 3))} | {name: np.zeros(shape)}
+    arguments = {"tissue": WHITE_MATTER, "R2sl": np.zeros((1, 3))} | {name: np.zeros(shape)}
     with pytest.raises(ValueError, match=f"{name} has a wrong shape"):
         reference.simulate(sequence([1.0], [2e-4]), **arguments)

@@ -1,20 +1,76 @@
-"""Single precision is double precision rounded, also where it has no such number."""
+"""Single precision: trains computed in it, bounds rounded to it, also where it has no such number."""
 
 import numpy as np
 import pytest
 import spinbound as sb
 
-from .test_api import CALLS, SEQ, VOXELS, arrays
+from .test_api import SEQ, VOXELS, arrays
+from .trains import smooth_train
+
+BOUNDS = (sb.fisher, sb.crb)
+TRAINS = (sb.simulate, sb.sensitivities)
+NAMES = ("m0s", "R1f", "R2f", "Rex", "R1s", "T2s", "omega0", "B1")
+LOW = np.array([0.01, 0.2, 5, 5, 0.5, 6e-6, -700, 0.6])
+HIGH = np.array([0.35, 2, 60, 80, 8, 16e-6, 700, 1.3])
+LONG = smooth_train(400)  # 1.4 s
 
 
-@pytest.mark.parametrize("call", CALLS)
-def test_single_precision_is_the_double_result_rounded(call, monkeypatch):
+def random_tissue(n_voxels):
+    values = np.random.default_rng(0).uniform(LOW[:, None], HIGH[:, None], (8, n_voxels))
+    return sb.Tissue(**dict(zip(NAMES, values, strict=True)))
+
+
+@pytest.mark.parametrize("isa", sb._core.isa_available())
+def test_single_precision_errs_as_documented(isa, monkeypatch):
+    monkeypatch.setenv("SPINBOUND_ISA", isa)
+    seq, tissue = sb.sequences.load("hybrid-mt-4s"), random_tissue(300)
+    s, J = sb.sensitivities(seq, tissue, NAMES)
+    single_s, single_J = sb.sensitivities(seq, tissue, NAMES, dtype=np.complex64)
+    error_s = abs(single_s - s).max(axis=1) / abs(s).max(axis=1)
+    error_J = abs(single_J - J).max(axis=1) / abs(J).max(axis=1)
+    assert error_s.max() <= 2e-4
+    assert np.all(np.percentile(error_J, 99, axis=0) <= [1e-2 if name == "T2s" else 1e-3 for name in NAMES])
+    assert error_s.max() > 1e-7, "this was computed in double precision"
+
+
+@pytest.mark.parametrize("output", ["signal", "magnetization"])
+def test_signals_and_sensitivities_agree_in_single_precision(output):
+    tissue = random_tissue(20)
+    s = sb.simulate(LONG, tissue, output=output, dtype=np.complex64)
+    signal = s if output == "signal" else s[..., 0] + 1j * s[..., 1]
+    expected = sb.sensitivities(LONG, tissue, dtype=np.complex64)[0]
+    # the rounding of one run; U m0 + b rounds otherwise than a run from m0
+    assert abs(signal - expected).max() <= 1e-4 * abs(expected).max()
+
+
+@pytest.mark.parametrize("call", TRAINS)
+def test_single_precision_knows_no_neighbours(call, monkeypatch):
+    tissue = random_tissue(40)
+    expected = arrays(call(LONG, tissue, dtype=np.complex64, threads=1))
+    monkeypatch.setattr("spinbound._batch.PART", 100)  # several parts, of a few voxels each
+    for result, whole in zip(arrays(call(LONG, tissue, dtype=np.complex64)), expected, strict=True):
+        assert result.dtype == np.complex64
+        assert np.array_equal(result, whole)
+
+
+@pytest.mark.parametrize("call", TRAINS)
+def test_a_short_cycle_is_refused_in_single_precision(call):
+    with pytest.raises(
+        sb.InvalidParameter, match=r"a cycle of 0\.14 s; allowed: complex128, or cycles of at least 1 s"
+    ):
+        call(SEQ, VOXELS, dtype=np.complex64)
+    transient = SEQ.replace(start="thermal")
+    for result in arrays(call(transient, VOXELS, dtype=np.complex64)):
+        assert np.isfinite(result).all()
+
+
+@pytest.mark.parametrize("call", BOUNDS)
+def test_bounds_in_single_precision_are_those_in_double_rounded(call, monkeypatch):
     monkeypatch.setattr("spinbound._batch.PART", 100)  # several parts, of a few voxels each
     expected = arrays(call(SEQ, VOXELS))
-    dtype = {"c": np.complex64, "f": np.float32}[expected[0].dtype.kind]
-    for result, double in zip(arrays(call(SEQ, VOXELS, dtype=dtype)), expected, strict=True):
-        assert result.dtype == dtype
-        assert np.array_equal(result, double.astype(dtype))
+    for result, double in zip(arrays(call(SEQ, VOXELS, dtype=np.float32)), expected, strict=True):
+        assert result.dtype == np.float32
+        assert np.array_equal(result, double.astype(np.float32))
 
 
 @pytest.mark.parametrize("in_place", [False, True])
@@ -26,9 +82,9 @@ def test_bounds_beyond_single_precision_are_inf_or_the_least_number(in_place):
     assert (bound[1] == np.finfo(np.float32).smallest_subnormal).all()
 
 
-@pytest.mark.parametrize("call", CALLS[:2])
+@pytest.mark.parametrize("call", TRAINS)
 def test_signals_beyond_single_precision_are_not_finite(call):
-    result = arrays(call(SEQ, VOXELS.replace(M0=1e42), dtype=np.complex64))[0]
+    result = arrays(call(LONG, VOXELS.replace(M0=1e42), dtype=np.complex64))[0]
     assert not np.isfinite(result).all()
 
 

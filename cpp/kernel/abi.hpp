@@ -1,5 +1,5 @@
 // What crosses the border between the core and the kernels: plain numbers and pointers, the same for every
-// instruction set. All arrays of lanes hold `lanes` doubles side by side, one per voxel of the block.
+// instruction set and precision. All arrays of lanes hold `lanes` doubles side by side, one per voxel of the block.
 #pragma once
 
 #include <atomic>
@@ -11,7 +11,7 @@
 
 namespace spinbound {
 
-inline constexpr int max_lanes = 8;
+inline constexpr int max_lanes = 16;
 inline constexpr int max_degree = 48;
 inline constexpr int n_streams = 1 + n_tissue_parameters;  // the signal and its derivatives
 
@@ -78,8 +78,8 @@ struct KernelTable {
     void (*gram)(const KernelCall& call);           // out: n_streams x n_streams x (re im), sum_t conj(s_i) s_j
 };
 
-extern const KernelTable kernel_baseline;
-extern const KernelTable kernel_avx2;
-extern const KernelTable kernel_avx512;
+extern const KernelTable kernel_baseline_double, kernel_baseline_float;
+extern const KernelTable kernel_avx2_double, kernel_avx2_float;
+extern const KernelTable kernel_avx512_double, kernel_avx512_float;
 
 }  // namespace spinbound

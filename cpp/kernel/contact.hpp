@@ -33,15 +33,15 @@ struct PulseResponse {
 
 inline Contact contact(const Voxel& v, const PulsePlan& pulse, Lane R2sl) noexcept {
     if (!pulse.polynomial.touches) return {Lane{}, Lane{}};
-    const Real omega1_B1 = pulse.alpha / pulse.TRF, dt = pulse.TRF / pulse.n_steps;
+    const Real omega1_B1 = Real(pulse.alpha / pulse.TRF), dt = Real(pulse.TRF / pulse.n_steps);
     const Lane X = dt * (v.R2f - fast_rate(v, omega1_B1 * v.B1, R2sl));
     Lane p{}, q{}, dp{}, dq{};
     for (int j = pulse.polynomial.degree; j >= 0; --j) {
         const Coefficients& c = pulse.polynomial.coefficient[j];
         dp = dp * X + p;
-        p = p * X + c.p;
+        p = p * X + Real(c.p);
         dq = dq * X + q;
-        q = q * X + c.q;
+        q = q * X + Real(c.q);
     }
     const Lane target = exp(X), inverse_q = 1.0 / q;
     const Lane value = (target - p) * inverse_q, slope = (target - dp - value * dq) * inverse_q;

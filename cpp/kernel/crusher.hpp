@@ -19,7 +19,7 @@ inline State scale(const State& m, const CrusherFactors& f) noexcept {
 
 template <class S>
 inline void crush(S& m, const Voxel& v, const PulsePlan& pulse, const Response& response) noexcept {
-    const Lane flip = pulse.alpha * v.B1;
+    const Lane flip = Real(pulse.alpha) * v.B1;
     const SinCos beta = sincos(flip);
     const CrusherFactors f{0.5 * (1.0 - beta.cos), beta.cos, response.value};
     for (int k = 0; k < S::n_linear; ++k) m.linear[k] = scale(m.linear[k], f);

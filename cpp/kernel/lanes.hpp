@@ -1,8 +1,13 @@
 // A few voxels side by side in one SIMD register, and what the compiler's vectors lack.
 #pragma once
 
+#include <type_traits>
+
 #ifndef SPINBOUND_LANES
-#error "compile kernels with SPINBOUND_LANES, the number of doubles in a register"
+#error "compile kernels with SPINBOUND_LANES, the number of reals in a register"
+#endif
+#ifndef SPINBOUND_REAL
+#error "compile kernels with SPINBOUND_REAL, double or float"
 #endif
 
 namespace spinbound {
@@ -10,20 +15,25 @@ namespace {
 
 constexpr int lanes = SPINBOUND_LANES;
 
-using Real = double;
-using Integer = long long;
+using Real = SPINBOUND_REAL;
+using Integer = std::conditional_t<sizeof(Real) == 8, long long, int>;
 typedef Real Lane __attribute__((vector_size(SPINBOUND_LANES * sizeof(Real))));
 typedef Integer Mask __attribute__((vector_size(SPINBOUND_LANES * sizeof(Integer))));  // all ones where true
+typedef double Doubles __attribute__((vector_size(SPINBOUND_LANES * sizeof(double))));
 
-inline Lane broadcast(Real value) noexcept { return value - Lane{}; }
+inline Lane broadcast(double value) noexcept { return Real(value) - Lane{}; }
 
+// Doubles in memory, whatever the kernel computes in.
 inline Lane load(const double* p) noexcept {
-    Lane v;
+    Doubles v;
     __builtin_memcpy(&v, p, sizeof v);
-    return v;
+    return __builtin_convertvector(v, Lane);
 }
 
-inline void store(double* p, Lane v) noexcept { __builtin_memcpy(p, &v, sizeof v); }
+inline void store(double* p, Lane v) noexcept {
+    const Doubles wide = __builtin_convertvector(v, Doubles);
+    __builtin_memcpy(p, &wide, sizeof wide);
+}
 
 inline Lane select(Mask where, Lane yes, Lane no) noexcept { return where ? yes : no; }
 

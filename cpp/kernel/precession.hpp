@@ -83,7 +83,7 @@ struct Convolutions {
 };
 
 inline Convolutions convolutions(const Exchange& e, const Precession& p, Real t) noexcept {
-    const Lane SC = 0.5 * t * p.S, CC = 0.5 * (t * p.C + p.S), hSC = 2.0 * e.h * SC, hSS = e.h * p.S_q;
+    const Lane SC = (t / 2) * p.S, CC = 0.5 * (t * p.C + p.S), hSC = 2.0 * e.h * SC, hSS = e.h * p.S_q;
     return {CC + hSC + e.h * hSS, CC - hSC + e.h * hSS, CC - e.h * hSS, SC + hSS, SC - hSS, p.S_q};
 }
 

@@ -49,64 +49,64 @@ inline State advance(const Level& a, const State& m, const State& v) noexcept {
     return next;
 }
 
+// m with the source of the k-th tangent. Added before S v, it is no part of the chain from level to level.
 template <int k>
-inline void add_pulse_source(State& d, const LevelSources& source) noexcept {
+inline State with_source(State m, const LevelSources& source) noexcept {
     if constexpr (k == d_m0s) {
-        d.x -= source.driven;
-        d.z -= source.exchanged;
-        d.s += source.exchanged;
-        d.xs += source.driven;
+        m.x -= source.driven;
+        m.z -= source.exchanged;
+        m.s += source.exchanged;
+        m.xs += source.driven;
     } else if constexpr (k == d_R1f) {
-        d.z -= source.z;
+        m.z -= source.z;
     } else if constexpr (k == d_R2f) {
-        d.y -= source.y;
-        d.x -= source.x;
+        m.y -= source.y;
+        m.x -= source.x;
     } else if constexpr (k == d_Rex) {
-        d.z -= source.flow;
-        d.s += source.flow;
+        m.z -= source.flow;
+        m.s += source.flow;
     } else if constexpr (k == d_R1s) {
-        d.s -= source.s;
+        m.s -= source.s;
     } else if constexpr (k == d_T2s) {
-        d.xs -= source.T2s;
+        m.xs -= source.T2s;
     } else if constexpr (k == d_omega0) {
-        d.y += source.x;
-        d.x -= source.y;
+        m.y += source.x;
+        m.x -= source.y;
     } else {
-        d.x += source.turned_z;
-        d.z -= source.turned_x;
-        d.s -= source.turned_xs;
-        d.xs += source.turned_s;
+        m.x += source.turned_z;
+        m.z -= source.turned_x;
+        m.s -= source.turned_xs;
+        m.xs += source.turned_s;
     }
+    return m;
 }
 
-// Linear streams go through Horner a few at a time, as many as the registers hold.
-constexpr int group = lanes >= 8 ? 4 : 2;
-
+// Linear streams go through Horner in pairs: as many as the registers hold.
 template <bool sourced, int first>
-inline void linear_group(State* stream, const Level* level, const LevelSources* source, int degree,
-                         Lane factor) noexcept {
-    State v[group];
-    for (int i = 0; i < group; ++i) v[i] = stream[first + i];
+inline void linear_pair(State* stream, const Level* level, const LevelSources* source, int degree,
+                        Lane factor) noexcept {
+    const State m = stream[first], n = stream[first + 1];
+    State u = m, v = n;
     for (int j = degree - 1; j >= 0; --j) {
-        for (int i = 0; i < group; ++i) v[i] = advance(level[j], stream[first + i], v[i]);
         if constexpr (sourced) {
-            add_pulse_source<first>(v[0], source[j]);
-            add_pulse_source<first + 1>(v[1], source[j]);
-            if constexpr (group == 4) {
-                add_pulse_source<first + 2>(v[2], source[j]);
-                add_pulse_source<first + 3>(v[3], source[j]);
-            }
+            u = advance(level[j], with_source<first>(m, source[j]), u);
+            v = advance(level[j], with_source<first + 1>(n, source[j]), v);
+        } else {
+            u = advance(level[j], m, u);
+            v = advance(level[j], n, v);
         }
     }
-    for (int i = 0; i < group; ++i) stream[first + i] = scaled(v[i], factor);
+    stream[first] = scaled(u, factor);
+    stream[first + 1] = scaled(v, factor);
 }
 
 template <bool sourced, int n, int first = 0>
 inline void linear_streams(State* stream, const Level* level, const LevelSources* source, int degree,
                            Lane factor) noexcept {
+    static_assert(n % 2 == 0);
     if constexpr (first < n) {
-        linear_group<sourced, first>(stream, level, source, degree, factor);
-        linear_streams<sourced, n, first + group>(stream, level, source, degree, factor);
+        linear_pair<sourced, first>(stream, level, source, degree, factor);
+        linear_streams<sourced, n, first + 2>(stream, level, source, degree, factor);
     }
 }
 
@@ -120,7 +120,7 @@ struct Excitation {
 
     Lane coefficient(int j) const noexcept {
         const Coefficients& c = polynomial.coefficient[j];
-        return c.p + response.contact.g0 * c.q + response.contact.g1 * c.xq;
+        return Real(c.p) + response.contact.g0 * Real(c.q) + response.contact.g1 * Real(c.xq);
     }
 
     // The affine stream, which leaves its levels behind for the others. Returns c_0, by which all remain to be
@@ -161,10 +161,10 @@ struct Excitation {
 };
 
 inline Excitation excitation(const Voxel& v, const PulsePlan& pulse, const PulseResponse& response) noexcept {
-    const Real omega1_B1 = pulse.alpha / pulse.TRF;
+    const Real omega1_B1 = Real(pulse.alpha / pulse.TRF);
     const Level rates{v.omega0,     omega1_B1 * v.B1,           v.R2f - v.rz, v.kfs, v.ksf,
                       v.R2f - v.rs, v.R2f - response.pool.value};
-    return {v, pulse.polynomial, response, pulse.TRF / pulse.n_steps, rates};
+    return {v, pulse.polynomial, response, Real(pulse.TRF / pulse.n_steps), rates};
 }
 
 template <class S>

@@ -6,7 +6,7 @@
 namespace spinbound {
 namespace {
 
-constexpr int chunk = 8;  // echoes added at a time: a sum is loaded once for all of them
+constexpr int chunk = 8;  // echoes added at a time: a sum, in double precision, is loaded once for all of them
 
 struct Complex {
     Lane re, im;
@@ -55,52 +55,61 @@ struct Completion {
     }
 };
 
-// The sum over some echoes of conj(a_i) a_j, i <= j
-struct Gram {
-    static_assert(n_streams % 3 == 0);
-    Complex sum[n_streams][n_streams];
-
-    // Three columns at a time: their sums stay in registers, and a_i is loaded once for all.
-    void add(const Row* rows, int n) noexcept {
-        for (int i = 0; i < n_streams; ++i)
-            for (int j = i / 3 * 3; j < n_streams; j += 3) add_columns(rows, n, i, j);
+inline void add(double* out, const Complex& s) noexcept {
+    for (int lane = 0; lane < lanes; ++lane) {
+        out[lane] += double(s.re[lane]);
+        out[lanes + lane] += double(s.im[lane]);
     }
+}
 
-    void add_columns(const Row* rows, int n, int i, int j) noexcept {
-        Complex s[3] = {sum[i][j], sum[i][j + 1], sum[i][j + 2]};
-        for (int t = 0; t < n; ++t) {
-            const Complex a = rows[t].stream[i];
-            for (int k = 0; k < 3; ++k) {
-                const Complex b = rows[t].stream[j + k];
-                s[k].re = s[k].re + a.re * b.re + a.im * b.im;
-                s[k].im = s[k].im + a.re * b.im - a.im * b.re;
+inline void write(double* out, const Complex& s) noexcept {
+    store(out, s.re);
+    store(out + lanes, s.im);
+}
+
+// sum_ij += sum over n echoes of conj(a_i) a_j for i <= j, three columns at a time: their sums stay in registers, and
+// a_i is loaded once for all.
+inline void add_gram(double* sum, const Row* rows, int n) noexcept {
+    constexpr int columns = 3;
+    static_assert(n_streams % columns == 0);
+    for (int i = 0; i < n_streams; ++i)
+        for (int j = i / columns * columns; j < n_streams; j += columns) {
+            Complex s[columns]{};
+            for (int t = 0; t < n; ++t) {
+                const Complex a = rows[t].stream[i];
+                for (int k = 0; k < columns; ++k) {
+                    const Complex b = rows[t].stream[j + k];
+                    s[k].re = s[k].re + a.re * b.re + a.im * b.im;
+                    s[k].im = s[k].im + a.re * b.im - a.im * b.re;
+                }
             }
+            for (int k = 0; k < columns; ++k) add(sum + 2 * lanes * (i * n_streams + j + k), s[k]);
         }
-        for (int k = 0; k < 3; ++k) sum[i][j + k] = s[k];
-    }
+}
 
-    void write(double* out) const noexcept {
-        for (int i = 0; i < n_streams; ++i)
-            for (int j = 0; j < n_streams; ++j, out += 2 * lanes) {
-                const Complex s = i <= j ? sum[i][j] : sum[j][i];
-                store(out, s.re);
-                store(out + lanes, i <= j ? s.im : -s.im);
+inline void complete_gram(double* sum) noexcept {
+    const auto entry = [&](int i, int j) { return sum + 2 * lanes * (i * n_streams + j); };
+    for (int i = 0; i < n_streams; ++i)
+        for (int j = 0; j < i; ++j)
+            for (int lane = 0; lane < lanes; ++lane) {
+                entry(i, j)[lane] = entry(j, i)[lane];
+                entry(i, j)[lanes + lane] = -entry(j, i)[lanes + lane];
             }
-    }
-};
+}
 
 // c_r += sum_t conj(u_r(t)) s(t); vectors: the rows of the basis from the first of these echoes on
-inline void add_projection(Row* sum, const Row* rows, int n, const double* vectors, int rank) noexcept {
+inline void add_projection(double* sum, const Row* rows, int n, const double* vectors, int rank) noexcept {
     for (int r = 0; r < rank; ++r)
-        for (int k = 0; k < n_streams; ++k) {
-            Complex s = sum[r].stream[k];
+        for (int k = 0; k < n_streams; ++k, sum += 2 * lanes) {
+            Complex s{};
             for (int t = 0; t < n; ++t) {
                 const double* u = vectors + 2 * (std::size_t(t) * rank + r);
+                const Real re = Real(u[0]), im = Real(u[1]);
                 const Complex v = rows[t].stream[k];
-                s.re = s.re + u[0] * v.re + u[1] * v.im;
-                s.im = s.im + u[0] * v.im - u[1] * v.re;
+                s.re = s.re + re * v.re + im * v.im;
+                s.im = s.im + re * v.im - im * v.re;
             }
-            sum[r].stream[k] = s;
+            add(sum, s);
         }
 }
 

@@ -35,10 +35,11 @@ inline void chebyshev(Lane x, int n, Chebyshev& T) noexcept {
 template <bool sloped>
 inline Response tabulated_response(const Voxel& v, const PulsePlan& pulse) noexcept {
     const Patch& patch = *pulse.response;
-    const Lane flip = pulse.alpha * v.B1;
+    const Real x_scale = patch.x_scale, u_scale = patch.u_scale;
+    const Lane flip = Real(pulse.alpha) * v.B1, flip_sq = flip * flip;
     Chebyshev X, U;
-    chebyshev<sloped>(patch.x_scale * (pulse.log_TRF - v.log_T2s) + patch.x_shift, patch.n_x, X);
-    chebyshev<sloped>(patch.u_scale * flip * flip + patch.u_shift, patch.n_u, U);
+    chebyshev<sloped>(x_scale * (Real(pulse.log_TRF) - v.log_T2s) + Real(patch.x_shift), patch.n_x, X);
+    chebyshev<sloped>(u_scale * flip_sq + Real(patch.u_shift), patch.n_u, U);
     Lane f{}, f_x{}, f_u{};
     constexpr int rows = patch_rows;
     for (int i = 0; i < patch.n_x; i += rows) {
@@ -59,7 +60,7 @@ inline Response tabulated_response(const Voxel& v, const PulsePlan& pulse) noexc
         }
     }
     // dx/dT2s = -1/T2s, du/dlnB1 = 2 theta^2
-    return {f, -patch.x_scale * f_x / v.T2s, (2.0 * patch.u_scale) * (flip * flip) * f_u};
+    return {f, -x_scale * f_x / v.T2s, 2 * u_scale * flip_sq * f_u};
 }
 
 template <bool sloped>

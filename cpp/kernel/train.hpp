@@ -53,7 +53,7 @@ inline Workspace partition(const TrainPlan& train, double* memory) noexcept {
 template <bool sloped>
 inline void prepare(const TrainPlan& train, const Voxel& v, const Exchange& e, const Workspace& w) noexcept {
     for (int i = 0; i < train.n_pulses; ++i) w.response[i] = pulse_response<sloped>(v, train.pulse[i]);
-    for (int k = 0; k < train.n_intervals; ++k) w.interval[k] = precession(v, e, train.half_time[k]);
+    for (int k = 0; k < train.n_intervals; ++k) w.interval[k] = precession(v, e, Real(train.half_time[k]));
 }
 
 template <class S>
@@ -78,11 +78,12 @@ inline void pulse_with_gradients(S& m, const Voxel& v, const PulsePlan& pulse, c
 template <class S, class Sink>
 inline bool run(S& m, const TrainPlan& train, const Voxel& v, const Exchange& e, const Workspace& w,
                 const std::atomic<bool>& stop, Sink&& sink) noexcept {
+    const Real cos_increment = Real(train.cos_increment), sin_increment = Real(train.sin_increment);
     for (int i = 0; i < train.n_pulses; ++i) {
         const PulsePlan& pulse = train.pulse[i];
         const Precession& interval = w.interval[pulse.interval];
-        const Real t = train.half_time[pulse.interval];
-        precess(m, v, e, with_increment(interval, train.cos_increment, train.sin_increment), t);
+        const Real t = Real(train.half_time[pulse.interval]);
+        precess(m, v, e, with_increment(interval, cos_increment, sin_increment), t);
         pulse_with_gradients(m, v, pulse, w.response[i], stop);
         precess(m, v, e, interval, t);
         sink(i, m);
@@ -159,7 +160,7 @@ inline Boundary find_start(const TrainPlan& train, const Voxel& v, const Exchang
     Boundary boundary{};
     if (train.start == Start::given) {
         const double* m = train.initial;
-        boundary.m0 = {broadcast(m[1]), broadcast(m[0]), m[2] - v.m0f, m[4] - v.m0s, Lane{}};
+        boundary.m0 = {broadcast(m[1]), broadcast(m[0]), Real(m[2]) - v.m0f, Real(m[4]) - v.m0s, Lane{}};
     } else if (train.start == Start::periodic) {
         Streams<4, false> m{};
         m.linear[0].y = m.linear[1].x = m.linear[2].z = m.linear[3].s = broadcast(1.0);

@@ -1,8 +1,14 @@
 // The entries of one instruction set: a block of voxels through the whole train.
+#include <cstring>
+
 #include "reduce.hpp"
 
-#define SPINBOUND_JOIN_(a, b) a##b
-#define SPINBOUND_JOIN(a, b) SPINBOUND_JOIN_(a, b)
+#ifndef SPINBOUND_ISA
+#error "compile kernels with SPINBOUND_ISA, the name of the instruction set"
+#endif
+
+#define SPINBOUND_JOIN_(a, b, c) a##b##_##c
+#define SPINBOUND_JOIN(a, b, c) SPINBOUND_JOIN_(a, b, c)
 #define SPINBOUND_TEXT_(a) #a
 #define SPINBOUND_TEXT(a) SPINBOUND_TEXT_(a)
 
@@ -39,22 +45,19 @@ std::size_t workspace_size(const TrainPlan& train) {
     return (fixed_workspace(train) + rows) / sizeof(double);
 }
 
-void write(double* out, const Echo& echo) noexcept {
-    store(out, echo.x);
-    store(out + lanes, echo.y);
-}
+Complex signal_of(const Echo& echo) noexcept { return {echo.x, echo.y}; }
 
 void signal(const KernelCall& call) {
     const Block block(call, false);
     constexpr std::size_t size = 2 * lanes;
     if (block.train.start == Start::periodic) {
         for (int i = 0; i < block.train.n_pulses; ++i)
-            write(call.out + i * size, block.workspace.cycle[i](block.boundary.m0));
+            write(call.out + i * size, signal_of(block.workspace.cycle[i](block.boundary.m0)));
         return;
     }
     Streams<0, false> m{block.boundary.m0, {}};
     block.run_from(m, [&](int i, const Streams<0, false>& at_echo) {
-        write(call.out + i * size, {at_echo.affine.y, at_echo.affine.x});
+        write(call.out + i * size, {at_echo.affine.x, at_echo.affine.y});
     });
 }
 
@@ -63,17 +66,16 @@ void magnetization(const KernelCall& call) {
     Streams<0, false> m{block.boundary.m0, {}};
     block.run_from(m, [&](int i, const Streams<0, false>& at_echo) {
         double* out = call.out + std::size_t(i) * 4 * lanes;
-        write(out, {at_echo.affine.y, at_echo.affine.x});
-        store(out + 2 * lanes, at_echo.affine.z + block.voxel.m0f);
-        store(out + 3 * lanes, at_echo.affine.s + block.voxel.m0s);
+        write(out, {at_echo.affine.x, at_echo.affine.y});
+        write(out + 2 * lanes, {at_echo.affine.z + block.voxel.m0f, at_echo.affine.s + block.voxel.m0s});
     });
 }
 
-// The signal and its derivatives at every echo, into `rows`; reduce(first, rows, n) for chunks of them as soon as they
-// are complete.
+// reduce(first, rows, n) for chunks of echoes, the signal and its derivatives in every row
 template <class Reduce>
-void for_each_chunk(const KernelCall& call, Row* rows, Reduce&& reduce) noexcept {
+void for_each_chunk(const KernelCall& call, Reduce&& reduce) noexcept {
     const Block block(call, true);
+    Row* const rows = reinterpret_cast<Row*>(block.workspace.rest);
     auto m = start_streams(block.train, block.boundary);
     if (!block.run_from(m, [&](int i, const auto& at_echo) { rows[i] = row_of(at_echo); })) return;
     const Completion complete(block.train, block.voxel, block.workspace, block.boundary, m);
@@ -84,33 +86,34 @@ void for_each_chunk(const KernelCall& call, Row* rows, Reduce&& reduce) noexcept
     }
 }
 
-Row* rows_of_workspace(const KernelCall& call) noexcept {
-    return reinterpret_cast<Row*>(partition(*call.train, call.workspace).rest);
-}
+// `size` complex lanes of zeros
+void clear(double* out, std::size_t size) noexcept { std::memset(out, 0, size * 2 * lanes * sizeof(double)); }
 
 void sensitivities(const KernelCall& call) {
-    for_each_chunk(call, reinterpret_cast<Row*>(call.out), [](int, const Row*, int) {});
+    double* out = call.out;
+    for_each_chunk(call, [&](int, const Row* rows, int n) {
+        for (int t = 0; t < n; ++t)
+            for (int k = 0; k < n_streams; ++k, out += 2 * lanes) write(out, rows[t].stream[k]);
+    });
 }
 
 void project(const KernelCall& call) {
     const auto [vectors, rank] = call.basis;
-    Row* const sum = reinterpret_cast<Row*>(call.out);
-    for (int r = 0; r < rank; ++r) sum[r] = Row{};
-    for_each_chunk(call, rows_of_workspace(call),
-                   [&, vectors = vectors, rank = rank](int first, const Row* rows, int n) {
-                       add_projection(sum, rows, n, vectors + 2 * std::size_t(first) * rank, rank);
-                   });
+    clear(call.out, std::size_t(rank) * n_streams);
+    for_each_chunk(call, [&, vectors = vectors, rank = rank](int first, const Row* rows, int n) {
+        add_projection(call.out, rows, n, vectors + 2 * std::size_t(first) * rank, rank);
+    });
 }
 
 void gram(const KernelCall& call) {
-    Gram sums{};
-    for_each_chunk(call, rows_of_workspace(call), [&](int, const Row* rows, int n) { sums.add(rows, n); });
-    sums.write(call.out);
+    clear(call.out, n_streams * n_streams);
+    for_each_chunk(call, [&](int, const Row* rows, int n) { add_gram(call.out, rows, n); });
+    complete_gram(call.out);
 }
 
 }  // namespace
 
-const KernelTable SPINBOUND_JOIN(kernel_, SPINBOUND_ISA_NAME) = {
-    SPINBOUND_TEXT(SPINBOUND_ISA_NAME), lanes, workspace_size, signal, magnetization, sensitivities, project, gram};
+const KernelTable SPINBOUND_JOIN(kernel_, SPINBOUND_ISA, SPINBOUND_REAL) = {
+    SPINBOUND_TEXT(SPINBOUND_ISA), lanes, workspace_size, signal, magnetization, sensitivities, project, gram};
 
 }  // namespace spinbound

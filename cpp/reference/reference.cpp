@@ -231,17 +231,17 @@ Tissue<T> read_tissue(const Given* t) {
 }
 
 template <class T, class Given>
-std::vector<Response<T>> read_responses(const Given* r2sl, int n_pulses) {
+std::vector<Response<T>> read_responses(const Given* R2sl, int n_pulses) {
     std::vector<Response<T>> responses;
-    for (int i = 0; i < n_pulses; ++i, r2sl += 3) responses.push_back({T(r2sl[0]), T(r2sl[1]), T(r2sl[2])});
+    for (int i = 0; i < n_pulses; ++i, R2sl += 3) responses.push_back({T(R2sl[0]), T(R2sl[1]), T(R2sl[2])});
     return responses;
 }
 
 template <class Real>
-void simulate_as(const Sequence& sequence, const double* tissue, const double* r2sl, double* magnetization,
+void simulate_as(const Sequence& sequence, const double* tissue, const double* R2sl, double* magnetization,
                  double* jacobian) {
     Train<Real, n_tissue_parameters> train(sequence, read_tissue<Real>(tissue),
-                                           read_responses<Real>(r2sl, sequence.n_pulses()));
+                                           read_responses<Real>(R2sl, sequence.n_pulses()));
     train.run([&](int i, const Jet<Real, 1, n_tissue_parameters>& m) {
         for (int k = 0; k < n_magnetization; ++k) {
             const int row = i * n_magnetization + k;
@@ -254,29 +254,29 @@ void simulate_as(const Sequence& sequence, const double* tissue, const double* r
 
 }  // namespace
 
-void simulate(const Sequence& sequence, const double* tissue, const double* r2sl, double* magnetization,
+void simulate(const Sequence& sequence, const double* tissue, const double* R2sl, double* magnetization,
               double* jacobian, bool extended) {
     const auto run = extended ? simulate_as<Extended> : simulate_as<double>;
-    run(sequence, tissue, r2sl, magnetization, jacobian);
+    run(sequence, tissue, R2sl, magnetization, jacobian);
 }
 
-void simulate(const Sequence& sequence, const std::complex<double>* tissue, const std::complex<double>* r2sl,
+void simulate(const Sequence& sequence, const std::complex<double>* tissue, const std::complex<double>* R2sl,
               std::complex<double>* magnetization) {
     using T = std::complex<Extended>;
-    Train<T, 0> train(sequence, read_tissue<T>(tissue), read_responses<T>(r2sl, sequence.n_pulses()));
+    Train<T, 0> train(sequence, read_tissue<T>(tissue), read_responses<T>(R2sl, sequence.n_pulses()));
     train.run([&](int i, const Jet<T, 1, 0>& m) {
         for (int k = 0; k < n_magnetization; ++k)
             magnetization[i * n_magnetization + k] = std::complex<double>(m.value(k));
     });
 }
 
-void pulse(double alpha, double TRF, const double* tissue, const double* r2sl, const double* magnetization,
+void pulse(double alpha, double TRF, const double* tissue, const double* R2sl, const double* magnetization,
            double* after) {
     using T = Extended;
     Jet<T, 1, 0> m;
     for (int k = 0; k < n_magnetization; ++k) m.value(k) = magnetization[k];
     m.value(one) = 1;
-    m = rectangular_pulse<T, 0>(read_tissue<T>(tissue), alpha, TRF, read_responses<T>(r2sl, 1)[0]) * m;
+    m = rectangular_pulse<T, 0>(read_tissue<T>(tissue), alpha, TRF, read_responses<T>(R2sl, 1)[0]) * m;
     for (int k = 0; k < n_magnetization; ++k) after[k] = static_cast<double>(m.value(k));
 }
 

@@ -24,11 +24,7 @@ LaneBuffer::LaneBuffer(std::size_t size)
 void LaneBuffer::Free::operator()(double* p) const { ::operator delete[](p, alignment); }
 
 Batch::Batch(const Sequence& sequence, const TissueView& tissue, const RunOptions& options)
-    : kernel_(kernels()),
-      sequence_(sequence),
-      tissue_(tissue),
-      options_(options),
-      table_(ResponseTable::get(options.lineshape, largest_tau(sequence))) {
+    : kernel_(kernels(options.precision)), sequence_(sequence), tissue_(tissue), options_(options) {
     sort_into_groups();
     const auto lanes = static_cast<std::size_t>(kernel_.lanes);
     for (auto& [voxel_class, group] : groups_) {
@@ -46,13 +42,13 @@ void Batch::sort_into_groups() {
         if (options_.valid && !options_.valid[v])
             invalid_.push_back(v);
         else
-            groups_[classify(tissue_, v)].voxels.push_back(v);
+            groups_[classify(tissue_, v, options_.precision)].voxels.push_back(v);
     }
 }
 
 // Planned by the thread that comes first: a call over many classes is then cancelled and shared out like any other.
 const TrainPlan& Batch::train(const Block& block) const {
-    return block.group->train(sequence_, *table_, *block.voxel_class);
+    return block.group->train(sequence_, options_.lineshape, *block.voxel_class);
 }
 
 Batch::Runner::Runner(const Batch& batch, std::size_t out_size, BasisView basis, const Block& first)
@@ -72,7 +68,8 @@ const double* Batch::Runner::run(Entry entry, const Block& block, const std::ato
 void Batch::for_each_block(std::size_t out_size, BasisView basis, const Consume& consume,
                            const Invalidate& invalidate) const {
     constexpr std::size_t invalid_at_a_time = 64;
-    const int threads = resolve_threads(options_.threads);
+    const std::size_t n_items = blocks_.size() + (invalid_.size() + invalid_at_a_time - 1) / invalid_at_a_time;
+    const int threads = resolve_threads(options_.threads, n_items);
     std::vector<std::unique_ptr<Runner>> runners(static_cast<std::size_t>(threads));
     const auto compute = [&](const Block& block, std::unique_ptr<Runner>& runner, const std::atomic<bool>& stop) {
         if (!runner) runner = std::make_unique<Runner>(*this, out_size, basis, block);
@@ -89,7 +86,6 @@ void Batch::for_each_block(std::size_t out_size, BasisView basis, const Consume&
         if (item >= blocks_.size()) return skip((item - blocks_.size()) * invalid_at_a_time);
         return compute(blocks_[item], runners[static_cast<std::size_t>(thread)], stop);
     };
-    const std::size_t n_items = blocks_.size() + (invalid_.size() + invalid_at_a_time - 1) / invalid_at_a_time;
     parallel_for(n_items, tissue_.n_voxels, threads, work, options_.monitor);
 }
 

@@ -6,10 +6,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <vector>
 
-#include "plan.hpp"
+#include "plan_cache.hpp"
 #include "spinbound/simulate.hpp"
 
 namespace spinbound {
@@ -34,9 +33,9 @@ public:
     std::vector<std::size_t> voxels;
     std::atomic<std::size_t> n_blocks_left{0};
 
-    const TrainPlan& train(const Sequence& sequence, const ResponseTable& table, const VoxelClass& voxel_class) {
-        std::call_once(once_, [&] { plan_.emplace(sequence, table, voxel_class); });
-        return plan_->train();
+    const TrainPlan& train(const Sequence& sequence, Lineshape lineshape, const VoxelClass& voxel_class) {
+        std::call_once(once_, [&] { plan_ = plan_for(sequence, lineshape, voxel_class); });
+        return *plan_;
     }
 
     void finish_block() {
@@ -45,7 +44,7 @@ public:
 
 private:
     std::once_flag once_;
-    std::optional<Plan> plan_;
+    std::shared_ptr<const TrainPlan> plan_;
 };
 
 // Up to `lanes` voxels of one class; lanes beyond n_voxels repeat the last one.
@@ -92,7 +91,6 @@ private:
     const Sequence& sequence_;
     const TissueView& tissue_;
     const RunOptions& options_;
-    std::shared_ptr<const ResponseTable> table_;
     std::map<VoxelClass, Group> groups_;  // of the valid voxels
     std::vector<std::size_t> invalid_;
     std::vector<Block> blocks_;

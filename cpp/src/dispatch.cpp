@@ -1,5 +1,6 @@
 #include "spinbound/dispatch.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "abi.hpp"
@@ -8,19 +9,45 @@
 namespace spinbound {
 namespace {
 
-std::vector<const KernelTable*> usable_kernels() {
-    std::vector<const KernelTable*> usable{&kernel_baseline};
+// The kernels of an instruction set in this build, and the features of the processor that they need but that are
+// missing.
+struct Candidate {
+    const KernelTable *full, *single;
+    std::vector<std::string> missing;
+};
+
 #ifdef SPINBOUND_HAVE_AVX2
-    const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (has_avx2) usable.push_back(&kernel_avx2);
+std::vector<std::string> missing_for_avx2() {
+    std::vector<std::string> missing;
+    if (!__builtin_cpu_supports("avx2")) missing.emplace_back("AVX2");
+    if (!__builtin_cpu_supports("fma")) missing.emplace_back("FMA");
+    return missing;
+}
 #endif
+
 #if defined(SPINBOUND_HAVE_AVX512) && defined(SPINBOUND_EMULATE_AVX512)
-    if (has_avx2) usable.push_back(&kernel_avx512);
+std::vector<std::string> missing_for_avx512() { return missing_for_avx2(); }
 #elif defined(SPINBOUND_HAVE_AVX512)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        usable.push_back(&kernel_avx512);
+std::vector<std::string> missing_for_avx512() {
+    std::vector<std::string> missing;
+    if (!__builtin_cpu_supports("avx512f")) missing.emplace_back("AVX-512F");
+    if (!__builtin_cpu_supports("avx512dq")) missing.emplace_back("AVX-512DQ");
+    if (!__builtin_cpu_supports("avx512vl")) missing.emplace_back("AVX-512VL");
+    return missing;
+}
 #endif
-    return usable;
+
+// In the order of their width.
+std::vector<Candidate> candidates() {
+    return {
+        {&kernel_baseline_double, &kernel_baseline_float, {}},
+#ifdef SPINBOUND_HAVE_AVX2
+        {&kernel_avx2_double, &kernel_avx2_float, missing_for_avx2()},
+#endif
+#ifdef SPINBOUND_HAVE_AVX512
+        {&kernel_avx512_double, &kernel_avx512_float, missing_for_avx512()},
+#endif
+    };
 }
 
 std::string joined(const std::vector<std::string>& names) {
@@ -29,22 +56,34 @@ std::string joined(const std::vector<std::string>& names) {
     return text;
 }
 
+[[noreturn]] void refuse(const std::string& wanted, const std::string& reason) {
+    throw InvalidArgument("SPINBOUND_ISA is '" + wanted + "', " + reason +
+                          "; this build on this processor runs: " + joined(available_isas()));
+}
+
 }  // namespace
 
 std::vector<std::string> available_isas() {
     std::vector<std::string> names;
-    for (const KernelTable* kernel : usable_kernels()) names.emplace_back(kernel->name);
+    for (const Candidate& c : candidates())
+        if (c.missing.empty()) names.emplace_back(c.full->name);
     return names;
 }
 
-const KernelTable& kernels() {
-    const auto usable = usable_kernels();
+const KernelTable& kernels(Precision precision) {
+    const auto known = candidates();
+    const auto of = [&](const Candidate& c) -> const KernelTable& {
+        return precision == Precision::single ? *c.single : *c.full;
+    };
     const char* wanted = std::getenv("SPINBOUND_ISA");
-    if (!wanted || !*wanted) return *usable.back();
-    for (const KernelTable* kernel : usable)
-        if (std::string(kernel->name) == wanted) return *kernel;
-    throw InvalidArgument("SPINBOUND_ISA is '" + std::string(wanted) +
-                          "'; this build on this processor runs: " + joined(available_isas()));
+    if (!wanted || !*wanted)
+        return of(*std::find_if(known.rbegin(), known.rend(), [](const Candidate& c) { return c.missing.empty(); }));
+    for (const Candidate& c : known) {
+        if (std::string(c.full->name) != wanted) continue;
+        if (c.missing.empty()) return of(c);
+        refuse(wanted, "which needs " + joined(c.missing));
+    }
+    refuse(wanted, "which this build does not know");
 }
 
 std::string isa_in_use() { return kernels().name; }

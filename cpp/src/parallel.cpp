@@ -13,6 +13,9 @@
 #include <sched.h>
 #endif
 
+#include "cache_mutex.hpp"
+#include "cgroup.hpp"
+
 namespace spinbound {
 namespace {
 
@@ -82,26 +85,41 @@ private:
     std::vector<std::thread> threads_;
 };
 
+int cores_of_affinity() {
+#ifdef __linux__
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+#endif
+    return static_cast<int>(std::thread::hardware_concurrency());
+}
+
+// Read once: the files take longer than a small call.
+std::optional<int> granted_cores() {
+    static std::optional<std::optional<int>> limit;
+    const std::lock_guard lock(cache_mutex());
+    if (!limit) limit = cgroup_cpu_limit();
+    return *limit;
+}
+
 }  // namespace
 
 int available_threads() {
-#ifdef __linux__
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-#endif
-    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+    const int cores = std::max(1, cores_of_affinity());
+    return std::min(cores, granted_cores().value_or(cores));
 }
 
-int resolve_threads(int requested) {
+int resolve_threads(int requested, std::size_t n_items) {
+    if (n_items <= 1) return 1;
     const int available = available_threads();
-    return requested <= 0 ? available : std::min(requested, max_threads_per_core * available);
+    const int threads = requested <= 0 ? available : std::min(requested, max_threads_per_core * available);
+    return static_cast<int>(std::min<std::size_t>(n_items, static_cast<std::size_t>(threads)));
 }
 
 void parallel_for(std::size_t n_items, std::size_t total_units, int n_threads, const Work& work,
                   const Monitor& monitor) {
     if (n_items == 0) return;
     Crew crew(n_items, total_units, work);
-    crew.start(static_cast<int>(std::min<std::size_t>(n_items, static_cast<std::size_t>(n_threads))));
+    crew.start(n_threads);
     crew.wait(monitor);
 }
 

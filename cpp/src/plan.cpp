@@ -56,7 +56,9 @@ Decay decay_of_class(const Patch& rho, double log_low, double log_high, double f
 
 // Absolute, on the region of a step. A steady state sums the errors of all pulses within T1: those of a short cycle are
 // always the same, those of a long one nearly cancel.
-double polynomial_tolerance(int n_pulses) { return std::min(5e-13 * n_pulses, 5e-10); }
+double polynomial_tolerance(int n_pulses, Precision precision) {
+    return precision == Precision::single ? 1e-6 : std::min(5e-13 * n_pulses, 5e-10);
+}
 
 // Steps and polynomial for the region of the whole pulse (docs/theory.md, "Polynomial").
 void choose_polynomial(PulsePlan& pulse, const Decay& decay, double flip, const ClassBounds& b, double tolerance) {
@@ -74,7 +76,8 @@ void choose_polynomial(PulsePlan& pulse, const Decay& decay, double flip, const 
     }
 }
 
-PulsePlan plan_pulse(const Sequence& sequence, int i, const ResponseTable& table, const ClassBounds& b) {
+PulsePlan plan_pulse(const Sequence& sequence, int i, const ResponseTable& table, const ClassBounds& b,
+                     double tolerance) {
     const auto k = static_cast<std::size_t>(i);
     PulsePlan pulse{};
     pulse.alpha = sequence.alpha[k];
@@ -88,15 +91,14 @@ PulsePlan plan_pulse(const Sequence& sequence, int i, const ResponseTable& table
     } else {
         const double allowed = std::min(flip, max_flip);
         pulse.response = &table.rho(low, allowed);
-        choose_polynomial(pulse, decay_of_class(*pulse.response, low, high, allowed), allowed, b,
-                          polynomial_tolerance(sequence.n_pulses()));
+        choose_polynomial(pulse, decay_of_class(*pulse.response, low, high, allowed), allowed, b, tolerance);
     }
     return pulse;
 }
 
 }  // namespace
 
-VoxelClass classify(const TissueView& tissue, std::size_t voxel) {
+VoxelClass classify(const TissueView& tissue, std::size_t voxel, Precision precision) {
     const auto value = [&](Parameter p) { return tissue.value[static_cast<std::size_t>(p) - 1][voxel]; };
     const double rate = std::max({value(Parameter::R2f), value(Parameter::R1f) + value(Parameter::Rex),
                                   value(Parameter::R1s) + value(Parameter::Rex)});
@@ -104,7 +106,7 @@ VoxelClass classify(const TissueView& tissue, std::size_t voxel) {
     const int T2s = static_cast<int>(std::floor(std::log(value(Parameter::T2s) / min_T2s) / std::log(T2s_ratio)));
     return {std::clamp(T2s, 0, n_T2s - 1),
             static_cast<int>(std::ceil(std::log(value(Parameter::B1)) / std::log(B1_ratio) - 1e-12)),
-            octave(std::abs(value(Parameter::omega0)), omega0_unit), octave(rate, rate_unit)};
+            octave(std::abs(value(Parameter::omega0)), omega0_unit), octave(rate, rate_unit), precision};
 }
 
 ClassBounds bounds(const VoxelClass& c) {
@@ -114,9 +116,10 @@ ClassBounds bounds(const VoxelClass& c) {
 
 Plan::Plan(const Sequence& sequence, const ResponseTable& table, const VoxelClass& voxel_class) {
     const ClassBounds b = bounds(voxel_class);
+    const double tolerance = polynomial_tolerance(sequence.n_pulses(), voxel_class.precision);
     HalfTimeIndex interval;
     for (int i = 0; i < sequence.n_pulses(); ++i) {
-        PulsePlan pulse = plan_pulse(sequence, i, table, b);
+        PulsePlan pulse = plan_pulse(sequence, i, table, b, tolerance);
         const double TRF = pulse.gradient_moment == GradientMoment::crusher ? 0 : pulse.TRF;  // crushers take no time
         pulse.interval = interval((sequence.TR - TRF) / 2);
         pulses_.push_back(pulse);

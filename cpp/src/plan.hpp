@@ -8,17 +8,19 @@
 #include <vector>
 
 #include "abi.hpp"
+#include "spinbound/precision.hpp"
 #include "spinbound/tissue.hpp"
 
 namespace spinbound {
 
 struct VoxelClass {
     int T2s, B1, omega0, rate;
+    Precision precision;
 
     auto operator<=>(const VoxelClass&) const = default;
 };
 
-VoxelClass classify(const TissueView& tissue, std::size_t voxel);
+VoxelClass classify(const TissueView& tissue, std::size_t voxel, Precision precision);
 
 // The largest values within a class (and the smallest T2s).
 struct ClassBounds {

@@ -14,14 +14,60 @@ constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 void fill_nan(Complex* values, std::size_t n) { std::fill_n(values, n, Complex(nan, nan)); }
 
+// In real numbers, since the product of C++ looks for NaN first.
+inline Complex product(Complex a, Complex b) {
+    return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
+}
+
 // c_r = sum_t conj(u_r(t)) s(t)
 void compress(const Basis& basis, const std::vector<Complex>& s, Complex* c) {
     const auto rank = static_cast<std::size_t>(basis.rank);
     std::fill_n(c, rank, Complex(0));
     const Complex* u = basis.vectors;
     for (const Complex sample : s)
-        for (std::size_t r = 0; r < rank; ++r, ++u) c[r] += std::conj(*u) * sample;
+        for (std::size_t r = 0; r < rank; ++r, ++u) c[r] += product(std::conj(*u), sample);
 }
+
+// One voxel's signal and rows of J from its streams, for which a kernel takes M0 = 1.
+class RowWriter {
+public:
+    RowWriter(const std::vector<Parameter>& wrt, const TissueView& tissue, std::size_t voxel, int lanes, int lane)
+        : M0_(tissue.M0[voxel]), lanes_(static_cast<std::size_t>(lanes)), lane_(static_cast<std::size_t>(lane)) {
+        for (std::size_t k = 0; k < wrt.size(); ++k) {
+            const Column column = column_of(wrt[k], tissue, voxel);
+            first_.push_back(term(column, 0, k));
+            if (column.n == 2) second_.push_back(term(column, 1, k));
+        }
+    }
+
+    // n samples, each with its streams side by side, to s (n) and J (n, P)
+    void write(const double* streams, std::size_t n, Complex* s, Complex* J) const {
+        for (std::size_t t = 0; t < n; ++t, streams += 2 * lanes_ * n_streams, J += first_.size()) {
+            s[t] = product(M0_, pair(streams + lane_));
+            Complex* value = J;
+            for (const Term& term : first_) *value++ = product(term.factor, pair(streams + term.re));
+            for (const Term& term : second_) J[term.column] += product(term.factor, pair(streams + term.re));
+        }
+    }
+
+private:
+    // J(column) = sum of factor times stream, whose real part is at `re`; stream 0 is s itself, ds/dM0
+    struct Term {
+        std::size_t column, re;
+        Complex factor;
+    };
+
+    Term term(const Column& column, int i, std::size_t k) const {
+        const auto stream = static_cast<std::size_t>(column.stream[i]);
+        return {k, 2 * stream * lanes_ + lane_, column.weight[i] * (stream == 0 ? Complex(1) : M0_)};
+    }
+
+    Complex pair(const double* re) const { return {re[0], re[lanes_]}; }
+
+    Complex M0_;
+    std::size_t lanes_, lane_;
+    std::vector<Term> first_, second_;
+};
 
 }  // namespace
 
@@ -36,7 +82,7 @@ void simulate(const Sequence& sequence, const TissueView& tissue, const Basis& b
         std::vector<Complex> signal(n);
         for (int lane = 0; lane < block.n_voxels; ++lane) {
             const std::size_t voxel = block.voxel[lane];
-            for (std::size_t t = 0; t < n; ++t) signal[t] = tissue.M0[voxel] * pair_of(m, 2 * t, lanes, lane);
+            for (std::size_t t = 0; t < n; ++t) signal[t] = product(tissue.M0[voxel], pair_of(m, 2 * t, lanes, lane));
             if (basis.rank)
                 compress(basis, signal, s + voxel * n_samples);
             else
@@ -74,19 +120,13 @@ void sensitivities(const Sequence& sequence, const TissueView& tissue, const std
     const std::size_t n_samples = basis.n_samples(sequence), n_entries = n_samples * wrt.size();
     const int lanes = batch.lanes();
     const auto entry = basis.rank ? &KernelTable::project : &KernelTable::sensitivities;
-    const auto write = [&](const double* out, int lane, std::size_t voxel) {
-        const auto columns = columns_of(wrt, tissue, voxel);
-        Complex* value = J + voxel * n_entries;
-        for (std::size_t t = 0; t < n_samples; ++t) {
-            Complex streams[n_streams];
-            for (std::size_t k = 0; k < n_streams; ++k) streams[k] = pair_of(out, t * n_streams + k, lanes, lane);
-            s[voxel * n_samples + t] = tissue.M0[voxel] * streams[0];
-            for (const Column& c : columns) *value++ = combine(c, streams, tissue.M0[voxel]);
-        }
-    };
     const auto consume = [&](Batch::Runner& runner, const Block& block, const std::atomic<bool>& stop) {
         const double* out = runner.run(entry, block, stop);
-        for (int lane = 0; lane < block.n_voxels && !stop; ++lane) write(out, lane, block.voxel[lane]);
+        for (int lane = 0; lane < block.n_voxels && !stop; ++lane) {
+            const std::size_t voxel = block.voxel[lane];
+            const RowWriter writer(wrt, tissue, voxel, lanes, lane);
+            writer.write(out, n_samples, s + voxel * n_samples, J + voxel * n_entries);
+        }
     };
     const auto invalidate = [&](std::size_t voxel) {
         fill_nan(s + voxel * n_samples, n_samples);
@@ -101,7 +141,7 @@ void tabulated_R2sl(const Sequence& sequence, Lineshape lineshape, double T2s, d
     tissue.n_voxels = 1;
     for (std::size_t k = 0; k < n_tissue_parameters; ++k) tissue.value[k] = &value[k];
     const auto table = ResponseTable::get(lineshape, largest_tau(sequence));
-    const Plan plan(sequence, *table, classify(tissue, 0));
+    const Plan plan(sequence, *table, classify(tissue, 0, Precision::full));
     for (int i = 0; i < sequence.n_pulses(); ++i, out += 3) {
         const PulsePlan& pulse = plan.train().pulse[i];
         const double flip = pulse.alpha * B1;

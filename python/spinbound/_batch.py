@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import replace as changed
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +58,7 @@ class Batch:
     basis: ComplexArray | None
     threads: int
     progress: bool | Report | None
+    single: bool = False  # compute in single precision
 
     @property
     def n_voxels(self) -> int:
@@ -110,22 +111,22 @@ def prepare(
     check_progress(progress)
     vectors = _checked_basis(basis, seq)
     matrix, M0, noise = _matrix(tissue), _filled(tissue["M0"], tissue, np.complex128), _sigma(sigma, tissue)
-    limits = _Limits(seq)
+    train = _train(seq)
     batch = Batch(
-        seq=_core_sequence(seq),
+        seq=train.core,
         n_samples=seq.n_pulses if vectors is None else vectors.shape[1],
         shape=tissue.shape,
         tissue=matrix,
         M0=M0,
         sigma=noise,
-        valid=_valid(matrix, M0, noise, limits),
+        valid=_valid(matrix, M0, noise, train.limits),
         lineshape=LINESHAPES.index(lineshape),
         basis=vectors,
         threads=as_threads(threads),
         progress=progress,
     )
     if batch.n_voxels and not batch.valid.any():
-        raise InvalidParameter(_reason(batch, limits))
+        raise InvalidParameter(_reason(batch, train.limits))
     return batch
 
 
@@ -143,6 +144,14 @@ def _checked_basis(basis: object, seq: Sequence) -> ComplexArray | None:
         raise InvalidParameter(f"basis must be a spinbound.Basis; given {type(basis).__name__}")
     basis.check_sequence(seq)
     return np.ascontiguousarray(basis.vectors, dtype=np.complex128)
+
+
+def _train(seq: Sequence) -> _Train:
+    """What a call needs of a sequence; kept in the sequence, which never changes."""
+    kept = vars(seq)
+    if "_train" not in kept:
+        kept["_train"] = _Train(_core_sequence(seq), _Limits(seq))
+    return cast(_Train, kept["_train"])
 
 
 def _core_sequence(seq: Sequence) -> Any:
@@ -227,14 +236,30 @@ class _Limits:
         )
 
 
+@dataclass(frozen=True)
+class _Train:
+    core: Any  # _core.Sequence
+    limits: _Limits
+
+
+# (8, 1): the least and the largest accepted value of each row of the matrix
+LOW, HIGH = (
+    np.array([[bound] for bound in bounds])
+    for bounds in (
+        [p.low if p.low_included else np.nextafter(p.low, np.inf) for p in map(PARAMETERS.__getitem__, TISSUE)],
+        [p.high if p.high_included else np.nextafter(p.high, -np.inf) for p in map(PARAMETERS.__getitem__, TISSUE)],
+    )
+)
+
+
 def _valid(matrix: FloatArray, M0: ComplexArray, sigma: FloatArray | None, limits: _Limits) -> BoolArray:
     valid = np.empty(M0.size, dtype=np.bool_)
     for start in range(0, M0.size, CHUNK):
         part = slice(start, start + CHUNK)
-        ok = np.isfinite(M0[part])
-        for name, row in zip(TISSUE, matrix, strict=True):
-            ok &= PARAMETERS[name].contains(row[part])
-        ok &= limits.accepts(matrix[T2S, part], matrix[B1, part])
+        values = matrix[:, part]
+        ok = ((values >= LOW) & (values <= HIGH)).all(axis=0)
+        ok &= np.isfinite(M0[part])
+        ok &= limits.accepts(values[T2S], values[B1])
         if sigma is not None:
             ok &= _accepted_sigma(sigma[part])
         valid[part] = ok

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import operator
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,7 @@ def suggestion(value: object, allowed: Collection[str]) -> str:
 
 def parameter_named(name: object, what: str = "a parameter's name") -> Parameter:
     """The parameter of that name, base or derived."""
-    return PARAMETERS[one_of(what, name, tuple(PARAMETERS))]
+    return PARAMETERS[one_of(what, name, PARAMETERS)]
 
 
 def parameter_names(wrt: str | Iterable[str]) -> tuple[str, ...]:
@@ -191,6 +192,15 @@ def as_result(out: object, shape: tuple[int, ...], dtype: np.dtype[Any], name: s
         raise InvalidParameter(f"{wanted}; given {type(out).__name__}")
     if out.shape != shape or out.dtype != dtype:
         raise InvalidParameter(f"{wanted}; given shape {out.shape} and type {out.dtype}")
-    if not (out.flags.c_contiguous and out.flags.writeable):
-        raise InvalidParameter(f"{wanted}; given one that is read-only or has gaps")
+    merits = {"writeable": out.flags.writeable, "C-contiguous": out.flags.c_contiguous, "aligned": out.flags.aligned}
+    missing = [merit for merit, has in merits.items() if not has]
+    if missing:
+        raise InvalidParameter(f"{wanted}; given one that is not {' and not '.join(missing)}")
     return out
+
+
+def refuse_overlap(results: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Refuse arrays for results, each by its name, that would overwrite each other."""
+    for (one, first), (other, second) in itertools.combinations(results.items(), 2):
+        if np.may_share_memory(first, second):  # exact, as they are contiguous
+            raise InvalidParameter(f"{one} and {other} must not overlap; given arrays that share memory")

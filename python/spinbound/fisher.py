@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from . import _core
 from ._batch import Batch, check_apparent, compute, prepare, reporting, shifted, store
-from ._validate import InvalidParameter, Report, as_result, as_result_dtype, one_of, parameter_names
+from ._validate import InvalidParameter, Report, as_result, as_result_dtype, one_of, parameter_names, refuse_overlap
 from .basis import Basis
 from .parameters import ALL, PARAMETERS
 from .sequence import Sequence
@@ -60,10 +60,10 @@ def fisher(
         ``real`` (default): Re(J^H J)/sigma^2 over real parameters, M0 standing for Re M0 and Im M0;
         ``complex``: J^H J/sigma^2 with one complex M0; ``real-M0``: M0 real.
     dtype
-        float64 or float32, for the complex form complex128 or complex64; single precision is computed in double,
-        and beyond its range (3.4e38) inf.
+        float64 or float32, for the complex form complex128 or complex64. Always computed in double precision, since
+        single cannot give every bound to 1 %; stored in single, beyond its range (3.4e38) inf.
     out
-        A C-contiguous array of the result's shape and type, written in place and returned.
+        An array of the result's shape and type, written in place and returned; as in `simulate`.
     model, lineshape, basis, threads, progress
         As in `simulate`.
 
@@ -145,10 +145,11 @@ def crb(
     wrt, sigma, form
         As in `fisher`.
     dtype
-        float64, or float32: computed in double precision, stored in single. Beyond its range (3.4e38) a bound is
-        inf, below (1.4e-45) the least positive number.
+        float64, or float32: computed in double precision, since single cannot give every bound to 1 %; stored in
+        single. Beyond its range (3.4e38) a bound is inf, below (1.4e-45) the least positive number.
     out
-        A dict with an array of the voxels' shape for every name in `wrt`, written in place and returned.
+        A dict with an array of the voxels' shape for every name in `wrt`, as in `simulate`, that do not overlap;
+        written in place and returned.
     model, lineshape, basis, threads, progress
         As in `simulate`.
 
@@ -228,7 +229,9 @@ def _outputs(
         return {name: np.empty(shape, number) for name in names}
     if not isinstance(out, Mapping) or set(out) != set(names):
         raise InvalidParameter(f"out must be a dict with one array for each of: {', '.join(names)}")
-    return {name: as_result(out[name], shape, number, f"out[{name!r}]") for name in names}
+    results = {name: as_result(out[name], shape, number, f"out[{name!r}]") for name in names}
+    refuse_overlap({f"out[{name!r}]": result for name, result in results.items()})
+    return results
 
 
 def _arguments(

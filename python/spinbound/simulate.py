@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,14 @@ import numpy.typing as npt
 
 from . import _core
 from ._batch import Batch, check_apparent, compute, prepare
-from ._validate import InvalidParameter, Report, as_result, as_result_dtype, one_of, parameter_names
+from ._validate import InvalidParameter, Report, as_result, as_result_dtype, one_of, parameter_names, refuse_overlap
 from .basis import Basis
 from .parameters import ALL, PARAMETERS
 from .sequence import Sequence
 from .tissue import Tissue
 
 OUTPUTS = ("signal", "magnetization")
+SHORTEST_SINGLE = 1.0  # s; the cycle of a periodic train in single precision
 
 
 def simulate(
@@ -46,9 +48,12 @@ def simulate(
     output
         ``signal`` or ``magnetization``.
     dtype
-        complex128, or complex64: computed in double precision, stored in single, beyond its range (3.4e38) inf.
+        complex128, or complex64: computed in single precision, nearly twice as fast. In trains of 4 s signals are then
+        within 2e-4 of their largest value, and 99 of 100 sensitivities within 1e-3 of theirs (T2s: 1e-2). Beyond 3.4e38
+        inf.
     out
-        A C-contiguous array of the result's shape and type, written in place and returned.
+        A writeable C-contiguous array of the result's shape and type, also a `numpy.memmap`, written in place without
+        a copy and returned. After an error or Ctrl-C it holds the results of some voxels, and elsewhere what it held.
     model
         ``gbloch``, the linearised generalized Bloch model.
     lineshape
@@ -71,7 +76,8 @@ def simulate(
     Raises
     ------
     InvalidParameter
-        If an argument is not accepted, or every voxel is invalid.
+        If an argument is not accepted, or every voxel is invalid; complex64 for a periodic train shorter than 1 s,
+        whose steady state multiplies rounding errors.
     KeyboardInterrupt
         Within 0.2 s of Ctrl-C.
 
@@ -92,20 +98,43 @@ def simulate(
     if output == "magnetization" and batch.basis is not None:
         raise InvalidParameter("basis compresses the signal; it does not go with output='magnetization'")
     samples = (batch.n_samples, 5) if output == "magnetization" else (batch.n_samples,)
-    result = as_result(out, tissue.shape + samples, as_result_dtype(dtype, np.complex128))
-    compute(batch, (result,), _magnetization if output == "magnetization" else _signal, "simulate")
+    number = as_result_dtype(dtype, np.complex128)
+    result = as_result(out, tissue.shape + samples, number)
+    compute(
+        replace(batch, single=_is_single(number, seq)),
+        (result,),
+        _magnetization if output == "magnetization" else _signal,
+        "simulate",
+    )
     return result
 
 
 def _signal(batch: Batch, report: Report | None, signal: npt.NDArray[Any]) -> None:
     _core.simulate(
-        batch.seq, batch.tissue, batch.M0, batch.valid, batch.lineshape, batch.basis, batch.threads, report, signal
+        batch.seq,
+        batch.tissue,
+        batch.M0,
+        batch.valid,
+        batch.lineshape,
+        batch.single,
+        batch.basis,
+        batch.threads,
+        report,
+        signal,
     )
 
 
 def _magnetization(batch: Batch, report: Report | None, magnetization: npt.NDArray[Any]) -> None:
     _core.magnetization(
-        batch.seq, batch.tissue, batch.M0, batch.valid, batch.lineshape, batch.threads, report, magnetization
+        batch.seq,
+        batch.tissue,
+        batch.M0,
+        batch.valid,
+        batch.lineshape,
+        batch.single,
+        batch.threads,
+        report,
+        magnetization,
     )
 
 
@@ -136,9 +165,11 @@ def sensitivities(
     wrt
         P names, base or derived; R1a and T1a only where R1f = R1s.
     dtype
-        complex128, or complex64: computed in double precision, stored in single, beyond its range (3.4e38) inf.
+        complex128, or complex64: computed in single precision, nearly twice as fast. In trains of 4 s signals are then
+        within 2e-4 of their largest value, and 99 of 100 sensitivities within 1e-3 of theirs (T2s: 1e-2). Beyond 3.4e38
+        inf.
     out
-        A pair of C-contiguous arrays for s and J, written in place and returned.
+        A pair of such arrays, for s and J, that do not overlap.
     model, lineshape, basis, threads, progress
         As in `simulate`.
 
@@ -153,7 +184,8 @@ def sensitivities(
     Raises
     ------
     InvalidParameter
-        If an argument is not accepted, names in `wrt` determine each other, or every voxel is invalid.
+        If an argument is not accepted, names in `wrt` determine each other, or every voxel is invalid; complex64 for a
+        periodic train shorter than 1 s, whose steady state multiplies rounding errors.
     KeyboardInterrupt
         Within 0.2 s of Ctrl-C.
 
@@ -177,15 +209,39 @@ def sensitivities(
     shape = (*tissue.shape, batch.n_samples)
     signal = as_result(outs[0], shape, number, "out[0]")
     jacobian = as_result(outs[1], (*shape, len(names)), number, "out[1]")
+    refuse_overlap({"out[0]": signal, "out[1]": jacobian})
     codes = [PARAMETERS[name].code for name in names]
 
     def fill(part: Batch, report: Report | None, s: npt.NDArray[Any], J: npt.NDArray[Any]) -> None:
         _core.sensitivities(
-            part.seq, part.tissue, part.M0, part.valid, part.lineshape, codes, part.basis, part.threads, report, s, J
+            part.seq,
+            part.tissue,
+            part.M0,
+            part.valid,
+            part.lineshape,
+            part.single,
+            codes,
+            part.basis,
+            part.threads,
+            report,
+            s,
+            J,
         )
 
-    compute(batch, (signal, jacobian), fill, "sensitivities")
+    compute(replace(batch, single=_is_single(number, seq)), (signal, jacobian), fill, "sensitivities")
     return signal, jacobian
+
+
+def _is_single(number: np.dtype[Any], seq: Sequence) -> bool:
+    """Whether to compute in single precision: not where a steady state would multiply its rounding errors."""
+    single = bool(number == np.complex64)
+    cycle = seq.n_pulses * seq.TR
+    if single and isinstance(seq.start, str) and seq.start == "periodic" and cycle < SHORTEST_SINGLE:
+        raise InvalidParameter(
+            f"dtype is complex64, too coarse for the steady state of a cycle of {cycle:.3g} s; "
+            f"allowed: complex128, or cycles of at least {SHORTEST_SINGLE:g} s"
+        )
+    return single
 
 
 def _pair(out: Any) -> tuple[Any, Any]:

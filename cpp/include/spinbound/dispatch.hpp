@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "spinbound/precision.hpp"
+
 namespace spinbound {
 
 struct KernelTable;
@@ -13,7 +15,7 @@ std::vector<std::string> available_isas();
 
 // The kernels of SPINBOUND_ISA if set, else of the widest usable set. Throws InvalidArgument for a name that is unknown
 // or that this machine cannot run.
-const KernelTable& kernels();
+const KernelTable& kernels(Precision precision = Precision::full);
 
 // Its name.
 std::string isa_in_use();

@@ -10,11 +10,12 @@ namespace spinbound {
 // Called on the calling thread about every 50 ms and at the end; what it throws cancels the call and is rethrown.
 using Monitor = std::function<void(std::size_t done, std::size_t total)>;
 
-// The cores that this process may use.
+// The cores that this process may use, by its affinity and by the limits of its control groups.
 int available_threads();
 
-// 0 means all available ones; more than four per core are not started.
-int resolve_threads(int requested);
+// How many threads to start for so many items, at most one each; 0 requests all available cores, and more than four
+// per core are not granted.
+int resolve_threads(int requested, std::size_t n_items);
 
 // work(item, thread, stop) for every item, dynamically; returns how many units of `total_units` the item was.
 // The first exception of a worker stops the others and is rethrown. If `stop` turns true, work returns early.

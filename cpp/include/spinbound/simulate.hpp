@@ -6,6 +6,7 @@
 
 #include "spinbound/lineshape.hpp"
 #include "spinbound/parallel.hpp"
+#include "spinbound/precision.hpp"
 #include "spinbound/sequence.hpp"
 #include "spinbound/tissue.hpp"
 
@@ -14,6 +15,7 @@ namespace spinbound {
 using Complex = std::complex<double>;
 
 struct RunOptions {
+    Precision precision = Precision::full;
     Lineshape lineshape = Lineshape::superlorentzian;
     const bool* valid = nullptr;  // one per voxel; the others are not computed and their results are NaN
     int threads = 0;              // 0: all that the process may use

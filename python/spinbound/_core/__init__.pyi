@@ -5,9 +5,10 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import numpy.typing
+import os
 import typing
 from . import reference
-__all__: list[str] = ['PoolResponse', 'Sequence', 'available_threads', 'compiler', 'crb', 'fisher', 'greens_function', 'isa_available', 'isa_in_use', 'limits', 'magnetization', 'parameters', 'r2sl', 'reference', 'response_table', 'sensitivities', 'simulate', 'version']
+__all__: list[str] = ['PoolResponse', 'R2sl', 'Sequence', 'available_threads', 'cgroup_cpu_limit', 'compiler', 'crb', 'fisher', 'greens_function', 'isa_available', 'isa_in_use', 'limits', 'magnetization', 'parameters', 'reference', 'response_table', 'sensitivities', 'simulate', 'version']
 class Sequence:
     def __init__(self: Sequence, alpha: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], TRF: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], gradient_moment: typing.Annotated[numpy.typing.ArrayLike, numpy.int32], TR: typing.SupportsFloat | typing.SupportsIndex, rf_phase_increment: typing.SupportsFloat | typing.SupportsIndex, start: typing.SupportsInt | typing.SupportsIndex, initial: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> None:
         ...
@@ -31,9 +32,15 @@ class PoolResponse:
     @property
     def tau_max(self) -> float:
         ...
+def R2sl(sequence: Sequence, lineshape: typing.SupportsInt | typing.SupportsIndex, T2s: typing.SupportsFloat | typing.SupportsIndex, B1: typing.SupportsFloat | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.float64]:
+    ...
 def available_threads() -> int:
     """
-    Cores that this process may use.
+    Cores that this process may use, by its affinity and by the limits of its control groups.
+    """
+def cgroup_cpu_limit(root: os.PathLike | str | bytes = '/') -> int | None:
+    """
+    Whole cores that the control groups grant, or None; root: the folder that holds proc/ and sys/.
     """
 def crb(sequence: Sequence, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], sigma: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], lineshape: typing.SupportsInt | typing.SupportsIndex, wrt: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], form: typing.SupportsInt | typing.SupportsIndex, basis: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out: numpy.typing.NDArray[numpy.float64]) -> None:
     ...
@@ -51,17 +58,15 @@ def isa_in_use() -> str:
     """
     The instruction set of the next call.
     """
-def magnetization(sequence: Sequence, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], lineshape: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out: numpy.typing.NDArray[numpy.complex128]) -> None:
-    ...
-def r2sl(sequence: Sequence, lineshape: typing.SupportsInt | typing.SupportsIndex, T2s: typing.SupportsFloat | typing.SupportsIndex, B1: typing.SupportsFloat | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.float64]:
+def magnetization(sequence: Sequence, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], lineshape: typing.SupportsInt | typing.SupportsIndex, single: bool, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out: numpy.typing.NDArray[numpy.complex128]) -> None:
     ...
 def response_table(lineshape: typing.SupportsInt | typing.SupportsIndex, tau_max: typing.SupportsFloat | typing.SupportsIndex, tau: typing.SupportsFloat | typing.SupportsIndex, theta: typing.SupportsFloat | typing.SupportsIndex, which: str, x_low: typing.SupportsFloat | typing.SupportsIndex | None = None, theta_max: typing.SupportsFloat | typing.SupportsIndex | None = None) -> numpy.typing.NDArray[numpy.float64]:
     """
     Value and partials f f_x f_u f_xx f_xu f_uu of the table of 'rho' or 'z', x = ln tau, u = theta^2, in the patch that holds [x_low, x_low + ln 1.5] (x_low: ln tau unless given) and [0, theta_max] (theta).
     """
-def sensitivities(sequence: Sequence, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], lineshape: typing.SupportsInt | typing.SupportsIndex, wrt: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], basis: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out_s: numpy.typing.NDArray[numpy.complex128], out_J: numpy.typing.NDArray[numpy.complex128]) -> None:
+def sensitivities(sequence: Sequence, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], lineshape: typing.SupportsInt | typing.SupportsIndex, single: bool, wrt: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], basis: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out_s: numpy.typing.NDArray[numpy.complex128], out_J: numpy.typing.NDArray[numpy.complex128]) -> None:
     ...
-def simulate(sequence: Sequence, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], lineshape: typing.SupportsInt | typing.SupportsIndex, basis: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out: numpy.typing.NDArray[numpy.complex128]) -> None:
+def simulate(sequence: Sequence, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], lineshape: typing.SupportsInt | typing.SupportsIndex, single: bool, basis: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out: numpy.typing.NDArray[numpy.complex128]) -> None:
     ...
 compiler: str
 limits: dict
