@@ -8,8 +8,8 @@
 
 namespace spinbound {
 
-// Pulses of the kept plans, all together: some 30 MB, for every class of a physiological map in a train of a thousand.
-inline constexpr std::size_t max_kept_pulses = 1 << 18;
+// Pulses of the kept plans, all together: some 15 MB.
+inline constexpr std::size_t max_kept_pulses = 1 << 17;
 
 // The plan of a class of voxels: one that is kept, or a new one, which is then kept in the place of the least recently
 // used. It lives as long as it is held. May be called by several threads at once; a fork leaves it usable.

@@ -77,20 +77,18 @@ void simulate(const Sequence& sequence, const TissueView& tissue, const Basis& b
     const auto n = static_cast<std::size_t>(sequence.n_pulses()), n_samples = basis.n_samples(sequence);
     const int lanes = batch.lanes();
     const auto consume = [&](Batch::Runner& runner, const Block& block, const std::atomic<bool>& stop) {
-        const double* m = runner.run(&KernelTable::magnetization, block, stop);
+        const double* pairs = runner.run(&KernelTable::signal, block, stop);
         if (stop) return;
         std::vector<Complex> signal(n);
         for (int lane = 0; lane < block.n_voxels; ++lane) {
             const std::size_t voxel = block.voxel[lane];
-            for (std::size_t t = 0; t < n; ++t) signal[t] = product(tissue.M0[voxel], pair_of(m, 2 * t, lanes, lane));
-            if (basis.rank)
-                compress(basis, signal, s + voxel * n_samples);
-            else
-                std::copy(signal.begin(), signal.end(), s + voxel * n_samples);
+            Complex* const out = basis.rank ? signal.data() : s + voxel * n_samples;
+            for (std::size_t t = 0; t < n; ++t) out[t] = product(tissue.M0[voxel], pair_of(pairs, t, lanes, lane));
+            if (basis.rank) compress(basis, signal, s + voxel * n_samples);
         }
     };
     const auto invalidate = [&](std::size_t voxel) { fill_nan(s + voxel * n_samples, n_samples); };
-    batch.for_each_block(n * 4 * static_cast<std::size_t>(lanes), {}, consume, invalidate);
+    batch.for_each_block(n * 2 * static_cast<std::size_t>(lanes), {}, consume, invalidate);
 }
 
 void simulate_magnetization(const Sequence& sequence, const TissueView& tissue, const RunOptions& options, Complex* m) {
