@@ -12,8 +12,8 @@ namespace {
 constexpr double T2s_ratio = 1.25;  // 10 us, the usual value, is near the short end of its class
 static_assert(T2s_ratio <= ResponseTable::patch_ratio, "a patch must hold the whole class");
 constexpr double B1_ratio = 1.2;
-constexpr double omega0_unit = 125;  // rad/s
-constexpr double rate_unit = 64;    // 1/s
+constexpr double omega0_unit = 250;  // rad/s
+constexpr double rate_unit = 125;    // 1/s
 // Contact with the fast mode: (2 mu - R2sl)/R2sl at least, and slow rates relative to R2sl at most.
 constexpr double min_damping = 0.5, max_slow = 0.03;
 
@@ -46,7 +46,7 @@ struct Decay {
 // between rho exceeds its ends by less than the margin.
 Decay decay_of_class(const Patch& rho, double log_low, double log_high, double flip) {
     constexpr double margin = 1.05;
-    const auto rho_tau = [&](double x, double u) { return std::exp(x) * evaluate(rho, x, u).f; };
+    const auto rho_tau = [&](double x, double u) { return std::exp(x) * value(rho, x, u); };
     const double low = std::max(log_low, std::log(min_tau)), high = std::max(log_high, std::log(min_tau)),
                  u = flip * flip;
     const auto [smallest, largest] =

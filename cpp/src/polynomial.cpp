@@ -6,10 +6,10 @@
 #include "polynomial.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <compare>
 #include <complex>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <vector>
@@ -30,19 +30,28 @@ struct Expansion {
     int degree = max_degree + 1;
 };
 
-// 2^(1-k) S_k exp(center)
+// The coefficients of tau_k, 2^(1-k) S_k exp(center), one after the other.
 template <class Number>
-Number coefficient(const Expansion& e, int k) {
-    const Number quarter = Number(e.c_squared) / 4;
-    Number term = std::exp(Number(e.center)) * (k == 0 ? 1 : 2);
-    for (int j = 1; j <= k; ++j) term /= 2 * j;
-    Number sum = term;
-    for (int m = 1; std::abs(term) > Number(1e-21) * std::abs(sum) && m < 60; ++m) {
-        term *= quarter / (Number(m) * (m + k));
-        sum += term;
+class Coefficient {
+public:
+    explicit Coefficient(const Expansion& e)
+        : quarter_(Number(e.c_squared) / 4), first_term_(std::exp(Number(e.center))) {}
+
+    Number next() {
+        Number term = first_term_, sum = term;
+        for (int m = 1; std::abs(term) > std::numeric_limits<Number>::epsilon() / 4 * std::abs(sum); ++m) {
+            term *= quarter_ / (Number(m) * (m + k_));
+            sum += term;
+        }
+        first_term_ /= k_ == 0 ? 1 : 2 * (k_ + 1);  // the sum of k = 0 is halved
+        ++k_;
+        return sum;
     }
-    return sum;
-}
+
+private:
+    Number quarter_, first_term_;  // first_term_ = 2^(1-k) exp(center)/k!
+    int k_ = 0;
+};
 
 // R of the head of this file: the largest value is on the boundary, which lies symmetrically about both axes.
 double reach(const Region& region, double c_squared) {
@@ -57,12 +66,14 @@ double reach(const Region& region, double c_squared) {
 
 // The smallest degree whose remainder is within tolerance; max_degree + 1 if there is none.
 int sufficient_degree(const Expansion& e, double reach, double tolerance) {
-    constexpr int last = max_degree + 8;
-    std::array<double, last + 1> size;
+    std::vector<double> size;
+    Coefficient<double> coefficient(e);
     double power = 1;
-    for (int k = 0; k <= last; ++k, power *= reach) size[std::size_t(k)] = std::abs(coefficient<double>(e, k)) * power;
+    // From k = reach on a term is less than half the one before.
+    for (int k = 0; k <= reach || size.back() > 1e-3 * tolerance; ++k, power *= reach)
+        size.push_back(std::abs(coefficient.next()) * power);
     double remainder = 0;
-    for (int k = last; k > 0; --k)
+    for (auto k = static_cast<int>(size.size()) - 1; k > 1; --k)
         if ((remainder += size[std::size_t(k)]) > tolerance) return std::min(k, max_degree + 1);
     return 1;
 }
@@ -89,9 +100,10 @@ Expanded expand(const Expansion& e) {
     previous[0] = 1;
     current[0] = -Wide(e.center);
     current[1] = 1;
-    sum[0] = coefficient<Wide>(e, 0);
+    Coefficient<Wide> coefficient(e);
+    sum[0] = coefficient.next();
     for (int k = 1; k <= e.degree; ++k) {
-        const Wide a = coefficient<Wide>(e, k);
+        const Wide a = coefficient.next();
         Monomials next(size);
         for (std::size_t j = 0; j < size; ++j) {
             sum[j] += a * current[j];

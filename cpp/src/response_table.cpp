@@ -162,6 +162,17 @@ PatchValue evaluate(const Patch& patch, double x, double u) {
     return value;
 }
 
+double value(const Patch& patch, double x, double u) {
+    const auto n_x = static_cast<std::size_t>(patch.n_x), n_u = static_cast<std::size_t>(patch.n_u);
+    std::array<double, max_patch_order> along_x, along_u;
+    chebyshev::polynomials(patch.x_scale * x + patch.x_shift, n_x, along_x.data());
+    chebyshev::polynomials(patch.u_scale * u + patch.u_shift, n_u, along_u.data());
+    double f = 0;
+    for (std::size_t i = 0; i < n_x; ++i)
+        f += along_x[i] * std::inner_product(&along_u[0], &along_u[0] + n_u, patch.coefficient + i * n_u, 0.0);
+    return f;
+}
+
 struct ResponseTable::Impl {
     double tau_max;
     std::size_t n_columns;  // along x

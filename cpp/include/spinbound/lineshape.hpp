@@ -55,6 +55,7 @@ struct PatchValue {
 };
 
 PatchValue evaluate(const Patch& patch, double x, double u);
+double value(const Patch& patch, double x, double u);  // f alone
 
 // Tables of rho and z over ln tau: patches of width 2 ln(patch_ratio), one every ln(patch_ratio), so that any interval
 // of width ln(patch_ratio) lies in one of them; over theta they are nested, [0, edge].
