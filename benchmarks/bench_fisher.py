@@ -11,7 +11,8 @@ import spinbound as sb
 from spinbound import _core
 from spinbound._batch import _core_sequence
 
-WHITE_MATTER = {"m0s": 0.15, "R1f": 0.5, "R2f": 15.0, "Rex": 30.0, "R1s": 3.0, "T2s": 10e-6, "omega0": 0.0, "B1": 1.0}
+from . import workload
+from .workload import WHITE_MATTER
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def seq():
 
 def white_matter(n_voxels):
     """One tissue in every voxel."""
-    return sb.Tissue(**{name: np.full(n_voxels, value) for name, value in WHITE_MATTER.items()})
+    return workload.tissues("white matter", n_voxels)
 
 
 @pytest.mark.benchmark(group="bounds, all nine parameters")
@@ -53,7 +54,7 @@ def test_sensitivities(benchmark, report, seq, n_voxels, isa):
 def test_matrix_exponentials(benchmark, report, seq):
     """The peer: what a user would write, in C++; one voxel."""
     core, tissue = _core_sequence(seq), np.array(list(WHITE_MATTER.values()))
-    R2sl = _core.r2sl(core, 0, tissue[5], tissue[7])
+    R2sl = _core.R2sl(core, 0, tissue[5], tissue[7])
     state, _ = benchmark(_core.reference.simulate, core, tissue, R2sl, False)
     report(seq, 1, "reference")
     signal = sb.simulate(seq, sb.Tissue(**WHITE_MATTER))

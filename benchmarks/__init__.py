@@ -1,0 +1,1 @@
+"""How fast spinbound is and how it scales, beside what else computes the same: `python benchmarks`."""

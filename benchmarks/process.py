@@ -1,0 +1,35 @@
+"""Measurements in processes of their own, which start afresh and may be pinned, time out or fail."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+class Failed(RuntimeError):
+    """The process gave no answer; its last words."""
+
+
+def answer(module, *arguments, timeout=None, environment=None):
+    """What `python -m benchmarks.MODULE ARGUMENTS` prints in its last line, which is JSON.
+
+    Raises
+    ------
+    Failed
+        If it ends with an error, or takes longer than `timeout` (s).
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", f"benchmarks.{module}", *arguments],
+            cwd=Path(__file__).parents[1],
+            env=os.environ | (environment or {}),
+            timeout=timeout,
+            capture_output=True,
+            text=True,
+        )
+    except subprocess.TimeoutExpired:
+        raise Failed(f"took more than {timeout} s") from None
+    if done.returncode:
+        raise Failed((done.stderr.strip().splitlines() or ["no message"])[-1])
+    return json.loads(done.stdout.splitlines()[-1])
