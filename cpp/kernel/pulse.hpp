@@ -9,9 +9,9 @@
 // (the factor exp(-R2f t) that undoes the shift follows every step, so that nothing grows).
 // exp(T S) acts on each stream through a polynomial sum_j c_j (T S)^j, in Horner form
 //     v <- m + c_j/c_(j-1) T S v,  j = degree ... 1,
-// whose tangent is dv <- dm + c_j/c_(j-1) T (S dv + dS v). The shift and the c_j are held fixed in the tangents: the
-// exponential does not depend on them. All five components stay: no case is special, critical damping and zero of any
-// rate included.
+// whose tangent is dv <- dm + c_j/c_(j-1) T (S dv + dS v). This divides it by c_0, which is 1 within its error: a pulse
+// of no angle and no time changes nothing. The shift and the c_j are held fixed in the tangents: the exponential does
+// not depend on them. All five components stay: no case is special, critical damping and zero of any rate included.
 #pragma once
 
 #include "contact.hpp"
@@ -31,9 +31,9 @@ inline Level scaled(const Level& a, Lane c) noexcept {
 // T c_j/c_(j-1) dS/dp v for all tissue parameters p, v the affine stream at that level. It is the same vector for
 // several of them but for a sign.
 struct LevelSources {
-    Lane y, x, z, s;               // R2f, omega0, R1f, R1s
-    Lane exchanged, driven;        // m0s
-    Lane flow;                     // Rex
+    Lane y, x, z, s;  // R2f, omega0, R1f, R1s
+    Lane exchanged, driven;  // m0s
+    Lane flow;  // Rex
     Lane T2s;
     Lane turned_z, turned_x, turned_xs, turned_s;  // ln B1
 };
@@ -123,10 +123,9 @@ struct Excitation {
         return Real(c.p) + response.contact.g0 * Real(c.q) + response.contact.g1 * Real(c.xq);
     }
 
-    // The affine stream, which leaves its levels behind for the others. Returns c_0, by which all remain to be
-    // multiplied.
+    // The affine stream, which leaves its levels behind for the others.
     template <bool sourced>
-    Lane affine_stream(State& m, Level* levels, LevelSources* sources) const noexcept {
+    void affine_stream(State& m, Level* levels, LevelSources* sources) const noexcept {
         State u = m;
         Lane e = broadcast(1.0), upper = coefficient(polynomial.degree);
         for (int j = polynomial.degree - 1; j >= 0; --j) {
@@ -156,7 +155,6 @@ struct Excitation {
             upper = lower;
         }
         m = u;
-        return upper;
     }
 };
 
@@ -175,9 +173,9 @@ inline void excite(S& m, const Voxel& v, const PulsePlan& pulse, const PulseResp
     Level level[max_degree];
     LevelSources source[S::sourced ? max_degree : 1];
     for (int step = 0; step < pulse.n_steps && !stop.load(std::memory_order_relaxed); ++step) {
-        const Lane factor = decay * part.template affine_stream<S::sourced>(m.affine, level, source);
-        m.affine = scaled(m.affine, factor);
-        linear_streams<S::sourced, S::n_linear>(m.linear, level, source, pulse.polynomial.degree, factor);
+        part.template affine_stream<S::sourced>(m.affine, level, source);
+        m.affine = scaled(m.affine, decay);
+        linear_streams<S::sourced, S::n_linear>(m.linear, level, source, pulse.polynomial.degree, decay);
     }
 }
 
