@@ -47,7 +47,7 @@ void py_fisher(const Sequence& sequence, const Array<double>& tissue, const Arra
                int form, const OptionalBasis& basis, int threads, const py::object& progress, py::array out) {
     const Call call(sequence, tissue, M0, sigma, valid, lineshape, wrt, form, basis, threads, progress);
     void* const F = fisher_output(out, call);
-    const py::gil_scoped_release nogil;
+    const WithoutGil nogil;
     fisher(call.problem, F);
 }
 
@@ -57,7 +57,7 @@ void py_crb(const Sequence& sequence, const Array<double>& tissue, const Array<C
     const Call call(sequence, tissue, M0, sigma, valid, lineshape, wrt, form, basis, threads, progress);
     require_shape(out, {static_cast<py::ssize_t>(wrt.size()), call.voxels.size()}, "out");
     double* const bounds = out.mutable_data();
-    const py::gil_scoped_release nogil;
+    const WithoutGil nogil;
     crb(call.problem, bounds);
 }
 

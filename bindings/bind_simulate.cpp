@@ -16,7 +16,7 @@ void py_simulate(const Sequence& sequence, Array<double> tissue, Signal M0, Arra
     const TissueView view = voxels.view();
     const RunOptions run = options.run(voxels);
     Complex* s = out.mutable_data();
-    const py::gil_scoped_release nogil;
+    const WithoutGil nogil;
     simulate(sequence, view, vectors, run, s);
 }
 
@@ -28,7 +28,7 @@ void py_magnetization(const Sequence& sequence, Array<double> tissue, Signal M0,
     const TissueView view = voxels.view();
     const RunOptions run = options.run(voxels);
     Complex* m = out.mutable_data();
-    const py::gil_scoped_release nogil;
+    const WithoutGil nogil;
     simulate_magnetization(sequence, view, run, m);
 }
 
@@ -46,7 +46,7 @@ void py_sensitivities(const Sequence& sequence, Array<double> tissue, Signal M0,
     const RunOptions run = options.run(voxels);
     Complex* s = out_s.mutable_data();
     Complex* J = out_J.mutable_data();
-    const py::gil_scoped_release nogil;
+    const WithoutGil nogil;
     sensitivities(sequence, view, parameters, vectors, run, s, J);
 }
 

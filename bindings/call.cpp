@@ -12,17 +12,17 @@ bool on_main_thread() {
     return threading.attr("current_thread")().is(threading.attr("main_thread")());
 }
 
-// Reports of other threads than the main one. A thread that waits for the GIL when the interpreter begins to end is
-// killed inside C++; so the end waits for reports under way, and admits no more.
-class Reports {
+// The way of other threads than the main one to the GIL. A thread that waits for it when the interpreter begins to end
+// is killed inside C++; so the end waits for those under way, and admits no more.
+class Gate {
 public:
-    // report() with the GIL held, unless the interpreter is ending
-    template <class Report>
-    void make(Report&& report) {
+    // pass() unless the interpreter is ending
+    template <class Pass>
+    bool admit(Pass&& pass) {
         const Guard guard(under_way_);
-        if (ending_) return;
-        const py::gil_scoped_acquire gil;
-        report();
+        if (ending_) return false;
+        pass();
+        return true;
     }
 
     // Called with the GIL held, before the interpreter begins to end.
@@ -43,7 +43,7 @@ private:
     std::atomic<int> under_way_{0};
 };
 
-Reports reports;
+Gate gate;
 
 }  // namespace
 
@@ -71,7 +71,12 @@ RunOptions Options::run(const Voxels& voxels) const {
             if (!progress.is_none()) progress(done, total);
         };
     else if (!progress.is_none())
-        options.monitor = [this](std::size_t done, std::size_t total) { reports.make([&] { progress(done, total); }); };
+        options.monitor = [this](std::size_t done, std::size_t total) {
+            gate.admit([&] {
+                const py::gil_scoped_acquire gil;
+                progress(done, total);
+            });
+        };
     return options;
 }
 
@@ -91,6 +96,16 @@ std::vector<Parameter> parameters_of(const std::vector<int>& codes) {
     return parameters;
 }
 
-void end_reports() { reports.end(); }
+WithoutGil::WithoutGil() : on_main_thread_(on_main_thread()), state_(PyEval_SaveThread()) {}
+
+WithoutGil::~WithoutGil() {
+    const auto restore = [&] { PyEval_RestoreThread(state_); };
+    if (on_main_thread_)
+        restore();
+    else if (!gate.admit(restore))
+        for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+}
+
+void end_reports() { gate.end(); }
 
 }  // namespace spinbound::bindings

@@ -31,7 +31,21 @@ using OptionalBasis = std::optional<Array<std::complex<double>>>;  // (n_pulses,
 
 Basis basis_of(const OptionalBasis& basis, const Sequence& sequence);
 
-// To be called before the interpreter ends: threads that are still computing then report no more.
+// The GIL, released while the core works. A thread that still computes when the interpreter ends never gets it back:
+// it would be killed on its way through C++, so it sleeps until the process is gone.
+class WithoutGil {
+public:
+    WithoutGil();
+    ~WithoutGil();
+    WithoutGil(const WithoutGil&) = delete;
+    WithoutGil& operator=(const WithoutGil&) = delete;
+
+private:
+    bool on_main_thread_;
+    PyThreadState* state_;
+};
+
+// To be called before the interpreter ends: threads that are still computing then report no more, and don't return.
 void end_reports();
 
 std::vector<Parameter> parameters_of(const std::vector<int>& codes);

@@ -124,6 +124,22 @@ def test_random_trains_in_the_wide_box(seed, monkeypatch):
     Expected(seq, tissue).check_all_isas(monkeypatch, WIDE, WIDE)
 
 
+@pytest.mark.parametrize("alpha, TRF", [(0.0267, 258e-6), (0.34, 58e-6), (0.20, 45e-6), (1.5, 4e-4)])
+def test_a_long_train_of_like_pulses_is_as_accurate_as_one(alpha, TRF):
+    n = 400
+    flips = alpha * (1 + 1e-3 * np.linspace(-1, 1, n))
+    seq = sb.Sequence(flips, np.full(n, TRF), 3.5e-3, gradient_moment="balanced")
+    Expected(seq, tissues(7, 30)).check()
+
+
+@pytest.mark.parametrize("flip", [1e-8, 1e-4, 1e-2, 1.0])
+def test_a_crusher_refocuses_by_the_sine_squared(flip):
+    seq = sb.Sequence([flip], [1e-4], 3.5e-3, gradient_moment="crusher", start=[1, 0, 0, 0, 0])
+    tissue = sb.Tissue(R2f=10, omega0=0, B1=1)
+    signal = sb.simulate(seq, tissue)[0]
+    assert abs(abs(signal) / (np.sin(flip / 2) ** 2 * np.exp(-10 * seq.TR)) - 1) <= 1e-13
+
+
 def special_tissues():
     """Zeros and equalities, alone and together."""
     columns = []

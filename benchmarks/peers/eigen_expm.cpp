@@ -102,7 +102,8 @@ public:
         for (int k : {0, half}) turn_.block<2, 2>(k, k) << c, s, -s, c;
     }
 
-    // Pulse i (0 is the crusher pulse) with the free precession on both sides applied to a vector or to the left half of a product.
+    // Pulse i (0 is the crusher pulse) with the free precession on both sides, applied to a vector or to the left half
+    // of a product.
     template <class V>
     V advance(int i, const V& m) {
         const Matrix& gap = precession(i);

@@ -20,12 +20,14 @@ inline State scale(const State& m, const CrusherFactors& f) noexcept {
 template <class S>
 inline void crush(S& m, const Voxel& v, const PulsePlan& pulse, const Response& response) noexcept {
     const Lane flip = Real(pulse.alpha) * v.B1;
-    const SinCos beta = sincos(flip);
-    const CrusherFactors f{0.5 * (1.0 - beta.cos), beta.cos, response.value};
+    const SinCos half = sincos(Real(0.5) * flip);
+    const Lane refocused = half.sin * half.sin,
+               inverted = refocused + refocused;  // no cancellation where flip is small
+    const CrusherFactors f{refocused, 1.0 - inverted, response.value};
     for (int k = 0; k < S::n_linear; ++k) m.linear[k] = scale(m.linear[k], f);
     if constexpr (S::sourced) {
-        const Lane zf = m.affine.z + v.m0f, zs = m.affine.s + v.m0s, slope = flip * beta.sin;
-        m.linear[d_m0s].z += 1.0 - f.z;
+        const Lane zf = m.affine.z + v.m0f, zs = m.affine.s + v.m0s, slope = flip * (2.0 * half.sin * half.cos);
+        m.linear[d_m0s].z += inverted;
         m.linear[d_m0s].s -= 1.0 - f.s;
         m.linear[d_T2s].s += response.d_T2s * zs;
         m.linear[d_ln_B1].y -= 0.5 * slope * m.affine.y;
@@ -34,7 +36,7 @@ inline void crush(S& m, const Voxel& v, const PulsePlan& pulse, const Response& 
         m.linear[d_ln_B1].s += response.d_ln_B1 * zs;
     }
     m.affine = scale(m.affine, f);
-    m.affine.z -= (1.0 - f.z) * v.m0f;
+    m.affine.z -= inverted * v.m0f;
     m.affine.s -= (1.0 - f.s) * v.m0s;
 }
 

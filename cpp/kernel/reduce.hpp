@@ -1,4 +1,4 @@
-// What becomes of the echoes: sums over the train of the nine streams s, ds/dm0s ... ds/dB1.
+// What becomes of the echoes: sums over the train of the nine streams s, ds/dm0s ... ds/dB1 (until complete, ds/dlnB1).
 #pragma once
 
 #include "train.hpp"
@@ -25,8 +25,8 @@ inline Row row_of(const Streams<n_tangents, true>& m) noexcept {
 }
 
 // What turns the echoes of the streams into sensitivities. A periodic train started its tangents from zero. The start
-// itself moves by dm0 = (I - U)^-1 t(end), and the echoes with it by U(t) dm0. Added before anything is summed: in short
-// cycles the two parts nearly cancel.
+// itself moves by dm0 = (I - U)^-1 t(end), and the echoes with it by U(t) dm0. Added before anything is summed: in
+// short cycles the two parts nearly cancel.
 struct Completion {
     bool periodic;
     const CycleEcho* cycle;

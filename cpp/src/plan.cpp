@@ -54,10 +54,22 @@ Decay decay_of_class(const Patch& rho, double log_low, double log_high, double f
     return {smallest / margin, largest * margin};
 }
 
-// Absolute, on the region of a step. A steady state sums the errors of all pulses within T1: those of a short cycle are
-// always the same, those of a long one nearly cancel.
-double polynomial_tolerance(int n_pulses, Precision precision) {
-    return precision == Precision::single ? 1e-6 : std::min(5e-13 * n_pulses, 5e-10);
+// Pulses that differ by more than 0.02 rad or 2 % of their duration.
+std::size_t n_distinct_pulses(const Sequence& sequence) {
+    constexpr double flip_step = 0.02, duration_step = 0.02;
+    std::vector<std::pair<int, int>> cells;
+    for (std::size_t k = 0; k < sequence.alpha.size(); ++k)
+        cells.emplace_back(static_cast<int>(std::abs(sequence.alpha[k]) / flip_step),
+                           static_cast<int>(std::floor(std::log(sequence.TRF[k]) / duration_step)));
+    std::sort(cells.begin(), cells.end());
+    return static_cast<std::size_t>(std::unique(cells.begin(), cells.end()) - cells.begin());
+}
+
+// Absolute, on the region of a step. A steady state sums the errors of all pulses within T1: those of like pulses are
+// the same, those of many different ones nearly cancel. A power of two, so that few tolerances occur.
+double polynomial_tolerance(const Sequence& sequence, Precision precision) {
+    if (precision == Precision::single) return 1e-6;
+    return std::exp2(std::floor(std::log2(std::min(2e-12 * static_cast<double>(n_distinct_pulses(sequence)), 6e-10))));
 }
 
 // Steps and polynomial for the region of the whole pulse (docs/theory.md, "Polynomial").
@@ -116,7 +128,7 @@ ClassBounds bounds(const VoxelClass& c) {
 
 Plan::Plan(const Sequence& sequence, const ResponseTable& table, const VoxelClass& voxel_class) {
     const ClassBounds b = bounds(voxel_class);
-    const double tolerance = polynomial_tolerance(sequence.n_pulses(), voxel_class.precision);
+    const double tolerance = polynomial_tolerance(sequence, voxel_class.precision);
     HalfTimeIndex interval;
     for (int i = 0; i < sequence.n_pulses(); ++i) {
         PulsePlan pulse = plan_pulse(sequence, i, table, b, tolerance);

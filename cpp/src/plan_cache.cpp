@@ -54,7 +54,7 @@ void keep(std::shared_ptr<const Kept> plan) {
     plans.push_front(std::move(plan));
     std::size_t n_pulses = 0;
     const auto is_too_many = [&](const auto& kept) {
-        return (n_pulses += kept->sequence.alpha.size()) > max_kept_pulses;
+        return (n_pulses += kept->sequence.alpha.size() + pulses_per_plan) > max_kept_pulses;
     };
     plans.erase(std::find_if(plans.begin(), plans.end(), is_too_many), plans.end());
 }

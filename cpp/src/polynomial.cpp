@@ -166,7 +166,7 @@ struct Entry {
 
 // With the cache's mutex held.
 Entry& entry(const Region& region, double tolerance) {
-    static std::map<Key, Entry> known;
+    static auto& known = *new std::map<Key, Entry>;  // never destroyed: threads may still compute at exit
     const Key key = Key::of(region, tolerance);
     const auto found = known.find(key);
     return found != known.end() ? found->second : known.try_emplace(key, key).first->second;

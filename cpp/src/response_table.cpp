@@ -222,7 +222,8 @@ const Patch& ResponseTable::z(double x_low, double theta_max) const {
 }
 
 std::shared_ptr<const ResponseTable> ResponseTable::get(Lineshape lineshape, double tau_max) {
-    static std::map<std::pair<Lineshape, int>, std::shared_ptr<const ResponseTable>> tables;
+    // Never destroyed: threads may still compute at exit.
+    static auto& tables = *new std::map<std::pair<Lineshape, int>, std::shared_ptr<const ResponseTable>>;
     require("TRF/T2s", tau_max, 0, PoolResponse::tau_limit / 8);
     const int octaves = static_cast<int>(std::ceil(std::log2(std::max(tau_max, min_tau))));
     const std::lock_guard lock(cache_mutex());

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._batch import Batch, check_apparent, compute, prepare
+from ._batch import R1F, R1S, Batch, check_apparent, compute, prepare
 from ._validate import InvalidParameter, Report, as_result, as_result_dtype, one_of, parameter_names, refuse_overlap
 from .basis import Basis
 from .parameters import ALL, PARAMETERS
@@ -18,7 +18,8 @@ from .sequence import Sequence
 from .tissue import Tissue
 
 OUTPUTS = ("signal", "magnetization")
-SHORTEST_SINGLE = 1.0  # s; the cycle of a periodic train in single precision
+# The cycle of a periodic train in single precision: in s, and times R1f or R1s, whatever is less.
+SHORTEST_SINGLE, LEAST_RECOVERY = 1.0, 0.25
 
 
 def simulate(
@@ -76,8 +77,8 @@ def simulate(
     Raises
     ------
     InvalidParameter
-        If an argument is not accepted, or every voxel is invalid; complex64 for a periodic train shorter than 1 s,
-        whose steady state multiplies rounding errors.
+        If an argument is not accepted, or every voxel is invalid; complex64 for a periodic train shorter than
+        1 s or 0.25/R1, whose steady state multiplies rounding errors.
     KeyboardInterrupt
         Within 0.2 s of Ctrl-C.
 
@@ -101,7 +102,7 @@ def simulate(
     number = as_result_dtype(dtype, np.complex128)
     result = as_result(out, tissue.shape + samples, number)
     compute(
-        replace(batch, single=_is_single(number, seq)),
+        replace(batch, single=_is_single(number, seq, batch)),
         (result,),
         _magnetization if output == "magnetization" else _signal,
         "simulate",
@@ -185,7 +186,7 @@ def sensitivities(
     ------
     InvalidParameter
         If an argument is not accepted, names in `wrt` determine each other, or every voxel is invalid; complex64 for a
-        periodic train shorter than 1 s, whose steady state multiplies rounding errors.
+        periodic train shorter than 1 s or 0.25/R1, whose steady state multiplies rounding errors.
     KeyboardInterrupt
         Within 0.2 s of Ctrl-C.
 
@@ -228,18 +229,21 @@ def sensitivities(
             J,
         )
 
-    compute(replace(batch, single=_is_single(number, seq)), (signal, jacobian), fill, "sensitivities")
+    compute(replace(batch, single=_is_single(number, seq, batch)), (signal, jacobian), fill, "sensitivities")
     return signal, jacobian
 
 
-def _is_single(number: np.dtype[Any], seq: Sequence) -> bool:
+def _is_single(number: np.dtype[Any], seq: Sequence, batch: Batch) -> bool:
     """Whether to compute in single precision: not where a steady state would multiply its rounding errors."""
     single = bool(number == np.complex64)
+    if not single or not isinstance(seq.start, str) or seq.start != "periodic" or not batch.valid.any():
+        return single
     cycle = seq.n_pulses * seq.TR
-    if single and isinstance(seq.start, str) and seq.start == "periodic" and cycle < SHORTEST_SINGLE:
+    slowest = min(float(batch.tissue[row, batch.valid].min()) for row in (R1F, R1S))
+    if cycle < SHORTEST_SINGLE or cycle * slowest < LEAST_RECOVERY:
         raise InvalidParameter(
-            f"dtype is complex64, too coarse for the steady state of a cycle of {cycle:.3g} s; "
-            f"allowed: complex128, or cycles of at least {SHORTEST_SINGLE:g} s"
+            f"dtype is complex64, too coarse for the steady state of a cycle of {cycle:.3g} s in tissue of R1 = "
+            f"{slowest:.3g}/s; allowed: complex128, or cycles of at least {SHORTEST_SINGLE:g} s and {LEAST_RECOVERY:g}/R1"
         )
     return single
 
