@@ -243,7 +243,8 @@ def _is_single(number: np.dtype[Any], seq: Sequence, batch: Batch) -> bool:
     if cycle < SHORTEST_SINGLE or cycle * slowest < LEAST_RECOVERY:
         raise InvalidParameter(
             f"dtype is complex64, too coarse for the steady state of a cycle of {cycle:.3g} s in tissue of R1 = "
-            f"{slowest:.3g}/s; allowed: complex128, or cycles of at least {SHORTEST_SINGLE:g} s and {LEAST_RECOVERY:g}/R1"
+            f"{slowest:.3g}/s; allowed: complex128, or cycles of at least {SHORTEST_SINGLE:g} s and "
+            f"{LEAST_RECOVERY:g}/R1"
         )
     return single
 

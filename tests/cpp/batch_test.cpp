@@ -18,14 +18,15 @@ constexpr Start starts[] = {Start::periodic, Start::thermal, Start::given};
 constexpr int lengths[] = {1, 2, 7, 8, 9, 40};
 constexpr std::size_t counts[] = {1, 3, 8, 21};
 
-// run(problem) for trains of every length and start and some voxels, some of them invalid unless all are wanted.
+// run(problem, precision) for trains of every length and start, in either precision.
 template <class Run>
 void for_each_problem(Run&& run) {
     unsigned seed = 0;
     for (int n_pulses : lengths)
         for (Start start : starts) {
             ++seed;
-            run(Problem(seed, n_pulses, start, counts[seed % std::size(counts)]));
+            const Problem problem(seed, n_pulses, start, counts[seed % std::size(counts)]);
+            for (Precision precision : {Precision::full, Precision::single}) run(problem, precision);
         }
 }
 
@@ -38,19 +39,19 @@ bool none_nan(const std::vector<double>& values) {
 }
 
 TEST(threads_do_not_matter, "The number of threads changes no bit") {
-    for_each_problem([](const Problem& problem) {
-        const auto expected = results(problem, on_threads(1));
-        for (int threads : {2, 5}) CHECK(same_bits(results(problem, on_threads(threads)), expected));
+    for_each_problem([](const Problem& problem, Precision precision) {
+        const auto expected = results(problem, on_threads(1, precision));
+        for (int threads : {2, 5}) CHECK(same_bits(results(problem, on_threads(threads, precision)), expected));
     });
 }
 
 TEST(batches_do_not_matter, "The cut of the voxels into calls changes no bit") {
-    for_each_problem([](const Problem& problem) {
-        const auto expected = results(problem, on_threads(1));
+    for_each_problem([](const Problem& problem, Precision precision) {
+        const auto expected = results(problem, on_threads(1, precision));
         for (std::size_t size : {std::size_t{1}, std::size_t{5}})
             for (std::size_t first = 0; first < problem.size(); first += size) {
                 const std::size_t n = std::min(size, problem.size() - first);
-                const auto part = results(problem, on_threads(2), first, n);
+                const auto part = results(problem, on_threads(2, precision), first, n);
                 for (std::size_t k = 0; k < part.size(); ++k)
                     CHECK(same_bits(part[k].values, expected[k].of(first, n)));
             }
@@ -58,9 +59,9 @@ TEST(batches_do_not_matter, "The cut of the voxels into calls changes no bit") {
 }
 
 TEST(invalid_voxels_are_nan, "Voxels that are not valid are NaN and change no bit of the others") {
-    for_each_problem([](const Problem& problem) {
-        const auto expected = results(problem, on_threads(2));
-        RunOptions options = on_threads(2);
+    for_each_problem([](const Problem& problem, Precision precision) {
+        const auto expected = results(problem, on_threads(2, precision));
+        RunOptions options = on_threads(2, precision);
         options.valid = problem.valid.get();
         const auto masked = results(problem, options);
         for (std::size_t k = 0; k < masked.size(); ++k)
@@ -71,8 +72,9 @@ TEST(invalid_voxels_are_nan, "Voxels that are not valid are NaN and change no bi
     });
 }
 
-TEST(valid_voxels_are_numbers, "No result of a valid voxel is NaN") {
-    for_each_problem([](const Problem& problem) {
+TEST(valid_voxels_are_numbers, "No result of a valid voxel is NaN in double precision") {
+    for_each_problem([](const Problem& problem, Precision precision) {
+        if (precision == Precision::single) return;
         for (const Result& result : results(problem, on_threads(1))) CHECK(none_nan(result.values));
     });
 }
@@ -129,11 +131,25 @@ TEST(instruction_sets_agree, "Instruction sets agree to rounding") {
     }
 }
 
+TEST(single_precision_is_near, "Signals in single precision are near those in double precision") {
+    for (const std::string& isa : available_isas()) {
+        const UseIsa use(isa);
+        const Problem problem(5, 40, Start::thermal, 11);
+        const auto full = results(problem, on_threads(2));
+        const auto single = results(problem, on_threads(2, Precision::single));
+        for (std::size_t v = 0; v < problem.size(); ++v) {
+            const double error = difference(full[0].of(v, 1), single[0].of(v, 1));
+            CHECK(error <= 1e-4);  // some hundred roundings of 6e-8
+            CHECK(error > 0);
+        }
+    }
+}
+
 TEST(every_instruction_set_is_clean, "Every instruction set runs every call on several threads") {
     for (const std::string& isa : available_isas()) {
         const UseIsa use(isa);
-        for_each_problem([](const Problem& problem) {
-            RunOptions options = on_threads(3);
+        for_each_problem([](const Problem& problem, Precision precision) {
+            RunOptions options = on_threads(3, precision);
             options.valid = problem.valid.get();
             CHECK(results(problem, options).size() == 19);
         });

@@ -170,8 +170,9 @@ bool same_bits(const std::vector<Result>& a, const std::vector<Result>& b) {
     return same;
 }
 
-RunOptions on_threads(int threads) {
+RunOptions on_threads(int threads, Precision precision) {
     RunOptions options;
+    options.precision = precision;
     options.threads = threads;
     return options;
 }

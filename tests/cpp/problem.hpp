@@ -46,7 +46,7 @@ std::vector<Result> results(const Problem& problem, const RunOptions& options, s
 bool same_bits(const std::vector<double>& a, const std::vector<double>& b);
 bool same_bits(const std::vector<Result>& a, const std::vector<Result>& b);
 
-RunOptions on_threads(int threads);
+RunOptions on_threads(int threads, Precision precision = Precision::full);
 
 // SPINBOUND_ISA as long as it lives.
 class UseIsa {
