@@ -166,7 +166,7 @@ def sensitivities(
     wrt
         P names, base or derived; R1a and T1a only where R1f = R1s.
     dtype
-        complex128, or complex64: computed in single precision, nearly twice as fast. In trains of 4 s signals are then
+        complex128, or complex64: computed in single precision, 1.6 times as fast. In trains of 4 s signals are then
         within 2e-4 of their largest value, and 99 of 100 sensitivities within 1e-3 of theirs (T2s: 1e-2). Beyond 3.4e38
         inf.
     out
