@@ -70,13 +70,17 @@ def test_exp_is_within_one_and_a_half_ulp(lanes):
     assert (abs(apply(lanes.lane_exp, x) - exact) / ulp).max() <= 1.5
 
 
-def test_exp_is_clamped_and_keeps_nan(lanes):
-    x = np.array([-1e9, -np.inf, -708.0, 709.0, 1e9, np.inf, np.nan, 0.0])
+def check_clamped(lanes, lowest, highest):
+    x = np.array([-1e9, -np.inf, lowest, highest, 1e9, np.inf, np.nan, 0.0] * 2)  # 16 lanes at most
     y = apply(lanes.lane_exp, x)
     assert y[0] == y[1] == y[2] > 0
     assert y[3] == y[4] == y[5] < np.inf
     assert np.isnan(y[6])
     assert y[7] == 1
+
+
+def test_exp_is_clamped_and_keeps_nan(lanes):
+    check_clamped(lanes, -708.0, 709.0)
 
 
 def test_sine_and_cosine_are_within_their_absolute_error(lanes):
@@ -106,12 +110,7 @@ def test_single_exp_is_within_one_and_a_half_ulp(single_lanes):
 
 
 def test_single_exp_is_clamped_and_keeps_nan(single_lanes):
-    x = np.array([-1e9, -np.inf, -87.0, 88.0, 1e9, np.inf, np.nan, 0.0] * 2)
-    y = apply(single_lanes.lane_exp, x)
-    assert y[0] == y[1] == y[2] > 0
-    assert y[3] == y[4] == y[5] < np.inf
-    assert np.isnan(y[6])
-    assert y[7] == 1
+    check_clamped(single_lanes, -87.0, 88.0)
 
 
 def test_single_sine_and_cosine_are_within_their_absolute_error(single_lanes):

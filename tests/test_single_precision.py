@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 import spinbound as sb
 
+from .strategies import BOX
 from .test_api import SEQ, VOXELS, arrays
 from .trains import smooth_train
 
 BOUNDS = (sb.fisher, sb.crb)
 TRAINS = (sb.simulate, sb.sensitivities)
-NAMES = ("m0s", "R1f", "R2f", "Rex", "R1s", "T2s", "omega0", "B1")
-LOW = np.array([0.01, 0.2, 5, 5, 0.5, 6e-6, -700, 0.6])
-HIGH = np.array([0.35, 2, 60, 80, 8, 16e-6, 700, 1.3])
+NAMES = tuple(BOX)
 LONG = smooth_train(400)  # 1.4 s
 
 
 def random_tissue(n_voxels):
-    values = np.random.default_rng(0).uniform(LOW[:, None], HIGH[:, None], (8, n_voxels))
+    low, high = np.array(list(BOX.values())).T[..., None]
+    values = np.random.default_rng(0).uniform(low, high, (len(NAMES), n_voxels))
     return sb.Tissue(**dict(zip(NAMES, values, strict=True)))
 
 
