@@ -12,6 +12,8 @@ struct Complex {
     Lane re, im;
 };
 
+inline Complex signal_of(const Echo& echo) noexcept { return {echo.x, echo.y}; }
+
 // One echo of all streams.
 struct Row {
     Complex stream[n_streams];
@@ -42,14 +44,11 @@ struct Completion {
 
     // To the row of echo i
     void operator()(Row& row, int i) const noexcept {
-        if (periodic) {
-            const Echo* U = cycle[i].U;
+        if (periodic)
             for (int k = 0; k < n_tangents; ++k) {
                 Complex& s = row.stream[1 + k];
-                s.re = s.re + U[0].x * dm0[k].y + U[1].x * dm0[k].x + U[2].x * dm0[k].z + U[3].x * dm0[k].s;
-                s.im = s.im + U[0].y * dm0[k].y + U[1].y * dm0[k].x + U[2].y * dm0[k].z + U[3].y * dm0[k].s;
+                s = signal_of(cycle[i].moved({s.im, s.re}, dm0[k]));
             }
-        }
         Complex& by_B1 = row.stream[1 + d_ln_B1];
         by_B1 = {by_B1.re * inverse_B1, by_B1.im * inverse_B1};
     }

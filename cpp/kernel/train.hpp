@@ -15,13 +15,13 @@ struct Echo {
     Lane y, x;
 };
 
-// Of a cycle that the unit columns and an affine stream from zero start: the echoes of m0 are U m0 + affine.
+// Of a cycle that the unit columns and an affine stream from zero start: m0 adds U m0 to the echo.
 struct CycleEcho {
     Echo U[4], affine;
 
-    Echo operator()(const State& m0) const noexcept {
-        return {affine.y + U[0].y * m0.y + U[1].y * m0.x + U[2].y * m0.z + U[3].y * m0.s,
-                affine.x + U[0].x * m0.y + U[1].x * m0.x + U[2].x * m0.z + U[3].x * m0.s};
+    Echo moved(const Echo& from, const State& m0) const noexcept {
+        return {from.y + U[0].y * m0.y + U[1].y * m0.x + U[2].y * m0.z + U[3].y * m0.s,
+                from.x + U[0].x * m0.y + U[1].x * m0.x + U[2].x * m0.z + U[3].x * m0.s};
     }
 };
 

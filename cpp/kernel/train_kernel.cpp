@@ -45,14 +45,13 @@ std::size_t workspace_size(const TrainPlan& train) {
     return (fixed_workspace(train) + rows) / sizeof(double);
 }
 
-Complex signal_of(const Echo& echo) noexcept { return {echo.x, echo.y}; }
-
 void signal(const KernelCall& call) {
     const Block block(call, false);
     constexpr std::size_t size = 2 * lanes;
     if (block.train.start == Start::periodic) {
+        const CycleEcho* cycle = block.workspace.cycle;
         for (int i = 0; i < block.train.n_pulses; ++i)
-            write(call.out + i * size, signal_of(block.workspace.cycle[i](block.boundary.m0)));
+            write(call.out + i * size, signal_of(cycle[i].moved(cycle[i].affine, block.boundary.m0)));
         return;
     }
     Streams<0, false> m{block.boundary.m0, {}};
