@@ -13,18 +13,18 @@ struct Call {
     Options options;
     FisherProblem problem;
 
-    Call(const Sequence& sequence, const Array<double>& tissue, const Array<Complex>& M0, const Array<double>& noise,
-         const Array<bool>& valid, int lineshape, const std::vector<int>& wrt, int form, const OptionalBasis& basis,
-         int threads, const py::object& progress)
+    Call(const Experiment& experiment, const Array<double>& tissue, const Array<Complex>& M0,
+         const Array<double>& noise, const Array<bool>& valid, const PhysicsCodes& physics, const std::vector<int>& wrt,
+         int form, const OptionalBasis& basis, int threads, const py::object& progress)
         : voxels{tissue, M0, valid},
           sigma(noise),
-          options{lineshape, threads, progress},
-          problem{sequence,
+          options{physics, threads, progress},
+          problem{experiment,
                   voxels.view(),
                   sigma.data(),
                   parameters_of(wrt),
                   static_cast<FisherForm>(form),
-                  basis_of(basis, sequence),
+                  basis_of(basis, experiment),
                   options.run(voxels)} {
         require_shape(sigma, {voxels.size()}, "sigma");
     }
@@ -42,19 +42,21 @@ void* fisher_output(py::array& out, const Call& call) {
     throw InvalidArgument("out has the wrong type");
 }
 
-void py_fisher(const Sequence& sequence, const Array<double>& tissue, const Array<Complex>& M0,
-               const Array<double>& sigma, const Array<bool>& valid, int lineshape, const std::vector<int>& wrt,
-               int form, const OptionalBasis& basis, int threads, const py::object& progress, py::array out) {
-    const Call call(sequence, tissue, M0, sigma, valid, lineshape, wrt, form, basis, threads, progress);
+void py_fisher(const Experiment& experiment, const Array<double>& tissue, const Array<Complex>& M0,
+               const Array<double>& sigma, const Array<bool>& valid, const PhysicsCodes& physics,
+               const std::vector<int>& wrt, int form, const OptionalBasis& basis, int threads,
+               const py::object& progress, py::array out) {
+    const Call call(experiment, tissue, M0, sigma, valid, physics, wrt, form, basis, threads, progress);
     void* const F = fisher_output(out, call);
     const WithoutGil nogil;
     fisher(call.problem, F);
 }
 
-void py_crb(const Sequence& sequence, const Array<double>& tissue, const Array<Complex>& M0, const Array<double>& sigma,
-            const Array<bool>& valid, int lineshape, const std::vector<int>& wrt, int form, const OptionalBasis& basis,
-            int threads, const py::object& progress, Array<double> out) {
-    const Call call(sequence, tissue, M0, sigma, valid, lineshape, wrt, form, basis, threads, progress);
+void py_crb(const Experiment& experiment, const Array<double>& tissue, const Array<Complex>& M0,
+            const Array<double>& sigma, const Array<bool>& valid, const PhysicsCodes& physics,
+            const std::vector<int>& wrt, int form, const OptionalBasis& basis, int threads, const py::object& progress,
+            Array<double> out) {
+    const Call call(experiment, tissue, M0, sigma, valid, physics, wrt, form, basis, threads, progress);
     require_shape(out, {static_cast<py::ssize_t>(wrt.size()), call.voxels.size()}, "out");
     double* const bounds = out.mutable_data();
     const WithoutGil nogil;
@@ -64,11 +66,11 @@ void py_crb(const Sequence& sequence, const Array<double>& tissue, const Array<C
 }  // namespace
 
 void bind_fisher(py::module_& m) {
-    m.def("fisher", &py_fisher, py::arg("sequence"), py::arg("tissue"), py::arg("M0"), py::arg("sigma"),
-          py::arg("valid"), py::arg("lineshape"), py::arg("wrt"), py::arg("form"), py::arg("basis"), py::arg("threads"),
+    m.def("fisher", &py_fisher, py::arg("experiment"), py::arg("tissue"), py::arg("M0"), py::arg("sigma"),
+          py::arg("valid"), py::arg("physics"), py::arg("wrt"), py::arg("form"), py::arg("basis"), py::arg("threads"),
           py::arg("progress"), py::arg("out"));
-    m.def("crb", &py_crb, py::arg("sequence"), py::arg("tissue"), py::arg("M0"), py::arg("sigma"), py::arg("valid"),
-          py::arg("lineshape"), py::arg("wrt"), py::arg("form"), py::arg("basis"), py::arg("threads"),
+    m.def("crb", &py_crb, py::arg("experiment"), py::arg("tissue"), py::arg("M0"), py::arg("sigma"), py::arg("valid"),
+          py::arg("physics"), py::arg("wrt"), py::arg("form"), py::arg("basis"), py::arg("threads"),
           py::arg("progress"), py::arg("out").noconvert());
 }
 

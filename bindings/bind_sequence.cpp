@@ -1,22 +1,35 @@
+#include <pybind11/stl.h>
+
 #include "arrays.hpp"
 #include "spinbound/sequence.hpp"
 
 namespace spinbound::bindings {
 namespace {
 
-Sequence make_sequence(const Array<double>& alpha, const Array<double>& TRF, const Array<int>& gradient_moment,
-                       double TR, double rf_phase_increment, int start, const Array<double>& initial) {
+template <class T>
+std::vector<T> values(const Array<T>& array) {
+    return {array.data(), array.data() + array.size()};
+}
+
+Sequence make_sequence(const Array<double>& alpha, const Array<double>& TRF, const Array<double>& TR,
+                       const Array<double>& rf_phase_increment, const Array<int>& gradient_moment,
+                       const Array<bool>& echo, const Array<std::complex<double>>& shape, int start,
+                       const Array<double>& initial) {
     require_shape(TRF, {alpha.size()}, "TRF");
+    require_shape(TR, {alpha.size()}, "TR");
+    require_shape(rf_phase_increment, {alpha.size()}, "rf_phase_increment");
     require_shape(gradient_moment, {alpha.size()}, "gradient_moment");
+    require_shape(echo, {alpha.size()}, "echo");
     require_shape(initial, {5}, "initial");
     if (alpha.size() == 0) throw InvalidArgument("alpha is empty");
     Sequence sequence;
-    sequence.alpha.assign(alpha.data(), alpha.data() + alpha.size());
-    sequence.TRF.assign(TRF.data(), TRF.data() + TRF.size());
-    for (py::ssize_t k = 0; k < alpha.size(); ++k)
-        sequence.gradient_moment.push_back(static_cast<GradientMoment>(gradient_moment.at(k)));
-    sequence.TR = TR;
-    sequence.rf_phase_increment = rf_phase_increment;
+    sequence.alpha = values(alpha);
+    sequence.TRF = values(TRF);
+    sequence.TR = values(TR);
+    sequence.rf_phase_increment = values(rf_phase_increment);
+    for (int code : values(gradient_moment)) sequence.gradient_moment.push_back(static_cast<GradientMoment>(code));
+    sequence.echo.assign(echo.data(), echo.data() + echo.size());
+    sequence.shape = values(shape);
     sequence.start = static_cast<Start>(start);
     std::copy(initial.data(), initial.data() + 5, sequence.initial.begin());
     return sequence;
@@ -26,9 +39,16 @@ Sequence make_sequence(const Array<double>& alpha, const Array<double>& TRF, con
 
 void bind_sequence(py::module_& m) {
     py::class_<Sequence>(m, "Sequence")
-        .def(py::init(&make_sequence), py::arg("alpha"), py::arg("TRF"), py::arg("gradient_moment"), py::arg("TR"),
-             py::arg("rf_phase_increment"), py::arg("start"), py::arg("initial"))
-        .def_property_readonly("n_pulses", &Sequence::n_pulses);
+        .def(py::init(&make_sequence), py::arg("alpha"), py::arg("TRF"), py::arg("TR"), py::arg("rf_phase_increment"),
+             py::arg("gradient_moment"), py::arg("echo"), py::arg("shape"), py::arg("start"), py::arg("initial"))
+        .def_property_readonly("n_pulses", &Sequence::n_pulses)
+        .def_property_readonly("n_echoes", &Sequence::n_echoes);
+    py::class_<Experiment>(m, "Experiment")
+        .def(py::init([](const std::vector<Sequence>& trains) {
+                 if (trains.empty()) throw InvalidArgument("trains is empty");
+                 return Experiment{trains};
+             }),
+             py::arg("trains"));
 }
 
 }  // namespace spinbound::bindings

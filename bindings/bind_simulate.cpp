@@ -7,39 +7,39 @@ namespace {
 
 using Signal = Array<Complex>;
 
-void py_simulate(const Sequence& sequence, Array<double> tissue, Signal M0, Array<bool> valid, int lineshape,
+void py_simulate(const Experiment& experiment, Array<double> tissue, Signal M0, Array<bool> valid, PhysicsCodes physics,
                  bool single, const OptionalBasis& basis, int threads, py::object progress, Signal out) {
     const Voxels voxels{std::move(tissue), std::move(M0), std::move(valid)};
-    const Options options{lineshape, threads, std::move(progress), single};
-    const Basis vectors = basis_of(basis, sequence);
-    require_shape(out, {voxels.size(), static_cast<py::ssize_t>(vectors.n_samples(sequence))}, "out");
+    const Options options{physics, threads, std::move(progress), single};
+    const Basis vectors = basis_of(basis, experiment);
+    require_shape(out, {voxels.size(), static_cast<py::ssize_t>(vectors.n_samples(experiment))}, "out");
     const TissueView view = voxels.view();
     const RunOptions run = options.run(voxels);
     Complex* s = out.mutable_data();
     const WithoutGil nogil;
-    simulate(sequence, view, vectors, run, s);
+    simulate(experiment, view, vectors, run, s);
 }
 
-void py_magnetization(const Sequence& sequence, Array<double> tissue, Signal M0, Array<bool> valid, int lineshape,
-                      bool single, int threads, py::object progress, Signal out) {
+void py_magnetization(const Experiment& experiment, Array<double> tissue, Signal M0, Array<bool> valid,
+                      PhysicsCodes physics, bool single, int threads, py::object progress, Signal out) {
     const Voxels voxels{std::move(tissue), std::move(M0), std::move(valid)};
-    const Options options{lineshape, threads, std::move(progress), single};
-    require_shape(out, {voxels.size(), sequence.n_pulses(), 5}, "out");
+    const Options options{physics, threads, std::move(progress), single};
+    require_shape(out, {voxels.size(), static_cast<py::ssize_t>(experiment.n_echoes()), 5}, "out");
     const TissueView view = voxels.view();
     const RunOptions run = options.run(voxels);
     Complex* m = out.mutable_data();
     const WithoutGil nogil;
-    simulate_magnetization(sequence, view, run, m);
+    simulate_magnetization(experiment, view, run, m);
 }
 
-void py_sensitivities(const Sequence& sequence, Array<double> tissue, Signal M0, Array<bool> valid, int lineshape,
-                      bool single, const std::vector<int>& wrt, const OptionalBasis& basis, int threads,
-                      py::object progress, Signal out_s, Signal out_J) {
+void py_sensitivities(const Experiment& experiment, Array<double> tissue, Signal M0, Array<bool> valid,
+                      PhysicsCodes physics, bool single, const std::vector<int>& wrt, const OptionalBasis& basis,
+                      int threads, py::object progress, Signal out_s, Signal out_J) {
     const Voxels voxels{std::move(tissue), std::move(M0), std::move(valid)};
-    const Options options{lineshape, threads, std::move(progress), single};
-    const Basis vectors = basis_of(basis, sequence);
+    const Options options{physics, threads, std::move(progress), single};
+    const Basis vectors = basis_of(basis, experiment);
     const std::vector<Parameter> parameters = parameters_of(wrt);
-    const auto n_samples = static_cast<py::ssize_t>(vectors.n_samples(sequence));
+    const auto n_samples = static_cast<py::ssize_t>(vectors.n_samples(experiment));
     require_shape(out_s, {voxels.size(), n_samples}, "out_s");
     require_shape(out_J, {voxels.size(), n_samples, static_cast<py::ssize_t>(wrt.size())}, "out_J");
     const TissueView view = voxels.view();
@@ -47,7 +47,7 @@ void py_sensitivities(const Sequence& sequence, Array<double> tissue, Signal M0,
     Complex* s = out_s.mutable_data();
     Complex* J = out_J.mutable_data();
     const WithoutGil nogil;
-    sensitivities(sequence, view, parameters, vectors, run, s, J);
+    sensitivities(experiment, view, parameters, vectors, run, s, J);
 }
 
 // (n_pulses, 3): R2sl, dR2sl/dT2s, dR2sl/dB1; for a crusher z, dz/dT2s, dz/dB1
@@ -60,13 +60,13 @@ Array<double> py_R2sl(const Sequence& sequence, int lineshape, double T2s, doubl
 }  // namespace
 
 void bind_simulate(py::module_& m) {
-    m.def("simulate", &py_simulate, py::arg("sequence"), py::arg("tissue"), py::arg("M0"), py::arg("valid"),
-          py::arg("lineshape"), py::arg("single"), py::arg("basis"), py::arg("threads"), py::arg("progress"),
+    m.def("simulate", &py_simulate, py::arg("experiment"), py::arg("tissue"), py::arg("M0"), py::arg("valid"),
+          py::arg("physics"), py::arg("single"), py::arg("basis"), py::arg("threads"), py::arg("progress"),
           py::arg("out").noconvert());
-    m.def("magnetization", &py_magnetization, py::arg("sequence"), py::arg("tissue"), py::arg("M0"), py::arg("valid"),
-          py::arg("lineshape"), py::arg("single"), py::arg("threads"), py::arg("progress"), py::arg("out").noconvert());
-    m.def("sensitivities", &py_sensitivities, py::arg("sequence"), py::arg("tissue"), py::arg("M0"), py::arg("valid"),
-          py::arg("lineshape"), py::arg("single"), py::arg("wrt"), py::arg("basis"), py::arg("threads"),
+    m.def("magnetization", &py_magnetization, py::arg("experiment"), py::arg("tissue"), py::arg("M0"), py::arg("valid"),
+          py::arg("physics"), py::arg("single"), py::arg("threads"), py::arg("progress"), py::arg("out").noconvert());
+    m.def("sensitivities", &py_sensitivities, py::arg("experiment"), py::arg("tissue"), py::arg("M0"), py::arg("valid"),
+          py::arg("physics"), py::arg("single"), py::arg("wrt"), py::arg("basis"), py::arg("threads"),
           py::arg("progress"), py::arg("out_s").noconvert(), py::arg("out_J").noconvert());
     m.def("R2sl", &py_R2sl, py::arg("sequence"), py::arg("lineshape"), py::arg("T2s"), py::arg("B1"));
 }

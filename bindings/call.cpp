@@ -60,7 +60,8 @@ TissueView Voxels::view() const {
 
 RunOptions Options::run(const Voxels& voxels) const {
     RunOptions options;
-    options.lineshape = static_cast<Lineshape>(lineshape);
+    const auto [model, lineshape, rtol] = physics;
+    options.physics = {static_cast<Model>(model), static_cast<Lineshape>(lineshape), rtol};
     options.threads = threads;
     options.precision = single ? Precision::single : Precision::full;
     options.valid = voxels.valid.data();
@@ -80,9 +81,9 @@ RunOptions Options::run(const Voxels& voxels) const {
     return options;
 }
 
-Basis basis_of(const OptionalBasis& basis, const Sequence& sequence) {
+Basis basis_of(const OptionalBasis& basis, const Experiment& experiment) {
     if (!basis) return {};
-    if (basis->ndim() != 2 || basis->shape(0) != sequence.n_pulses() || basis->shape(1) < 1)
+    if (basis->ndim() != 2 || basis->shape(0) != static_cast<py::ssize_t>(experiment.n_echoes()) || basis->shape(1) < 1)
         throw InvalidArgument("basis has a wrong shape");
     return {basis->data(), static_cast<int>(basis->shape(1))};
 }

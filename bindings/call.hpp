@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <tuple>
 
 #include "arrays.hpp"
 #include "spinbound/simulate.hpp"
@@ -18,8 +19,11 @@ struct Voxels {
     TissueView view() const;
 };
 
+using PhysicsCodes = std::tuple<int, int, double>;  // model, lineshape, rtol
+
 struct Options {
-    int lineshape, threads;
+    PhysicsCodes physics;
+    int threads;
     py::object progress;
     bool single = false;  // precision
 
@@ -27,9 +31,9 @@ struct Options {
     RunOptions run(const Voxels& voxels) const;
 };
 
-using OptionalBasis = std::optional<Array<std::complex<double>>>;  // (n_pulses, rank)
+using OptionalBasis = std::optional<Array<std::complex<double>>>;  // (n_echoes, rank)
 
-Basis basis_of(const OptionalBasis& basis, const Sequence& sequence);
+Basis basis_of(const OptionalBasis& basis, const Experiment& experiment);
 
 // The GIL, released while the core works. A thread that still computes when the interpreter ends never gets it back:
 // it would be killed on its way through C++, so it sleeps until the process is gone.

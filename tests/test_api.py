@@ -243,7 +243,8 @@ def test_apparent_relaxation_needs_equal_rates(call):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"model": "graham"}, "model is 'graham'; allowed: gbloch"),
+        ({"model": "grahm"}, r"model is 'grahm' \(did you mean 'graham'\?\); allowed: gbloch, gbloch-ide, graham,"),
+        ({"rtol": 1e-14}, "rtol is 1e-14; allowed: 1e-12 to 0.01"),
         ({"lineshape": "lorenzian"}, r"lineshape is 'lorenzian' \(did you mean 'lorentzian'\?\)"),
         ({"basis": np.eye(40)}, "basis must be a spinbound.Basis; given ndarray"),
         ({"dtype": np.int64}, "dtype is <class 'numpy.int64'>; allowed: "),
@@ -265,7 +266,7 @@ def test_an_unknown_option_is_a_type_error(call):
 
 @pytest.mark.parametrize("call", CALLS)
 def test_arguments_in_the_wrong_order_are_recognised(call):
-    with pytest.raises(sb.InvalidSequence, match=r"first argument must be a spinbound\.Sequence; given Tissue"):
+    with pytest.raises(sb.InvalidSequence, match="Sequence, or a list of them; given Tissue"):
         call(VOXELS, SEQ)
     with pytest.raises(sb.InvalidParameter, match=r"second argument must be a spinbound\.Tissue; given dict"):
         call(SEQ, VOXELS.as_dict())

@@ -211,7 +211,7 @@ def test_a_basis_refuses_another_sequence():
 def test_a_basis_of_unknown_origin_fits_any_sequence_of_its_length():
     basis = random_basis()
     assert sb.simulate(train(TR=4e-3), sb.Tissue(), basis=basis).shape == (4,)
-    with pytest.raises(sb.InvalidParameter, match="the basis has 12 echoes, the sequence 13 pulses"):
+    with pytest.raises(sb.InvalidParameter, match="the basis has 12 echoes, the sequence 13"):
         sb.simulate(train(13), sb.Tissue(), basis=basis)
 
 
@@ -263,5 +263,5 @@ def test_a_pickle_is_never_loaded(tmp_path):
 
 def test_the_published_basis_loads(published_data):
     basis = sb.Basis.load(published_data / "published_basis.npz")
-    assert (basis.n_pulses, basis.rank) == (1142, 30)
+    assert (basis.n_echoes, basis.rank) == (1142, 30)
     assert basis.singular_values.size == 100

@@ -23,7 +23,15 @@ def rng():
 def sequence(alpha, TRF, gradient_moment=BALANCED, start=PERIODIC, initial=(0, 0, 0, 0, 0), increment=np.pi):
     codes = np.broadcast_to(gradient_moment, np.shape(alpha)).astype(np.int32)
     return _core.Sequence(
-        np.array(alpha, float), np.array(TRF, float), codes, TR, increment, start, np.array(initial, float)
+        np.array(alpha, float),
+        np.array(TRF, float),
+        np.full(codes.size, TR),
+        np.full(codes.size, increment),
+        codes,
+        np.ones(codes.size, bool),
+        np.empty(0, complex),
+        start,
+        np.array(initial, float),
     )
 
 

@@ -41,6 +41,12 @@ inline Mask as_integer(Lane v) noexcept { return reinterpret_cast<Mask>(v); }
 
 inline Lane as_real(Mask v) noexcept { return reinterpret_cast<Lane>(v); }
 
+inline bool all(Mask where) noexcept {
+    Integer every = -1;
+    for (int i = 0; i < lanes; ++i) every &= where[i];
+    return every != 0;
+}
+
 inline Lane absolute(Lane v) noexcept { return v < 0 ? -v : v; }
 
 }  // namespace

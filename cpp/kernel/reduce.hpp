@@ -1,7 +1,8 @@
 // What becomes of the echoes: sums over the train of the nine streams s, ds/dm0s ... ds/dB1 (until complete, ds/dlnB1).
 #pragma once
 
-#include "train.hpp"
+#include "abi.hpp"
+#include "lanes.hpp"
 
 namespace spinbound {
 namespace {
@@ -12,46 +13,9 @@ struct Complex {
     Lane re, im;
 };
 
-inline Complex signal_of(const Echo& echo) noexcept { return {echo.x, echo.y}; }
-
 // One echo of all streams.
 struct Row {
     Complex stream[n_streams];
-};
-
-inline Row row_of(const Streams<n_tangents, true>& m) noexcept {
-    Row row;
-    row.stream[0] = {m.affine.x, m.affine.y};
-    for (int k = 0; k < n_tangents; ++k) row.stream[1 + k] = {m.linear[k].x, m.linear[k].y};
-    return row;
-}
-
-// What turns the echoes of the streams into sensitivities. A periodic train started its tangents from zero. The start
-// itself moves by dm0 = (I - U)^-1 t(end), and the echoes with it by U(t) dm0. Added before anything is summed: in
-// short cycles the two parts nearly cancel.
-struct Completion {
-    bool periodic;
-    const CycleEcho* cycle;
-    Lane inverse_B1;
-    State dm0[n_tangents];
-
-    Completion(const TrainPlan& train, const Voxel& v, const Workspace& w, const Boundary& boundary,
-               const Streams<n_tangents, true>& end) noexcept
-        : periodic(train.start == Start::periodic), cycle(w.cycle), inverse_B1(1.0 / v.B1) {
-        if (periodic)
-            for (int k = 0; k < n_tangents; ++k) dm0[k] = apply(boundary.inverse, end.linear[k]);
-    }
-
-    // To the row of echo i
-    void operator()(Row& row, int i) const noexcept {
-        if (periodic)
-            for (int k = 0; k < n_tangents; ++k) {
-                Complex& s = row.stream[1 + k];
-                s = signal_of(cycle[i].moved({s.im, s.re}, dm0[k]));
-            }
-        Complex& by_B1 = row.stream[1 + d_ln_B1];
-        by_B1 = {by_B1.re * inverse_B1, by_B1.im * inverse_B1};
-    }
 };
 
 inline void add(double* out, const Complex& s) noexcept {
@@ -86,16 +50,6 @@ inline void add_gram(double* sum, const Row* rows, int n) noexcept {
         }
 }
 
-inline void complete_gram(double* sum) noexcept {
-    const auto entry = [&](int i, int j) { return sum + 2 * lanes * (i * n_streams + j); };
-    for (int i = 0; i < n_streams; ++i)
-        for (int j = 0; j < i; ++j)
-            for (int lane = 0; lane < lanes; ++lane) {
-                entry(i, j)[lane] = entry(j, i)[lane];
-                entry(i, j)[lanes + lane] = -entry(j, i)[lanes + lane];
-            }
-}
-
 // c_r += sum_t conj(u_r(t)) s(t); vectors: the rows of the basis from the first of these echoes on
 inline void add_projection(double* sum, const Row* rows, int n, const double* vectors, int rank) noexcept {
     for (int r = 0; r < rank; ++r)
@@ -110,6 +64,39 @@ inline void add_projection(double* sum, const Row* rows, int n, const double* ve
             }
             add(sum, s);
         }
+}
+
+// The entries of a kernel that reduce a train; for_each_chunk(call, reduce) of `Train` calls reduce(first, rows, n) for
+// chunks of echoes.
+template <class Train>
+struct Reductions {
+    static void sensitivities(const KernelCall& call) {
+        double* out = call.out;
+        Train::for_each_chunk(call, [&](int, const Row* rows, int n) {
+            for (int t = 0; t < n; ++t)
+                for (int k = 0; k < n_streams; ++k, out += 2 * lanes) write(out, rows[t].stream[k]);
+        });
+    }
+
+    static void project(const KernelCall& call) {
+        const auto [vectors, rank] = call.basis;
+        Train::for_each_chunk(call, [&, vectors = vectors, rank = rank](int first, const Row* rows, int n) {
+            add_projection(call.out, rows, n, vectors + 2 * std::size_t(first) * rank, rank);
+        });
+    }
+
+    static void gram(const KernelCall& call) {
+        Train::for_each_chunk(call, [&](int, const Row* rows, int n) { add_gram(call.out, rows, n); });
+    }
+};
+
+// take(first, n) for the n echoes from `first` on, chunk by chunk.
+template <class Take>
+inline void in_chunks(int n_echoes, Take&& take) noexcept {
+    for (int first = 0; first < n_echoes; first += chunk) {
+        const int left = n_echoes - first;
+        take(first, left < chunk ? left : chunk);
+    }
 }
 
 }  // namespace

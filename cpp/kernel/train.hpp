@@ -25,7 +25,7 @@ struct CycleEcho {
     }
 };
 
-// Responses and cycle echoes by pulse, precessions by interval, the rest.
+// Responses by pulse, precessions by interval, cycle echoes by echo, the rest.
 struct Workspace {
     PulseResponse* response;
     Precession* interval;
@@ -34,7 +34,7 @@ struct Workspace {
 };
 
 inline std::size_t fixed_workspace(const TrainPlan& train) noexcept {
-    return std::size_t(train.n_pulses) * (sizeof(PulseResponse) + sizeof(CycleEcho)) +
+    return std::size_t(train.n_pulses) * sizeof(PulseResponse) + std::size_t(train.n_echoes) * sizeof(CycleEcho) +
            std::size_t(train.n_intervals) * sizeof(Precession);
 }
 
@@ -46,7 +46,7 @@ inline Workspace partition(const TrainPlan& train, double* memory) noexcept {
     w.interval = reinterpret_cast<Precession*>(p);
     p += train.n_intervals * sizeof(Precession);
     w.cycle = reinterpret_cast<CycleEcho*>(p);
-    w.rest = reinterpret_cast<Lane*>(p + train.n_pulses * sizeof(CycleEcho));
+    w.rest = reinterpret_cast<Lane*>(p + train.n_echoes * sizeof(CycleEcho));
     return w;
 }
 
@@ -74,19 +74,18 @@ inline void pulse_with_gradients(S& m, const Voxel& v, const PulsePlan& pulse, c
     }
 }
 
-// Calls sink(i, m) at the echo of every repetition i; false if stopped.
+// Calls sink(i, m) at the i-th recorded echo; false if stopped.
 template <class S, class Sink>
 inline bool run(S& m, const TrainPlan& train, const Voxel& v, const Exchange& e, const Workspace& w,
                 const std::atomic<bool>& stop, Sink&& sink) noexcept {
-    const Real cos_increment = Real(train.cos_increment), sin_increment = Real(train.sin_increment);
     for (int i = 0; i < train.n_pulses; ++i) {
         const PulsePlan& pulse = train.pulse[i];
         const Precession& interval = w.interval[pulse.interval];
         const Real t = Real(train.half_time[pulse.interval]);
-        precess(m, v, e, with_increment(interval, cos_increment, sin_increment), t);
+        precess(m, v, e, with_increment(interval, Real(pulse.cos_increment), Real(pulse.sin_increment)), t);
         pulse_with_gradients(m, v, pulse, w.response[i], stop);
         precess(m, v, e, interval, t);
-        sink(i, m);
+        if (pulse.echo >= 0) sink(pulse.echo, m);
         if (stop.load(std::memory_order_relaxed)) return false;
     }
     return true;

@@ -1,16 +1,6 @@
 // The entries of one instruction set: a block of voxels through the whole train.
-#include <cstring>
-
-#include "reduce.hpp"
-
-#ifndef SPINBOUND_ISA
-#error "compile kernels with SPINBOUND_ISA, the name of the instruction set"
-#endif
-
-#define SPINBOUND_JOIN_(a, b, c) a##b##_##c
-#define SPINBOUND_JOIN(a, b, c) SPINBOUND_JOIN_(a, b, c)
-#define SPINBOUND_TEXT_(a) #a
-#define SPINBOUND_TEXT(a) SPINBOUND_TEXT_(a)
+#include "completion.hpp"
+#include "entry_names.hpp"
 
 namespace spinbound {
 namespace {
@@ -28,7 +18,7 @@ struct Block {
         : train(*call.train),
           stop(*call.stop),
           voxel(load_voxel(*call.voxels)),
-          pools(exchange(voxel)),
+          pools(exchange(voxel.rz, voxel.rs, voxel.kfs, voxel.ksf)),
           workspace(partition(train, call.workspace)) {
         sloped ? prepare<true>(train, voxel, pools, workspace) : prepare<false>(train, voxel, pools, workspace);
         boundary = find_start(train, voxel, pools, workspace, stop);
@@ -41,7 +31,7 @@ struct Block {
 };
 
 std::size_t workspace_size(const TrainPlan& train) {
-    const std::size_t rows = std::size_t(train.n_pulses) * sizeof(Row);
+    const std::size_t rows = std::size_t(train.n_echoes) * sizeof(Row);
     return (fixed_workspace(train) + rows) / sizeof(double);
 }
 
@@ -50,7 +40,7 @@ void signal(const KernelCall& call) {
     constexpr std::size_t size = 2 * lanes;
     if (block.train.start == Start::periodic) {
         const CycleEcho* cycle = block.workspace.cycle;
-        for (int i = 0; i < block.train.n_pulses; ++i)
+        for (int i = 0; i < block.train.n_echoes; ++i)
             write(call.out + i * size, signal_of(cycle[i].moved(cycle[i].affine, block.boundary.m0)));
         return;
     }
@@ -70,49 +60,32 @@ void magnetization(const KernelCall& call) {
     });
 }
 
-// reduce(first, rows, n) for chunks of echoes, the signal and its derivatives in every row
-template <class Reduce>
-void for_each_chunk(const KernelCall& call, Reduce&& reduce) noexcept {
-    const Block block(call, true);
-    Row* const rows = reinterpret_cast<Row*>(block.workspace.rest);
-    auto m = start_streams(block.train, block.boundary);
-    if (!block.run_from(m, [&](int i, const auto& at_echo) { rows[i] = row_of(at_echo); })) return;
-    const Completion complete(block.train, block.voxel, block.workspace, block.boundary, m);
-    for (int first = 0; first < block.train.n_pulses; first += chunk) {
-        const int left = block.train.n_pulses - first, n = left < chunk ? left : chunk;
-        for (int i = first; i < first + n; ++i) complete(rows[i], i);
-        reduce(first, rows + first, n);
+struct Train {
+    template <class Reduce>
+    static void for_each_chunk(const KernelCall& call, Reduce&& reduce) noexcept {
+        const Block block(call, true);
+        Row* const rows = reinterpret_cast<Row*>(block.workspace.rest);
+        auto m = start_streams(block.train, block.boundary);
+        if (!block.run_from(m, [&](int i, const auto& at_echo) { rows[i] = row_of(at_echo); })) return;
+        const Completion complete(block.train, block.voxel, block.workspace, block.boundary, m);
+        in_chunks(block.train.n_echoes, [&](int first, int n) {
+            for (int i = first; i < first + n; ++i) complete(rows[i], i);
+            reduce(first, rows + first, n);
+        });
     }
-}
+};
 
-// `size` complex lanes of zeros
-void clear(double* out, std::size_t size) noexcept { std::memset(out, 0, size * 2 * lanes * sizeof(double)); }
-
-void sensitivities(const KernelCall& call) {
-    double* out = call.out;
-    for_each_chunk(call, [&](int, const Row* rows, int n) {
-        for (int t = 0; t < n; ++t)
-            for (int k = 0; k < n_streams; ++k, out += 2 * lanes) write(out, rows[t].stream[k]);
-    });
-}
-
-void project(const KernelCall& call) {
-    const auto [vectors, rank] = call.basis;
-    clear(call.out, std::size_t(rank) * n_streams);
-    for_each_chunk(call, [&, vectors = vectors, rank = rank](int first, const Row* rows, int n) {
-        add_projection(call.out, rows, n, vectors + 2 * std::size_t(first) * rank, rank);
-    });
-}
-
-void gram(const KernelCall& call) {
-    clear(call.out, n_streams * n_streams);
-    for_each_chunk(call, [&](int, const Row* rows, int n) { add_gram(call.out, rows, n); });
-    complete_gram(call.out);
-}
+using Reduced = Reductions<Train>;
 
 }  // namespace
 
-const KernelTable SPINBOUND_JOIN(kernel_, SPINBOUND_ISA, SPINBOUND_REAL) = {
-    SPINBOUND_TEXT(SPINBOUND_ISA), lanes, workspace_size, signal, magnetization, sensitivities, project, gram};
+const KernelTable SPINBOUND_JOIN(kernel_, SPINBOUND_ISA, SPINBOUND_REAL) = {SPINBOUND_TEXT(SPINBOUND_ISA),
+                                                                            lanes,
+                                                                            workspace_size,
+                                                                            signal,
+                                                                            magnetization,
+                                                                            Reduced::sensitivities,
+                                                                            Reduced::project,
+                                                                            Reduced::gram};
 
 }  // namespace spinbound

@@ -159,11 +159,11 @@ private:
         const bool is_crusher = moment == GradientMoment::crusher;
         const bool spoiled_after = moment == GradientMoment::spoiler_dual;
         const bool spoiled_before = spoiled_after || moment == GradientMoment::spoiler_prepulse;
-        const Real TR = sequence_.TR, TRF = sequence_.TRF[i];
+        const Real TR = sequence_.TR[i], TRF = sequence_.TRF[i];
         const Matrix& gap = free_precession(is_crusher ? TR / 2 : (TR - TRF) / 2);
 
         Matrix m = gap;
-        m = phase_increment<T>(sequence_.rf_phase_increment) * m;
+        m = phase_increment<T>(sequence_.rf_phase_increment[i]) * m;
         if (spoiled_before) m = without<T>({xf, yf}) * m;
         m = (is_crusher ? inversion(i) : pulse(i)) * m;
         if (spoiled_after) m = without<T>({xf, yf}) * m;

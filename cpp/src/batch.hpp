@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -26,25 +27,30 @@ private:
     std::unique_ptr<double[], Free> data_;
 };
 
-// The voxels of one class, and their plan from the first block that needs it to the last: a call over thousands of
+// One for each train of an experiment.
+using Plans = std::vector<std::shared_ptr<const TrainPlan>>;
+
+// The voxels of one class, and their plans from the first block that needs them to the last: a call over thousands of
 // classes holds few plans at a time.
 class Group {
 public:
     std::vector<std::size_t> voxels;
     std::atomic<std::size_t> n_blocks_left{0};
 
-    const TrainPlan& train(const Sequence& sequence, Lineshape lineshape, const VoxelClass& voxel_class) {
-        std::call_once(once_, [&] { plan_ = plan_for(sequence, lineshape, voxel_class); });
-        return *plan_;
+    const Plans& plans(const Experiment& experiment, const Physics& physics, const VoxelClass& voxel_class) {
+        std::call_once(once_, [&] {
+            for (const Sequence& train : experiment.trains) plans_.push_back(plan_for(train, physics, voxel_class));
+        });
+        return plans_;
     }
 
     void finish_block() {
-        if (--n_blocks_left == 0) plan_.reset();
+        if (--n_blocks_left == 0) Plans().swap(plans_);
     }
 
 private:
     std::once_flag once_;
-    std::shared_ptr<const TrainPlan> plan_;
+    Plans plans_;
 };
 
 // Up to `lanes` voxels of one class; lanes beyond n_voxels repeat the last one.
@@ -55,51 +61,56 @@ struct Block {
     int n_voxels;
 };
 
+// What a kernel gives for a block, in (re im) pairs of lanes:
+//     signal         n_echoes
+//     magnetization  n_echoes x 2: (xf yf), (zf zs)
+//     sensitivities  n_echoes x n_streams
+//     project        rank x n_streams
+//     gram           n_streams x n_streams: sum_t conj(s_i) s_j for i <= j
+enum class Output { signal, magnetization, sensitivities, project, gram };
+
 // Everything of a call but what is done with the results.
 class Batch {
 public:
-    Batch(const Sequence& sequence, const TissueView& tissue, const RunOptions& options);
+    Batch(const Experiment& experiment, const TissueView& tissue, const Basis& basis, const RunOptions& options);
 
-    using Entry = void (*KernelTable::*)(const KernelCall&);
-
-    // A kernel's run over one block, into a buffer of the calling thread.
+    // A kernel's run over one block, all trains one after the other, into a buffer of the calling thread.
     class Runner {
     public:
-        Runner(const Batch& batch, std::size_t out_size, BasisView basis, const Block& first);
-        const double* run(Entry entry, const Block& block, const std::atomic<bool>& stop);
+        Runner(const Batch& batch, std::size_t out_size, const Block& first);
+        const double* run(Output output, const Block& block, const std::atomic<bool>& stop);
 
     private:
         const Batch& batch_;
-        BasisView basis_;
         LaneBuffer workspace_, out_;
     };
 
-    // On the threads of the call: consume(runner, block, stop) for every block, each thread with a runner of its own,
-    // and invalidate(voxel) for every voxel that is not valid.
+    // On the threads of the call: consume(runner, block, stop) for every block, each thread with a runner of its own
+    // for these outputs, and invalidate(voxel) for every voxel that is not valid.
     using Consume = std::function<void(Runner& runner, const Block& block, const std::atomic<bool>& stop)>;
     using Invalidate = std::function<void(std::size_t voxel)>;
-    void for_each_block(std::size_t out_size, BasisView basis, const Consume& consume,
+    void for_each_block(std::initializer_list<Output> outputs, const Consume& consume,
                         const Invalidate& invalidate) const;
 
     int lanes() const { return kernel_.lanes; }
 
 private:
     void sort_into_groups();
-    const TrainPlan& train(const Block& block) const;
+    const Plans& plans(const Block& block) const;
+    std::size_t size(Output output) const;  // (re im) pairs of lanes
 
     const KernelTable& kernel_;
-    const Sequence& sequence_;
+    const Experiment& experiment_;
     const TissueView& tissue_;
+    const Basis& basis_;
     const RunOptions& options_;
     std::map<VoxelClass, Group> groups_;  // of the valid voxels
     std::vector<std::size_t> invalid_;
     std::vector<Block> blocks_;
 };
 
-BasisView view(const Basis& basis);
-
-// Doubles that KernelTable::sensitivities or, with a basis, KernelTable::project write for a block.
-std::size_t stream_output_size(const Basis& basis, const Sequence& sequence, int lanes);
+// The streams of a block: in the time domain, or in a basis.
+inline Output streams_in(const Basis& basis) { return basis.rank ? Output::project : Output::sensitivities; }
 
 // Entry k of a kernel's (re im) pairs, for one lane.
 inline Complex pair_of(const double* out, std::size_t k, int lanes, int lane) {

@@ -12,8 +12,14 @@ namespace {
 // The kernels of an instruction set in this build, and the features of the processor that they need but that are
 // missing.
 struct Candidate {
-    const KernelTable *full, *single;
+    const KernelTable *full, *single, *hybrid_full, *hybrid_single;
     std::vector<std::string> missing;
+
+    const KernelTable& of(Model model, Precision precision) const {
+        const bool is_single = precision == Precision::single;
+        if (model == Model::hybrid) return is_single ? *hybrid_single : *hybrid_full;
+        return is_single ? *single : *full;
+    }
 };
 
 #ifdef SPINBOUND_HAVE_AVX2
@@ -40,12 +46,13 @@ std::vector<std::string> missing_for_avx512() {
 // In the order of their width.
 std::vector<Candidate> candidates() {
     return {
-        {&kernel_baseline_double, &kernel_baseline_float, {}},
+        {&kernel_baseline_double, &kernel_baseline_float, &hybrid_baseline_double, &hybrid_baseline_float, {}},
 #ifdef SPINBOUND_HAVE_AVX2
-        {&kernel_avx2_double, &kernel_avx2_float, missing_for_avx2()},
+        {&kernel_avx2_double, &kernel_avx2_float, &hybrid_avx2_double, &hybrid_avx2_float, missing_for_avx2()},
 #endif
 #ifdef SPINBOUND_HAVE_AVX512
-        {&kernel_avx512_double, &kernel_avx512_float, missing_for_avx512()},
+        {&kernel_avx512_double, &kernel_avx512_float, &hybrid_avx512_double, &hybrid_avx512_float,
+         missing_for_avx512()},
 #endif
     };
 }
@@ -61,6 +68,19 @@ std::string joined(const std::vector<std::string>& names) {
                           "; this build on this processor runs: " + joined(available_isas()));
 }
 
+Candidate candidate_in_use() {
+    const auto known = candidates();
+    const char* wanted = std::getenv("SPINBOUND_ISA");
+    if (!wanted || !*wanted)
+        return *std::find_if(known.rbegin(), known.rend(), [](const Candidate& c) { return c.missing.empty(); });
+    for (const Candidate& c : known) {
+        if (std::string(c.full->name) != wanted) continue;
+        if (c.missing.empty()) return c;
+        refuse(wanted, "which needs " + joined(c.missing));
+    }
+    refuse(wanted, "which this build does not know");
+}
+
 }  // namespace
 
 std::vector<std::string> available_isas() {
@@ -70,22 +90,12 @@ std::vector<std::string> available_isas() {
     return names;
 }
 
-const KernelTable& kernels(Precision precision) {
-    const auto known = candidates();
-    const auto of = [&](const Candidate& c) -> const KernelTable& {
-        return precision == Precision::single ? *c.single : *c.full;
-    };
-    const char* wanted = std::getenv("SPINBOUND_ISA");
-    if (!wanted || !*wanted)
-        return of(*std::find_if(known.rbegin(), known.rend(), [](const Candidate& c) { return c.missing.empty(); }));
-    for (const Candidate& c : known) {
-        if (std::string(c.full->name) != wanted) continue;
-        if (c.missing.empty()) return of(c);
-        refuse(wanted, "which needs " + joined(c.missing));
-    }
-    refuse(wanted, "which this build does not know");
+const KernelTable& kernels(Model model, Precision precision) {
+    const Candidate in_use = candidate_in_use();
+    if (model == Model::gbloch || model == Model::bloch || model == Model::hybrid) return in_use.of(model, precision);
+    return scalar_models;
 }
 
-std::string isa_in_use() { return kernels().name; }
+std::string isa_in_use() { return candidate_in_use().full->name; }
 
 }  // namespace spinbound

@@ -38,7 +38,7 @@ Columns columns_of_fisher(const FisherProblem& problem, std::size_t voxel) {
                 columns.weight(0, k) = Complex(0, 1);
             }
         } else {
-            const Column column = column_of(p, problem.tissue, voxel);
+            const Column column = column_of(p, problem.tissue, voxel, problem.options.physics.model);
             for (int i = 0; i < column.n; ++i) columns.weight(column.stream[i], k) = phase * column.weight[i];
         }
         ++k;
@@ -47,7 +47,10 @@ Columns columns_of_fisher(const FisherProblem& problem, std::size_t voxel) {
     return columns;
 }
 
-// Where a voxel's streams come from: Gram sums in the time domain, coefficients in a basis.
+// Gram sums in the time domain, coefficients in a basis.
+Output reduced_in(const Basis& basis) { return basis.rank ? Output::project : Output::gram; }
+
+// Where a voxel's streams come from.
 class Streams {
 public:
     Streams(Batch::Runner& runner, const Block& block, const Basis& basis, int n_samples, int lanes,
@@ -58,10 +61,10 @@ public:
           n_samples_(n_samples),
           lanes_(lanes),
           stop_(stop),
-          out_(runner.run(basis.rank ? &KernelTable::project : &KernelTable::gram, block, stop)) {}
+          out_(runner.run(reduced_in(basis), block, stop)) {}
 
     ComplexMatrix gram(int lane) const {
-        if (!in_basis_) return rows(out_, n_streams, lane);
+        if (!in_basis_) return rows(out_, n_streams, lane).selfadjointView<Eigen::Upper>();
         const ComplexMatrix S = rows(out_, n_samples_, lane);
         return S.adjoint() * S;
     }
@@ -69,7 +72,7 @@ public:
     // The streams themselves; in the time domain a second run of the block, for rare voxels.
     ComplexMatrix samples(int lane) {
         if (!in_basis_ && !is_series_) {
-            out_ = runner_.run(&KernelTable::sensitivities, block_, stop_);
+            out_ = runner_.run(Output::sensitivities, block_, stop_);
             is_series_ = true;
         }
         return rows(out_, n_samples_, lane);
@@ -109,11 +112,8 @@ Eigen::VectorXd voxel_bound(const ComplexMatrix& F, FisherForm form, const std::
 // compute(voxel, lane, streams, H) for every valid voxel, H = S^H S its Gram matrix; invalidate(voxel) for the others.
 template <class Compute>
 void for_each_voxel(const FisherProblem& problem, Compute&& compute, const Batch::Invalidate& invalidate) {
-    const Batch batch(problem.sequence, problem.tissue, problem.options);
-    const int n_samples = static_cast<int>(problem.basis.n_samples(problem.sequence));
-    const std::size_t gram_size = n_streams * n_streams * 2 * static_cast<std::size_t>(batch.lanes());
-    const std::size_t out_size =
-        std::max(gram_size, stream_output_size(problem.basis, problem.sequence, batch.lanes()));
+    const Batch batch(problem.experiment, problem.tissue, problem.basis, problem.options);
+    const int n_samples = static_cast<int>(problem.basis.n_samples(problem.experiment));
     const auto consume = [&](Batch::Runner& runner, const Block& block, const std::atomic<bool>& stop) {
         Streams streams(runner, block, problem.basis, n_samples, batch.lanes(), stop);
         std::vector<ComplexMatrix> gram;
@@ -121,7 +121,7 @@ void for_each_voxel(const FisherProblem& problem, Compute&& compute, const Batch
         for (int lane = 0; lane < block.n_voxels && !stop; ++lane)
             compute(block.voxel[lane], lane, streams, gram[static_cast<std::size_t>(lane)]);
     };
-    batch.for_each_block(out_size, view(problem.basis), consume, invalidate);
+    batch.for_each_block({reduced_in(problem.basis), streams_in(problem.basis)}, consume, invalidate);
 }
 
 // One voxel's F, for M0 and sigma as they are. The upper triangle is mirrored: F is symmetric to the last bit.

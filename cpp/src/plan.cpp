@@ -1,6 +1,7 @@
 #include "plan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 
@@ -88,29 +89,66 @@ void choose_polynomial(PulsePlan& pulse, const Decay& decay, double flip, const 
     }
 }
 
-PulsePlan plan_pulse(const Sequence& sequence, int i, const ResponseTable& table, const ClassBounds& b,
-                     double tolerance) {
-    const auto k = static_cast<std::size_t>(i);
-    PulsePlan pulse{};
-    pulse.alpha = sequence.alpha[k];
-    pulse.TRF = sequence.TRF[k];
-    pulse.log_TRF = std::log(pulse.TRF);
-    pulse.gradient_moment = sequence.gradient_moment[k];
-    const double high = pulse.log_TRF - std::log(b.min_T2s), low = high - std::log(T2s_ratio);
-    const double flip = std::abs(pulse.alpha) * b.max_B1;
-    if (pulse.gradient_moment == GradientMoment::crusher) {
-        pulse.response = &table.z(low, std::min(flip, max_crusher_flip));
-    } else {
-        const double allowed = std::min(flip, max_flip);
-        pulse.response = &table.rho(low, allowed);
-        choose_polynomial(pulse, decay_of_class(*pulse.response, low, high, allowed), allowed, b, tolerance);
-    }
-    return pulse;
+// A pool that no pulse saturates.
+constexpr std::array<double, patch_rows> no_response{};
+constexpr Patch without_saturation{no_response.data(), patch_rows, 1, 0, 0, 0, 0};
+
+// The largest TRF/T2s of a sequence, which the response table must reach.
+double largest_tau(const Sequence& sequence) {
+    return *std::max_element(sequence.TRF.begin(), sequence.TRF.end()) / min_T2s;
 }
+
+bool is_tabulated(Model model) { return model == Model::gbloch || model == Model::hybrid; }
+
+// Table patches and polynomials of one train for one class of voxels.
+class PulsePlanner {
+public:
+    PulsePlanner(const Sequence& sequence, Model model, const ResponseTable* table, const VoxelClass& voxel_class)
+        : sequence_(sequence),
+          model_(model),
+          table_(table),
+          bounds_(bounds(voxel_class)),
+          tolerance_(polynomial_tolerance(sequence, voxel_class.precision)) {}
+
+    PulsePlan operator()(std::size_t k) const {
+        PulsePlan pulse{};
+        pulse.alpha = sequence_.alpha[k];
+        pulse.TRF = sequence_.TRF[k];
+        pulse.log_TRF = std::log(pulse.TRF);
+        pulse.gradient_moment = sequence_.gradient_moment[k];
+        pulse.cos_increment = std::cos(sequence_.rf_phase_increment[k]);
+        pulse.sin_increment = std::sin(sequence_.rf_phase_increment[k]);
+        if (model_ == Model::gbloch || model_ == Model::bloch || model_ == Model::hybrid) choose_response(pulse);
+        return pulse;
+    }
+
+private:
+    void choose_response(PulsePlan& pulse) const {
+        const double high = pulse.log_TRF - std::log(bounds_.min_T2s), low = high - std::log(T2s_ratio);
+        const double flip = std::abs(pulse.alpha) * bounds_.max_B1;
+        if (model_ == Model::bloch) {
+            pulse.response = &without_saturation;
+            choose_polynomial(pulse, {0, 0}, std::min(flip, max_crusher_flip), bounds_, tolerance_);
+        } else if (model_ == Model::hybrid || pulse.gradient_moment == GradientMoment::crusher) {
+            pulse.response = &table_->z(low, std::min(flip, max_crusher_flip));
+        } else {
+            const double allowed = std::min(flip, max_flip);
+            pulse.response = &table_->rho(low, allowed);
+            choose_polynomial(pulse, decay_of_class(*pulse.response, low, high, allowed), allowed, bounds_, tolerance_);
+        }
+    }
+
+    const Sequence& sequence_;
+    Model model_;
+    const ResponseTable* table_;
+    ClassBounds bounds_;
+    double tolerance_;
+};
 
 }  // namespace
 
-VoxelClass classify(const TissueView& tissue, std::size_t voxel, Precision precision) {
+VoxelClass classify(const TissueView& tissue, std::size_t voxel, Model model, Precision precision) {
+    if (!is_tabulated(model) && model != Model::bloch) return {0, 0, 0, 0, precision};
     const auto value = [&](Parameter p) { return tissue.value[static_cast<std::size_t>(p) - 1][voxel]; };
     const double rate = std::max({value(Parameter::R2f), value(Parameter::R1f) + value(Parameter::Rex),
                                   value(Parameter::R1s) + value(Parameter::Rex)});
@@ -126,14 +164,17 @@ ClassBounds bounds(const VoxelClass& c) {
             std::ldexp(rate_unit, c.rate)};
 }
 
-Plan::Plan(const Sequence& sequence, const ResponseTable& table, const VoxelClass& voxel_class) {
-    const ClassBounds b = bounds(voxel_class);
-    const double tolerance = polynomial_tolerance(sequence, voxel_class.precision);
+Plan::Plan(const Sequence& sequence, const Physics& physics, const VoxelClass& voxel_class)
+    : table_(is_tabulated(physics.model) ? ResponseTable::get(physics.lineshape, largest_tau(sequence)) : nullptr),
+      shape_(sequence.shape) {
+    const PulsePlanner plan_pulse(sequence, physics.model, table_.get(), voxel_class);
     HalfTimeIndex interval;
-    for (int i = 0; i < sequence.n_pulses(); ++i) {
-        PulsePlan pulse = plan_pulse(sequence, i, table, b, tolerance);
-        const double TRF = pulse.gradient_moment == GradientMoment::crusher ? 0 : pulse.TRF;  // crushers take no time
-        pulse.interval = interval((sequence.TR - TRF) / 2);
+    pulses_.reserve(sequence.alpha.size());
+    for (std::size_t k = 0; k < sequence.alpha.size(); ++k) {
+        PulsePlan pulse = plan_pulse(k);
+        const bool takes_time = pulse.gradient_moment != GradientMoment::crusher && physics.model != Model::hybrid;
+        pulse.interval = interval((sequence.TR[k] - (takes_time ? pulse.TRF : 0)) / 2);
+        pulse.echo = sequence.echo[k] ? train_.n_echoes++ : -1;
         pulses_.push_back(pulse);
     }
     half_times_ = std::move(interval.half_times);
@@ -141,14 +182,10 @@ Plan::Plan(const Sequence& sequence, const ResponseTable& table, const VoxelClas
     train_.n_pulses = sequence.n_pulses();
     train_.half_time = half_times_.data();
     train_.n_intervals = static_cast<int>(half_times_.size());
-    train_.cos_increment = std::cos(sequence.rf_phase_increment);
-    train_.sin_increment = std::sin(sequence.rf_phase_increment);
+    train_.physics = physics;
+    train_.shape = {shape_.data(), static_cast<int>(shape_.size())};
     train_.start = sequence.start;
     std::copy(sequence.initial.begin(), sequence.initial.end(), train_.initial);
-}
-
-double largest_tau(const Sequence& sequence) {
-    return *std::max_element(sequence.TRF.begin(), sequence.TRF.end()) / min_T2s;
 }
 
 }  // namespace spinbound

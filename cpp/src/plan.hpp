@@ -5,6 +5,8 @@
 #pragma once
 
 #include <compare>
+#include <complex>
+#include <memory>
 #include <vector>
 
 #include "abi.hpp"
@@ -20,7 +22,8 @@ struct VoxelClass {
     auto operator<=>(const VoxelClass&) const = default;
 };
 
-VoxelClass classify(const TissueView& tissue, std::size_t voxel, Precision precision);
+// One class where the plan does not depend on the voxel.
+VoxelClass classify(const TissueView& tissue, std::size_t voxel, Model model, Precision precision);
 
 // The largest values within a class (and the smallest T2s).
 struct ClassBounds {
@@ -29,20 +32,21 @@ struct ClassBounds {
 
 ClassBounds bounds(const VoxelClass& voxel_class);
 
-// Owns the arrays that its TrainPlan points to.
+// Owns what its TrainPlan points to.
 class Plan {
 public:
-    Plan(const Sequence& sequence, const ResponseTable& table, const VoxelClass& voxel_class);
+    Plan(const Sequence& sequence, const Physics& physics, const VoxelClass& voxel_class);
+    Plan(const Plan&) = delete;
+    Plan& operator=(const Plan&) = delete;
 
     const TrainPlan& train() const { return train_; }
 
 private:
+    std::shared_ptr<const ResponseTable> table_;
+    std::vector<std::complex<double>> shape_;
     std::vector<PulsePlan> pulses_;
     std::vector<double> half_times_;
     TrainPlan train_{};
 };
-
-// The largest TRF/T2s of a sequence, which the response table must reach.
-double largest_tau(const Sequence& sequence);
 
 }  // namespace spinbound

@@ -31,10 +31,11 @@ void compress(const Basis& basis, const std::vector<Complex>& s, Complex* c) {
 // One voxel's signal and rows of J from its streams, for which a kernel takes M0 = 1.
 class RowWriter {
 public:
-    RowWriter(const std::vector<Parameter>& wrt, const TissueView& tissue, std::size_t voxel, int lanes, int lane)
+    RowWriter(const std::vector<Parameter>& wrt, const TissueView& tissue, Model model, std::size_t voxel, int lanes,
+              int lane)
         : M0_(tissue.M0[voxel]), lanes_(static_cast<std::size_t>(lanes)), lane_(static_cast<std::size_t>(lane)) {
         for (std::size_t k = 0; k < wrt.size(); ++k) {
-            const Column column = column_of(wrt[k], tissue, voxel);
+            const Column column = column_of(wrt[k], tissue, voxel, model);
             first_.push_back(term(column, 0, k));
             if (column.n == 2) second_.push_back(term(column, 1, k));
         }
@@ -71,13 +72,13 @@ private:
 
 }  // namespace
 
-void simulate(const Sequence& sequence, const TissueView& tissue, const Basis& basis, const RunOptions& options,
+void simulate(const Experiment& experiment, const TissueView& tissue, const Basis& basis, const RunOptions& options,
               Complex* s) {
-    const Batch batch(sequence, tissue, options);
-    const auto n = static_cast<std::size_t>(sequence.n_pulses()), n_samples = basis.n_samples(sequence);
+    const Batch batch(experiment, tissue, basis, options);
+    const std::size_t n = experiment.n_echoes(), n_samples = basis.n_samples(experiment);
     const int lanes = batch.lanes();
     const auto consume = [&](Batch::Runner& runner, const Block& block, const std::atomic<bool>& stop) {
-        const double* pairs = runner.run(&KernelTable::signal, block, stop);
+        const double* pairs = runner.run(Output::signal, block, stop);
         if (stop) return;
         std::vector<Complex> signal(n);
         for (int lane = 0; lane < block.n_voxels; ++lane) {
@@ -88,15 +89,17 @@ void simulate(const Sequence& sequence, const TissueView& tissue, const Basis& b
         }
     };
     const auto invalidate = [&](std::size_t voxel) { fill_nan(s + voxel * n_samples, n_samples); };
-    batch.for_each_block(n * 2 * static_cast<std::size_t>(lanes), {}, consume, invalidate);
+    batch.for_each_block({Output::signal}, consume, invalidate);
 }
 
-void simulate_magnetization(const Sequence& sequence, const TissueView& tissue, const RunOptions& options, Complex* m) {
-    const Batch batch(sequence, tissue, options);
-    const auto n = static_cast<std::size_t>(sequence.n_pulses());
+void simulate_magnetization(const Experiment& experiment, const TissueView& tissue, const RunOptions& options,
+                            Complex* m) {
+    const Basis basis;
+    const Batch batch(experiment, tissue, basis, options);
+    const std::size_t n = experiment.n_echoes();
     const int lanes = batch.lanes();
     const auto consume = [&](Batch::Runner& runner, const Block& block, const std::atomic<bool>& stop) {
-        const double* state = runner.run(&KernelTable::magnetization, block, stop);
+        const double* state = runner.run(Output::magnetization, block, stop);
         if (stop) return;
         for (int lane = 0; lane < block.n_voxels; ++lane) {
             const Complex M0 = tissue.M0[block.voxel[lane]];
@@ -109,20 +112,20 @@ void simulate_magnetization(const Sequence& sequence, const TissueView& tissue, 
         }
     };
     const auto invalidate = [&](std::size_t voxel) { fill_nan(m + voxel * n * 5, n * 5); };
-    batch.for_each_block(n * 4 * static_cast<std::size_t>(lanes), {}, consume, invalidate);
+    batch.for_each_block({Output::magnetization}, consume, invalidate);
 }
 
-void sensitivities(const Sequence& sequence, const TissueView& tissue, const std::vector<Parameter>& wrt,
+void sensitivities(const Experiment& experiment, const TissueView& tissue, const std::vector<Parameter>& wrt,
                    const Basis& basis, const RunOptions& options, Complex* s, Complex* J) {
-    const Batch batch(sequence, tissue, options);
-    const std::size_t n_samples = basis.n_samples(sequence), n_entries = n_samples * wrt.size();
+    const Batch batch(experiment, tissue, basis, options);
+    const Output streams = streams_in(basis);
+    const std::size_t n_samples = basis.n_samples(experiment), n_entries = n_samples * wrt.size();
     const int lanes = batch.lanes();
-    const auto entry = basis.rank ? &KernelTable::project : &KernelTable::sensitivities;
     const auto consume = [&](Batch::Runner& runner, const Block& block, const std::atomic<bool>& stop) {
-        const double* out = runner.run(entry, block, stop);
+        const double* out = runner.run(streams, block, stop);
         for (int lane = 0; lane < block.n_voxels && !stop; ++lane) {
             const std::size_t voxel = block.voxel[lane];
-            const RowWriter writer(wrt, tissue, voxel, lanes, lane);
+            const RowWriter writer(wrt, tissue, options.physics.model, voxel, lanes, lane);
             writer.write(out, n_samples, s + voxel * n_samples, J + voxel * n_entries);
         }
     };
@@ -130,7 +133,7 @@ void sensitivities(const Sequence& sequence, const TissueView& tissue, const std
         fill_nan(s + voxel * n_samples, n_samples);
         fill_nan(J + voxel * n_entries, n_entries);
     };
-    batch.for_each_block(stream_output_size(basis, sequence, lanes), view(basis), consume, invalidate);
+    batch.for_each_block({streams}, consume, invalidate);
 }
 
 void tabulated_R2sl(const Sequence& sequence, Lineshape lineshape, double T2s, double B1, double* out) {
@@ -138,8 +141,7 @@ void tabulated_R2sl(const Sequence& sequence, Lineshape lineshape, double T2s, d
     TissueView tissue;
     tissue.n_voxels = 1;
     for (std::size_t k = 0; k < n_tissue_parameters; ++k) tissue.value[k] = &value[k];
-    const auto table = ResponseTable::get(lineshape, largest_tau(sequence));
-    const Plan plan(sequence, *table, classify(tissue, 0, Precision::full));
+    const Plan plan(sequence, {Model::gbloch, lineshape}, classify(tissue, 0, Model::gbloch, Precision::full));
     for (int i = 0; i < sequence.n_pulses(); ++i, out += 3) {
         const PulsePlan& pulse = plan.train().pulse[i];
         const double flip = pulse.alpha * B1;

@@ -11,50 +11,46 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import replace as changed
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _core
+from ._models import Limits, check_model, limits_of
+from ._trains import Experiment, Trains, as_trains
 from ._validate import (
     BoolArray,
     ComplexArray,
     FloatArray,
     InvalidParameter,
-    InvalidSequence,
     Report,
     as_real,
     as_threads,
     check_progress,
-    one_of,
 )
 from .basis import Basis
 from .parameters import DERIVED, PARAMETERS, TISSUE
-from .sequence import GRADIENT_MOMENTS, STARTS, Sequence
 from .tissue import Tissue
-
-MODELS = ("gbloch",)
-LINESHAPES = ("superlorentzian", "gaussian", "lorentzian")  # in the order of the core's codes
 
 CHUNK = 1 << 16  # voxels checked at a time
 PART = 1 << 21  # values of tissues and results at a time where results are not stored as they are computed: 17 MB
 
-R1F, R1S, T2S, B1 = (TISSUE.index(name) for name in ("R1f", "R1s", "T2s", "B1"))
+M0S, R1F, R1S, T2S, B1 = (TISSUE.index(name) for name in ("m0s", "R1f", "R1s", "T2s", "B1"))
 
 
 @dataclass(frozen=True)
 class Batch:
     """A checked call: everything that the core needs but the place for the results."""
 
-    seq: Any  # _core.Sequence
+    trains: Trains
+    experiment: Any  # _core.Experiment
     n_samples: int  # of one signal: echoes, or vectors of the basis
     shape: tuple[int, ...]
     tissue: FloatArray
     M0: ComplexArray
     sigma: FloatArray | None
     valid: BoolArray
-    lineshape: int
+    physics: tuple[int, int, float]  # codes of the model and the lineshape, rtol
     basis: ComplexArray | None
     threads: int
     progress: bool | Report | None
@@ -88,12 +84,13 @@ class Batch:
 
 
 def prepare(
-    seq: Sequence,
+    seq: Experiment,
     tissue: Tissue,
     sigma: npt.ArrayLike | None = None,
     *,
     model: str,
     lineshape: str,
+    rtol: float,
     basis: Basis | None,
     threads: int | None,
     progress: bool | Report | None,
@@ -105,61 +102,48 @@ def prepare(
     InvalidParameter, InvalidSequence
         Also if there are voxels and every one of them is invalid.
     """
-    _check_kinds(seq, tissue)
-    one_of("model", model, MODELS)
-    one_of("lineshape", lineshape, LINESHAPES)
+    trains = as_trains(seq)
+    if not isinstance(tissue, Tissue):
+        raise InvalidParameter(f"the second argument must be a spinbound.Tissue; given {type(tissue).__name__}")
+    physics = check_model(model, lineshape, rtol, trains)
     check_progress(progress)
-    vectors = _checked_basis(basis, seq)
+    vectors = _checked_basis(basis, trains)
     matrix, M0, noise = _matrix(tissue), _filled(tissue["M0"], tissue, np.complex128), _sigma(sigma, tissue)
-    train = _train(seq)
+    limits = [limits_of(model, train) for train in trains.sequences]
     batch = Batch(
-        seq=train.core,
-        n_samples=seq.n_pulses if vectors is None else vectors.shape[1],
+        trains=trains,
+        experiment=trains.core(),
+        n_samples=trains.n_echoes if vectors is None else vectors.shape[1],
         shape=tissue.shape,
         tissue=matrix,
         M0=M0,
         sigma=noise,
-        valid=_valid(matrix, M0, noise, train.limits),
-        lineshape=LINESHAPES.index(lineshape),
+        valid=_valid(matrix, M0, noise, limits),
+        physics=physics,
         basis=vectors,
         threads=as_threads(threads),
         progress=progress,
     )
     if batch.n_voxels and not batch.valid.any():
-        raise InvalidParameter(_reason(batch, train.limits))
+        raise InvalidParameter(_reason(batch, limits))
+    if model == "bloch":
+        _without_exchange(matrix)
     return batch
 
 
-def _check_kinds(seq: object, tissue: object) -> None:
-    if not isinstance(seq, Sequence):
-        raise InvalidSequence(f"the first argument must be a spinbound.Sequence; given {type(seq).__name__}")
-    if not isinstance(tissue, Tissue):
-        raise InvalidParameter(f"the second argument must be a spinbound.Tissue; given {type(tissue).__name__}")
+def _without_exchange(matrix: FloatArray) -> None:
+    """A tissue of one pool: what the other one would be does not count."""
+    for name, value in (("Rex", 0.0), ("R1s", matrix[R1F]), ("T2s", 10e-6)):
+        matrix[TISSUE.index(name)] = value
 
 
-def _checked_basis(basis: object, seq: Sequence) -> ComplexArray | None:
+def _checked_basis(basis: object, trains: Trains) -> ComplexArray | None:
     if basis is None:
         return None
     if not isinstance(basis, Basis):
         raise InvalidParameter(f"basis must be a spinbound.Basis; given {type(basis).__name__}")
-    basis.check_sequence(seq)
+    basis.check_sequence(trains)
     return np.ascontiguousarray(basis.vectors, dtype=np.complex128)
-
-
-def _train(seq: Sequence) -> _Train:
-    """What a call needs of a sequence; kept in the sequence, which never changes."""
-    kept = vars(seq)
-    if "_train" not in kept:
-        kept["_train"] = _Train(_core_sequence(seq), _Limits(seq))
-    return cast(_Train, kept["_train"])
-
-
-def _core_sequence(seq: Sequence) -> Any:
-    moments = np.array([GRADIENT_MOMENTS.index(word) for word in seq.gradient_moment], dtype=np.int32)
-    is_word = isinstance(seq.start, str)
-    start = STARTS.index(seq.start) if isinstance(seq.start, str) else len(STARTS)
-    initial = np.zeros(5) if is_word else np.asarray(seq.start)
-    return _core.Sequence(seq.alpha, seq.TRF, moments, seq.TR, seq.rf_phase_increment, start, initial)
 
 
 def _matrix(tissue: Tissue) -> FloatArray:
@@ -197,51 +181,6 @@ def _accepted_sigma(sigma: FloatArray) -> BoolArray:
 # Which voxels are valid
 
 
-class _Limits:
-    """What a sequence demands of B1 and T2s, with the pulse that is the first to demand it."""
-
-    def __init__(self, seq: Sequence) -> None:
-        flip = np.abs(seq.alpha)
-        is_crusher = np.array([word == "crusher" for word in seq.gradient_moment])
-        self.flips = (  # largest flip angle, its limit, its pulse, what it is
-            self._flip(np.where(is_crusher, 0, flip), "max_flip", "a pulse that is not a crusher"),
-            self._flip(np.where(is_crusher, flip, 0), "max_crusher_flip", "a crusher pulse"),
-        )
-        self.shortest = int(seq.TRF.argmin())
-        self.TRF = float(seq.TRF[self.shortest])
-        self.min_tau = float(_core.limits["min_tau"])
-
-    @staticmethod
-    def _flip(flip: FloatArray, limit: str, what: str) -> tuple[float, float, int, str]:
-        pulse = int(flip.argmax())
-        return float(flip[pulse]), float(_core.limits[limit]), pulse, what
-
-    def accepts(self, T2s: npt.NDArray[Any], B1: npt.NDArray[Any]) -> BoolArray:
-        accepted = self.min_tau * T2s <= self.TRF
-        for flip, limit, _, _ in self.flips:
-            accepted &= B1 * flip <= limit
-        return np.asarray(accepted)
-
-    def reason(self, T2s: float, B1: float, where: str) -> str:
-        for flip, limit, pulse, what in self.flips:
-            if not B1 * flip <= limit:
-                hint = " (B1 is relative to its nominal value, 1, not in percent)" if B1 > 3 else ""
-                return (
-                    f"B1 is {B1:g}{where}: pulse {pulse} has a flip angle B1 alpha of {B1 * flip:g} rad; "
-                    f"allowed: at most {limit:g} rad for {what}{hint}"
-                )
-        return (
-            f"T2s is {T2s:g} s{where}: pulse {self.shortest} of {self.TRF:g} s is too short; "
-            f"allowed: TRF >= {self.min_tau:g} T2s"
-        )
-
-
-@dataclass(frozen=True)
-class _Train:
-    core: Any  # _core.Sequence
-    limits: _Limits
-
-
 # (8, 1): the least and the largest accepted value of each row of the matrix
 LOW, HIGH = (
     np.array([[bound] for bound in bounds])
@@ -252,21 +191,22 @@ LOW, HIGH = (
 )
 
 
-def _valid(matrix: FloatArray, M0: ComplexArray, sigma: FloatArray | None, limits: _Limits) -> BoolArray:
+def _valid(matrix: FloatArray, M0: ComplexArray, sigma: FloatArray | None, limits: list[Limits]) -> BoolArray:
     valid = np.empty(M0.size, dtype=np.bool_)
     for start in range(0, M0.size, CHUNK):
         part = slice(start, start + CHUNK)
         values = matrix[:, part]
         ok = ((values >= LOW) & (values <= HIGH)).all(axis=0)
         ok &= np.isfinite(M0[part])
-        ok &= limits.accepts(values[T2S], values[B1])
+        for limit in limits:
+            ok &= limit.accepts(values[M0S], values[T2S], values[B1])
         if sigma is not None:
             ok &= _accepted_sigma(sigma[part])
         valid[part] = ok
     return valid
 
 
-def _reason(batch: Batch, limits: _Limits) -> str:
+def _reason(batch: Batch, limits: list[Limits]) -> str:
     """Why the first voxel of a batch without a valid one is invalid."""
     where = _place(0, batch.shape)
     prefix = "every voxel is invalid: " if batch.shape else ""
@@ -276,7 +216,9 @@ def _reason(batch: Batch, limits: _Limits) -> str:
             return f"{prefix}{name} is {value:g}{where}; allowed: {PARAMETERS[name].allowed}"
     if batch.sigma is not None and not _accepted_sigma(batch.sigma[:1]).all():
         return f"{prefix}sigma is {batch.sigma[0]:g}{where}; allowed: sigma > 0, finite"
-    return prefix + limits.reason(float(values["T2s"]), float(values["B1"]), where)
+    m0s, T2s, B1 = (np.asarray(values[name], dtype=np.float64) for name in ("m0s", "T2s", "B1"))
+    limit = next(limit for limit in limits if not limit.accepts(m0s, T2s, B1))
+    return prefix + limit.reason(float(m0s), float(T2s), float(B1), where)
 
 
 def _place(voxel: int, shape: tuple[int, ...]) -> str:

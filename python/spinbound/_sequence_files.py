@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from ._files import npz_names, read_mat, read_npz, write_atomically, write_npz
-from ._validate import InvalidSequence, as_real, one_of, suggestion
+from ._validate import ComplexArray, InvalidSequence, as_real, one_of, suggestion
 
 Fields = Mapping[str, Any]
 
-FIELDS = ("alpha", "TRF", "TR", "gradient_moment", "rf_phase_increment", "start")
+FIELDS = ("alpha", "TRF", "TR", "gradient_moment", "rf_phase_increment", "start", "echo", "shape")
 
 # A TOML file says its units in the names of its fields.
 TOML_FIELDS: Mapping[str, tuple[str, float]] = {
@@ -30,6 +30,8 @@ TOML_FIELDS: Mapping[str, tuple[str, float]] = {
     "rf_phase_increment_rad": ("rf_phase_increment", 1),
     "rf_phase_increment_deg": ("rf_phase_increment", pi / 180),
 }
+
+TOML_PLAIN = ("gradient_moment", "start", "echo", "shape")
 
 
 def read_fields(path: Path) -> dict[str, Any]:
@@ -46,8 +48,8 @@ def read_fields(path: Path) -> dict[str, Any]:
 
 
 def write_fields(path: Path, fields: Fields) -> None:
-    """Write all fields of a sequence, whole or not at all."""
-    _WRITERS[_suffix(path)](fields, path)
+    """Write all fields of a sequence that are not None, whole or not at all."""
+    _WRITERS[_suffix(path)]({name: value for name, value in fields.items() if value is not None}, path)
 
 
 def _suffix(path: Path) -> str:
@@ -66,7 +68,7 @@ def _tidied(fields: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in fields.items():
         array = np.squeeze(np.asarray(value))
         tidy[name] = array.tolist() if array.dtype.kind in "UO" else array
-        if name in ("alpha", "TRF"):
+        if name in ("alpha", "TRF", "shape"):
             tidy[name] = np.atleast_1d(array)
     return tidy
 
@@ -95,13 +97,23 @@ def _read_toml(path: Path) -> dict[str, Any]:
             raise InvalidSequence(f"{name} is given twice, in two units")
         fields[name] = value if factor is None else as_real(key, value, InvalidSequence) * factor
     _require_pulses(fields, content)
+    if "shape" in fields:
+        fields["shape"] = _complex_of_pairs(fields["shape"])
     return fields
 
 
+def _complex_of_pairs(pairs: Any) -> ComplexArray:
+    """TOML has no complex numbers: a waveform is a list of pairs, real and imaginary part."""
+    array = as_real("shape", pairs, InvalidSequence)
+    if array.ndim != 2 or array.shape[1] != 2:
+        raise InvalidSequence(f"shape must be a list of pairs, real and imaginary part; given shape {array.shape}")
+    return np.ascontiguousarray(array).view(np.complex128)[:, 0]
+
+
 def _toml_field(key: str) -> tuple[str, float | None]:
-    if key in ("gradient_moment", "start"):
+    if key in TOML_PLAIN:
         return key, None
-    allowed = ("gradient_moment", "start", *TOML_FIELDS)
+    allowed = (*TOML_PLAIN, *TOML_FIELDS)
     if key not in TOML_FIELDS:
         hint = suggestion(key, allowed)
         raise InvalidSequence(f"unknown field {key!r}{hint}; allowed: {', '.join(allowed)}")
@@ -122,14 +134,18 @@ def _write_mat(fields: Fields, path: Path) -> None:
 
 def _write_toml(fields: Fields, path: Path) -> None:
     words = list(fields["gradient_moment"])
+    echo = fields["echo"]
     content = {
-        "TR_s": fields["TR"],
-        "rf_phase_increment_rad": fields["rf_phase_increment"],
+        "TR_s": np.asarray(fields["TR"]).tolist(),
+        "rf_phase_increment_rad": np.asarray(fields["rf_phase_increment"]).tolist(),
         "start": np.asarray(fields["start"]).tolist(),
         "gradient_moment": words[0] if len(set(words)) == 1 else words,
+        "echo": bool(echo[0]) if (echo == echo[0]).all() else echo.tolist(),
         "alpha_rad": fields["alpha"].tolist(),
         "TRF_s": fields["TRF"].tolist(),
     }
+    if "shape" in fields:
+        content["shape"] = fields["shape"].view(np.float64).reshape(-1, 2).tolist()
     text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in content.items())
     write_atomically(path, lambda stream: stream.write(text.encode()))
 

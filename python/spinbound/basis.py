@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._files import npz_names, read_npz, write_npz
+from ._trains import Experiment, Trains, as_trains
 from ._validate import FloatArray, InvalidData, InvalidParameter, as_array, as_complex, as_count, as_real
 from .sequence import Sequence
 
@@ -75,17 +76,18 @@ class Basis:
         vectors: npt.ArrayLike,
         singular_values: npt.ArrayLike | None = None,
         *,
-        seq: Sequence | None = None,
+        seq: Experiment | None = None,
         orthonormalise: bool = False,
     ) -> None:
         checked = _as_vectors(vectors, orthonormalise)
-        if seq is not None and seq.n_pulses != checked.shape[0]:
-            raise InvalidData(f"the basis has {checked.shape[0]} echoes, the sequence {seq.n_pulses}")
+        trains = None if seq is None else as_trains(seq)
+        if trains is not None and trains.n_echoes != checked.shape[0]:
+            raise InvalidData(f"the basis has {checked.shape[0]} echoes, the sequence {trains.n_echoes}")
         values = None if singular_values is None else _as_singular_values(singular_values, checked.shape[1])
-        _settle(self, checked, values, None if seq is None else seq.sha256)
+        _settle(self, checked, values, None if trains is None else trains.sha256)
 
     @classmethod
-    def from_svd(cls, signals: npt.ArrayLike, rank: int = 13, *, seq: Sequence | None = None) -> Basis:
+    def from_svd(cls, signals: npt.ArrayLike, rank: int = 13, *, seq: Experiment | None = None) -> Basis:
         """The `rank` directions that hold most of the signals' energy.
 
         Parameters
@@ -159,8 +161,8 @@ class Basis:
         write_npz(path, {name: np.asarray(value) for name, value in content.items() if value is not None})
 
     @property
-    def n_pulses(self) -> int:
-        """Number of echoes of a signal."""
+    def n_echoes(self) -> int:
+        """Number of samples of a signal."""
         return int(self.vectors.shape[0])
 
     @property
@@ -182,7 +184,7 @@ class Basis:
         InvalidData
             If the last axis is not as long as the basis.
         """
-        array = _as_data(signals, self.n_pulses, "signals", "echoes")
+        array = _as_data(signals, self.n_echoes, "signals", "echoes")
         vectors = self.vectors.conj().astype(_precision(array, self.vectors), copy=False)
         return np.asarray(array @ vectors)
 
@@ -198,16 +200,16 @@ class Basis:
         vectors = self.vectors.T.astype(_precision(array, self.vectors), copy=False)
         return np.asarray(array @ vectors)
 
-    def check_sequence(self, seq: Sequence) -> None:
+    def check_sequence(self, seq: Sequence | Trains) -> None:
         """Refuse a sequence that the basis was not made for.
 
         Raises
         ------
         InvalidParameter
-            If the number of pulses differs, or the contents of the sequence.
+            If the number of echoes differs, or the contents of the sequence.
         """
-        if seq.n_pulses != self.n_pulses:
-            raise InvalidParameter(f"the basis has {self.n_pulses} echoes, the sequence {seq.n_pulses} pulses")
+        if seq.n_echoes != self.n_echoes:
+            raise InvalidParameter(f"the basis has {self.n_echoes} echoes, the sequence {seq.n_echoes}")
         if self.sequence_sha256 not in (None, seq.sha256):
             raise InvalidParameter(
                 f"the basis belongs to another sequence (sha256 {self.sequence_sha256:.12}..., "
@@ -225,7 +227,7 @@ class Basis:
         )
 
     def __repr__(self) -> str:
-        return f"Basis({self.n_pulses} echoes, rank {self.rank}, {self.vectors.dtype})"
+        return f"Basis({self.n_echoes} echoes, rank {self.rank}, {self.vectors.dtype})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _basis, tuple(getattr(self, name) for name in VARIABLES)

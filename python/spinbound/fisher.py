@@ -19,17 +19,17 @@ import numpy.typing as npt
 
 from . import _core
 from ._batch import Batch, check_apparent, compute, prepare, reporting, shifted, store
+from ._trains import Experiment
 from ._validate import InvalidParameter, Report, as_result, as_result_dtype, one_of, parameter_names, refuse_overlap
 from .basis import Basis
 from .parameters import ALL, PARAMETERS
-from .sequence import Sequence
 from .tissue import Tissue
 
 FORMS = ("real", "complex", "real-M0")  # in the order of the core's codes
 
 
 def fisher(
-    seq: Sequence,
+    seq: Experiment,
     tissue: Tissue,
     wrt: str | Iterable[str] = ALL,
     sigma: npt.ArrayLike = 1.0,
@@ -37,6 +37,7 @@ def fisher(
     *,
     model: str = "gbloch",
     lineshape: str = "superlorentzian",
+    rtol: float = 1e-8,
     basis: Basis | None = None,
     dtype: npt.DTypeLike | None = None,
     out: npt.NDArray[Any] | None = None,
@@ -48,7 +49,7 @@ def fisher(
     Parameters
     ----------
     seq
-        The pulse sequence.
+        The pulse sequence; or a list of them, a joint experiment: its matrix is the sum of theirs.
     tissue
         The voxels, of shape (...).
     wrt
@@ -64,7 +65,7 @@ def fisher(
         single cannot give every bound to 1 %; stored in single, beyond its range (3.4e38) inf.
     out
         An array of the result's shape and type, written in place and returned; as in `simulate`.
-    model, lineshape, basis, threads, progress
+    model, lineshape, rtol, basis, threads, progress
         As in `simulate`.
 
     Returns
@@ -94,7 +95,15 @@ def fisher(
     """
     names, code = parameter_names(wrt), FORMS.index(one_of("form", form, FORMS))
     batch = prepare(
-        seq, tissue, _given(sigma), model=model, lineshape=lineshape, basis=basis, threads=threads, progress=progress
+        seq,
+        tissue,
+        _given(sigma),
+        model=model,
+        lineshape=lineshape,
+        rtol=rtol,
+        basis=basis,
+        threads=threads,
+        progress=progress,
     )
     check_apparent(names, batch)
     columns = n_columns(names, form)
@@ -120,7 +129,7 @@ def n_columns(names: tuple[str, ...], form: str) -> int:
 
 
 def crb(
-    seq: Sequence,
+    seq: Experiment,
     tissue: Tissue,
     wrt: str | Iterable[str] = ALL,
     sigma: npt.ArrayLike = 1.0,
@@ -128,6 +137,7 @@ def crb(
     *,
     model: str = "gbloch",
     lineshape: str = "superlorentzian",
+    rtol: float = 1e-8,
     basis: Basis | None = None,
     dtype: npt.DTypeLike | None = None,
     out: Mapping[str, npt.NDArray[Any]] | None = None,
@@ -139,7 +149,7 @@ def crb(
     Parameters
     ----------
     seq
-        The pulse sequence.
+        The pulse sequence; or a list of them, a joint experiment: its matrix is the sum of theirs.
     tissue
         The voxels, of shape (...).
     wrt, sigma, form
@@ -150,7 +160,7 @@ def crb(
     out
         A dict with an array of the voxels' shape for every name in `wrt`, as in `simulate`, that do not overlap;
         written in place and returned.
-    model, lineshape, basis, threads, progress
+    model, lineshape, rtol, basis, threads, progress
         As in `simulate`.
 
     Returns
@@ -182,7 +192,15 @@ def crb(
     """
     names, code = parameter_names(wrt), FORMS.index(one_of("form", form, FORMS))
     batch = prepare(
-        seq, tissue, _given(sigma), model=model, lineshape=lineshape, basis=basis, threads=threads, progress=progress
+        seq,
+        tissue,
+        _given(sigma),
+        model=model,
+        lineshape=lineshape,
+        rtol=rtol,
+        basis=basis,
+        threads=threads,
+        progress=progress,
     )
     check_apparent(names, batch)
     _refuse_too_few_data(batch, n_columns(names, form))
@@ -240,4 +258,4 @@ def _arguments(
     """What `_core.fisher` and `_core.crb` take."""
     wrt = [PARAMETERS[name].code for name in names]
     voxels = (batch.tissue, batch.M0, batch.sigma, batch.valid)
-    return (batch.seq, *voxels, batch.lineshape, wrt, code, batch.basis, batch.threads, report, out)
+    return (batch.experiment, *voxels, batch.physics, wrt, code, batch.basis, batch.threads, report, out)

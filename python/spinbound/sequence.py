@@ -1,11 +1,11 @@
-"""Pulse sequences: a train of RF pulses with a common repetition time, as a frozen value, and its files."""
+"""Pulse sequences: a train of RF pulses, as a frozen value, and its files."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import pi
 from pathlib import Path
@@ -14,17 +14,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ._sequence_checks import (
+    GRADIENT_MOMENTS,
+    as_echo,
+    as_gradient_moments,
+    as_repetition_times,
+    as_shape,
+    as_start,
+    check_durations,
+    check_pulses,
+    per_pulse,
+)
 from ._sequence_files import FIELDS, read_fields, write_fields
-from ._validate import BoolArray, FloatArray, InvalidSequence, as_number, as_real, one_of
-
-# In the order of the core's codes.
-GRADIENT_MOMENTS = ("balanced", "crusher", "spoiler_dual", "spoiler_prepulse")
-STARTS = ("periodic", "thermal")
+from ._validate import BoolArray, ComplexArray, FloatArray, InvalidSequence, as_number, as_real
 
 GYROMAGNETIC_RATIO = 267.5221874e6  # rad/s/T, 1H (CODATA 2018)
 
-# The tables of the pool's response reach this far for the shortest T2s, with room to spare.
-MAX_TRF = 100.0  # s
+DELAY_TRF = 100e-6  # s, of the pulse without RF that a delay is made of
 
 # Beyond these a file has most likely stated its numbers in another unit.
 PLAUSIBLE_ALPHA = 2 * pi  # rad
@@ -34,10 +40,10 @@ PLAUSIBLE_TR = (0.2e-3, 0.5)  # s
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class Sequence:
-    """A train of rectangular RF pulses with a common repetition time.
+    """A train of RF pulses.
 
-    Repetition i is: free precession over (TR - TRF[i])/2, the RF phase increment, the pulse, free precession over
-    (TR - TRF[i])/2, the echo. The arrays are copies and read-only.
+    Repetition i is: free precession over (TR[i] - TRF[i])/2, the RF phase increment, the pulse, free precession over
+    (TR[i] - TRF[i])/2, the echo. The arrays are copies and read-only.
 
     Parameters
     ----------
@@ -45,24 +51,34 @@ class Sequence:
         Flip angles in rad at the nominal transmit field; a negative one is a pulse of opposite phase.
     TRF : (n,)
         Durations of the pulses in s, 0 < TRF < TR and at most 100 s.
-    TR
-        Repetition time in s.
+    TR : () or (n,)
+        Repetition time in s, one or one per pulse.
     gradient_moment
         One word, or one per pulse: ``balanced``, ``crusher`` (a pulse between crusher gradients),
         ``spoiler_dual`` (transverse magnetization spoiled before and after the pulse), ``spoiler_prepulse``
         (before it).
-    rf_phase_increment
-        Change of the RF phase from each pulse to the next in rad.
+    rf_phase_increment : () or (n,)
+        Change of the RF phase from the pulse before to each pulse in rad. The receiver follows it.
     start
         ``periodic`` (the train repeats for ever), ``thermal`` (equilibrium before repetition 0), or the
         magnetization (5,) before repetition 0 as xf yf zf xs zs for M0 = 1.
+    echo : () or (n,)
+        Whether the echoes are recorded: the others are preparations and delays, not samples of the signal.
+    shape
+        Waveform w of all pulses: None (rectangular), hard-edged samples (k,) of equal duration, complex if the phase
+        is modulated, or a callable w(u), 0 < u < 1, which is sampled at 500 points and scaled to mean 1. The field is
+        B1 alpha/TRF w, so that alpha is the flip angle on resonance where the mean is 1. For the models that
+        integrate the pulse (see `spinbound.simulate`).
 
     Attributes
     ----------
-    alpha, TRF, TR, rf_phase_increment, start
+    alpha, TRF, start, shape
         As given.
+    TR, rf_phase_increment : float or (n,)
+        One number where all are the same.
     gradient_moment : tuple of str
         One word per pulse.
+    echo : (n,) bool
 
     Raises
     ------
@@ -83,49 +99,138 @@ class Sequence:
 
     alpha: FloatArray
     TRF: FloatArray
-    TR: float
+    TR: float | FloatArray
     gradient_moment: tuple[str, ...]
-    rf_phase_increment: float
+    rf_phase_increment: float | FloatArray
     start: str | FloatArray
+    echo: BoolArray
+    shape: ComplexArray | None
 
     def __init__(
         self,
         alpha: npt.ArrayLike,
         TRF: npt.ArrayLike,
-        TR: float,
+        TR: npt.ArrayLike,
         *,
         gradient_moment: str | Iterable[str],
-        rf_phase_increment: float = pi,
+        rf_phase_increment: npt.ArrayLike = pi,
         start: str | npt.ArrayLike = "periodic",
+        echo: npt.ArrayLike = True,
+        shape: npt.ArrayLike | Callable[[FloatArray], Any] | None = None,
     ) -> None:
         settle = object.__setattr__
         settle(self, "alpha", as_real("alpha", alpha, InvalidSequence))
         settle(self, "TRF", as_real("TRF", TRF, InvalidSequence))
-        settle(self, "TR", _as_TR(TR))
-        _check_pulses(self.alpha, self.TRF, self.TR)
-        settle(self, "gradient_moment", _as_gradient_moments(gradient_moment, self.n_pulses))
-        settle(self, "rf_phase_increment", as_number("rf_phase_increment", rf_phase_increment, InvalidSequence))
-        settle(self, "start", _as_start(start))
+        check_pulses(self.alpha, self.TRF)
+        settle(self, "TR", _one_if_all_the_same(as_repetition_times(TR, self.n_pulses)))
+        check_durations(self.TRF, self.repetition_times)
+        settle(self, "gradient_moment", as_gradient_moments(gradient_moment, self.n_pulses))
+        increments = per_pulse("rf_phase_increment", rf_phase_increment, self.n_pulses)
+        settle(self, "rf_phase_increment", _one_if_all_the_same(increments))
+        settle(self, "start", as_start(start))
+        settle(self, "echo", as_echo(echo, self.n_pulses))
+        settle(self, "shape", as_shape(shape))
+
+    @classmethod
+    def concatenate(cls, sequences: Iterable[Sequence], *, start: str | npt.ArrayLike | None = None) -> Sequence:
+        """One long acquisition of several trains, played one after the other without a break.
+
+        Parameters
+        ----------
+        sequences
+            The trains, in their order; all pulses have the same waveform.
+        start
+            That of the whole; None: that of the first.
+
+        Raises
+        ------
+        InvalidSequence
+            If there is none, one is no `Sequence`, or waveforms differ.
+
+        Examples
+        --------
+        >>> import spinbound as sb
+        >>> train = sb.sequences.load("hybrid-mt-4s")
+        >>> pause = sb.Sequence.delay(0.5, spoil=True)
+        >>> round(sb.Sequence.concatenate([train, pause, train]).duration - 2 * train.duration, 9)
+        0.5
+        """
+        trains = list(sequences)
+        if not trains or not all(isinstance(train, Sequence) for train in trains):
+            raise InvalidSequence("concatenate takes at least one Sequence, and nothing else")
+        if any(_bytes(train.shape_samples) != _bytes(trains[0].shape_samples) for train in trains):
+            raise InvalidSequence("the trains have pulses of different shape; one Sequence has one for all of them")
+
+        def joined(name: str) -> npt.NDArray[Any]:
+            return np.concatenate([np.broadcast_to(getattr(train, name), train.n_pulses) for train in trains])
+
+        return cls(
+            **{name: joined(name) for name in ("alpha", "TRF", "TR", "rf_phase_increment", "echo")},
+            gradient_moment=[word for train in trains for word in train.gradient_moment],
+            start=trains[0].start if start is None else start,
+            shape=trains[0].shape,
+        )
+
+    @classmethod
+    def delay(cls, duration: float, *, spoil: bool = False) -> Sequence:
+        """Free precession and recovery, to be concatenated: a repetition without RF, whose echo is not recorded.
+
+        Parameters
+        ----------
+        duration
+            In s.
+        spoil
+            Whether the transverse magnetization is spoiled, in the middle.
+        """
+        time = as_number("duration", duration, InvalidSequence)
+        return cls(
+            [0.0],
+            [min(DELAY_TRF, time / 2)],
+            time,
+            gradient_moment="spoiler_dual" if spoil else "balanced",
+            rf_phase_increment=0.0,
+            echo=False,
+        )
 
     @property
     def n_pulses(self) -> int:
-        """Number of pulses, which is also the number of echoes."""
+        """Number of pulses."""
         return self.alpha.size
+
+    @property
+    def n_echoes(self) -> int:
+        """Number of recorded echoes, which are the samples of the signal."""
+        return int(np.count_nonzero(self.echo))
+
+    @property
+    def repetition_times(self) -> FloatArray:
+        """(n,) repetition time of each pulse in s."""
+        return np.broadcast_to(self.TR, self.n_pulses)
+
+    @property
+    def echo_times(self) -> FloatArray:
+        """Times of the recorded echoes in s, from the beginning of repetition 0: the end of each repetition."""
+        return np.asarray(np.cumsum(self.repetition_times)[self.echo])
 
     @property
     def duration(self) -> float:
         """Duration of the train in s."""
-        return self.n_pulses * self.TR
+        return self.n_pulses * self.TR if isinstance(self.TR, float) else float(self.TR.sum())
+
+    @property
+    def shape_samples(self) -> ComplexArray:
+        """(k,) samples of the waveform; a rectangular pulse has one, 1."""
+        return np.ones(1, np.complex128) if self.shape is None else self.shape
 
     @property
     def omega1(self) -> FloatArray:
-        """(n,) RF field of each pulse in rad/s: alpha/TRF."""
+        """(n,) RF field of each pulse in rad/s, alpha/TRF: for a shaped pulse the unit of its waveform."""
         return self.alpha / self.TRF
 
     @property
     def peak_B1(self) -> float:
-        """Largest RF field in rad/s: ``max(abs(alpha))/TRF``."""
-        return float(np.abs(self.omega1).max())
+        """Largest RF field in rad/s."""
+        return float(np.abs(self.omega1).max() * np.abs(self.shape_samples).max())
 
     @property
     def peak_B1_uT(self) -> float:
@@ -134,8 +239,9 @@ class Sequence:
 
     @property
     def rms_B1(self) -> float:
-        """Root mean square of the RF field over the whole train in rad/s: sqrt(sum(omega1^2 TRF)/(n TR))."""
-        return float(np.sqrt(np.sum(self.omega1 * self.alpha) / self.duration))
+        """Root mean square of the RF field over the whole train in rad/s: sqrt(sum(omega1^2 TRF)/duration)."""
+        power = np.sum(self.omega1 * self.alpha) * np.mean(np.abs(self.shape_samples) ** 2)
+        return float(np.sqrt(power / self.duration))
 
     @property
     def rms_B1_uT(self) -> float:
@@ -149,25 +255,28 @@ class Sequence:
         moments = [GRADIENT_MOMENTS.index(word) for word in self.gradient_moment]
         start = self.start.encode() if isinstance(self.start, str) else _bytes(self.start)
         parts = (_bytes(self.alpha), _bytes(self.TRF), _bytes(moments), start)
-        for part in (*parts, _bytes([self.TR, self.rf_phase_increment])):
+        for part in (*parts, *map(_bytes, (self.TR, self.rf_phase_increment, self.echo, self.shape_samples))):
             digest.update(f"{len(part)}:".encode() + part)
         return digest.hexdigest()
 
     def replace(self, **changes: Any) -> Sequence:
         """The same sequence with some of the constructor's arguments changed."""
-        return Sequence(**({name: getattr(self, name) for name in FIELDS} | changes))
+        fields = {name: getattr(self, name) for name in FIELDS}
+        if (self.echo == self.echo[0]).all():  # for a train of any length
+            fields["echo"] = bool(self.echo[0])
+        return Sequence(**(fields | changes))
 
     @classmethod
     def load(
         cls,
         path: str | os.PathLike[str],
-        TR: float | None = None,
+        TR: npt.ArrayLike | None = None,
         gradient_moment: str | Iterable[str] | None = None,
     ) -> Sequence:
         """Read a sequence from a .npz, .toml or MATLAB (.mat, v5 or v7.3) file.
 
-        Variables: `alpha`, `TRF`, and, if there, `TR`, `gradient_moment`, `rf_phase_increment`, `start`, in SI
-        units. In TOML the names carry the unit: ``alpha_rad`` or ``alpha_deg``; ``TRF_s``, ``TRF_ms`` or
+        Variables: `alpha`, `TRF`, and, if there, `TR`, `gradient_moment`, `rf_phase_increment`, `start`, `echo`,
+        `shape`, in SI units. In TOML the names carry the unit: ``alpha_rad`` or ``alpha_deg``; ``TRF_s``, ``TRF_ms`` or
         ``TRF_us``; ``TR_s`` or ``TR_ms``; ``rf_phase_increment_rad`` or ``_deg``. Values that look like another
         unit are kept, with a warning.
 
@@ -217,7 +326,8 @@ class Sequence:
     def __repr__(self) -> str:
         moments = ", ".join(sorted(set(self.gradient_moment), key=self.gradient_moment.index))
         start = self.start if isinstance(self.start, str) else "given"
-        return f"Sequence({self.n_pulses} pulses, TR={self.TR:g} s, {moments}, start={start})"
+        TR = f"{self.TR:g}" if isinstance(self.TR, float) else f"{self.TR.min():g}-{self.TR.max():g}"
+        return f"Sequence({self.n_pulses} pulses, TR={TR} s, {moments}, start={start})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuilt, tuple(getattr(self, name) for name in FIELDS)
@@ -232,64 +342,16 @@ def _microtesla(omega1: float) -> float:
 
 
 def _bytes(values: npt.ArrayLike) -> bytes:
-    return np.asarray(values, dtype="<f8").tobytes()
+    array = np.asarray(values)
+    return array.astype("<c16" if array.dtype.kind == "c" else "<f8").tobytes()
 
 
-# Checks
-
-
-def _as_TR(TR: npt.ArrayLike) -> float:
-    value = as_number("TR", TR, InvalidSequence)
-    if value <= 0:
-        raise InvalidSequence(f"TR must be longer than 0 s; given {value:g} s")
-    return value
-
-
-def _check_pulses(alpha: FloatArray, TRF: FloatArray, TR: float) -> None:
-    if alpha.ndim != 1 or TRF.ndim != 1:
-        raise InvalidSequence(f"alpha and TRF must be one-dimensional; given shapes {alpha.shape} and {TRF.shape}")
-    if alpha.size != TRF.size:
-        raise InvalidSequence(f"alpha has {alpha.size} pulses but TRF has {TRF.size}; they must be as many")
-    if alpha.size == 0:
-        raise InvalidSequence("a sequence needs at least one pulse; alpha and TRF are empty")
-    _refuse(~np.isfinite(alpha), alpha, "alpha must be finite", "rad")
-    _refuse(~np.isfinite(TRF), TRF, "TRF must be finite", "s")
-    _refuse(TRF <= 0, TRF, "TRF must be longer than 0 s", "s")
-    _refuse(TRF > MAX_TRF, TRF, f"TRF must be at most {MAX_TRF:g} s", "s")
-    _refuse(TRF >= TR, TRF, f"TRF must be shorter than TR ({TR:g} s)", "s")
-
-
-def _refuse(wrong: BoolArray, values: FloatArray, rule: str, unit: str) -> None:
-    if wrong.any():
-        pulse = int(wrong.argmax())
-        raise InvalidSequence(f"{rule}; pulse {pulse} is {values[pulse]:g} {unit}")
-
-
-def _as_gradient_moments(words: str | Iterable[str], n_pulses: int) -> tuple[str, ...]:
-    if isinstance(words, str):
-        words = (words,) * n_pulses
-    try:
-        moments = tuple(word if isinstance(word, str) else repr(word) for word in words)
-    except TypeError:
-        raise InvalidSequence(
-            f"gradient_moment must be one word or one per pulse; given {type(words).__name__}"
-        ) from None
-    if len(moments) != n_pulses:
-        raise InvalidSequence(f"gradient_moment has {len(moments)} words for {n_pulses} pulses")
-    for pulse, word in enumerate(moments):
-        one_of(f"gradient_moment of pulse {pulse}", word, GRADIENT_MOMENTS, InvalidSequence)
-    return tuple(str(word) for word in moments)
-
-
-def _as_start(start: str | npt.ArrayLike) -> str | FloatArray:
-    if isinstance(start, str):
-        return one_of("start", start, STARTS, InvalidSequence)
-    vector = as_real("start", start, InvalidSequence)
-    if vector.shape != (5,) or not np.isfinite(vector).all():
-        raise InvalidSequence(
-            f"start must be {' or '.join(STARTS)}, or five finite numbers xf yf zf xs zs; given {start!r}"
-        )
-    return vector
+def _one_if_all_the_same(values: FloatArray) -> float | FloatArray:
+    if (values == values[0]).all():
+        return float(values[0])
+    copy = np.array(values)
+    copy.setflags(write=False)
+    return copy
 
 
 # Files
@@ -310,15 +372,15 @@ def _completed(fields: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str,
 
 def _agree(name: str, first: Any, second: Any, n_pulses: int) -> bool:
     if name == "TR":
-        return _as_TR(first) == _as_TR(second)
-    return _as_gradient_moments(first, n_pulses) == _as_gradient_moments(second, n_pulses)
+        return bool((as_repetition_times(first, n_pulses) == as_repetition_times(second, n_pulses)).all())
+    return as_gradient_moments(first, n_pulses) == as_gradient_moments(second, n_pulses)
 
 
 def _warn_if_implausible(seq: Sequence, path: Path) -> None:
     checks = (
         (np.abs(seq.alpha).max(), (0.0, PLAUSIBLE_ALPHA), "the largest flip angle", "rad", "degrees"),
         (seq.TRF.max(), PLAUSIBLE_TRF, "the longest pulse", "s", "milli- or microseconds"),
-        (seq.TR, PLAUSIBLE_TR, "TR", "s", "milliseconds"),
+        (float(np.median(seq.repetition_times)), PLAUSIBLE_TR, "TR", "s", "milliseconds"),
     )
     for value, (low, high), what, unit, other in checks:
         if not low <= value <= high:

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from . import _core
 from ._batch import R1F, R1S, Batch, check_apparent, compute, prepare
+from ._models import MODELS
+from ._trains import Experiment
 from ._validate import InvalidParameter, Report, as_result, as_result_dtype, one_of, parameter_names, refuse_overlap
 from .basis import Basis
 from .parameters import ALL, PARAMETERS
@@ -23,12 +25,13 @@ SHORTEST_SINGLE, LEAST_RECOVERY = 1.0, 0.25
 
 
 def simulate(
-    seq: Sequence,
+    seq: Experiment,
     tissue: Tissue,
     *,
     output: str = "signal",
     model: str = "gbloch",
     lineshape: str = "superlorentzian",
+    rtol: float = 1e-8,
     basis: Basis | None = None,
     dtype: npt.DTypeLike | None = None,
     out: npt.NDArray[Any] | None = None,
@@ -43,22 +46,28 @@ def simulate(
     Parameters
     ----------
     seq
-        The pulse sequence, n pulses.
+        The pulse sequence, n recorded echoes; or a list of sequences, a joint experiment whose echoes follow each
+        other.
     tissue
         The voxels, of shape (...).
     output
         ``signal`` or ``magnetization``.
     dtype
-        complex128, or complex64: computed in single precision, nearly twice as fast. In trains of 4 s signals are then
-        within 2e-4 of their largest value, and 99 of 100 sensitivities within 1e-3 of theirs (T2s: 1e-2). Beyond 3.4e38
-        inf.
+        complex128, or complex64: gbloch, hybrid and bloch then compute in single precision, nearly twice as fast. In
+        trains of 4 s signals are then within 2e-4 of their largest value, and 99 of 100 sensitivities within
+        1e-3 of theirs (T2s: 1e-2). Beyond 3.4e38 inf.
     out
         A writeable C-contiguous array of the result's shape and type, also a `numpy.memmap`, written in place without
         a copy and returned. After an error or Ctrl-C it holds the results of some voxels, and elsewhere what it held.
     model
-        ``gbloch``, the linearised generalized Bloch model.
+        ``gbloch``, the linearised generalized Bloch model (default); ``gbloch-ide``, the full integro-differential
+        equation; ``graham``, ``graham-single-frequency`` and ``sled``, the semi-solid pool saturated at a rate;
+        ``hybrid``, the hybrid-state approximation of gbloch; ``bloch``, one pool (m0s = 0). gbloch-ide, graham,
+        graham-single-frequency and sled take one voxel at a time, and pulses of any shape (docs/models.md).
     lineshape
         Of the semi-solid pool: ``superlorentzian`` (default), ``gaussian`` or ``lorentzian``.
+    rtol
+        Of gbloch-ide: error of the propagator of a pulse, 1e-12 to 1e-2.
     basis
         A `Basis`: the signal is returned in its coefficients.
     threads
@@ -95,28 +104,26 @@ def simulate(
     True
     """
     one_of("output", output, OUTPUTS)
-    batch = prepare(seq, tissue, model=model, lineshape=lineshape, basis=basis, threads=threads, progress=progress)
+    batch = prepare(
+        seq, tissue, model=model, lineshape=lineshape, rtol=rtol, basis=basis, threads=threads, progress=progress
+    )
     if output == "magnetization" and batch.basis is not None:
         raise InvalidParameter("basis compresses the signal; it does not go with output='magnetization'")
     samples = (batch.n_samples, 5) if output == "magnetization" else (batch.n_samples,)
     number = as_result_dtype(dtype, np.complex128)
     result = as_result(out, tissue.shape + samples, number)
-    compute(
-        replace(batch, single=_is_single(number, seq, batch)),
-        (result,),
-        _magnetization if output == "magnetization" else _signal,
-        "simulate",
-    )
+    fill = _magnetization if output == "magnetization" else _signal
+    compute(replace(batch, single=_is_single(number, model, batch)), (result,), fill, "simulate")
     return result
 
 
 def _signal(batch: Batch, report: Report | None, signal: npt.NDArray[Any]) -> None:
     _core.simulate(
-        batch.seq,
+        batch.experiment,
         batch.tissue,
         batch.M0,
         batch.valid,
-        batch.lineshape,
+        batch.physics,
         batch.single,
         batch.basis,
         batch.threads,
@@ -127,11 +134,11 @@ def _signal(batch: Batch, report: Report | None, signal: npt.NDArray[Any]) -> No
 
 def _magnetization(batch: Batch, report: Report | None, magnetization: npt.NDArray[Any]) -> None:
     _core.magnetization(
-        batch.seq,
+        batch.experiment,
         batch.tissue,
         batch.M0,
         batch.valid,
-        batch.lineshape,
+        batch.physics,
         batch.single,
         batch.threads,
         report,
@@ -140,12 +147,13 @@ def _magnetization(batch: Batch, report: Report | None, magnetization: npt.NDArr
 
 
 def sensitivities(
-    seq: Sequence,
+    seq: Experiment,
     tissue: Tissue,
     wrt: str | Iterable[str] = ALL,
     *,
     model: str = "gbloch",
     lineshape: str = "superlorentzian",
+    rtol: float = 1e-8,
     basis: Basis | None = None,
     dtype: npt.DTypeLike | None = None,
     out: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None,
@@ -160,18 +168,19 @@ def sensitivities(
     Parameters
     ----------
     seq
-        The pulse sequence, n pulses.
+        The pulse sequence, n recorded echoes; or a list of sequences, a joint experiment whose echoes follow each
+        other.
     tissue
         The voxels, of shape (...).
     wrt
         P names, base or derived; R1a and T1a only where R1f = R1s.
     dtype
-        complex128, or complex64: computed in single precision, 1.6 times as fast. In trains of 4 s signals are then
-        within 2e-4 of their largest value, and 99 of 100 sensitivities within 1e-3 of theirs (T2s: 1e-2). Beyond 3.4e38
-        inf.
+        complex128, or complex64: gbloch, hybrid and bloch then compute in single precision, 1.6 times as fast. In
+        trains of 4 s signals are then within 2e-4 of their largest value, and 99 of 100 sensitivities within
+        1e-3 of theirs (T2s: 1e-2). Beyond 3.4e38 inf.
     out
         A pair of such arrays, for s and J, that do not overlap.
-    model, lineshape, basis, threads, progress
+    model, lineshape, rtol, basis, threads, progress
         As in `simulate`.
 
     Returns
@@ -203,7 +212,9 @@ def sensitivities(
     True
     """
     names = parameter_names(wrt)
-    batch = prepare(seq, tissue, model=model, lineshape=lineshape, basis=basis, threads=threads, progress=progress)
+    batch = prepare(
+        seq, tissue, model=model, lineshape=lineshape, rtol=rtol, basis=basis, threads=threads, progress=progress
+    )
     check_apparent(names, batch)
     outs = _pair(out)
     number = as_result_dtype(dtype, np.complex128)
@@ -215,11 +226,11 @@ def sensitivities(
 
     def fill(part: Batch, report: Report | None, s: npt.NDArray[Any], J: npt.NDArray[Any]) -> None:
         _core.sensitivities(
-            part.seq,
+            part.experiment,
             part.tissue,
             part.M0,
             part.valid,
-            part.lineshape,
+            part.physics,
             part.single,
             codes,
             part.basis,
@@ -229,16 +240,17 @@ def sensitivities(
             J,
         )
 
-    compute(replace(batch, single=_is_single(number, seq, batch)), (signal, jacobian), fill, "sensitivities")
+    compute(replace(batch, single=_is_single(number, model, batch)), (signal, jacobian), fill, "sensitivities")
     return signal, jacobian
 
 
-def _is_single(number: np.dtype[Any], seq: Sequence, batch: Batch) -> bool:
+def _is_single(number: np.dtype[Any], model: str, batch: Batch) -> bool:
     """Whether to compute in single precision: not where a steady state would multiply its rounding errors."""
-    single = bool(number == np.complex64)
-    if not single or not isinstance(seq.start, str) or seq.start != "periodic" or not batch.valid.any():
+    single = bool(number == np.complex64) and MODELS[model].lanes
+    cycles = [train.duration for train in batch.trains.sequences if _is_periodic(train)]
+    if not single or not cycles or not batch.valid.any():
         return single
-    cycle = seq.n_pulses * seq.TR
+    cycle = min(cycles)
     slowest = min(float(batch.tissue[row, batch.valid].min()) for row in (R1F, R1S))
     if cycle < SHORTEST_SINGLE or cycle * slowest < LEAST_RECOVERY:
         raise InvalidParameter(
@@ -247,6 +259,10 @@ def _is_single(number: np.dtype[Any], seq: Sequence, batch: Batch) -> bool:
             f"{LEAST_RECOVERY:g}/R1"
         )
     return single
+
+
+def _is_periodic(seq: Sequence) -> bool:
+    return isinstance(seq.start, str) and seq.start == "periodic"
 
 
 def _pair(out: Any) -> tuple[Any, Any]:

@@ -18,12 +18,12 @@ struct Exact {
 };
 
 Exact exact(const Problem& problem, std::size_t voxel) {
-    const auto n = problem.sequence.alpha.size();
+    const auto n = problem.experiment.n_echoes();
     double tissue[n_tissue_parameters];
     for (std::size_t p = 0; p < n_tissue_parameters; ++p) tissue[p] = problem.values[p][voxel];
     std::vector<double> R2sl(3 * n), m(n_echo * n), J(n_echo * n * n_tissue_parameters);
-    tabulated_R2sl(problem.sequence, Lineshape::superlorentzian, tissue[5], tissue[7], R2sl.data());
-    reference::simulate(problem.sequence, tissue, R2sl.data(), m.data(), J.data(), false);
+    tabulated_R2sl(problem.train(), Lineshape::superlorentzian, tissue[5], tissue[7], R2sl.data());
+    reference::simulate(problem.train(), tissue, R2sl.data(), m.data(), J.data(), false);
     Exact result;
     for (std::size_t t = 0; t < n; ++t) {
         const double *x = &J[n_echo * t * n_tissue_parameters], *y = x + n_tissue_parameters;
@@ -52,9 +52,9 @@ TEST(kernel_agrees_with_oracle, "Signals and sensitivities agree with matrix exp
         for (Start start : {Start::periodic, Start::thermal, Start::given}) {
             const UseIsa use(isa);
             const Problem problem(7, 20, start, 5);
-            const std::size_t n = problem.sequence.alpha.size();
+            const std::size_t n = problem.experiment.n_echoes();
             std::vector<Complex> s(problem.size() * n), J(s.size() * wrt.size());
-            sensitivities(problem.sequence, problem.tissue(), wrt, {}, on_threads(2), s.data(), J.data());
+            sensitivities(problem.experiment, problem.tissue(), wrt, {}, on_threads(2), s.data(), J.data());
             for (std::size_t v = 0; v < problem.size(); ++v) {
                 const Exact expected = exact(problem, v);
                 CHECK(column_error(&s[v * n], expected.signal, problem.M0[v], 0, 1) <= 1e-8);
@@ -77,12 +77,12 @@ TEST(information_is_that_of_the_sensitivities, "The complex Fisher matrix is J^H
     const std::size_t P = wrt.size();
     for (int rank : {0, Problem::max_rank}) {
         const Basis basis = problem.basis(rank);
-        const std::size_t n = basis.n_samples(problem.sequence);
+        const std::size_t n = basis.n_samples(problem.experiment);
         std::vector<Complex> s(problem.size() * n), J(s.size() * P), F(problem.size() * P * P);
-        sensitivities(problem.sequence, problem.tissue(), wrt, basis, on_threads(1), s.data(), J.data());
-        fisher(
-            {problem.sequence, problem.tissue(), problem.sigma.data(), wrt, FisherForm::complex, basis, on_threads(1)},
-            F.data());
+        sensitivities(problem.experiment, problem.tissue(), wrt, basis, on_threads(1), s.data(), J.data());
+        fisher({problem.experiment, problem.tissue(), problem.sigma.data(), wrt, FisherForm::complex, basis,
+                on_threads(1)},
+               F.data());
         for (std::size_t v = 0; v < problem.size(); ++v)
             for (std::size_t i = 0; i < P; ++i)
                 for (std::size_t j = 0; j < P; ++j) {

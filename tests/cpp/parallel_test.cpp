@@ -74,9 +74,9 @@ TEST(long_call_is_cancelled, "A long call is cancelled between its blocks and wi
         if (done < total) throw Enough("enough");
     };
     std::vector<double> bound(problem.size());
-    const FisherProblem call{problem.sequence, problem.tissue(), problem.sigma.data(),
-                             {Parameter::m0s}, FisherForm::real, problem.basis(0),
-                             options};
+    const FisherProblem call{
+        problem.experiment, problem.tissue(), problem.sigma.data(), {Parameter::m0s}, FisherForm::real,
+        problem.basis(0),   options};
     CHECK(thrown_by([&] { crb(call, bound.data()); }) == "enough");
     CHECK(last < problem.size());
 }
@@ -91,8 +91,8 @@ TEST(progress_rises_to_the_total, "Progress rises to the total, with voxels that
         CHECK(reports.empty() || reports.back() <= done);
         reports.push_back(done);
     };
-    std::vector<Complex> s(problem.size() * problem.sequence.alpha.size());
-    simulate(problem.sequence, problem.tissue(), {}, options, s.data());
+    std::vector<Complex> s(problem.size() * problem.experiment.n_echoes());
+    simulate(problem.experiment, problem.tissue(), {}, options, s.data());
     CHECK(reports.back() == problem.size());
 }
 

@@ -28,9 +28,11 @@ Sequence random_sequence(Draw& draw, int n_pulses, Start start) {
     for (int i = 0; i < n_pulses; ++i) {
         sequence.alpha.push_back(draw(-0.5, 3));
         sequence.TRF.push_back(draw(1e-4, 1e-3));
+        sequence.TR.push_back(draw(3e-3, 4e-3));
+        sequence.rf_phase_increment.push_back(draw(-3, 3));
+        sequence.echo.push_back(1);
         sequence.gradient_moment.push_back(static_cast<GradientMoment>(static_cast<int>(draw(0, 4))));
     }
-    sequence.TR = 3.5e-3;
     sequence.start = start;
     for (double& component : sequence.initial) component = draw(-0.5, 0.5);
     return sequence;
@@ -45,26 +47,26 @@ public:
           tissue_(problem.tissue(first, n)),
           sigma_(problem.sigma.data() + first),
           basis_(problem.basis(rank)),
-          n_samples_(basis_.n_samples(problem.sequence)),
+          n_samples_(basis_.n_samples(problem.experiment)),
           suffix_(rank ? ", basis" : "") {
         if (options_.valid) options_.valid += first;
     }
 
     Result signal() const {
         std::vector<Complex> s(n() * n_samples_);
-        simulate(problem_.sequence, tissue_, basis_, options_, s.data());
+        simulate(problem_.experiment, tissue_, basis_, options_, s.data());
         return pack("signal", s);
     }
 
     Result magnetization() const {
-        std::vector<Complex> m(n() * problem_.sequence.alpha.size() * 5);
-        simulate_magnetization(problem_.sequence, tissue_, options_, m.data());
+        std::vector<Complex> m(n() * problem_.experiment.n_echoes() * 5);
+        simulate_magnetization(problem_.experiment, tissue_, options_, m.data());
         return pack("magnetization", m);
     }
 
     Result jacobian(const std::vector<Parameter>& wrt, const std::string& name) const {
         std::vector<Complex> s(n() * n_samples_), J(s.size() * wrt.size());
-        sensitivities(problem_.sequence, tissue_, wrt, basis_, options_, s.data(), J.data());
+        sensitivities(problem_.experiment, tissue_, wrt, basis_, options_, s.data(), J.data());
         return pack(name, J);
     }
 
@@ -93,7 +95,7 @@ private:
     std::size_t n() const { return tissue_.n_voxels; }
 
     FisherProblem fisher_problem(FisherForm form) const {
-        return {problem_.sequence, tissue_, sigma_, all, form, basis_, options_};
+        return {problem_.experiment, tissue_, sigma_, all, form, basis_, options_};
     }
 
     Result pack(const std::string& name, const std::vector<Complex>& values) const {
@@ -114,7 +116,7 @@ private:
 
 Problem::Problem(unsigned seed, int n_pulses, Start start, std::size_t n_voxels) : valid(new bool[n_voxels]) {
     Draw draw(seed);
-    sequence = random_sequence(draw, n_pulses, start);
+    experiment.trains = {random_sequence(draw, n_pulses, start)};
     for (std::size_t v = 0; v < n_voxels; ++v) {
         for (std::size_t p = 0; p < n_tissue_parameters; ++p) values[p].push_back(draw(low[p], high[p]));
         M0.emplace_back(draw(-1, 1), draw(-1, 1));

@@ -22,7 +22,8 @@ public:
 
     static constexpr int max_rank = 6;
 
-    Sequence sequence;
+    Experiment experiment;  // of one train
+    const Sequence& train() const { return experiment.trains.front(); }
     std::vector<double> values[n_tissue_parameters];
     std::vector<Complex> M0, vectors;
     std::vector<double> sigma;

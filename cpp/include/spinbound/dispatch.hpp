@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "spinbound/model.hpp"
 #include "spinbound/precision.hpp"
 
 namespace spinbound {
@@ -13,11 +14,11 @@ struct KernelTable;
 // Names of the usable instruction sets, the widest last.
 std::vector<std::string> available_isas();
 
-// The kernels of SPINBOUND_ISA if set, else of the widest usable set. Throws InvalidArgument for a name that is unknown
-// or that this machine cannot run.
-const KernelTable& kernels(Precision precision = Precision::full);
+// The kernels of a model: of SPINBOUND_ISA if set, else of the widest usable set; models that take one voxel at a time
+// have one for all. Throws InvalidArgument for a name that is unknown or that this machine cannot run.
+const KernelTable& kernels(Model model, Precision precision);
 
-// Its name.
+// The name of that set.
 std::string isa_in_use();
 
 }  // namespace spinbound

@@ -12,7 +12,7 @@ namespace spinbound {
 enum class FisherForm : int { real, complex, real_M0 };
 
 struct FisherProblem {
-    const Sequence& sequence;
+    const Experiment& experiment;
     TissueView tissue;
     const double* sigma;  // one per voxel
     std::vector<Parameter> wrt;

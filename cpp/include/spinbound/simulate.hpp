@@ -4,7 +4,7 @@
 #include <complex>
 #include <vector>
 
-#include "spinbound/lineshape.hpp"
+#include "spinbound/model.hpp"
 #include "spinbound/parallel.hpp"
 #include "spinbound/precision.hpp"
 #include "spinbound/sequence.hpp"
@@ -16,32 +16,33 @@ using Complex = std::complex<double>;
 
 struct RunOptions {
     Precision precision = Precision::full;
-    Lineshape lineshape = Lineshape::superlorentzian;
+    Physics physics;
     const bool* valid = nullptr;  // one per voxel; the others are not computed and their results are NaN
     int threads = 0;              // 0: all that the process may use
     Monitor monitor;
 };
 
-// rank vectors of n_pulses entries, row-major (n_pulses, rank); rank = 0: the time domain
+// rank vectors of n_echoes entries, row-major (n_echoes, rank); rank = 0: the time domain
 struct Basis {
     const Complex* vectors = nullptr;
     int rank = 0;
 
-    std::size_t n_samples(const Sequence& sequence) const {
-        return static_cast<std::size_t>(rank ? rank : sequence.n_pulses());
+    std::size_t n_samples(const Experiment& experiment) const {
+        return rank ? static_cast<std::size_t>(rank) : experiment.n_echoes();
     }
 };
 
 // s: (n_voxels, n_samples)
-void simulate(const Sequence& sequence, const TissueView& tissue, const Basis& basis, const RunOptions& options,
+void simulate(const Experiment& experiment, const TissueView& tissue, const Basis& basis, const RunOptions& options,
               Complex* s);
 
-// m: (n_voxels, n_pulses, 5), xf yf zf xs zs at the echo, times M0
-void simulate_magnetization(const Sequence& sequence, const TissueView& tissue, const RunOptions& options, Complex* m);
+// m: (n_voxels, n_echoes, 5), xf yf zf xs zs at the echo, times M0
+void simulate_magnetization(const Experiment& experiment, const TissueView& tissue, const RunOptions& options,
+                            Complex* m);
 
 // s: (n_voxels, n_samples); J: (n_voxels, n_samples, wrt.size()), derivatives in the order of wrt, M0's with respect to
 // the complex M0
-void sensitivities(const Sequence& sequence, const TissueView& tissue, const std::vector<Parameter>& wrt,
+void sensitivities(const Experiment& experiment, const TissueView& tissue, const std::vector<Parameter>& wrt,
                    const Basis& basis, const RunOptions& options, Complex* s, Complex* J);
 
 // (n_pulses, 3): R2sl and its derivatives with respect to T2s and B1 as the kernel's tables have them; for a crusher

@@ -8,12 +8,18 @@ import numpy.typing
 import os
 import typing
 from . import reference
-__all__: list[str] = ['PoolResponse', 'R2sl', 'Sequence', 'available_threads', 'cgroup_cpu_limit', 'compiler', 'crb', 'fisher', 'greens_function', 'isa_available', 'isa_in_use', 'limits', 'magnetization', 'parameters', 'reference', 'response_table', 'sensitivities', 'simulate', 'version']
+__all__: list[str] = ['Experiment', 'PoolResponse', 'R2sl', 'Sequence', 'available_threads', 'cgroup_cpu_limit', 'compiler', 'crb', 'fisher', 'greens_function', 'isa_available', 'isa_in_use', 'limits', 'magnetization', 'parameters', 'reference', 'response_table', 'sensitivities', 'simulate', 'version']
 class Sequence:
-    def __init__(self: Sequence, alpha: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], TRF: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], gradient_moment: typing.Annotated[numpy.typing.ArrayLike, numpy.int32], TR: typing.SupportsFloat | typing.SupportsIndex, rf_phase_increment: typing.SupportsFloat | typing.SupportsIndex, start: typing.SupportsInt | typing.SupportsIndex, initial: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> None:
+    def __init__(self: Sequence, alpha: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], TRF: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], TR: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], rf_phase_increment: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], gradient_moment: typing.Annotated[numpy.typing.ArrayLike, numpy.int32], echo: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], shape: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], start: typing.SupportsInt | typing.SupportsIndex, initial: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> None:
+        ...
+    @property
+    def n_echoes(self) -> int:
         ...
     @property
     def n_pulses(self) -> int:
+        ...
+class Experiment:
+    def __init__(self, trains: collections.abc.Sequence[Sequence]) -> None:
         ...
 class PoolResponse:
     """
@@ -42,9 +48,9 @@ def cgroup_cpu_limit(root: os.PathLike | str | bytes = '/') -> int | None:
     """
     Whole cores that the control groups grant, or None; root: the folder that holds proc/ and sys/.
     """
-def crb(sequence: Sequence, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], sigma: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], lineshape: typing.SupportsInt | typing.SupportsIndex, wrt: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], form: typing.SupportsInt | typing.SupportsIndex, basis: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out: numpy.typing.NDArray[numpy.float64]) -> None:
+def crb(experiment: Experiment, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], sigma: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], physics: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex], wrt: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], form: typing.SupportsInt | typing.SupportsIndex, basis: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out: numpy.typing.NDArray[numpy.float64]) -> None:
     ...
-def fisher(sequence: Sequence, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], sigma: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], lineshape: typing.SupportsInt | typing.SupportsIndex, wrt: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], form: typing.SupportsInt | typing.SupportsIndex, basis: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out: numpy.ndarray) -> None:
+def fisher(experiment: Experiment, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], sigma: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], physics: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex], wrt: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], form: typing.SupportsInt | typing.SupportsIndex, basis: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out: numpy.ndarray) -> None:
     ...
 def greens_function(lineshape: typing.Annotated[numpy.typing.ArrayLike, numpy.int32], kappa: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any:
     """
@@ -58,15 +64,15 @@ def isa_in_use() -> str:
     """
     The instruction set of the next call.
     """
-def magnetization(sequence: Sequence, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], lineshape: typing.SupportsInt | typing.SupportsIndex, single: bool, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out: numpy.typing.NDArray[numpy.complex128]) -> None:
+def magnetization(experiment: Experiment, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], physics: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex], single: bool, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out: numpy.typing.NDArray[numpy.complex128]) -> None:
     ...
 def response_table(lineshape: typing.SupportsInt | typing.SupportsIndex, tau_max: typing.SupportsFloat | typing.SupportsIndex, tau: typing.SupportsFloat | typing.SupportsIndex, theta: typing.SupportsFloat | typing.SupportsIndex, which: str, x_low: typing.SupportsFloat | typing.SupportsIndex | None = None, theta_max: typing.SupportsFloat | typing.SupportsIndex | None = None) -> numpy.typing.NDArray[numpy.float64]:
     """
     Value and partials f f_x f_u f_xx f_xu f_uu of the table of 'rho' or 'z', x = ln tau, u = theta^2, in the patch that holds [x_low, x_low + ln 1.5] (x_low: ln tau unless given) and [0, theta_max] (theta).
     """
-def sensitivities(sequence: Sequence, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], lineshape: typing.SupportsInt | typing.SupportsIndex, single: bool, wrt: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], basis: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out_s: numpy.typing.NDArray[numpy.complex128], out_J: numpy.typing.NDArray[numpy.complex128]) -> None:
+def sensitivities(experiment: Experiment, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], physics: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex], single: bool, wrt: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], basis: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out_s: numpy.typing.NDArray[numpy.complex128], out_J: numpy.typing.NDArray[numpy.complex128]) -> None:
     ...
-def simulate(sequence: Sequence, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], lineshape: typing.SupportsInt | typing.SupportsIndex, single: bool, basis: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out: numpy.typing.NDArray[numpy.complex128]) -> None:
+def simulate(experiment: Experiment, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], physics: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex], single: bool, basis: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out: numpy.typing.NDArray[numpy.complex128]) -> None:
     ...
 compiler: str
 limits: dict

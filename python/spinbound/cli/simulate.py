@@ -68,7 +68,7 @@ def simulate(
         check_figure(figure, output, inputs.overwrite)
     seq, basis = open_sequence(sequence, inputs), open_basis(inputs.basis)
     voxels, _ = open_tissue(tissue)
-    size = seq.n_pulses * (5 if magnetization else 1) if basis is None else basis.rank
+    size = seq.n_echoes * (5 if magnetization else 1) if basis is None else basis.rank
     check_output(output, inputs.overwrite, n_bytes=16 * voxels.size * size)
     begin = perf_counter()
     with progress_bar(voxels.size, "signals") as report:

@@ -33,7 +33,7 @@ def sequence(seq: Sequence) -> Figure:
         Two panels over time (s): alpha/pi, and TRF in microseconds.
     """
     words = np.asarray(seq.gradient_moment)
-    time, figure = (np.arange(seq.n_pulses) + 0.5) * seq.TR, new_figure(3.2)
+    time, figure = np.cumsum(seq.repetition_times) - seq.repetition_times / 2, new_figure(3.2)
     above, below = figure.subplots(2, 1, sharex=True)
     for axes, values in ((above, np.asarray(seq.alpha) / np.pi), (below, np.asarray(seq.TRF) * 1e6)):
         axes.plot(time, np.where(words == "balanced", values, np.nan), ".-", markersize=2.5, linewidth=0.7)
@@ -56,7 +56,7 @@ def signal(seq: Sequence, signals: ArrayLike, labels: Series[str] = ()) -> Figur
     Parameters
     ----------
     seq
-        The pulse train of n pulses.
+        The pulse train of n echoes.
     signals : array_like of complex, shape (n,) or (curves, n)
         One curve per row, as `simulate` returns them without a basis.
     labels
@@ -74,7 +74,7 @@ def signal(seq: Sequence, signals: ArrayLike, labels: Series[str] = ()) -> Figur
     figure = new_figure(0.7 + 1.6 * len(parts))
     panels = figure.subplots(len(parts), 1, sharex=True, squeeze=False).ravel()
     for axes, (name, part) in zip(panels, parts.items(), strict=True):
-        lines = axes.plot(echo_times(seq), part.T)
+        lines = axes.plot(seq.echo_times, part.T)
         zero_line(axes)
         axes.set_ylabel(rf"$\mathrm{{{name}}}\,s$")
     if labels:
@@ -90,7 +90,7 @@ def magnetization(seq: Sequence, states: ArrayLike) -> Figure:
     Parameters
     ----------
     seq
-        The pulse train of n pulses.
+        The pulse train of n echoes.
     states : array_like, shape (n, 5)
         xf, yf, zf, xs, zs as `simulate` returns them with ``output="magnetization"``; their real part is drawn.
 
@@ -102,8 +102,8 @@ def magnetization(seq: Sequence, states: ArrayLike) -> Figure:
     components, figure = np.asarray(states).real, new_figure(3.6)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     for index, symbol in enumerate(("x^f", "y^f", "z^f")):
-        above.plot(echo_times(seq), components[:, index], label=f"${symbol}$", zorder=1 if index == 1 else 2)
-    below.plot(echo_times(seq), components[:, 4], color=PURPLE, label="$z^s$")
+        above.plot(seq.echo_times, components[:, index], label=f"${symbol}$", zorder=1 if index == 1 else 2)
+    below.plot(seq.echo_times, components[:, 4], color=PURPLE, label="$z^s$")
     for axes, name in ((above, "free pool"), (below, "semi-solid pool")):
         zero_line(axes)
         axes.set_ylabel(name)
@@ -121,7 +121,7 @@ def sensitivities(seq: Sequence, jacobian: ArrayLike, tissue: Tissue, wrt: Serie
     Parameters
     ----------
     seq
-        The pulse train of n pulses.
+        The pulse train of n echoes.
     jacobian : array_like of complex, shape (n, P)
         ds/dtheta in SI units, as `sensitivities` returns it.
     tissue
@@ -139,8 +139,8 @@ def sensitivities(seq: Sequence, jacobian: ArrayLike, tissue: Tissue, wrt: Serie
     panels = figure.subplots(n_rows, 3, sharex=True, squeeze=False).ravel()
     for axes, name, column in zip(panels, wrt, columns.T, strict=False):
         curve, title = scaled_sensitivity(name, complex(np.asarray(tissue[name]).item()), column)
-        axes.plot(echo_times(seq), curve.real, color=BLUE, label="real part")
-        axes.plot(echo_times(seq), curve.imag, color=YELLOW, label="imaginary part", zorder=1)
+        axes.plot(seq.echo_times, curve.real, color=BLUE, label="real part")
+        axes.plot(seq.echo_times, curve.imag, color=YELLOW, label="imaginary part", zorder=1)
         zero_line(axes)
         axes.set_title(title)
     for axes in panels[len(wrt) :]:
@@ -160,11 +160,6 @@ def scaled_sensitivity(name: str, theta: complex, column: NDArray[Any]) -> tuple
     if theta == 0:
         return column, f"${derivative}$" + {"": "", "rad/s": " (s/rad)"}.get(unit, " (s)")
     return theta * column, rf"${symbol}\;{derivative}$"
-
-
-def echo_times(seq: Sequence) -> NDArray[np.float64]:
-    """Times of the echoes (s) from the beginning of repetition 0: each half a repetition after its pulse's centre."""
-    return np.arange(1.0, seq.n_pulses + 1) * seq.TR
 
 
 def zero_line(axes: Axes) -> None:
