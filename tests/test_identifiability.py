@@ -101,12 +101,12 @@ def test_the_factor_is_that_of_the_fisher_matrix():
 def test_perfect_knowledge_is_a_fixed_parameter_and_none_is_marginalisation(seq, tissue, name):
     assume(is_well_conditioned(seq, tissue))
     k = FEW.index(name)
+    std = np.sqrt(sb.crb(seq, tissue, FEW)[name])
     sharp, vague, none = (
-        sb.identifiability(seq, tissue, FEW, prior={name: std})
-        for std in (1e-9 * np.sqrt(sb.crb(seq, tissue, FEW)[name]), 1e9, np.inf)
+        sb.identifiability(seq, tissue, FEW, prior={name: tau}) for tau in (1e-9 * std, 1e9 * std, np.inf)
     )
     others = [j for j in range(4) if j != k]
-    # what is left of the uncertainty is 1e-9 of it, in variance 1e-18
+    # knowledge of 1e-9 or 1e9 of the uncertainty without it is 1e-18 from the limits in variance
     assert array_of(sharp.bound_prior)[others] == pytest.approx(sharp.bound_fixed[others, k], rel=1e-9)
     assert array_of(vague.bound_prior) == pytest.approx(array_of(vague.bound), rel=1e-9)
     assert array_of(none.bound_prior) == pytest.approx(array_of(none.bound), rel=1e-9)

@@ -29,7 +29,7 @@ STEPS = {"omega0": 10.0, "the phase of M0": 0.1, "Re M0": 0.01, "Im M0": 0.01, "
 RELATIVE_STEP = 0.1
 
 # The fewest parameters that show the worst direction do so to within this factor of its singular value.
-SLACK = 1.5
+SLACK = 2.0
 # Singular values above this one are of no worse than a cosine of 0.5 between two columns: nothing mimics anything.
 DISTINCT = 0.7
 MAX_DIGITS = 6  # of a change

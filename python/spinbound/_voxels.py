@@ -17,7 +17,7 @@ from .tissue import Tissue
 
 Experiment = Sequence | list[Sequence] | tuple[Sequence, ...]
 
-VALUES = 1 << 23  # of the largest array of a part: 67 MB
+VALUES = 1 << 22  # of the largest array of a part: 34 MB, which LAPACK factorises in less than 0.2 s
 
 
 @dataclass(frozen=True)
