@@ -40,7 +40,7 @@ class ModelError:
     model, against
         The model, and the one that is taken as the truth.
     signal : (...)
-        |s - s_ref|/|s_ref|, norms over all samples. NaN: the voxel is invalid, or there is no signal.
+        ``|s - s_ref|/|s_ref|``, norms over all samples. NaN: the voxel is invalid, or there is no signal.
     crb : dict of str to (...)
         CRB/CRB_ref - 1 for each unknown, a ratio of variances. NaN: neither model determines the parameter, or the
         voxel is invalid; inf: only the reference does; -1: only the model does.
