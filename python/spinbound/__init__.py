@@ -5,6 +5,8 @@ from ._core import version as __version__
 from ._validate import InvalidData, InvalidParameter, InvalidSequence
 from .basis import Basis
 from .fisher import crb, fisher
+from .identifiability import Identifiability, identifiability
+from .model_error import ModelError, model_bias, model_error
 from .parameters import ALL
 from .sequence import Sequence
 from .simulate import sensitivities, simulate
@@ -13,14 +15,19 @@ from .tissue import Tissue
 __all__ = [
     "ALL",
     "Basis",
+    "Identifiability",
     "InvalidData",
     "InvalidParameter",
     "InvalidSequence",
+    "ModelError",
     "Sequence",
     "Tissue",
     "__version__",
     "crb",
     "fisher",
+    "identifiability",
+    "model_bias",
+    "model_error",
     "sensitivities",
     "sequences",
     "simulate",

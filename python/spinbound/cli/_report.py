@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._text import aligned
 from ..parameters import PARAMETERS
 from ..tissue import Tissue, value_of
 
@@ -87,8 +88,4 @@ def print_footer(report: Report) -> None:
 
 def print_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     """Columns of text on stdout: the first to the left, all others to the right."""
-    lines = [list(head), *map(list, rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for first, *others in lines:
-        cells = [first.ljust(widths[0]), *(text.rjust(w) for text, w in zip(others, widths[1:], strict=True))]
-        print("  ".join(cells).rstrip())
+    print("\n".join(aligned([head, *rows])))

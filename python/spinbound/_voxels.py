@@ -1,0 +1,101 @@
+"""Calls that combine several others: the voxels that all of them accept, in parts of bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._batch import check_apparent, prepare
+from ._validate import BoolArray, FloatArray, InvalidParameter, Report
+from .basis import Basis
+from .sequence import Sequence
+from .tissue import Tissue
+
+Experiment = Sequence | list[Sequence] | tuple[Sequence, ...]
+
+VALUES = 1 << 22  # of the largest array of a part: 34 MB, which LAPACK factorises in less than 0.2 s
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some voxels, all of them valid, and whom each of the calls upon them reports to."""
+
+    index: npt.NDArray[np.intp]
+    tissue: Tissue
+    reports: tuple[Report | None, ...]
+
+
+@dataclass(frozen=True)
+class Voxels:
+    """The voxels of a call: `tissue` has an axis even for a single one, `valid` and `sigma` have one axis."""
+
+    tissue: Tissue
+    valid: BoolArray
+    sigma: FloatArray | None
+
+    def parts(self, values_per_voxel: int, n_calls: int, report: Report | None) -> Iterator[Part]:
+        """The valid voxels in parts of about `VALUES` values."""
+        step, total = max(1, VALUES // values_per_voxel), self.valid.size
+        for start in range(0, total, step):
+            stop = min(start + step, total)
+            index = start + np.flatnonzero(self.valid[start:stop])
+            if index.size:
+                part = self.tissue[np.unravel_index(index, self.tissue.shape)]
+                yield Part(index, part, _reports(report, n_calls, start, stop, total))
+            elif report is not None:
+                report(stop, total)
+
+
+def _reports(report: Report | None, n_calls: int, start: int, stop: int, total: int) -> tuple[Report | None, ...]:
+    """Reports of consecutive calls upon the same voxels as progress of the whole; the last one's ends at `stop`."""
+    if report is None:
+        return (None,) * n_calls
+
+    def of_call(call: int) -> Report:
+        return lambda done, of: report(start + (stop - start) * (call * of + done) // (n_calls * of), total)
+
+    return tuple(map(of_call, range(n_calls)))
+
+
+def accepted(
+    seq: Experiment,
+    tissue: Tissue,
+    names: tuple[str, ...],
+    models: Iterable[tuple[str, str]],
+    sigma: npt.ArrayLike | None = None,
+    **options: Any,
+) -> Voxels:
+    """The voxels that each model, given with its lineshape, accepts for each sequence.
+
+    Raises
+    ------
+    InvalidParameter, InvalidSequence
+        As in the calls themselves; also if no voxel is valid for all models together.
+    """
+    sequences = seq if isinstance(seq, (list, tuple)) else (seq,)
+    valid, noise = np.ones(getattr(tissue, "size", 0), dtype=np.bool_), None
+    for model, lineshape in models:
+        for one in sequences:
+            # a basis belongs to the whole experiment and does not decide which voxels are valid
+            batch = prepare(one, tissue, sigma, model=model, lineshape=lineshape, basis=None, **options)
+            check_apparent(names, batch)
+            valid, noise = valid & batch.valid, batch.sigma
+    if valid.size and not valid.any():
+        raise InvalidParameter("every voxel is invalid for one of the models or sequences")
+    return Voxels(tissue if tissue.shape else tissue.replace(m0s=tissue["m0s"][None]), valid, noise)
+
+
+def n_samples(seq: Experiment, basis: Basis | None) -> int:
+    """Samples of one signal, at most."""
+    if basis is not None:
+        return int(basis.rank)
+    return sum(one.n_pulses for one in (seq if isinstance(seq, (list, tuple)) else (seq,)))
+
+
+def method(model: str, rtol: float) -> dict[str, Any]:
+    """The arguments that say how a model is computed; only gbloch-ide has an error to choose."""
+    return {"model": model, "rtol": rtol} if model == "gbloch-ide" else {"model": model}
