@@ -6,7 +6,7 @@
 The ten-pulse train comes from `plain_models.py`, which takes nothing from spinbound but the sequence; the bundled
 sequence from the matrix exponentials of `spinbound._core.reference` in extended precision, with R2sl from the table of
 the core, which `spinbound verify` checks by itself. The constants that `spinbound verify` states are solved for again:
-G and z by mpmath in 60 digits or by the plain models. Takes about three minutes on one core.
+G and z by mpmath in 60 digits or by the plain models. Takes two minutes on one core.
 """
 
 import argparse

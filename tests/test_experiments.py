@@ -244,7 +244,10 @@ def test_no_voxels_give_no_spectra():
     ("changes", "message"),
     [
         ({"tissue": {"m0s": 0.1}}, "must be a spinbound.Tissue"),
-        ({"tissue": sb.Tissue(T2s=[np.nan, np.nan])}, "every voxel is invalid: T2s is nan; 2e-06 <= T2s <= 5e-05 s"),
+        (
+            {"tissue": sb.Tissue(T2s=[np.nan, np.nan])},
+            "every voxel is invalid: T2s is nan; allowed: 2e-06 <= T2s <= 5e-05 s",
+        ),
         ({"tissue": sb.Tissue(T2s=[np.nan, 1e-5], m0s=[0.1, 1.0])}, "every voxel is invalid"),
         ({"offset": [100, 0.0]}, "offset 1 is 0 rad/s"),
         ({"offset": np.inf}, "offset must be one finite number or a list"),

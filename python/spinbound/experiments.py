@@ -208,11 +208,11 @@ def continuous_wave(
     """Longitudinal magnetization in the steady state of continuous RF: a z-spectrum.
 
     The free pool obeys the Bloch equation at its own offset from the RF, omega0 - offset; the semi-solid pool is
-    saturated at the rate pi (B1 omega1)^2 g(offset), g its absorption lineshape. With
+    saturated at the rate pi (B1 omega1)^2 g(offset), g its absorption lineshape. With::
 
         Wf = (B1 omega1)^2 R2f/(R2f^2 + (omega0 - offset)^2) ,    Ws = pi (B1 omega1)^2 g(offset)
 
-    the steady state solves
+    the steady state solves::
 
         (Wf + R1f + Rex m0s) zf - Rex m0f zs = R1f m0f
         (Ws + R1s + Rex m0f) zs - Rex m0s zf = R1s m0s .
@@ -313,7 +313,9 @@ def _valid(tissue: Tissue) -> BoolArray:
     for name, values in _named(tissue):
         accepted = PARAMETERS[name].contains(values)
         if tissue.size and not accepted.any():
-            raise InvalidParameter(f"every voxel is invalid: {name} is {values.flat[0]:g}; {PARAMETERS[name].allowed}")
+            raise InvalidParameter(
+                f"every voxel is invalid: {name} is {values.flat[0]:g}; allowed: {PARAMETERS[name].allowed}"
+            )
         valid = valid & accepted
     if tissue.size and not valid.any():
         raise InvalidParameter("every voxel is invalid: each has a parameter that is not accepted")
