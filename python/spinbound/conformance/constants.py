@@ -6,6 +6,7 @@
     Sled & Pike 2000     J. G. Sled, G. B. Pike, J. Magn. Reson. 145, 24
     Graham & Henkelman   S. J. Graham, R. M. Henkelman, J. Magn. Reson. Imaging 7, 903 (1997)
     Henkelman 1993       R. M. Henkelman et al., Magn. Reson. Med. 29, 759
+    Kay 1993             S. M. Kay, Fundamentals of Statistical Signal Processing, section 3.9
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import _core
+from .. import _core, sequences
 from .._batch import LINESHAPES
 from ..experiments import continuous_wave, inversion_recovery
+from ..fisher import crb
 from ..simulate import simulate
 from ..tissue import Tissue
 from .check import Check
@@ -29,6 +31,7 @@ JULIA = "MRIgeneralizedBloch.jl, "
 SLED = "Sled & Pike 2000"
 GRAHAM = "Graham & Henkelman 1997"
 HENKELMAN = "Henkelman 1993"
+QR = "Kay 1993, QR of the reference Jacobian"
 
 AT_ONCE = 1e-12  # s after the pulse: nothing here is faster than 1e5/s
 NEVER = 1e-9  # 1/s: relaxation that takes no part
@@ -93,6 +96,11 @@ def continuous_wave_pool() -> float:
     return float(zs[0].real / 0.5)
 
 
+def bound(name: str) -> float:
+    """CRB of one of all nine unknowns in the bundled sequence, white matter, sigma = 1."""
+    return float(crb(sequences.load("hybrid-mt-4s"), Tissue())[name])
+
+
 SINC_SAMPLES = 400  # four times as many change zs by 2e-6
 
 # Numbers solved for hold to the digits given; what differs is the error of the table of R2sl (1e-9) or of the
@@ -133,5 +141,7 @@ CONSTANTS = (
     Check("sled - gbloch-ide, zs after pi/1 ms", 0.0290674535, 1e-8, SLED, partial(sled_excess, 1e-3)),
     Check("sled - gbloch-ide, zs after pi/0.1 ms", 0.3550167355, 1e-8, SLED, partial(sled_excess, 1e-4)),
     Check("saturation rate, pi/500 us, T2s 12 us (1/s)", 2333.75069, 1e-4, GRAHAM, graham_rate),
+    Check("CRB of m0s, hybrid-mt-4s, white matter", 0.636925560, 1e-8, QR, partial(bound, "m0s")),
+    Check("CRB of T2s, hybrid-mt-4s, white matter (s^2)", 1.131310279e-7, 2e-15, QR, partial(bound, "T2s")),
     Check("continuous wave, Lorentzian zs", 0.00252672905891, 1e-14, HENKELMAN, continuous_wave_pool),
 )
