@@ -17,7 +17,7 @@ Derivatives are complex steps: a parameter gets an imaginary part of 1e-30, and 
 Nothing is taken from spinbound.
 """
 
-from functools import cache
+from functools import cache, reduce
 from math import pi, sqrt
 
 import numpy as np
@@ -50,7 +50,7 @@ def _echoes(seq, values, model, lineshape):
     maps = [_repetition(seq, i, values, model, lineshape) for i in range(seq.n_pulses)]
     m = np.array([0, 0, 1 - values["m0s"], values["m0s"], 1], complex)
     if seq.start == "periodic":
-        cycle = np.linalg.multi_dot(maps[::-1]) if len(maps) > 1 else maps[0]
+        cycle = reduce(lambda done, repetition: repetition @ done, maps)
         m[:one] = np.linalg.solve(np.eye(4) - cycle[:one, :one], cycle[:one, one])
     states = []
     for repetition in maps:

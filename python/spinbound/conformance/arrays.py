@@ -22,8 +22,8 @@ SOURCES = {
 BLOCH_MCCONNELL = "McConnell 1958, matrix exponential"  # what a Lorentzian makes of gbloch and gbloch-ide
 
 # Of s and J, relative to their largest values. gbloch: a few times what its kernel reaches (README); the other models
-# compute a pulse to rtol = 1e-8, which a steady state multiplies by up to 1/(n TR R1) = 10.
-GBLOCH_ERRORS, OTHER_ERRORS = (1e-9, 1e-7), (1e-7, 1e-5)
+# compute a pulse to rtol = 1e-8.
+GBLOCH_ERRORS, OTHER_ERRORS = (1e-9, 1e-7), (1e-8, 1e-6)
 
 
 def signal_error(case: Case) -> float:
