@@ -61,13 +61,14 @@ def _echoes(seq, values, model, lineshape):
 
 def _repetition(seq, i, p, model, lineshape):
     alpha, TRF, moment = seq.alpha[i], seq.TRF[i], seq.gradient_moment[i]
-    c, s = np.cos(seq.rf_phase_increment), np.sin(seq.rf_phase_increment)
+    TR, phase = (np.broadcast_to(value, seq.n_pulses)[i] for value in (seq.TR, seq.rf_phase_increment))
+    c, s = np.cos(phase), np.sin(phase)
     turn, spoiler = np.eye(5), np.diag([0, 0, 1, 1, 1])
     turn[:2, :2] = [[c, s], [-s, c]]
     if moment == "crusher":
-        gap = expm(generator(p, 0) * seq.TR / 2)
+        gap = expm(generator(p, 0) * TR / 2)
         return gap @ _crusher(p, alpha, TRF, model, lineshape) @ turn @ gap
-    gap = expm(generator(p, 0) * (seq.TR - TRF) / 2)
+    gap = expm(generator(p, 0) * (TR - TRF) / 2)
     before = spoiler if moment in ("spoiler_prepulse", "spoiler_dual") else np.eye(5)
     after = spoiler if moment == "spoiler_dual" else np.eye(5)
     return gap @ after @ PULSES[model](p, p["B1"] * alpha / TRF, TRF, lineshape) @ before @ turn @ gap
