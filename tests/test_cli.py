@@ -17,7 +17,7 @@ import spinbound as sb
 from scipy.io import savemat
 from spinbound.cli import main
 
-COMMANDS = ("demo", "simulate", "crb", "info")
+COMMANDS = ("demo", "simulate", "crb", "info", "verify")
 
 
 @pytest.fixture

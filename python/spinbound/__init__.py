@@ -4,6 +4,7 @@ from . import sequences
 from ._core import version as __version__
 from ._validate import InvalidData, InvalidParameter, InvalidSequence
 from .basis import Basis
+from .experiments import continuous_wave, inversion_recovery, saturation_recovery
 from .fisher import crb, fisher
 from .identifiability import Identifiability, identifiability
 from .model_error import ModelError, model_bias, model_error
@@ -11,6 +12,7 @@ from .parameters import ALL
 from .sequence import Sequence
 from .simulate import sensitivities, simulate
 from .tissue import Tissue
+from .verify import Verification, verify
 
 __all__ = [
     "ALL",
@@ -22,13 +24,18 @@ __all__ = [
     "ModelError",
     "Sequence",
     "Tissue",
+    "Verification",
     "__version__",
+    "continuous_wave",
     "crb",
     "fisher",
     "identifiability",
+    "inversion_recovery",
     "model_bias",
     "model_error",
+    "saturation_recovery",
     "sensitivities",
     "sequences",
     "simulate",
+    "verify",
 ]

@@ -278,14 +278,14 @@ def store(view: npt.NDArray[Any], voxels: slice, double: npt.NDArray[Any]) -> No
 
 
 @contextmanager
-def reporting(progress: bool | Report | None, n_voxels: int, label: str) -> Iterator[Report | None]:
+def reporting(progress: bool | Report | None, total: int, label: str, unit: str = "voxel") -> Iterator[Report | None]:
     """The callable that the core reports to: none, the caller's, or that of a bar on stderr."""
     if progress is not True:
         yield progress or None
         return
     from tqdm import tqdm
 
-    with tqdm(total=n_voxels, desc=label, unit="voxel", file=sys.stderr) as bar:
+    with tqdm(total=total, desc=label, unit=unit, file=sys.stderr) as bar:
         yield lambda done, _total: bar.update(done - bar.n)
 
 

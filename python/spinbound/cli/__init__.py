@@ -23,6 +23,7 @@ from .crb import crb
 from .demo import demo
 from .info import info
 from .simulate import simulate
+from .verify import verify
 
 app = App(
     name="spinbound",
@@ -30,7 +31,7 @@ app = App(
     version=__version__,
     default_parameter=Parameter(negative=()),
 )
-for command in (demo, simulate, crb, info):
+for command in (demo, simulate, crb, info, verify):
     app.command(command)
 
 

@@ -1,0 +1,45 @@
+"""``spinbound verify``: physics checks of what is installed."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from time import perf_counter
+
+from .. import __version__, _core
+from ..verify import Verification
+from ..verify import verify as verified
+from ._common import DONE, FAILED
+from ._report import print_json, print_table
+
+
+def verify(*, json: bool = False) -> int:
+    """Physics checks on this machine: constants of the literature, closed forms, and arrays by reference code.
+
+    Each line says what was computed, what it should be, what it is, by how much it may differ, and who says so. The
+    exit status is 1 if a check has failed.
+
+    Parameters
+    ----------
+    json
+        Report as JSON on stdout.
+    """
+    begin = perf_counter()
+    rows = verified(progress=sys.stderr.isatty())
+    seconds, failed = perf_counter() - begin, [row for row in rows if not row.passed]
+    if json:
+        checks = [asdict(row) | {"passed": row.passed} for row in rows]
+        installed = {"spinbound": __version__, "instruction_set": _core.isa_in_use()}
+        print_json(installed | {"seconds": seconds, "failed": len(failed), "checks": checks})
+    else:
+        print_table(("", "expected", "got", "tolerance", "", "source"), map(cells, rows))
+        print(f"{len(rows)} checks in {seconds:.1f} s, {len(failed)} failed")
+    for row in failed:
+        print(f"spinbound: failed: {row.what}{f': {row.problem}' if row.problem else ''}", file=sys.stderr)
+    return FAILED if failed else DONE
+
+
+def cells(row: Verification) -> list[str]:
+    """The cells of one check."""
+    numbers = (f"{row.expected:.10g}", f"{row.got:.10g}" if row.expected else f"{row.got:.1e}", f"{row.tolerance:.0e}")
+    return [row.what, *numbers, "passed" if row.passed else "FAILED", row.source]

@@ -1,0 +1,64 @@
+"""Checks against the stored arrays: signals, sensitivities and bounds of every model."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from ..parameters import TISSUE
+from ..simulate import sensitivities
+from . import CASES, Case, load, tissue_of
+from .check import Check
+
+SOURCES = {
+    "gbloch": "arXiv 2207.08259, matrix exponential",
+    "gbloch-ide": "arXiv 2107.11000, collocation",
+    "graham": "Graham & Henkelman 1997, matrix exponential",
+    "graham-single-frequency": "Graham & Henkelman 1997, matrix exponential",
+    "sled": "Sled & Pike 2000, Runge-Kutta",
+    "bloch": "Bloch 1946, matrix exponential",
+}
+BLOCH_MCCONNELL = "McConnell 1958, matrix exponential"  # what a Lorentzian makes of gbloch and gbloch-ide
+
+# Of s and J, relative to their largest values. gbloch: a few times what its kernel reaches (README); the other models
+# compute a pulse to rtol = 1e-8.
+GBLOCH_ERRORS, OTHER_ERRORS = (1e-9, 1e-7), (1e-8, 1e-6)
+
+
+def signal_error(case: Case) -> float:
+    """Largest deviation of the signal, relative to its largest value."""
+    return errors(case)[0]
+
+
+def jacobian_error(case: Case) -> float:
+    """Largest deviation of a sensitivity, relative to its largest value over all voxels and echoes."""
+    return errors(case)[1]
+
+
+def errors(case: Case) -> tuple[float, float]:
+    """Both of them."""
+    stored = load(case)
+    s, J = sensitivities(case.sequence(), tissue_of(stored), TISSUE, model=case.model, lineshape=case.lineshape)
+    largest = np.abs(stored["jacobian"]).max(axis=(0, 1))
+    deviation = np.abs(J[:, stored["echoes"]] - stored["jacobian"]).max(axis=(0, 1))
+    # A parameter without influence, such as Rex where there is one pool, must have none to the last bit.
+    relative = np.where(largest > 0, deviation / np.where(largest > 0, largest, 1), np.where(deviation > 0, np.inf, 0))
+    signal = np.abs(s - stored["signal"]).max() / np.abs(stored["signal"]).max()
+    return float(signal), float(relative.max())
+
+
+def _source(case: Case) -> str:
+    return BLOCH_MCCONNELL if case.lineshape == "lorentzian" else SOURCES[case.model]
+
+
+def _checks(case: Case) -> tuple[Check, Check]:
+    tolerances = GBLOCH_ERRORS if case.model == "gbloch" else OTHER_ERRORS
+    of = case.model if case.lineshape == "superlorentzian" else f"{case.model}, {case.lineshape}"
+    return (
+        Check(f"{case.train}: error of s, {of}", 0, tolerances[0], _source(case), partial(signal_error, case)),
+        Check(f"{case.train}: error of J, {of}", 0, tolerances[1], _source(case), partial(jacobian_error, case)),
+    )
+
+
+ARRAYS = tuple(check for case in CASES for check in _checks(case))
