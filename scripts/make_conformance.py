@@ -16,7 +16,8 @@ import mpmath
 import numpy as np
 import plain_models
 from spinbound import _core, conformance, sequences
-from spinbound._batch import LINESHAPES, _core_sequence
+from spinbound._models import LINESHAPES
+from spinbound._trains import core_sequence
 from spinbound.conformance import FIELDS, FOLDER
 from spinbound.sequence import Sequence
 
@@ -60,7 +61,7 @@ def by_matrix_exponentials(case):
 
 def exact(seq, voxel, lineshape):
     """(n,) signal and (n, 8) sensitivities of one voxel by matrix exponentials."""
-    core = _core_sequence(seq)
+    core = core_sequence(seq)
     rates = _core.R2sl(core, LINESHAPES.index(lineshape), voxel[5], voxel[7])
     magnetization, derivative = _core.reference.simulate(core, voxel, rates, True)
     return magnetization[:, :2] @ [1, 1j], derivative[:, 0] + 1j * derivative[:, 1]

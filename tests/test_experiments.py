@@ -14,7 +14,7 @@ from scipy.integrate import quad
 from scipy.linalg import expm
 from spinbound import _core
 from spinbound._absorption import PROFILES, absorption
-from spinbound._batch import LINESHAPES
+from spinbound._models import LINESHAPES
 
 from .trains import WHITE_MATTER
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import spinbound as sb
 from spinbound import conformance
-from spinbound._batch import MODELS
+from spinbound._models import MODELS
 from spinbound.cli import main
 
 ROOT = Path(__file__).parents[1]

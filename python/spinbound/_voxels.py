@@ -10,12 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ._batch import check_apparent, prepare
+from ._trains import Experiment, as_trains
 from ._validate import BoolArray, FloatArray, InvalidParameter, Report
 from .basis import Basis
-from .sequence import Sequence
 from .tissue import Tissue
-
-Experiment = Sequence | list[Sequence] | tuple[Sequence, ...]
 
 VALUES = 1 << 22  # of the largest array of a part: 34 MB, which LAPACK factorises in less than 0.2 s
 
@@ -69,33 +67,25 @@ def accepted(
     sigma: npt.ArrayLike | None = None,
     **options: Any,
 ) -> Voxels:
-    """The voxels that each model, given with its lineshape, accepts for each sequence.
+    """The voxels that each model, given with its lineshape, accepts.
 
     Raises
     ------
     InvalidParameter, InvalidSequence
         As in the calls themselves; also if no voxel is valid for all models together.
     """
-    sequences = seq if isinstance(seq, (list, tuple)) else (seq,)
     valid, noise = np.ones(getattr(tissue, "size", 0), dtype=np.bool_), None
     for model, lineshape in models:
-        for one in sequences:
-            # a basis belongs to the whole experiment and does not decide which voxels are valid
-            batch = prepare(one, tissue, sigma, model=model, lineshape=lineshape, basis=None, **options)
-            check_apparent(names, batch)
-            valid, noise = valid & batch.valid, batch.sigma
+        batch = prepare(seq, tissue, sigma, model=model, lineshape=lineshape, **options)
+        check_apparent(names, batch)
+        valid, noise = valid & batch.valid, batch.sigma
     if valid.size and not valid.any():
-        raise InvalidParameter("every voxel is invalid for one of the models or sequences")
+        raise InvalidParameter("every voxel is invalid for one of the models")
     return Voxels(tissue if tissue.shape else tissue.replace(m0s=tissue["m0s"][None]), valid, noise)
 
 
 def n_samples(seq: Experiment, basis: Basis | None) -> int:
-    """Samples of one signal, at most."""
+    """Samples of one signal."""
     if basis is not None:
         return int(basis.rank)
-    return sum(one.n_pulses for one in (seq if isinstance(seq, (list, tuple)) else (seq,)))
-
-
-def method(model: str, rtol: float) -> dict[str, Any]:
-    """The arguments that say how a model is computed; only gbloch-ide has an error to choose."""
-    return {"model": model, "rtol": rtol} if model == "gbloch-ide" else {"model": model}
+    return as_trains(seq).n_echoes

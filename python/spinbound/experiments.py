@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._absorption import absorption
-from ._batch import LINESHAPES
+from ._models import LINESHAPES
 from ._validate import (
     BoolArray,
     FloatArray,

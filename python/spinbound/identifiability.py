@@ -16,8 +16,9 @@ import numpy.typing as npt
 from . import _identifiability_words as words
 from ._batch import reporting
 from ._directions import Directions, columns_of, real_columns, triangular
+from ._trains import Experiment
 from ._validate import BoolArray, FloatArray, InvalidParameter, Report, as_real, one_of, parameter_names
-from ._voxels import Experiment, accepted, method, n_samples
+from ._voxels import accepted, n_samples
 from .basis import Basis
 from .parameters import ALL
 from .simulate import sensitivities
@@ -196,12 +197,12 @@ def identifiability(
     True
     """
     names = parameter_names(wrt)
-    run: dict[str, Any] = {"threads": threads, "progress": progress}
-    voxels = accepted(seq, tissue, names, [(model, lineshape)], as_real("sigma", sigma), **run)
+    options: dict[str, Any] = {"rtol": rtol, "basis": basis, "threads": threads}
+    voxels = accepted(seq, tissue, names, [(model, lineshape)], as_real("sigma", sigma), progress=progress, **options)
     knowledge = _prior_rows(prior, names, tissue)
     n_columns = columns_of(names)[-1].stop
     R = np.full((voxels.valid.size, n_columns, n_columns), np.nan)
-    options: dict[str, Any] = {"lineshape": lineshape, "basis": basis, "threads": threads, **method(model, rtol)}
+    options |= {"model": model, "lineshape": lineshape}
     with reporting(progress, voxels.valid.size, "identifiability") as report:
         for part in voxels.parts(2 * n_columns * n_samples(seq, basis), 1, report):
             J = sensitivities(seq, part.tissue, names, **options, progress=part.reports[0])[1]

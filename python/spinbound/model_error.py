@@ -20,8 +20,9 @@ import numpy.typing as npt
 from ._batch import reporting
 from ._directions import Directions, columns_of, real_columns, triangular
 from ._text import aligned
+from ._trains import Experiment
 from ._validate import ComplexArray, FloatArray, Report, parameter_names
-from ._voxels import Experiment, Part, accepted, method, n_samples
+from ._voxels import Part, accepted, n_samples
 from .basis import Basis
 from .fisher import crb
 from .parameters import ALL
@@ -137,10 +138,10 @@ def model_error(
     CRB of m0s       0     0        0
     """
     names = parameter_names(wrt)
-    run: dict[str, Any] = {"threads": threads, "progress": progress}
-    voxels = accepted(seq, tissue, names, [(model, lineshape), (against, lineshape)], **run)
-    options: dict[str, Any] = {"lineshape": lineshape, "basis": basis, "threads": threads}
-    models = (method(model, rtol), method(against, rtol))
+    options: dict[str, Any] = {"rtol": rtol, "basis": basis, "threads": threads}
+    voxels = accepted(seq, tissue, names, [(model, lineshape), (against, lineshape)], progress=progress, **options)
+    options["lineshape"] = lineshape
+    models = ({"model": model}, {"model": against})
     errors = np.full((1 + len(names), voxels.valid.size), np.nan)
     with reporting(progress, voxels.valid.size, "model_error") as report:
         for part in voxels.parts(2 * n_samples(seq, basis), 4, report):
@@ -236,11 +237,10 @@ def model_bias(
     """
     names = parameter_names(wrt)
     of_truth = lineshape if truth_lineshape is None else truth_lineshape
-    truth = {"lineshape": of_truth, **method(truth_model, rtol)}
-    fit = {"lineshape": lineshape, **method(fit_model, rtol)}
-    run: dict[str, Any] = {"threads": threads, "progress": progress}
-    voxels = accepted(seq, tissue, names, [(one["model"], one["lineshape"]) for one in (truth, fit)], **run)
-    options: dict[str, Any] = {"basis": basis, "threads": threads}
+    truth, fit = {"model": truth_model, "lineshape": of_truth}, {"model": fit_model, "lineshape": lineshape}
+    options: dict[str, Any] = {"rtol": rtol, "basis": basis, "threads": threads}
+    pairs = [(one["model"], one["lineshape"]) for one in (truth, fit)]
+    voxels = accepted(seq, tissue, names, pairs, progress=progress, **options)
     n_columns = columns_of(names)[-1].stop
     bias = np.full((voxels.valid.size, n_columns), np.nan)
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core, sequences
-from .._batch import LINESHAPES
+from .._models import LINESHAPES
 from ..experiments import continuous_wave, inversion_recovery
 from ..fisher import crb
 from ..simulate import simulate
