@@ -24,6 +24,7 @@ void bind_parameter(py::module_& m) {
     limits["max_flip"] = max_flip;
     limits["max_crusher_flip"] = max_crusher_flip;
     limits["min_tau"] = min_tau;
+    limits["max_tau_ide"] = max_tau_ide;
     m.attr("limits") = limits;
 }
 

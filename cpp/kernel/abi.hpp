@@ -3,9 +3,11 @@
 #pragma once
 
 #include <atomic>
+#include <complex>
 #include <cstddef>
 
 #include "spinbound/lineshape.hpp"
+#include "spinbound/model.hpp"
 #include "spinbound/parameter.hpp"
 #include "spinbound/sequence.hpp"
 
@@ -34,6 +36,14 @@ struct PulsePlan {
     int n_steps;   // equal parts of the pulse, each one application of the polynomial
     Polynomial polynomial;
     const Patch* response;  // rho of the pulse, z of a crusher
+    double cos_increment, sin_increment;  // of the RF phase, before the pulse
+    int echo;  // its index among the recorded ones, -1 if it is not
+};
+
+// Hard-edged samples of equal duration: the field of a pulse is B1 alpha/TRF times them; n = 0: a rectangular one.
+struct Waveform {
+    const std::complex<double>* sample;
+    int n;
 };
 
 struct TrainPlan {
@@ -41,9 +51,13 @@ struct TrainPlan {
     int n_pulses;
     const double* half_time;  // the distinct free precessions, (TR - TRF)/2
     int n_intervals;
-    double cos_increment, sin_increment;
     Start start;
     double initial[5];
+    int n_echoes;
+    Model model;
+    Lineshape lineshape;
+    double rtol;  // of a propagator of gbloch-ide or sled
+    Waveform shape;
 };
 
 // One block of voxels, in the order of Parameter from m0s to B1; and ln T2s.
@@ -81,5 +95,6 @@ struct KernelTable {
 extern const KernelTable kernel_baseline_double, kernel_baseline_float;
 extern const KernelTable kernel_avx2_double, kernel_avx2_float;
 extern const KernelTable kernel_avx512_double, kernel_avx512_float;
+extern const KernelTable scalar_models;  // gbloch-ide, graham and sled, one voxel at a time
 
 }  // namespace spinbound

@@ -78,12 +78,11 @@ inline void pulse_with_gradients(S& m, const Voxel& v, const PulsePlan& pulse, c
 template <class S, class Sink>
 inline bool run(S& m, const TrainPlan& train, const Voxel& v, const Exchange& e, const Workspace& w,
                 const std::atomic<bool>& stop, Sink&& sink) noexcept {
-    const Real cos_increment = Real(train.cos_increment), sin_increment = Real(train.sin_increment);
     for (int i = 0; i < train.n_pulses; ++i) {
         const PulsePlan& pulse = train.pulse[i];
         const Precession& interval = w.interval[pulse.interval];
         const Real t = Real(train.half_time[pulse.interval]);
-        precess(m, v, e, with_increment(interval, cos_increment, sin_increment), t);
+        precess(m, v, e, with_increment(interval, Real(pulse.cos_increment), Real(pulse.sin_increment)), t);
         pulse_with_gradients(m, v, pulse, w.response[i], stop);
         precess(m, v, e, interval, t);
         sink(i, m);

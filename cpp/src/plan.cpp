@@ -134,6 +134,9 @@ Plan::Plan(const Sequence& sequence, const ResponseTable& table, const VoxelClas
         PulsePlan pulse = plan_pulse(sequence, i, table, b, tolerance);
         const double TRF = pulse.gradient_moment == GradientMoment::crusher ? 0 : pulse.TRF;  // crushers take no time
         pulse.interval = interval((sequence.TR - TRF) / 2);
+        pulse.cos_increment = std::cos(sequence.rf_phase_increment);
+        pulse.sin_increment = std::sin(sequence.rf_phase_increment);
+        pulse.echo = i;
         pulses_.push_back(pulse);
     }
     half_times_ = std::move(interval.half_times);
@@ -141,9 +144,8 @@ Plan::Plan(const Sequence& sequence, const ResponseTable& table, const VoxelClas
     train_.n_pulses = sequence.n_pulses();
     train_.half_time = half_times_.data();
     train_.n_intervals = static_cast<int>(half_times_.size());
-    train_.cos_increment = std::cos(sequence.rf_phase_increment);
-    train_.sin_increment = std::sin(sequence.rf_phase_increment);
     train_.start = sequence.start;
+    train_.n_echoes = sequence.n_pulses();
     std::copy(sequence.initial.begin(), sequence.initial.end(), train_.initial);
 }
 
