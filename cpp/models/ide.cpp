@@ -1,0 +1,178 @@
+// Steps:
+//     Lags              weights of past elements in the memory, a function of the lag alone
+//     local_memory      the memory of the element itself, for omega1 = 1
+//     History           omega1 zs at the nodes of all elements so far, and what they do to the next
+//     ide_propagator    element by element
+#include "ide.hpp"
+
+#include <optional>
+
+#include "element.hpp"
+#include "greens_table.hpp"
+
+namespace spinbound::models {
+namespace {
+
+constexpr int m = 8;  // nodes per element: the error at the end of a pulse falls with the power 2 m of their length
+
+const GaussMethod<m>& gauss() { return GaussMethod<m>::get(); }
+
+template <int n_derivatives>
+constexpr int n_streams_of = n_columns * (1 + n_derivatives);  // the map and its derivatives, side by side
+
+// First column of the derivative p, in the order of Parameter from m0s on.
+constexpr int stream_of(std::size_t p) { return n_columns * (1 + static_cast<int>(p)); }
+
+// Element e sees element l < e with the weights h b_q G((e - l + c_i - c_q) h/T2s); their blocks stand side by side, the
+// longest lag first, so that those of all predecessors of an element are the last ones.
+class Lags {
+public:
+    using Weights = Eigen::Matrix<double, m, Eigen::Dynamic>;
+
+    Lags(const GreensTable& table, int n_elements, double h, double T2s, bool sloped)
+        : weights_(m, n_elements * m), slopes_(m, sloped ? n_elements * m : 0) {
+        for (int lag = 1; lag < n_elements; ++lag)
+            for (int i = 0; i < m; ++i)
+                for (int q = 0; q < m - i; ++q) {
+                    const double kappa = (lag + gauss().c[i] - gauss().c[q]) * h / T2s;
+                    set(weights_, n_elements - lag, i, q, h * table.value(kappa));
+                    if (sloped) set(slopes_, n_elements - lag, i, q, -h * kappa / T2s * table.slope(kappa));
+                }
+    }
+
+    auto weights(int element) const { return weights_.rightCols(element * m); }
+    auto slopes(int element) const { return slopes_.rightCols(element * m); }  // by T2s
+
+private:
+    // c_i - c_q is the same for the mirrored nodes m - 1 - q and m - 1 - i.
+    static void set(Weights& weights, int block, int i, int q, double G) {
+        weights(i, block * m + q) = gauss().b[q] * G;
+        weights(m - 1 - q, block * m + m - 1 - i) = gauss().b[i] * G;
+    }
+
+    Weights weights_, slopes_;
+};
+
+// int_0^(c_i h) G((c_i h - s)/T2s) zs(s) ds by Gauss quadrature of the interpolated zs.
+LocalMemory<m> local_memory(const GreensTable& table, double h, double T2s) {
+    LocalMemory<m> memory;
+    for (int i = 0; i < m; ++i) {
+        const double t = gauss().c[i] * h;
+        Eigen::Matrix<double, 1, m> weight, slope;
+        for (int q = 0; q < m; ++q) {
+            const double kappa = t * (1 - gauss().c[q]) / T2s;
+            weight[q] = t * gauss().b[q] * table.value(kappa);
+            slope[q] = -t * gauss().b[q] * kappa / T2s * table.slope(kappa);
+        }
+        const auto& inner = gauss().inner[static_cast<std::size_t>(i)];
+        memory.value.row(i) << weight * inner, weight.sum();
+        memory.dT2s.row(i) << slope * inner, slope.sum();
+    }
+    return memory;
+}
+
+template <int n_derivatives>
+class History {
+public:
+    static constexpr int n_streams = n_streams_of<n_derivatives>;
+    using Nodes = Eigen::Matrix<double, m, n_streams>;
+
+    History(const Pulse& pulse, const Tissue& tissue, const Lags& lags, int n_elements) : tissue_(tissue), lags_(lags) {
+        re_.resize(n_elements * m, n_streams);
+        for (int k = 0; k < pulse.shape.n; ++k)
+            if (pulse.shape.sample[k].imag() != 0) im_.resize(n_elements * m, n_streams);
+    }
+
+    // Q = Re{conj(omega1) sum of omega1 G zs}, its derivatives included
+    Nodes felt(int element, std::complex<double> omega1) const {
+        Nodes Q = Nodes::Zero();
+        if (element == 0) return Q;
+        add(Q, re_, element, omega1.real());
+        if (im_.size() > 0) add(Q, im_, element, omega1.imag());
+        if constexpr (n_derivatives > 0)
+            Q.template middleCols<n_columns>(stream_of(index(Parameter::B1))) +=
+                2 / tissue_.B1 * Q.template leftCols<n_columns>();
+        return Q;
+    }
+
+    void append(int element, std::complex<double> omega1, const Nodes& zs_at_nodes) {
+        re_.template middleRows<m>(element * m) = omega1.real() * zs_at_nodes;
+        if (im_.size() > 0) im_.template middleRows<m>(element * m) = omega1.imag() * zs_at_nodes;
+    }
+
+private:
+    using Past = Eigen::Matrix<double, Eigen::Dynamic, n_streams>;
+
+    void add(Nodes& Q, const Past& past, int element, double omega1) const {
+        const auto nodes = past.topRows(element * m);
+        Nodes sum;
+        sum.noalias() = lags_.weights(element) * nodes;
+        if constexpr (n_derivatives > 0)
+            sum.template middleCols<n_columns>(stream_of(index(Parameter::T2s))).noalias() +=
+                lags_.slopes(element) * nodes.template leftCols<n_columns>();
+        Q += omega1 * sum;
+    }
+
+    const Tissue& tissue_;
+    const Lags& lags_;
+    Past re_, im_;  // im_ is empty where omega1 is real
+};
+
+template <int n_derivatives>
+using MemoryElement = Element<m, true, n_derivatives>;
+
+template <int n_derivatives>
+MemoryElement<n_derivatives> element_of(const Tissue& tissue, std::complex<double> omega1, LocalMemory<m> memory,
+                                        double h) {
+    memory.value *= std::norm(omega1);
+    memory.dT2s *= std::norm(omega1);
+    return {generator<n_derivatives>(tissue, omega1, {0, 0}), memory, h, tissue.B1};
+}
+
+}  // namespace
+
+template <int n_derivatives>
+Affine<n_derivatives> ide_propagator(const Pulse& pulse, const Tissue& tissue, int n_elements) {
+    constexpr int n_streams = n_streams_of<n_derivatives>;
+    const GreensTable& table = GreensTable::get(pulse.lineshape);
+    const int n_total = pulse.n_samples() * n_elements;
+    const double h = pulse.sample_duration() / n_elements;
+    const Lags lags(table, n_total, h, tissue.T2s, n_derivatives > 0);
+    const LocalMemory<m> memory = local_memory(table, h, tissue.T2s);
+    History<n_derivatives> history(pulse, tissue, lags, n_total);
+    std::optional<MemoryElement<n_derivatives>> element;
+    Eigen::Matrix<double, n_columns + m, n_streams> input;  // u, 1, Q
+    input.setZero();
+    input.template topLeftCorner<n_columns, n_columns>().setIdentity();
+    for (int e = 0; e < n_total; ++e) {
+        const int sample = e / n_elements;
+        const std::complex<double> omega1 = pulse.omega1(sample, tissue.B1);
+        if (e % n_elements == 0 && !pulse.continues(sample))
+            element.emplace(element_of<n_derivatives>(tissue, omega1, memory, h));
+        input.template bottomRows<m>() = history.felt(e, omega1);
+        Eigen::Matrix<double, m + n_state, n_streams> output;
+        output.noalias() = element->map * input;
+        for (std::size_t p = 0; p < n_derivatives; ++p)
+            output.template middleCols<n_columns>(stream_of(p)).noalias() +=
+                element->slope[p] * input.template leftCols<n_columns>();
+        history.append(e, omega1, output.template topRows<m>());
+        input.template topRows<n_state>() = output.template bottomRows<n_state>();
+    }
+    Affine<n_derivatives> result;
+    result.value = input.template topLeftCorner<n_state, n_columns>();
+    for (std::size_t p = 0; p < n_derivatives; ++p)
+        result.derivative[p] = input.template block<n_state, n_columns>(0, stream_of(p));
+    return result;
+}
+
+template Affine<0> ide_propagator(const Pulse&, const Tissue&, int);
+template Affine<n_tissue_parameters> ide_propagator(const Pulse&, const Tissue&, int);
+
+// Elements of 4 T2s, a turn of 1.5 rad and a decay by 2 leave some 1e-8 (tests/test_models_pulse.py).
+int first_ide_elements(const Pulse& pulse, const Tissue& tissue) {
+    const double turn = std::hypot(pulse.largest_omega1(tissue.B1), tissue.omega0);
+    const double rate = std::max({0.25 / tissue.T2s, turn / 1.5, tissue.R2f / 2});
+    return static_cast<int>(std::ceil(std::max(1.0, rate * pulse.sample_duration())));
+}
+
+}  // namespace spinbound::models
