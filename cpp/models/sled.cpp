@@ -11,14 +11,36 @@ namespace {
 
 constexpr int m = 4;  // nodes per element
 
-// Edges T2s [(1 + D/T2s)^(j/n) - 1] of the n elements of a sample of duration D: equal where D is short, and of equal
-// ratio where it is long, since H varies within T2s at first and with the logarithm of time later.
+// Elements per sample for an error of some 1e-8, up to the time t: H varies within T2s at first and with the logarithm of
+// time later, and the free pool turns and decays.
+struct Density {
+    double onset, rate;
+
+    Density(const Pulse& pulse, const Tissue& tissue)
+        : onset(4 * tissue.T2s),
+          rate(std::max(2 * std::hypot(pulse.largest_omega1(tissue.B1), tissue.omega0), tissue.R2f / 2)) {}
+
+    double operator()(double t) const { return 1.2 * std::log1p(t / onset) + rate * t; }
+    double slope(double t) const { return 1.2 / (onset + t) + rate; }
+
+    // Its inverse by Newton's method from below: tangents of a concave function lie above it, so no step is too long.
+    double time_of(double number, double below) const {
+        double t = below;
+        for (int iteration = 0; iteration < 100; ++iteration) {
+            const double step = (number - (*this)(t)) / slope(t);
+            t += step;
+            if (step <= 1e-9 * t) break;
+        }
+        return t;
+    }
+};
+
+// The n elements of a sample, equal by that density.
 class Grid {
 public:
-    Grid(double duration, double T2s, int n) {
-        const double steps = std::log1p(duration / T2s) / n;
-        for (int j = 0; j <= n; ++j) edges_.push_back(T2s * std::expm1(j * steps));
-        edges_.back() = duration;
+    Grid(const Density& density, double duration, int n) : edges_{0} {
+        for (int j = 1; j < n; ++j) edges_.push_back(density.time_of(density(duration) * j / n, edges_.back()));
+        edges_.push_back(duration);
     }
 
     int n_elements() const { return static_cast<int>(edges_.size()) - 1; }
@@ -84,7 +106,7 @@ LocalMemory<m> local_rate(const SledRates& rates, int sample, int element) {
 
 template <int n_derivatives>
 Affine<n_derivatives> sled_propagator(const Pulse& pulse, const Tissue& tissue, int n_elements) {
-    const Grid grid(pulse.sample_duration(), tissue.T2s, n_elements);
+    const Grid grid(Density(pulse, tissue), pulse.sample_duration(), n_elements);
     const SledRates rates(pulse, tissue, grid);
     Affine<n_derivatives> result = identity<n_derivatives>(), step;
     for (int sample = 0; sample < pulse.n_samples(); ++sample) {
@@ -104,10 +126,8 @@ template Affine<0> sled_propagator(const Pulse&, const Tissue&, int);
 template Affine<n_tissue_parameters> sled_propagator(const Pulse&, const Tissue&, int);
 
 int first_sled_elements(const Pulse& pulse, const Tissue& tissue) {
-    const double turn = std::hypot(pulse.largest_omega1(tissue.B1), tissue.omega0);
-    const double duration = pulse.sample_duration(), octaves = std::log1p(duration / tissue.T2s);
-    const double longest = duration * std::min(1.0, octaves * tissue.T2s / duration + 1);
-    return static_cast<int>(std::ceil(octaves + longest * std::max(turn, tissue.R2f / 2)));
+    const double rtol = std::pow(1e8 * pulse.rtol, -1.0 / (2 * m));
+    return static_cast<int>(std::ceil(rtol * Density(pulse, tissue)(pulse.sample_duration())));
 }
 
 }  // namespace spinbound::models
