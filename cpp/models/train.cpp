@@ -100,10 +100,10 @@ private:
         const double beta = tissue_.B1 * pulse.alpha, refocused = std::pow(std::sin(beta / 2), 2);
         Affine<n> map;
         map.value.diagonal() << refocused, -refocused, std::cos(beta), pool.value(zs, zs);
-        for (std::size_t p = 0; p < n; ++p) map.derivative[p](zs, zs) = pool.derivative[p](zs, zs);
         if constexpr (n > 0) {
             const double slope = pulse.alpha * std::sin(beta) / 2;
-            map.d(Parameter::B1).diagonal().template head<3>() << slope, -slope, -2 * slope;
+            map.d(Parameter::T2s)(zs, zs) = pool.derivative[index(Parameter::T2s)](zs, zs);
+            map.d(Parameter::B1).diagonal() << slope, -slope, -2 * slope, pool.derivative[index(Parameter::B1)](zs, zs);
         }
         return map;
     }
