@@ -214,6 +214,25 @@ def test_long_saturation_pulse_reaches_its_steady_state(model):
     assert 0 < P[ZS, ONE] < 0.1
 
 
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize(("model", "lineshape"), CASES)
+def test_empty_pool_has_no_sensitivity_at_all(model, lineshape, shape):
+    tissue = np.where(np.arange(8) == 0, 0.0, WHITE_MATTER)
+    _, dP, _ = pulse(model, lineshape, tissue, shape=shape)
+    before = [0.3, -0.2, 0.7, 0.0, 1.0]
+    for name in ("Rex", "R1s", "T2s"):
+        np.testing.assert_array_equal(dP[TISSUE.index(name)] @ before, 0)  # to the last bit: bounds are infinite then
+
+
+def test_finely_sampled_pulse_is_that_of_coarse_samples():
+    coarse = np.array([0.5, 1.0 + 0.3j, -0.7, 0.2])
+    fine = np.repeat(coarse, 25)  # samples of 0.5 T2s take fewer nodes per element
+    a, b = (pulse(GBLOCH_IDE, SUPERLORENTZIAN, TRF=500e-6, shape=shape, rtol=1e-10) for shape in (coarse, fine))
+    np.testing.assert_allclose(b[0], a[0], rtol=0, atol=2e-10)
+    scale = WHITE_MATTER[:, None, None]
+    np.testing.assert_allclose(b[1] * scale, a[1] * scale, rtol=0, atol=1e-8)
+
+
 def test_infinite_rate_is_refused():
     with pytest.raises(ValueError, match="infinite on resonance"):
         pulse(GRAHAM_SINGLE_FREQUENCY, SUPERLORENTZIAN)

@@ -184,13 +184,12 @@ template Affine<n_tissue_parameters> ide_propagator(const Pulse&, const Tissue&,
 
 // Elements so many T2s long, by lineshape, that turn the free pool by 1.5 rad at most and let it decay by exp(-2) leave
 // some 1e-8.
-int first_ide_elements(const Pulse& pulse, const Tissue& tissue) {
+double first_ide_elements(const Pulse& pulse, const Tissue& tissue) {
     constexpr double longest[] = {7, 4.5, 10};
     const double turn = std::hypot(pulse.largest_omega1(tissue.B1), tissue.omega0);
     const double memory = 1 / (longest[static_cast<int>(pulse.lineshape)] * tissue.T2s);
-    const double rtol = std::pow(1e8 * pulse.rtol, -1.0 / (2 * many));
-    const double rate = rtol * std::max({memory, turn / 1.5, tissue.R2f / 2});
-    return static_cast<int>(std::ceil(std::max(1.0, rate * pulse.sample_duration())));
+    const double finer = std::pow(1e8 * pulse.rtol, -1.0 / (2 * many));
+    return finer * std::max({memory, turn / 1.5, tissue.R2f / 2}) * pulse.sample_duration();
 }
 
 }  // namespace spinbound::models

@@ -6,8 +6,8 @@
 
 namespace spinbound::models {
 
-// Elements per sample of the waveform that the error control starts from.
-int first_ide_elements(const Pulse& pulse, const Tissue& tissue);
+// Elements per sample of the waveform from which the error control had better start.
+double first_ide_elements(const Pulse& pulse, const Tissue& tissue);
 
 // By equal elements, as many per sample as told.
 template <int n_derivatives>

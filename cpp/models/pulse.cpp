@@ -24,7 +24,8 @@ template <int n_derivatives>
 Affine<n_derivatives> controlled(const Pulse& pulse, const Tissue& tissue, int& n_elements) {
     require("rtol", pulse.rtol, smallest_rtol, 1);
     const int allowed = (is_ide(pulse) ? max_ide_elements : max_sled_elements) / pulse.n_samples();
-    n_elements = is_ide(pulse) ? first_ide_elements(pulse, tissue) : first_sled_elements(pulse, tissue);
+    const double first = is_ide(pulse) ? first_ide_elements(pulse, tissue) : first_sled_elements(pulse, tissue);
+    n_elements = static_cast<int>(std::clamp(std::ceil(first), 1.0, 1e9));
     Affine<0> coarse;
     if (2 * n_elements <= allowed) coarse = discretised<0>(pulse, tissue, n_elements);
     while ((n_elements *= 2) <= allowed) {

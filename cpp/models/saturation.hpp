@@ -17,10 +17,10 @@ Rate average_rate(const Pulse& pulse, const Tissue& tissue);
 template <int n_derivatives>
 Affine<n_derivatives> graham_propagator(const Pulse& pulse, const Tissue& tissue);
 
-// Elements per sample of the waveform that the error control starts from.
-int first_sled_elements(const Pulse& pulse, const Tissue& tissue);
+// Elements per sample of the waveform from which the error control had better start.
+double first_sled_elements(const Pulse& pulse, const Tissue& tissue);
 
-// By as many elements per sample as told, which lengthen as H bends less.
+// By as many elements per sample as told, longer where H bends less.
 template <int n_derivatives>
 Affine<n_derivatives> sled_propagator(const Pulse& pulse, const Tissue& tissue, int n_elements);
 

@@ -125,9 +125,9 @@ Affine<n_derivatives> sled_propagator(const Pulse& pulse, const Tissue& tissue, 
 template Affine<0> sled_propagator(const Pulse&, const Tissue&, int);
 template Affine<n_tissue_parameters> sled_propagator(const Pulse&, const Tissue&, int);
 
-int first_sled_elements(const Pulse& pulse, const Tissue& tissue) {
-    const double rtol = std::pow(1e8 * pulse.rtol, -1.0 / (2 * m));
-    return static_cast<int>(std::ceil(rtol * Density(pulse, tissue)(pulse.sample_duration())));
+double first_sled_elements(const Pulse& pulse, const Tissue& tissue) {
+    const double finer = std::pow(1e8 * pulse.rtol, -1.0 / (2 * m));
+    return finer * Density(pulse, tissue)(pulse.sample_duration());
 }
 
 }  // namespace spinbound::models

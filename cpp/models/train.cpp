@@ -191,7 +191,7 @@ void sensitivities(const KernelCall& call) {
     });
 }
 
-// c_r += sum_t conj(u_r(t)) s(t)
+// c_r += sum_t conj(u_r(t)) s(t), as Gram sums onto what is there: the trains of a joint experiment add up.
 void project(const KernelCall& call) {
     const auto* vectors = reinterpret_cast<const std::complex<double>*>(call.basis.vectors);
     const std::ptrdiff_t rank = call.basis.rank;
