@@ -1,6 +1,6 @@
 // G of a lineshape, its slope, and its first and second integral, tabulated: a pulse asks for thousands of values.
-// Chebyshev polynomials on the panels [0, 1/4] and [2^k (4 + j)/4, 2^k (5 + j)/4], k >= -2, j = 0 ... 3: a quarter of an
-// octave is so narrow that 14 nodes leave rounding errors.
+// Chebyshev polynomials on the panels [0, 1/4] and [2^k (4 + j)/4, 2^k (5 + j)/4], k >= -2, j = 0 ... 3: a quarter of
+// an octave is so narrow that 14 nodes leave rounding errors.
 #pragma once
 
 #include <array>

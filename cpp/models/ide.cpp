@@ -13,8 +13,8 @@
 namespace spinbound::models {
 namespace {
 
-// Nodes per element: the error at the end of a pulse falls with the power 2 m of their length. Elements are no longer than
-// the samples of a waveform, and fewer nodes do for short ones.
+// Nodes per element: the error at the end of a pulse falls with the power 2 m of their length. Elements are no longer
+// than the samples of a waveform, and fewer nodes do for short ones.
 constexpr int many = 8, few = 3;
 constexpr double short_sample = 1;  // in T2s
 
@@ -23,13 +23,13 @@ bool is_finely_sampled(const Pulse& pulse, const Tissue& tissue) {
 }
 
 template <int n_derivatives>
-constexpr int n_streams_of = n_columns * (1 + n_derivatives);  // the map and its derivatives, side by side
+constexpr int width_of = n_columns * (1 + n_derivatives);  // the map and its derivatives, side by side
 
 // First column of the derivative p, in the order of Parameter from m0s on.
 constexpr int stream_of(std::size_t p) { return n_columns * (1 + static_cast<int>(p)); }
 
-// Element e sees element l < e with the weights h b_q G((e - l + c_i - c_q) h/T2s); their blocks stand side by side, the
-// longest lag first, so that those of all predecessors of an element are the last ones.
+// Element e sees element l < e with the weights h b_q G((e - l + c_i - c_q) h/T2s); their blocks stand side by side,
+// the longest lag first, so that those of all predecessors of an element are the last ones.
 template <int m>
 class Lags {
 public:
@@ -84,14 +84,14 @@ LocalMemory<m> local_memory(const GreensTable& table, double h, double T2s) {
 template <int m, int n_derivatives>
 class History {
 public:
-    static constexpr int n_streams = n_streams_of<n_derivatives>;
-    using Nodes = Eigen::Matrix<double, m, n_streams>;
+    static constexpr int width = width_of<n_derivatives>;
+    using Nodes = Eigen::Matrix<double, m, width>;
 
     History(const Pulse& pulse, const Tissue& tissue, const Lags<m>& lags, int n_elements)
         : tissue_(tissue), lags_(lags) {
-        re_.resize(n_elements * m, n_streams);
+        re_.resize(n_elements * m, width);
         for (int k = 0; k < pulse.shape.n; ++k)
-            if (pulse.shape.sample[k].imag() != 0) im_.resize(n_elements * m, n_streams);
+            if (pulse.shape.sample[k].imag() != 0) im_.resize(n_elements * m, width);
     }
 
     // Q = Re{conj(omega1) sum of omega1 G zs}, its derivatives included
@@ -112,7 +112,7 @@ public:
     }
 
 private:
-    using Past = Eigen::Matrix<double, Eigen::Dynamic, n_streams>;
+    using Past = Eigen::Matrix<double, Eigen::Dynamic, width>;
 
     void add(Nodes& Q, const Past& past, int element, double omega1) const {
         const auto nodes = past.topRows(element * m);
@@ -139,7 +139,7 @@ Element<m, true, n_derivatives> element_of(const Tissue& tissue, std::complex<do
 
 template <int m, int n_derivatives>
 Affine<n_derivatives> integrate(const Pulse& pulse, const Tissue& tissue, int n_elements) {
-    constexpr int n_streams = n_streams_of<n_derivatives>;
+    constexpr int width = width_of<n_derivatives>;
     const GreensTable& table = GreensTable::get(pulse.lineshape);
     const int n_total = pulse.n_samples() * n_elements;
     const double h = pulse.sample_duration() / n_elements;
@@ -147,7 +147,7 @@ Affine<n_derivatives> integrate(const Pulse& pulse, const Tissue& tissue, int n_
     const LocalMemory<m> memory = local_memory<m>(table, h, tissue.T2s);
     History<m, n_derivatives> history(pulse, tissue, lags, n_total);
     std::optional<Element<m, true, n_derivatives>> element;
-    Eigen::Matrix<double, n_columns + m, n_streams> input;  // u, 1, Q
+    Eigen::Matrix<double, n_columns + m, width> input;  // u, 1, Q
     input.setZero();
     input.template topLeftCorner<n_columns, n_columns>().setIdentity();
     for (int e = 0; e < n_total; ++e) {
@@ -156,7 +156,7 @@ Affine<n_derivatives> integrate(const Pulse& pulse, const Tissue& tissue, int n_
         if (e % n_elements == 0 && !pulse.continues(sample))
             element.emplace(element_of<m, n_derivatives>(tissue, omega1, memory, h));
         input.template bottomRows<m>() = history.felt(e, omega1);
-        Eigen::Matrix<double, m + n_state, n_streams> output;
+        Eigen::Matrix<double, m + n_state, width> output;
         output.noalias() = element->map * input;
         for (std::size_t p = 0; p < n_derivatives; ++p)
             output.template middleCols<n_columns>(stream_of(p)).noalias() +=

@@ -9,7 +9,7 @@ namespace spinbound::models {
 namespace {
 
 constexpr double smallest_rtol = 1e-12;  // rounding leaves some 1e-14
-constexpr int max_ide_elements = 1 << 13, max_sled_elements = 1 << 22;  // of a pulse: some seconds of work
+constexpr int max_ide_elements = 1 << 13, max_sled_elements = 1 << 20;  // of a pulse: seconds of work
 
 bool is_ide(const Pulse& pulse) { return pulse.model == Model::gbloch_ide; }
 

@@ -11,8 +11,8 @@ namespace {
 
 constexpr int m = 4;  // nodes per element
 
-// Elements per sample for an error of some 1e-8, up to the time t: H varies within T2s at first and with the logarithm of
-// time later, and the free pool turns and decays.
+// Elements for an error of some 1e-8, up to the time t of a sample: H varies within T2s at first and with the logarithm
+// of time later, and the free pool turns and decays.
 struct Density {
     double onset, rate;
 

@@ -41,7 +41,7 @@ public:
           basis_{reinterpret_cast<const double*>(problem.vectors.data()), Problem::max_rank} {
         train_.model = model;
         train_.lineshape = lineshape;
-        train_.rtol = 1e-10;
+        train_.rtol = 1e-12;
         for (std::size_t p = 0; p < n_tissue; ++p) voxels_.value[p][0] = problem.values[p][voxel];
     }
 
@@ -55,6 +55,8 @@ public:
         const std::atomic<bool> stop{false};
         (scalar_models.*entry)({&train_, &voxels_, basis_, nullptr, out, &stop});
     }
+
+    void set(std::size_t parameter, double value) { voxels_.value[parameter][0] = value; }
 
     std::vector<double> tissue() const {
         std::vector<double> values;
@@ -93,6 +95,31 @@ TEST(ide_train_agrees_with_oracle, "A train of gbloch-ide with a Lorentzian agre
             for (std::size_t k = 0; k < m.size(); ++k) CHECK(std::abs(m[k] - expected.magnetization[k]) <= 1e-8);
         }
     }
+}
+
+TEST(model_sensitivities_are_derivatives, "Sensitivities of the scalar models are those of five-point differences") {
+    for (Start start : {Start::periodic, Start::thermal, Start::given})
+        for (Model model : {Model::gbloch_ide, Model::sled, Model::graham}) {
+            const Problem problem(2, 8, start, 1);
+            const std::size_t n = problem.sequence.alpha.size();
+            Setup setup(problem, 0, model, Lineshape::superlorentzian);
+            const auto s = setup.complex(&KernelTable::sensitivities, n * n_streams);
+            const std::vector<double> tissue = setup.tissue();
+            for (std::size_t p = 0; p < n_tissue; ++p) {
+                const double step = 1e-3 * tissue[p];
+                const auto at = [&](int k) {
+                    setup.set(p, tissue[p] + k * step);
+                    return setup.complex(&KernelTable::signal, n);
+                };
+                const auto far = at(2), near = at(1), near_below = at(-1), far_below = at(-2);
+                setup.set(p, tissue[p]);
+                for (std::size_t t = 0; t < n; ++t) {
+                    const Complex slope = (8.0 * (near[t] - near_below[t]) - (far[t] - far_below[t])) / (12 * step);
+                    // The differences lose three digits of the signal's fifteen.
+                    CHECK(std::abs(s[t * n_streams + 1 + p] - slope) * std::abs(tissue[p]) <= 1e-10);
+                }
+            }
+        }
 }
 
 TEST(model_outputs_agree, "Signal, projections and Gram sums of the scalar models are those of the sensitivities") {
