@@ -6,7 +6,6 @@
 #include <complex>
 #include <cstddef>
 
-#include "spinbound/lineshape.hpp"
 #include "spinbound/model.hpp"
 #include "spinbound/parameter.hpp"
 #include "spinbound/sequence.hpp"
@@ -33,14 +32,14 @@ struct PulsePlan {
     double alpha, TRF, log_TRF;
     GradientMoment gradient_moment;
     int interval;  // index of its free precession among the distinct ones
+    double cos_increment, sin_increment;  // RF phase, from the pulse before
+    int echo;      // index of its echo among those that are recorded, or -1
     int n_steps;   // equal parts of the pulse, each one application of the polynomial
     Polynomial polynomial;
-    const Patch* response;  // rho of the pulse, z of a crusher
-    double cos_increment, sin_increment;  // of the RF phase, before the pulse
-    int echo;  // its index among the recorded ones, -1 if it is not
+    const Patch* response;  // rho of the pulse; z of a crusher, and of every pulse of the hybrid model
 };
 
-// Hard-edged samples of equal duration: the field of a pulse is B1 alpha/TRF times them; n = 0: a rectangular one.
+// Hard-edged samples of equal duration; none: rectangular.
 struct Waveform {
     const std::complex<double>* sample;
     int n;
@@ -48,16 +47,13 @@ struct Waveform {
 
 struct TrainPlan {
     const PulsePlan* pulse;
-    int n_pulses;
-    const double* half_time;  // the distinct free precessions, (TR - TRF)/2
+    int n_pulses, n_echoes;
+    const double* half_time;  // the distinct free precessions, (TR - TRF)/2; TR/2 of crushers and the hybrid model
     int n_intervals;
+    Physics physics;
+    Waveform shape;
     Start start;
     double initial[5];
-    int n_echoes;
-    Model model;
-    Lineshape lineshape;
-    double rtol;  // of a propagator of gbloch-ide or sled
-    Waveform shape;
 };
 
 // One block of voxels, in the order of Parameter from m0s to B1; and ln T2s.
@@ -66,7 +62,7 @@ struct VoxelBlock {
     double log_T2s[max_lanes];
 };
 
-// Basis vectors, row-major: n_pulses rows of rank complex numbers.
+// Basis vectors, row-major: n_echoes rows of rank complex numbers.
 struct BasisView {
     const double* vectors;
     int rank;
@@ -85,16 +81,19 @@ struct KernelTable {
     const char* name;
     int lanes;
     std::size_t (*workspace_size)(const TrainPlan& train);
-    void (*signal)(const KernelCall& call);         // out: n_pulses x (re im)
-    void (*magnetization)(const KernelCall& call);  // out: n_pulses x (xf yf zf zs)
-    void (*sensitivities)(const KernelCall& call);  // out: n_pulses x n_streams x (re im)
-    void (*project)(const KernelCall& call);        // out: rank x n_streams x (re im)
-    void (*gram)(const KernelCall& call);           // out: n_streams x n_streams x (re im), sum_t conj(s_i) s_j
+    void (*signal)(const KernelCall& call);         // out = n_echoes x (re im)
+    void (*magnetization)(const KernelCall& call);  // out = n_echoes x (xf yf zf zs)
+    void (*sensitivities)(const KernelCall& call);  // out = n_echoes x n_streams x (re im)
+    void (*project)(const KernelCall& call);        // out += rank x n_streams x (re im)
+    void (*gram)(const KernelCall& call);  // out += n_streams x n_streams x (re im), sum_t conj(s_i) s_j, i <= j
 };
 
-extern const KernelTable kernel_baseline_double, kernel_baseline_float;
-extern const KernelTable kernel_avx2_double, kernel_avx2_float;
-extern const KernelTable kernel_avx512_double, kernel_avx512_float;
-extern const KernelTable scalar_models;  // gbloch-ide, graham and sled, one voxel at a time
+// The linearised generalized Bloch model, and the hybrid-state model.
+extern const KernelTable kernel_baseline_double, kernel_baseline_float, hybrid_baseline_double, hybrid_baseline_float;
+extern const KernelTable kernel_avx2_double, kernel_avx2_float, hybrid_avx2_double, hybrid_avx2_float;
+extern const KernelTable kernel_avx512_double, kernel_avx512_float, hybrid_avx512_double, hybrid_avx512_float;
+
+// One voxel at a time: the models whose pulses are integrated (cpp/models).
+extern const KernelTable scalar_models;
 
 }  // namespace spinbound

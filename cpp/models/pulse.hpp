@@ -11,11 +11,9 @@
 namespace spinbound::models {
 
 struct Pulse {
-    Model model;
-    Lineshape lineshape;
+    Physics physics;
     double alpha, TRF;
     Waveform shape;
-    double rtol;
 
     int n_samples() const { return shape.n > 0 ? shape.n : 1; }
     double sample_duration() const { return TRF / n_samples(); }

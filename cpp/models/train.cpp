@@ -88,7 +88,7 @@ private:
         const std::pair key{plan.alpha, plan.TRF};
         const auto found = known.find(key);
         if (found != known.end()) return found->second;
-        const Pulse pulse{plan_.model, plan_.lineshape, plan.alpha, plan.TRF, plan_.shape, plan_.rtol};
+        const Pulse pulse{plan_.physics, plan.alpha, plan.TRF, plan_.shape};
         int n_elements = 0;
         return known.emplace(key, is_crusher ? crusher(pulse) : propagator<n>(pulse, tissue_, n_elements))
             .first->second;

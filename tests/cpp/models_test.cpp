@@ -39,9 +39,7 @@ public:
         : plan_(plan_for(problem.sequence, lineshape, classify(problem.tissue(), voxel, Precision::full))),
           train_(*plan_),
           basis_{reinterpret_cast<const double*>(problem.vectors.data()), Problem::max_rank} {
-        train_.model = model;
-        train_.lineshape = lineshape;
-        train_.rtol = 1e-12;
+        train_.physics = {model, lineshape, 1e-12};
         for (std::size_t p = 0; p < n_tissue; ++p) voxels_.value[p][0] = problem.values[p][voxel];
     }
 

@@ -1,8 +1,21 @@
-// The models of the two pools, in the order of their codes in Python.
+// The models of magnetization transfer (docs/theory.md, "Models").
 #pragma once
+
+#include <compare>
+
+#include "spinbound/lineshape.hpp"
 
 namespace spinbound {
 
 enum class Model : int { gbloch, gbloch_ide, graham, graham_single_frequency, sled, hybrid, bloch };
+
+// What is simulated, beside the sequence and the tissue.
+struct Physics {
+    Model model = Model::gbloch;
+    Lineshape lineshape = Lineshape::superlorentzian;
+    double rtol = 1e-8;  // of a pulse's propagator; gbloch_ide
+
+    auto operator<=>(const Physics&) const = default;
+};
 
 }  // namespace spinbound

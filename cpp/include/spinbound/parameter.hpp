@@ -22,7 +22,7 @@ inline constexpr double max_T2s = 50e-6;  // s
 inline constexpr double max_flip = 4.4;   // rad: R2sl is unique below 4.4934 only (tan x = x)
 inline constexpr double max_crusher_flip = 6.283185307179586;  // rad: the domain of the tabulated response
 inline constexpr double min_tau = 2.0;    // TRF / T2s
-inline constexpr double max_tau_ide = 2000;  // TRF / T2s of gbloch-ide: its cost grows with the square
+inline constexpr double max_tau_ide = 2000;  // TRF / T2s of gbloch_ide: its cost grows with the square
 
 struct ParameterInfo {
     std::string_view name, unit, description;
