@@ -19,6 +19,8 @@ Lineshape lineshape_of(int code) {
 
 double py_greens_function(int lineshape, double kappa) { return greens_function(lineshape_of(lineshape), kappa); }
 
+double py_greens_slope(int lineshape, double kappa) { return greens_slope(lineshape_of(lineshape), kappa); }
+
 using Scalar = double (PoolResponse::*)(double, double) const;
 
 bool inside(const Patch& patch, double x, double u) {
@@ -47,6 +49,8 @@ Array<double> py_response_table(int lineshape, double tau_max, double tau, doubl
 void bind_lineshape(py::module_& m) {
     m.def("greens_function", py::vectorize(py_greens_function), py::arg("lineshape"), py::arg("kappa"),
           "G(kappa), kappa = (t - s)/T2s >= 0; lineshape: superlorentzian 0, gaussian 1, lorentzian 2.");
+    m.def("greens_slope", py::vectorize(py_greens_slope), py::arg("lineshape"), py::arg("kappa"),
+          "dG/dkappa of the same.");
     py::class_<PoolResponse>(m, "PoolResponse",
                              "Exact response of the isolated semi-solid pool to a rectangular pulse, tau = TRF/T2s.")
         .def(py::init([](int lineshape, double tau_max) { return PoolResponse(lineshape_of(lineshape), tau_max); }),

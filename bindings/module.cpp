@@ -10,6 +10,7 @@ void bind_simulate(pybind11::module_& m);
 void bind_fisher(pybind11::module_& m);
 void bind_dispatch(pybind11::module_& m);
 void bind_reference(pybind11::module_& m);
+void bind_models(pybind11::module_& m);
 void end_reports();
 
 }  // namespace spinbound::bindings
@@ -25,5 +26,6 @@ PYBIND11_MODULE(_core, m) {
     bind_fisher(m);
     bind_dispatch(m);
     bind_reference(m);
+    bind_models(m);
     pybind11::module_::import("atexit").attr("register")(pybind11::cpp_function(&end_reports));
 }

@@ -275,9 +275,21 @@ def test_tables_never_extrapolate(tau, theta, which):
         table(SUPERLORENTZIAN, tau, theta, which)
 
 
+@LINESHAPES
+def test_slope_of_the_greens_function_is_its_derivative(lineshape):
+    kappa = np.array([0.1, 0.7, 2.0, 5.0, 30.0, 800.0])
+    h = 1e-3 * kappa
+    expected = five_point(lambda k: _core.greens_function(lineshape, k), kappa, h)
+    slope = _core.greens_slope(lineshape, kappa)
+    np.testing.assert_allclose(slope * kappa, expected * kappa, rtol=0, atol=1e-11)  # of differences: 1e-15/1e-3
+    assert _core.greens_slope(lineshape, 0.0) == (-1 if lineshape == LORENTZIAN else 0)
+
+
 def test_negative_time_is_refused():
     with pytest.raises(ValueError, match=r"kappa .* must lie between 0"):
         _core.greens_function(SUPERLORENTZIAN, -1.0)
+    with pytest.raises(ValueError, match=r"kappa .* must lie between 0"):
+        _core.greens_slope(SUPERLORENTZIAN, -1.0)
 
 
 def test_unknown_lineshape_is_refused():

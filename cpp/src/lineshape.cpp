@@ -16,9 +16,9 @@
 #include <cmath>
 #include <cstddef>
 #include <numbers>
-#include <utility>
 
 #include "chebyshev.hpp"
+#include "gauss.hpp"
 #include "require.hpp"
 #include "spinbound/parameter.hpp"
 
@@ -33,32 +33,7 @@ constexpr double first_edge = 2.0;
 
 using Terms = std::array<double, n_terms>;
 
-struct GaussRule {
-    std::array<double, n_gauss> node, weight;
-};
-
-// Gauss-Legendre on [-1, 1]: zeros of P_n by Newton's method, weights 2/((1 - x^2) P_n'(x)^2).
-GaussRule gauss_legendre() {
-    GaussRule rule{};
-    constexpr double n = n_gauss;
-    for (std::size_t i = 0; i < n_gauss; ++i) {
-        double x = std::cos(std::numbers::pi * (static_cast<double>(i) + 0.75) / (n + 0.5)), slope = 1;
-        for (int iteration = 0; iteration < 8; ++iteration) {
-            double P = 1, P_before = 0;
-            for (std::size_t k = 1; k <= n_gauss; ++k) {
-                const double order = static_cast<double>(k);
-                P_before = std::exchange(P, ((2 * order - 1) * x * P - (order - 1) * P_before) / order);
-            }
-            slope = n * (P_before - x * P) / (1 - x * x);
-            x -= P / slope;
-        }
-        rule.node[i] = x;
-        rule.weight[i] = 2 / ((1 - x * x) * slope * slope);
-    }
-    return rule;
-}
-
-const GaussRule gauss = gauss_legendre();
+const GaussRule<n_gauss> gauss = gauss_legendre<n_gauss>();
 
 template <class Function>
 double integral(double low, double high, const Function& function) {
@@ -319,6 +294,20 @@ double greens_function(Lineshape lineshape, double kappa) {
             break;
     }
     return angular_average(kappa, [kappa](double a) { return std::exp(-kappa * kappa * a * a / 8); });
+}
+
+double greens_slope(Lineshape lineshape, double kappa) {
+    require("kappa = (t - s)/T2s", kappa, 0, PoolResponse::tau_limit);
+    switch (lineshape) {
+        case Lineshape::lorentzian:
+            return -std::exp(-kappa);
+        case Lineshape::gaussian:
+            return -kappa * std::exp(-kappa * kappa / 2);
+        case Lineshape::superlorentzian:
+            break;
+    }
+    return angular_average(kappa,
+                           [kappa](double a) { return -kappa * a * a / 4 * std::exp(-kappa * kappa * a * a / 8); });
 }
 
 struct PoolResponse::Impl {

@@ -18,6 +18,9 @@ enum class Lineshape : int { superlorentzian, gaussian, lorentzian };
 // G(kappa), kappa = (t - s)/T2s >= 0; dimensionless, G(0) = 1.
 double greens_function(Lineshape lineshape, double kappa);
 
+// dG/dkappa
+double greens_slope(Lineshape lineshape, double kappa);
+
 // The exact response, to 1e-11, for 0 < tau <= tau_max and 0 <= theta <= 2 pi.
 class PoolResponse {
 public:

@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 from . import reference
-__all__: list[str] = ['Experiment', 'PoolResponse', 'R2sl', 'Sequence', 'available_threads', 'cgroup_cpu_limit', 'compiler', 'crb', 'fisher', 'greens_function', 'isa_available', 'isa_in_use', 'limits', 'magnetization', 'parameters', 'reference', 'response_table', 'sensitivities', 'simulate', 'version']
+__all__: list[str] = ['Experiment', 'PoolResponse', 'R2sl', 'Sequence', 'available_threads', 'cgroup_cpu_limit', 'compiler', 'crb', 'fisher', 'greens_function', 'greens_slope', 'isa_available', 'isa_in_use', 'limits', 'magnetization', 'parameters', 'pulse_propagator', 'reference', 'response_table', 'sensitivities', 'simulate', 'version']
 class Sequence:
     def __init__(self: Sequence, alpha: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], TRF: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], TR: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], rf_phase_increment: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], gradient_moment: typing.Annotated[numpy.typing.ArrayLike, numpy.int32], echo: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], shape: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], start: typing.SupportsInt | typing.SupportsIndex, initial: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> None:
         ...
@@ -56,6 +56,10 @@ def greens_function(lineshape: typing.Annotated[numpy.typing.ArrayLike, numpy.in
     """
     G(kappa), kappa = (t - s)/T2s >= 0; lineshape: superlorentzian 0, gaussian 1, lorentzian 2.
     """
+def greens_slope(lineshape: typing.Annotated[numpy.typing.ArrayLike, numpy.int32], kappa: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any:
+    """
+    dG/dkappa of the same.
+    """
 def isa_available() -> list[str]:
     """
     Instruction sets that this build and processor can run, the widest last.
@@ -66,6 +70,10 @@ def isa_in_use() -> str:
     """
 def magnetization(experiment: Experiment, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], physics: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex], single: bool, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out: numpy.typing.NDArray[numpy.complex128]) -> None:
     ...
+def pulse_propagator(model: typing.SupportsInt | typing.SupportsIndex, lineshape: typing.SupportsInt | typing.SupportsIndex, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], alpha: typing.SupportsFloat | typing.SupportsIndex, TRF: typing.SupportsFloat | typing.SupportsIndex, shape: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, rtol: typing.SupportsFloat | typing.SupportsIndex, n_elements: typing.SupportsInt | typing.SupportsIndex = 0) -> tuple:
+    """
+    A pulse as affine map of (xf yf zf zs): P (4, 5), its derivatives (8, 4, 5) by the tissue (8,), and the elements per sample of the shape; 0 elements: as many as rtol takes. Models: gbloch-ide 1, graham 2, graham-single-frequency 3, sled 4.
+    """
 def response_table(lineshape: typing.SupportsInt | typing.SupportsIndex, tau_max: typing.SupportsFloat | typing.SupportsIndex, tau: typing.SupportsFloat | typing.SupportsIndex, theta: typing.SupportsFloat | typing.SupportsIndex, which: str, x_low: typing.SupportsFloat | typing.SupportsIndex | None = None, theta_max: typing.SupportsFloat | typing.SupportsIndex | None = None) -> numpy.typing.NDArray[numpy.float64]:
     """
     Value and partials f f_x f_u f_xx f_xu f_uu of the table of 'rho' or 'z', x = ln tau, u = theta^2, in the patch that holds [x_low, x_low + ln 1.5] (x_low: ln tau unless given) and [0, theta_max] (theta).

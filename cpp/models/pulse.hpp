@@ -1,0 +1,42 @@
+// One pulse of the models that follow the saturation of the semi-solid pool: as xs is zero before a pulse and dropped
+// after it, the pulse is an affine map of (xf yf zf zs) (docs/theory.md, "Other models: one pulse by collocation").
+//     propagator      the map of gbloch-ide, sled, graham or graham-single-frequency
+//     isolated_pool   the same without relaxation and exchange, whose (zs, zs) is the response that crushers use
+// n_derivatives is 0 or n_tissue_parameters.
+#pragma once
+
+#include "abi.hpp"
+#include "generator.hpp"
+
+namespace spinbound::models {
+
+struct Pulse {
+    Physics physics;
+    double alpha, TRF;
+    Waveform shape;
+
+    int n_samples() const { return shape.n > 0 ? shape.n : 1; }
+    double sample_duration() const { return TRF / n_samples(); }
+    // B1 alpha/TRF w_k
+    std::complex<double> omega1(int k, double B1) const {
+        return B1 * alpha / TRF * (shape.n > 0 ? shape.sample[k] : std::complex<double>(1));
+    }
+    // Whether sample k, seen from its predecessor, changes nothing.
+    bool continues(int k) const { return k > 0 && shape.sample[k] == shape.sample[k - 1]; }
+    double largest_omega1(double B1) const {
+        double largest = 0;
+        for (int k = 0; k < n_samples(); ++k) largest = std::max(largest, std::abs(omega1(k, B1)));
+        return largest;
+    }
+};
+
+// n_elements: elements per sample of the waveform; 0: as many as rtol takes, and so many were taken on return (0 for
+// the models that take none). Throws InvalidArgument where TRF/T2s is too long, where the saturation rate is infinite,
+// and where rtol is out of reach.
+template <int n_derivatives>
+Affine<n_derivatives> propagator(const Pulse& pulse, const Tissue& tissue, int& n_elements);
+
+template <int n_derivatives>
+Affine<n_derivatives> isolated_pool(const Pulse& pulse, double T2s, double B1);
+
+}  // namespace spinbound::models
