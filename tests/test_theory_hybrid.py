@@ -5,7 +5,6 @@ Symbols and sections are those of that page; nothing here uses the compiled core
 
 import mpmath
 import numpy as np
-import pytest
 import sympy
 from scipy.integrate import quad_vec
 from scipy.linalg import expm
