@@ -46,7 +46,7 @@ def draw_saturation():
         below.set(xlabel=r"$T_\mathrm{RF}$ (ms)", ylim=(1e-4, 1))
         plain_log_ticks(below.xaxis, DURATIONS[-1] / DURATIONS[0])
     panels[0, 0].set_ylabel(r"saturation $1 - z^s/m_0^s$")
-    panels[1, 0].set_ylabel("error of it")
+    panels[1, 0].set_ylabel("its error")
     figure.legend(*panels[0, -1].get_legend_handles_labels(), loc="outside upper center", ncols=len(LINES))
     return figure
 
