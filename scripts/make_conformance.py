@@ -3,10 +3,10 @@
     python scripts/make_conformance.py           compares only
     python scripts/make_conformance.py --write   writes them too
 
-The ten-pulse train comes from `plain_models.py`, which takes nothing from spinbound but the sequence; the bundled
-sequence from the matrix exponentials of `spinbound._core.reference` in extended precision, with R2sl from the table of
-the core, which `spinbound verify` checks by itself. The constants that `spinbound verify` states are solved for again:
-G and z by mpmath in 60 digits or by the plain models. Takes three minutes on one core.
+The ten-pulse trains come from `plain_models.py` and `plain_hybrid.py`, which take nothing from spinbound but the
+sequence; the bundled sequence from the matrix exponentials of `spinbound._core.reference` in extended precision, with
+R2sl from the table of the core, which `spinbound verify` checks by itself. The constants that `spinbound verify`
+states are solved for again: G and z by mpmath in 60 digits or by the plain models. Takes three minutes on one core.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from math import inf, pi
 
 import mpmath
 import numpy as np
+import plain_hybrid
 import plain_models
 from spinbound import _core, conformance, sequences
 from spinbound._models import LINESHAPES
@@ -37,17 +38,32 @@ def ten_pulses():
     return Sequence(alpha, TRF, 20e-3, gradient_moment=moments)
 
 
+def ten_turns():
+    """The same without the gradient moment that the hybrid state has no axis for."""
+    seq = ten_pulses()
+    return seq.replace(gradient_moment=[word.replace("spoiler_prepulse", "balanced") for word in seq.gradient_moment])
+
+
 def by_plain_models(case):
     """All arrays of one case."""
     seq, tissue = case.sequence(), TISSUE.copy()
     if case.model == "bloch":
         tissue[M0S] = 0
     voxels = [dict(zip(plain_models.PARAMETERS, map(float, column), strict=True)) for column in tissue.T]
+    pairs = [by_plain_model(case, seq, values) for values in voxels]
+    signal, jacobian = (np.array(arrays) for arrays in zip(*pairs, strict=True))
+    if case.model == "bloch":  # the model has no such parameter
+        jacobian[..., M0S] = 0
+    return dict(zip(FIELDS, (tissue, signal, np.arange(seq.n_pulses), jacobian), strict=True))
+
+
+def by_plain_model(case, seq, values):
+    """Signal and sensitivities of one voxel."""
+    if case.model == "hybrid":
+        return plain_hybrid.sensitivities(seq, values, case.lineshape)
     # A Lorentzian makes both generalized Bloch models a Bloch-McConnell one, which is a matrix exponential.
     model = "gbloch" if case.lineshape == "lorentzian" else case.model
-    pairs = [plain_models.sensitivities(seq, values, model, case.lineshape) for values in voxels]
-    signal, jacobian = (np.array(arrays) for arrays in zip(*pairs, strict=True))
-    return dict(zip(FIELDS, (tissue, signal, np.arange(seq.n_pulses), jacobian), strict=True))
+    return plain_models.sensitivities(seq, values, model, case.lineshape)
 
 
 def by_matrix_exponentials(case):
@@ -154,6 +170,7 @@ def main(write):
     """Make all arrays, compare, and write them if asked to."""
     if write:
         ten_pulses().save(FOLDER / "ten-pulses.toml")
+        ten_turns().save(FOLDER / "ten-turns.toml")
     slow = {"gbloch less gbloch-ide, hybrid-mt-4s": linearisation_error()}
     for name, value in (constants() | slow).items():
         print(f"{name:<28} {mpmath.nstr(mpmath.mpf(value), 14)}")

@@ -239,7 +239,7 @@ def test_infinite_rate_is_refused():
 
 
 def test_pulse_beyond_the_reach_of_the_memory_is_refused():
-    with pytest.raises(ValueError, match="tau = TRF/T2s must lie between 0 and 2000; it is 2100"):
+    with pytest.raises(ValueError, match=r"TRF must lie between 0 and 0\.02; it is 0\.021"):
         pulse(GBLOCH_IDE, SUPERLORENTZIAN, TRF=21e-3)
 
 
@@ -249,7 +249,7 @@ def test_tolerance_below_rounding_is_refused():
 
 
 def test_pulse_that_takes_too_many_elements_is_refused():
-    with pytest.raises(ValueError, match="rtol is out of reach"):
+    with pytest.raises(RuntimeError, match="rtol is out of reach"):
         pulse(GBLOCH_IDE, SUPERLORENTZIAN, alpha=1e5)
 
 

@@ -36,7 +36,7 @@ Affine<n_derivatives> controlled(const Pulse& pulse, const Tissue& tissue, int& 
         }
         coarse = fine;
     }
-    throw InvalidArgument("rtol is out of reach: the pulse is too long or too strong");
+    throw OutOfReach("rtol is out of reach: the pulse is too long or too strong");
 }
 
 }  // namespace
@@ -47,7 +47,7 @@ Affine<n_derivatives> propagator(const Pulse& pulse, const Tissue& tissue, int& 
         n_elements = 0;
         return exponential(generator<n_derivatives>(tissue, 0, {0, 0}), pulse.TRF);
     }
-    require("tau = TRF/T2s", pulse.TRF / tissue.T2s, 0, is_ide(pulse) ? max_tau_ide : GreensTable::largest);
+    require("TRF", pulse.TRF, 0, (is_ide(pulse) ? max_tau_ide : GreensTable::largest) * tissue.T2s);
     switch (pulse.physics.model) {
         case Model::gbloch_ide:
         case Model::sled:

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "spinbound/dispatch.hpp"
+#include "spinbound/error.hpp"
 
 namespace spinbound {
 namespace {
@@ -128,7 +129,11 @@ void Batch::for_each_block(std::initializer_list<Output> outputs, const Consume&
     std::vector<std::unique_ptr<Runner>> runners(static_cast<std::size_t>(threads));
     const auto compute = [&](const Block& block, std::unique_ptr<Runner>& runner, const std::atomic<bool>& stop) {
         if (!runner) runner = std::make_unique<Runner>(*this, out_size, block);
-        consume(*runner, block, stop);
+        try {
+            consume(*runner, block, stop);
+        } catch (const OutOfReach&) {
+            for (int lane = 0; lane < block.n_voxels; ++lane) invalidate(block.voxel[lane]);
+        }
         block.group->finish_block();
         return static_cast<std::size_t>(block.n_voxels);
     };

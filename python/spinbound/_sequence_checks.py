@@ -18,6 +18,7 @@ STARTS = ("periodic", "thermal")
 MAX_TRF = 100.0  # s
 
 SHAPE_SAMPLES = 500  # of a callable
+MAX_SAMPLES = 4096  # of a waveform: the models integrate every one of them
 SMALLEST_MEAN = 1e-3  # of a callable's waveform, relative to its peak
 
 
@@ -119,6 +120,8 @@ def as_shape(shape: npt.ArrayLike | Callable[[FloatArray], Any] | None) -> Compl
         raise InvalidSequence(
             f"shape must be a row of finite samples, not all zero; given an array of shape {samples.shape}"
         )
+    if samples.size > MAX_SAMPLES:
+        raise InvalidSequence(f"shape has {samples.size} samples; allowed: at most {MAX_SAMPLES}")
     return samples
 
 

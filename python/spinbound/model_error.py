@@ -141,7 +141,7 @@ def model_error(
     options: dict[str, Any] = {"rtol": rtol, "basis": basis, "threads": threads}
     voxels = accepted(seq, tissue, names, [(model, lineshape), (against, lineshape)], progress=progress, **options)
     options["lineshape"] = lineshape
-    models = ({"model": model}, {"model": against})
+    models: tuple[dict[str, Any], ...] = ({"model": model}, {"model": against})
     errors = np.full((1 + len(names), voxels.valid.size), np.nan)
     with reporting(progress, voxels.valid.size, "model_error") as report:
         for part in voxels.parts(2 * n_samples(seq, basis), 4, report):
@@ -237,7 +237,8 @@ def model_bias(
     """
     names = parameter_names(wrt)
     of_truth = lineshape if truth_lineshape is None else truth_lineshape
-    truth, fit = {"model": truth_model, "lineshape": of_truth}, {"model": fit_model, "lineshape": lineshape}
+    truth: dict[str, Any] = {"model": truth_model, "lineshape": of_truth}
+    fit: dict[str, Any] = {"model": fit_model, "lineshape": lineshape}
     options: dict[str, Any] = {"rtol": rtol, "basis": basis, "threads": threads}
     pairs = [(one["model"], one["lineshape"]) for one in (truth, fit)]
     voxels = accepted(seq, tissue, names, pairs, progress=progress, **options)

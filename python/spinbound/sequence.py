@@ -58,7 +58,8 @@ class Sequence:
         ``spoiler_dual`` (transverse magnetization spoiled before and after the pulse), ``spoiler_prepulse``
         (before it).
     rf_phase_increment : () or (n,)
-        Change of the RF phase from the pulse before to each pulse in rad. The receiver follows it.
+        Change of the RF phase from the pulse before to each pulse in rad; the receiver follows it. RF spoiling by psi
+        is ``psi * np.arange(n)``.
     start
         ``periodic`` (the train repeats for ever), ``thermal`` (equilibrium before repetition 0), or the
         magnetization (5,) before repetition 0 as xf yf zf xs zs for M0 = 1.

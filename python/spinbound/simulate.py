@@ -67,7 +67,7 @@ def simulate(
     lineshape
         Of the semi-solid pool: ``superlorentzian`` (default), ``gaussian`` or ``lorentzian``.
     rtol
-        Of gbloch-ide: error of the propagator of a pulse, 1e-12 to 1e-2.
+        Of gbloch-ide and sled: error of the propagator of a pulse, 1e-12 to 1e-2.
     basis
         A `Basis`: the signal is returned in its coefficients.
     threads
@@ -81,7 +81,7 @@ def simulate(
         The signal; with a basis (..., rank).
     (..., n, 5) complex
         For ``magnetization``: M0 times xf yf zf xs zs at the echo, each dimensionless.
-        Voxels with a parameter that is not accepted are NaN.
+        Voxels with a parameter that is not accepted, or whose pulses cannot be integrated to `rtol`, are NaN.
 
     Raises
     ------

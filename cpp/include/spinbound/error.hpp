@@ -10,4 +10,9 @@ struct InvalidArgument : std::invalid_argument {
     using std::invalid_argument::invalid_argument;
 };
 
+// A voxel whose pulses cannot be integrated to the accuracy that is asked for; its results are NaN.
+struct OutOfReach : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 }  // namespace spinbound

@@ -13,7 +13,7 @@ enum class Model : int { gbloch, gbloch_ide, graham, graham_single_frequency, sl
 struct Physics {
     Model model = Model::gbloch;
     Lineshape lineshape = Lineshape::superlorentzian;
-    double rtol = 1e-8;  // of a pulse's propagator; gbloch_ide
+    double rtol = 1e-8;  // of a pulse's propagator; gbloch_ide, sled
 
     auto operator<=>(const Physics&) const = default;
 };

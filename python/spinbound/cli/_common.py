@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from cyclopts import Parameter, validators
@@ -42,6 +42,8 @@ TissueFile = Annotated[
         help="Tissue maps: a .npz file of arrays or a .csv table, named by parameters, in SI units or as in T2f [ms]."
     ),
 ]
+ModelName = Literal["gbloch", "gbloch-ide", "graham", "graham-single-frequency", "sled", "hybrid", "bloch"]
+LineshapeName = Literal["superlorentzian", "gaussian", "lorentzian"]
 Threads = Annotated[int | None, Parameter(validator=validators.Number(gte=0))]
 Output = Annotated[Path, Parameter(name=("--output", "-o"))]
 
@@ -62,6 +64,12 @@ class Inputs:
     gradient_moment
         Gradient moments, where the sequence's file has none: words separated by commas, one per pulse, the last of
         which holds for all further pulses: "crusher,balanced".
+    model
+        The model of magnetization transfer.
+    lineshape
+        Of the semi-solid pool.
+    rtol
+        Error of the propagator of a pulse, for the models gbloch-ide and sled.
     basis
         File of a basis: work with signals compressed to its coefficients.
     threads
@@ -74,10 +82,18 @@ class Inputs:
 
     TR: Annotated[float | None, Parameter(name="--TR")] = None
     gradient_moment: str | None = None
+    model: ModelName = "gbloch"
+    lineshape: LineshapeName = "superlorentzian"
+    rtol: float = 1e-8
     basis: Path | None = None
     threads: Threads = None
     overwrite: bool = False
     json: bool = False
+
+    @property
+    def physics(self) -> dict[str, Any]:
+        """What is simulated, as the functions take it."""
+        return {"model": self.model, "lineshape": self.lineshape, "rtol": self.rtol}
 
 
 def open_sequence(source: str, inputs: Inputs) -> Sequence:

@@ -73,9 +73,11 @@ def crb(
     check_output(output, inputs.overwrite, n_bytes=8 * voxels.size * len(names))
     begin = perf_counter()
     with progress_bar(voxels.size, "CRB") as report:
-        bounds = bounds_of(seq, voxels, names, sigma, form, basis=basis, threads=inputs.threads, progress=report)
+        options = inputs.physics | {"basis": basis, "threads": inputs.threads, "progress": report}
+        bounds = bounds_of(seq, voxels, names, sigma, form, **options)
     seconds = perf_counter() - begin
-    settings = provenance_of(seq, sequence) | {"tissue": str(tissue), "wrt": names, "sigma": sigma, "form": form}
+    chosen = {"tissue": str(tissue), "wrt": names, "sigma": sigma, "form": form}
+    settings = provenance_of(seq, sequence) | inputs.physics | chosen
     save_arrays(output, {f"crb_{name}": np.asarray(variance) for name, variance in bounds.items()}, settings)
     written = [output]
     if picture:

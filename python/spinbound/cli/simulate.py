@@ -72,8 +72,9 @@ def simulate(
     check_output(output, inputs.overwrite, n_bytes=16 * voxels.size * size)
     begin = perf_counter()
     with progress_bar(voxels.size, "signals") as report:
-        values = simulated(seq, voxels, output=name, basis=basis, threads=inputs.threads, progress=report)
-    settings, seconds = provenance_of(seq, sequence) | {"tissue": str(tissue)}, perf_counter() - begin
+        options = inputs.physics | {"basis": basis, "threads": inputs.threads, "progress": report}
+        values = simulated(seq, voxels, output=name, **options)
+    settings, seconds = provenance_of(seq, sequence) | inputs.physics | {"tissue": str(tissue)}, perf_counter() - begin
     save_arrays(output, {name: values}, settings)
     written = [str(output)]
     if figure:

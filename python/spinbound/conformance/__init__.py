@@ -46,7 +46,7 @@ class Case:
         return Sequence.load(path) if path.exists() else sequences.load(self.train)
 
 
-CASES = (
+CASES: tuple[Case, ...] = (
     Case("ten-pulses", "gbloch", "superlorentzian"),
     Case("ten-pulses", "gbloch", "gaussian"),
     Case("ten-pulses", "gbloch-ide", "superlorentzian"),
@@ -56,6 +56,7 @@ CASES = (
     Case("ten-pulses", "graham-single-frequency", "gaussian"),
     Case("ten-pulses", "sled", "superlorentzian"),
     Case("ten-pulses", "bloch", "superlorentzian"),
+    Case("ten-turns", "hybrid", "superlorentzian"),
     Case("hybrid-mt-4s", "gbloch", "superlorentzian"),
 )
 

@@ -17,6 +17,7 @@ SOURCES = {
     "graham": "Graham & Henkelman 1997, matrix exponential",
     "graham-single-frequency": "Graham & Henkelman 1997, matrix exponential",
     "sled": "Sled & Pike 2000, Runge-Kutta",
+    "hybrid": "arXiv 1807.03424, matrix exponential",
     "bloch": "Bloch 1946, matrix exponential",
 }
 BLOCH_MCCONNELL = "McConnell 1958, matrix exponential"  # what a Lorentzian makes of gbloch and gbloch-ide
@@ -61,4 +62,4 @@ def _checks(case: Case) -> tuple[Check, Check]:
     )
 
 
-ARRAYS = tuple(check for case in CASES for check in _checks(case))
+ARRAYS: tuple[Check, ...] = tuple(check for case in CASES for check in _checks(case))

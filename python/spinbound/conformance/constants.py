@@ -112,7 +112,7 @@ SINC_SAMPLES = 400  # four times as many change zs by 2e-6
 
 # Numbers solved for hold to the digits given; what differs is the error of the table of R2sl (1e-9) or of the
 # collocation (rtol 1e-8). The Julia package prints more digits than its solver's tolerance makes right.
-CONSTANTS = (
+CONSTANTS: tuple[Check, ...] = (
     Check("G(10), super-Lorentzian", 0.14712468680944, 1e-13, GBLOCH, greens_function),
     *(
         Check(f"zs after pi, TRF = {tau} T2s, {model}", z, 1e-8, GBLOCH, partial(isolated_pool, model, pi, TRF, T2s))
