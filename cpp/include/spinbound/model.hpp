@@ -1,4 +1,4 @@
-// The models of magnetization transfer (docs/theory.md, "Models").
+// The models of magnetization transfer (docs/models.md).
 #pragma once
 
 #include <compare>
