@@ -6,27 +6,48 @@
 namespace spinbound {
 namespace {
 
-// Number: Dual, or Lane where no derivatives are asked for.
-template <class Number>
 struct Block {
     const TrainPlan& train;
     const std::atomic<bool>& stop;
     Voxel voxel;
-    HybridWorkspace<Number> workspace;
+    HybridWorkspace workspace;
     HybridBoundary boundary;
 
-    explicit Block(const KernelCall& call) noexcept
+    // sloped: with the derivatives of the pulses' responses, and repetitions kept for the cycle that takes them
+    Block(const KernelCall& call, bool sloped) noexcept
         : train(*call.train),
           stop(*call.stop),
           voxel(load_voxel(*call.voxels)),
-          workspace(partition_hybrid<Number>(train, call.workspace)) {
-        prepare(train, voxel, workspace);
-        boundary = find_start(train, voxel, workspace, stop);
+          workspace(partition_hybrid(train, call.workspace)) {
+        const HybridWorkspace& w = workspace;
+        if (sloped) {
+            prepare<true>(train, voxel, w);
+            boundary = find_start(train, voxel, w, stop, Kept{walk<Dual>(), w.leg, w.repetition});
+        } else {
+            prepare<false>(train, voxel, w);
+            boundary = find_start(train, voxel, w, stop, Walked<Lane>{walk<Lane>(), {}, {}});
+        }
     }
 
-    template <class S, class Sink>
-    bool run_from(S& m, Sink&& sink) const noexcept {
-        return boundary.finished && run(m, train, voxel, workspace, stop, sink);
+    // Without derivatives.
+    template <class Sink>
+    bool run_plain(HybridStreams<0, false>& m, Sink&& sink) const noexcept {
+        return boundary.finished && run(m, train, voxel, workspace, stop, Walked<Lane>{walk<Lane>(), {}, {}}, sink);
+    }
+
+    template <class Sink>
+    bool run_sourced(HybridStreams<n_tangents, true>& m, Sink&& sink) const noexcept {
+        if (!boundary.finished) return false;
+        if (train.start != Start::periodic)
+            return run(m, train, voxel, workspace, stop, Walked<Dual>{walk<Dual>(), {}, {}}, sink);
+        const auto kept = [&](int i) -> const Repetition<Dual>& { return workspace.repetition[i]; };
+        return run(m, train, voxel, workspace, stop, kept, sink);
+    }
+
+private:
+    template <class Number>
+    AxisWalk<Number> walk() const noexcept {
+        return {train, voxel, workspace};
     }
 };
 
@@ -41,7 +62,7 @@ std::size_t workspace_size(const TrainPlan& train) {
 }
 
 void signal(const KernelCall& call) {
-    const Block<Lane> block(call);
+    const Block block(call, false);
     constexpr std::size_t size = 2 * lanes;
     if (block.train.start == Start::periodic) {
         const HybridCycleEcho* cycle = block.workspace.cycle;
@@ -50,15 +71,15 @@ void signal(const KernelCall& call) {
         return;
     }
     HybridStreams<0, false> m{block.boundary.m0, {}};
-    block.run_from(m, [&](int i, const auto& at_echo, const Repetition<Lane>& r) {
+    block.run_plain(m, [&](int i, const auto& at_echo, const Repetition<Lane>& r) {
         write(call.out + i * size, {at_echo.affine.r * r.echo_sin, Lane{}});
     });
 }
 
 void magnetization(const KernelCall& call) {
-    const Block<Lane> block(call);
+    const Block block(call, false);
     HybridStreams<0, false> m{block.boundary.m0, {}};
-    block.run_from(m, [&](int i, const auto& at_echo, const Repetition<Lane>& r) {
+    block.run_plain(m, [&](int i, const auto& at_echo, const Repetition<Lane>& r) {
         double* out = call.out + std::size_t(i) * 4 * lanes;
         write(out, {at_echo.affine.r * r.echo_sin, Lane{}});
         write(out + 2 * lanes, {at_echo.affine.r * r.echo_cos, at_echo.affine.s});
@@ -81,7 +102,7 @@ struct HybridCompletion {
     Lane inverse_B1;
     HybridState dm0[n_tangents];
 
-    HybridCompletion(const Block<Dual>& block, const HybridStreams<n_tangents, true>& end) noexcept
+    HybridCompletion(const Block& block, const HybridStreams<n_tangents, true>& end) noexcept
         : periodic(block.train.start == Start::periodic),
           cycle(block.workspace.cycle),
           inverse_B1(1.0 / block.voxel.B1) {
@@ -101,13 +122,13 @@ struct HybridCompletion {
 struct Train {
     template <class Reduce>
     static void for_each_chunk(const KernelCall& call, Reduce&& reduce) noexcept {
-        const Block<Dual> block(call);
+        const Block block(call, true);
         RealRow* const rows = reinterpret_cast<RealRow*>(block.workspace.rest);
         auto m = start_streams(block.train, block.boundary);
         const auto record = [&](int i, const auto& at_echo, const Repetition<Dual>& r) {
             rows[i] = row_of(at_echo, r.echo_sin, block.voxel);
         };
-        if (!block.run_from(m, record)) return;
+        if (!block.run_sourced(m, record)) return;
         const HybridCompletion complete(block, m);
         Row completed[chunk];
         in_chunks(block.train.n_echoes, [&](int first, int n) {

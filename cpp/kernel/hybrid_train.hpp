@@ -1,10 +1,9 @@
 // The hybrid state through a train (docs/theory.md, "Hybrid state").
-//   prepare       angles and propagators of every repetition
+//   prepare       what does not depend on the magnetization nor on the axis: precession and responses of the pool
+//   AxisWalk      axis and propagators of one repetition after the other
 //   run           one cycle, reporting every recorded echo to a sink
 //   find_start    periodic: (I - U) m0 = b from one cycle of the unit columns and the affine stream
 #pragma once
-
-#include <type_traits>
 
 #include "hybrid.hpp"
 
@@ -15,7 +14,6 @@ template <class Number>
 struct Repetition {
     const Leg<Number>*before, *after;
     Number turn;  // of r at the pulse
-    Response pool;
     Number echo_sin;
     Lane echo_cos;
 };
@@ -27,43 +25,49 @@ struct HybridCycleEcho {
     Lane moved(const HybridState& m0) const noexcept { return U_r * m0.r + U_s * m0.s; }
 };
 
-// Number: Dual, or Lane where no derivatives are asked for.
-template <class Number>
+// Precession by interval, responses of the pool by pulse, cycle echoes by echo; legs and repetitions of a cycle that is
+// run twice; the rest.
 struct HybridWorkspace {
-    Number* tilt;  // by interval
-    Leg<Number>* leg;
-    Repetition<Number>* repetition;
+    SinCos* precession;
+    Response* response;
     HybridCycleEcho* cycle;
+    Leg<Dual>* leg;
+    Repetition<Dual>* repetition;
     Lane* rest;
 };
 
 inline std::size_t fixed_hybrid_workspace(const TrainPlan& train) noexcept {
-    return std::size_t(train.n_intervals) * sizeof(Dual) +
-           std::size_t(train.n_pulses) * (2 * sizeof(Leg<Dual>) + sizeof(Repetition<Dual>)) +
-           std::size_t(train.n_echoes) * sizeof(HybridCycleEcho);
+    return std::size_t(train.n_intervals) * sizeof(SinCos) + std::size_t(train.n_echoes) * sizeof(HybridCycleEcho) +
+           std::size_t(train.n_pulses) * (sizeof(Response) + 2 * sizeof(Leg<Dual>) + sizeof(Repetition<Dual>));
 }
 
-template <class Number>
-inline HybridWorkspace<Number> partition_hybrid(const TrainPlan& train, double* memory) noexcept {
-    HybridWorkspace<Number> w;
+inline HybridWorkspace partition_hybrid(const TrainPlan& train, double* memory) noexcept {
+    HybridWorkspace w;
     char* p = reinterpret_cast<char*>(memory);
-    w.tilt = reinterpret_cast<Number*>(p);
-    p += train.n_intervals * sizeof(Number);
-    w.leg = reinterpret_cast<Leg<Number>*>(p);
-    p += 2 * train.n_pulses * sizeof(Leg<Number>);
-    w.repetition = reinterpret_cast<Repetition<Number>*>(p);
-    p += train.n_pulses * sizeof(Repetition<Number>);
+    w.precession = reinterpret_cast<SinCos*>(p);
+    p += train.n_intervals * sizeof(SinCos);
+    w.response = reinterpret_cast<Response*>(p);
+    p += train.n_pulses * sizeof(Response);
     w.cycle = reinterpret_cast<HybridCycleEcho*>(p);
-    w.rest = reinterpret_cast<Lane*>(p + train.n_echoes * sizeof(HybridCycleEcho));
+    p += train.n_echoes * sizeof(HybridCycleEcho);
+    w.leg = reinterpret_cast<Leg<Dual>*>(p);
+    p += 2 * train.n_pulses * sizeof(Leg<Dual>);
+    w.repetition = reinterpret_cast<Repetition<Dual>*>(p);
+    w.rest = reinterpret_cast<Lane*>(p + train.n_pulses * sizeof(Repetition<Dual>));
     return w;
+}
+
+template <bool sloped>
+inline void prepare(const TrainPlan& train, const Voxel& v, const HybridWorkspace& w) noexcept {
+    for (int k = 0; k < train.n_intervals; ++k) w.precession[k] = sincos(Real(train.half_time[k]) * v.omega0);
+    for (int i = 0; i < train.n_pulses; ++i) w.response[i] = tabulated_response<sloped>(v, train.pulse[i]);
 }
 
 // Axes of the echoes and what the pulses do to r, from pulse to pulse.
 template <class Number>
 class AxisWalk {
 public:
-    AxisWalk(const TrainPlan& train, const Voxel& v, const HybridWorkspace<Number>& w) noexcept
-        : train_(train), v_(v), w_(w) {
+    AxisWalk(const TrainPlan& train, const Voxel& v, const HybridWorkspace& w) noexcept : train_(train), v_(v), w_(w) {
         // A periodic train comes from its own end: the last pulse that is no crusher has set the axis.
         int last = train.start == Start::periodic ? train.n_pulses - 1 : -1;
         while (last >= 0 && moment(last) == GradientMoment::crusher) --last;
@@ -72,31 +76,27 @@ public:
             is_longitudinal_ ? longitudinal_axis<Number>() : axis_of_pulse(v, alpha_at_echo(last), tilt(last)).axis();
     }
 
+    // Takes one or two legs.
     Repetition<Number> next(int i, Leg<Number>*& free_leg) noexcept {
         const PulsePlan& pulse = train_.pulse[i];
-        const Real t = Real(train_.half_time[pulse.interval]);
+        const Real t = half_time(i), alpha = Real(pulse.alpha);
         const auto new_leg = [&](const Polar<Number>& polar) {
             *free_leg = leg(v_, polar, t);
             return free_leg++;
         };
         Repetition<Number> r;
         r.turn = constant<Number>(1);
-        r.pool = tabulated_response<std::is_same_v<Number, Dual>>(v_, pulse);
         if (pulse.gradient_moment == GradientMoment::balanced) {
-            const PulseAxis<Number> own = axis_of_pulse(v_, Real(pulse.alpha), tilt(i));
-            const Real share = Real(pulse.TRF) / (2 * t);
+            const PulseAxis<Number> own = axis_of_pulse(v_, alpha, tilt(i));
+            r.before = r.after = new_leg(mean_over_repetition(own, Real(pulse.TRF) / (2 * t)));
             if (is_longitudinal_) {  // the part along the new axis; the rest turns about it and decays
                 r.before = new_leg(held(axis_));
                 r.turn = own.axis().cos;
-                r.after = new_leg(mean_over_repetition(own, share));
-            } else {
-                r.before = r.after = new_leg(mean_over_repetition(own, share));
             }
             axis_ = axis_of_pulse(v_, alpha_at_echo(i), tilt(i)).axis();
             is_longitudinal_ = false;
         } else {
-            r.before = new_leg(held(axis_));
-            const Real alpha = Real(pulse.alpha);
+            r.before = r.after = new_leg(held(axis_));
             const SinCos half = sincos(Real(0.5) * alpha * v_.B1);
             const Lane sin = 2 * half.sin * half.cos, refocused = half.sin * half.sin;
             const Number cos_flip = number<Number>(1 - 2 * refocused, -alpha * sin, Lane{});
@@ -104,7 +104,6 @@ public:
             if (pulse.gradient_moment == GradientMoment::crusher) {
                 const Number minus_refocused = number<Number>(-refocused, Real(-0.5) * alpha * sin, Lane{});
                 r.turn = r.turn * axis_.cos + minus_refocused * (axis_.sin * axis_.sin);
-                r.after = r.before;
             } else {
                 axis_ = longitudinal_axis<Number>();
                 is_longitudinal_ = true;
@@ -118,7 +117,13 @@ public:
 
 private:
     GradientMoment moment(int i) const noexcept { return train_.pulse[i].gradient_moment; }
-    const Number& tilt(int i) const noexcept { return w_.tilt[train_.pulse[i].interval]; }
+    Real half_time(int i) const noexcept { return Real(train_.half_time[train_.pulse[i].interval]); }
+
+    // cos(psi/2)
+    Number tilt(int i) const noexcept {
+        const SinCos& turn = w_.precession[train_.pulse[i].interval];
+        return number<Number>(turn.cos, Lane{}, -half_time(i) * turn.sin);
+    }
 
     // The echo lies amid two pulses: the mean of their flip angles.
     Real alpha_at_echo(int i) const noexcept {
@@ -130,32 +135,42 @@ private:
 
     const TrainPlan& train_;
     const Voxel& v_;
-    const HybridWorkspace<Number>& w_;
+    const HybridWorkspace& w_;
     Axis<Number> axis_;
     bool is_longitudinal_;
 };
 
+// The repetitions of one cycle as they come.
 template <class Number>
-inline void prepare(const TrainPlan& train, const Voxel& v, const HybridWorkspace<Number>& w) noexcept {
-    for (int k = 0; k < train.n_intervals; ++k) {
-        const Real t = Real(train.half_time[k]);
-        const SinCos turn = sincos(t * v.omega0);
-        w.tilt[k] = number<Number>(turn.cos, Lane{}, -t * turn.sin);
-    }
-    Leg<Number>* free_leg = w.leg;
-    AxisWalk<Number> walk(train, v, w);
-    for (int i = 0; i < train.n_pulses; ++i) w.repetition[i] = walk.next(i, free_leg);
-}
+struct Walked {
+    AxisWalk<Number> walk;
+    Leg<Number> leg[2];
+    Repetition<Number> current;
 
-// Calls sink(i, m, repetition) at the i-th recorded echo; false if stopped.
-template <class S, class Number, class Sink>
-inline bool run(S& m, const TrainPlan& train, const Voxel& v, const HybridWorkspace<Number>& w,
-                const std::atomic<bool>& stop, Sink&& sink) noexcept {
+    const Repetition<Number>& operator()(int i) noexcept {
+        Leg<Number>* free_leg = leg;
+        return current = walk.next(i, free_leg);
+    }
+};
+
+// The same, kept for another cycle.
+struct Kept {
+    AxisWalk<Dual> walk;
+    Leg<Dual>* free_leg;
+    Repetition<Dual>* repetition;
+
+    const Repetition<Dual>& operator()(int i) noexcept { return repetition[i] = walk.next(i, free_leg); }
+};
+
+// Calls sink(i, m, repetition) at the i-th recorded echo; false if stopped. repetition(i), one after the other.
+template <class S, class Repetitions, class Sink>
+inline bool run(S& m, const TrainPlan& train, const Voxel& v, const HybridWorkspace& w, const std::atomic<bool>& stop,
+                Repetitions&& repetition, Sink&& sink) noexcept {
     for (int i = 0; i < train.n_pulses; ++i) {
-        const Repetition<Number>& r = w.repetition[i];
+        const auto& r = repetition(i);
         const Real t = Real(train.half_time[train.pulse[i].interval]);
         advance(m, v, *r.before, t);
-        pass_pulse(m, v, r.turn, r.pool);
+        pass_pulse(m, v, r.turn, w.response[i]);
         advance(m, v, *r.after, t);
         if (train.pulse[i].echo >= 0) sink(train.pulse[i].echo, m, r);
         if (stop.load(std::memory_order_relaxed)) return false;
@@ -175,9 +190,10 @@ struct HybridBoundary {
     bool finished = true;
 };
 
-template <class Number>
-inline HybridBoundary find_start(const TrainPlan& train, const Voxel& v, const HybridWorkspace<Number>& w,
-                                 const std::atomic<bool>& stop) noexcept {
+// repetition: those of the cycle that a periodic train takes
+template <class Repetitions>
+inline HybridBoundary find_start(const TrainPlan& train, const Voxel& v, const HybridWorkspace& w,
+                                 const std::atomic<bool>& stop, Repetitions&& repetition) noexcept {
     HybridBoundary b{};
     if (train.start == Start::thermal) {
         b.m0 = {v.m0f, v.m0s};
@@ -186,7 +202,7 @@ inline HybridBoundary find_start(const TrainPlan& train, const Voxel& v, const H
     } else {
         HybridStreams<2, false> m{};
         m.linear[0].r = m.linear[1].s = broadcast(1.0);
-        b.finished = run(m, train, v, w, stop, [&](int i, const auto& at_echo, const Repetition<Number>& r) {
+        b.finished = run(m, train, v, w, stop, repetition, [&](int i, const auto& at_echo, const auto& r) {
             w.cycle[i] = {at_echo.linear[0].r, at_echo.linear[1].r, at_echo.affine.r, value_of(r.echo_sin)};
         });
         const Lane rr = 1.0 - m.linear[0].r, rs = -m.linear[1].r, sr = -m.linear[0].s, ss = 1.0 - m.linear[1].s;
