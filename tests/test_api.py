@@ -268,7 +268,7 @@ def test_an_unknown_option_is_a_type_error(call):
 def test_arguments_in_the_wrong_order_are_recognised(call):
     with pytest.raises(sb.InvalidSequence, match="Sequence, or a list of them; given Tissue"):
         call(VOXELS, SEQ)
-    with pytest.raises(sb.InvalidParameter, match=r"second argument must be a spinbound\.Tissue; given dict"):
+    with pytest.raises(sb.InvalidParameter, match=r"the tissue must be a spinbound\.Tissue; given dict"):
         call(SEQ, VOXELS.as_dict())
 
 

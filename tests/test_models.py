@@ -1,12 +1,15 @@
 """The ladder of models behind the one interface: the same is asked of each."""
 
 import threading
+import time
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 import pytest
 import spinbound as sb
-from spinbound._models import MODELS
+from spinbound._models import LINESHAPES, MODELS
+from spinbound.cli._common import LineshapeName, ModelName
 
 from .trains import WHITE_MATTER, random_tissues, smooth_train
 
@@ -271,3 +274,57 @@ def test_a_long_call_of_a_slow_model_ends_when_told(model):
     with pytest.raises(KeyboardInterrupt):
         sb.sensitivities(seq, tissue, ("R2f",), progress=stop, **options(model))
     assert threading.active_count() == before
+
+
+SLOW_PULSES = {
+    "gbloch-ide": sb.Sequence(
+        [1.5], [4e-3], 0.1, gradient_moment="balanced", shape=1 + 0.5 * np.sin(np.arange(4000)), start="thermal"
+    ),
+    "sled": sb.Sequence([49.0], [20.0], 30.0, gradient_moment="balanced", start="thermal"),
+}
+
+
+@pytest.mark.parametrize("model", SLOW_PULSES)
+def test_a_single_slow_pulse_is_given_up_at_once(model):
+    """A pulse of seconds, which is told to stop while it is integrated."""
+    asked = []
+
+    def stop(done, total):
+        asked.append(time.perf_counter())
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sb.sensitivities(SLOW_PULSES[model], sb.Tissue(T2s=2e-6, R2f=100, omega0=3000), model=model, progress=stop)
+    assert time.perf_counter() - asked[0] < 0.2
+
+
+def test_voxels_out_of_reach_are_nan_in_what_is_built_on_the_models():
+    shape = np.random.default_rng(0).normal(size=2100)
+    seq = sb.Sequence([45.0], [4e-3], 0.1, gradient_moment="balanced", start="thermal", shape=shape)
+    tissue, options = sb.Tissue(B1=[1e-6, 0.5]), {"rtol": 1e-12}
+    known = sb.identifiability(seq, tissue, ("M0",), model="gbloch-ide", **options)
+    assert np.isnan(known.bound["M0"]).tolist() == [False, True]
+    for pair in (("graham", "gbloch-ide"), ("gbloch-ide", "graham")):
+        assert np.isnan(sb.model_bias(*pair, seq, tissue, ("M0",), **options)["M0"]).tolist() == [False, True]
+
+
+def test_a_crusher_turns_by_the_area_of_its_waveform():
+    seq = sb.Sequence([1.0], [5e-4], 3e-3, gradient_moment="crusher", start="thermal")
+    for shape, alpha in (([2.0], 2.0), ([1.0, 3.0], 2.0), ([1.0, -1.0], 0.0)):
+        zf = sb.simulate(seq.replace(shape=shape), sb.Tissue(), model="gbloch-ide", output="magnetization")[0, 2]
+        plain = sb.simulate(seq.replace(alpha=[alpha]), sb.Tissue(Rex=0), model="gbloch-ide", output="magnetization")
+        assert zf == pytest.approx(plain[0, 2], abs=0.02)  # exchange with the pool apart
+
+
+def test_a_delay_can_join_shaped_pulses():
+    shaped = smooth_train(3, shape=[1, 2, 1])
+    joined = sb.Sequence.concatenate([sb.Sequence.delay(0.1), shaped, sb.Sequence.delay(0.02)])
+    np.testing.assert_array_equal(joined.shape, shaped.shape)
+    assert np.isfinite(sb.simulate(joined, sb.Tissue(), model="graham")).all()
+    with pytest.raises(sb.InvalidSequence, match="duration must be longer than 0 s; given -1 s"):
+        sb.Sequence.delay(-1)
+
+
+def test_the_command_line_knows_every_model():
+    assert get_args(ModelName) == tuple(MODELS)
+    assert get_args(LineshapeName) == LINESHAPES

@@ -51,6 +51,7 @@ Affine<n_derivatives> graham_propagator(const Pulse& pulse, const Tissue& tissue
     const Rate rate = average_rate(pulse, tissue);
     Affine<n_derivatives> result = identity<n_derivatives>(), sample;
     for (int k = 0; k < pulse.n_samples(); ++k) {
+        pulse.poll();
         if (!pulse.continues(k))
             sample = exponential(generator<n_derivatives>(tissue, pulse.omega1(k, tissue.B1), rate),
                                  pulse.sample_duration());

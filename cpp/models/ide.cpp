@@ -151,6 +151,7 @@ Affine<n_derivatives> integrate(const Pulse& pulse, const Tissue& tissue, int n_
     input.setZero();
     input.template topLeftCorner<n_columns, n_columns>().setIdentity();
     for (int e = 0; e < n_total; ++e) {
+        pulse.poll();
         const int sample = e / n_elements;
         const std::complex<double> omega1 = pulse.omega1(sample, tissue.B1);
         if (e % n_elements == 0 && !pulse.continues(sample))

@@ -62,6 +62,7 @@ public:
         const GreensTable& table = GreensTable::get(pulse.physics.lineshape);
         for (int d = 0; d < pulse.n_samples(); ++d)
             for (int node = 0; node < m * grid.n_elements(); ++node) {
+                if (node % m == 0) pulse.poll();
                 const double t = grid.node(node / m, node % m) + d * pulse.sample_duration(), kappa = t / tissue.T2s;
                 const double H = table.integral(kappa);
                 step_(d, node) = tissue.T2s * H;
@@ -112,6 +113,7 @@ Affine<n_derivatives> sled_propagator(const Pulse& pulse, const Tissue& tissue, 
     for (int sample = 0; sample < pulse.n_samples(); ++sample) {
         const auto A = generator<n_derivatives>(tissue, pulse.omega1(sample, tissue.B1), {0, 0});
         for (int e = 0; e < n_elements; ++e) {
+            pulse.poll();
             const Element<m, false, n_derivatives> element(A, local_rate(rates, sample, e), grid.length(e), tissue.B1);
             step.value = element.map.template bottomRows<n_state>();
             for (std::size_t p = 0; p < n_derivatives; ++p)

@@ -64,7 +64,8 @@ void spoil(Affine<n>& map) {
 template <int n>
 class Train {
 public:
-    Train(const TrainPlan& plan, const Tissue& tissue) : plan_(plan), tissue_(tissue) {
+    Train(const TrainPlan& plan, const Tissue& tissue, const std::atomic<bool>& stop)
+        : plan_(plan), tissue_(tissue), stop_(stop) {
         for (int k = 0; k < plan.n_intervals; ++k)
             gaps_.push_back(exponential(generator<n>(tissue, 0, {0, 0}), plan.half_time[k]));
     }
@@ -88,7 +89,7 @@ private:
         const std::pair key{plan.alpha, plan.TRF};
         const auto found = known.find(key);
         if (found != known.end()) return found->second;
-        const Pulse pulse{plan_.physics, plan.alpha, plan.TRF, plan_.shape};
+        const Pulse pulse{plan_.physics, plan.alpha, plan.TRF, plan_.shape, &stop_};
         int n_elements = 0;
         return known.emplace(key, is_crusher ? crusher(pulse) : propagator<n>(pulse, tissue_, n_elements))
             .first->second;
@@ -97,11 +98,11 @@ private:
     // The refocused path of an inversion played 90 degrees off the others; zs as the isolated pool.
     Affine<n> crusher(const Pulse& pulse) const {
         const Affine<n> pool = isolated_pool<n>(pulse, tissue_.T2s, tissue_.B1);
-        const double beta = tissue_.B1 * pulse.alpha, refocused = std::pow(std::sin(beta / 2), 2);
+        const double beta = pulse.flip(tissue_.B1), refocused = std::pow(std::sin(beta / 2), 2);
         Affine<n> map;
         map.value.diagonal() << refocused, -refocused, std::cos(beta), pool.value(zs, zs);
         if constexpr (n > 0) {
-            const double slope = pulse.alpha * std::sin(beta) / 2;
+            const double slope = beta / tissue_.B1 * std::sin(beta) / 2;
             map.d(Parameter::T2s)(zs, zs) = pool.derivative[index(Parameter::T2s)](zs, zs);
             map.d(Parameter::B1).diagonal() << slope, -slope, -2 * slope, pool.derivative[index(Parameter::B1)](zs, zs);
         }
@@ -110,6 +111,7 @@ private:
 
     const TrainPlan& plan_;
     Tissue tissue_;
+    const std::atomic<bool>& stop_;
     std::vector<Affine<n>> gaps_;
     std::map<std::pair<double, double>, Affine<n>> events_[2];  // by alpha and TRF; pulses, crushers
 };
@@ -143,10 +145,10 @@ Magnetization<n> start(const TrainPlan& plan, const Tissue& tissue, const std::v
 
 // record(echo, m) for every recorded echo, unless stopped
 template <int n, class Record>
-void run(const KernelCall& call, Record&& record) {
+void run(const KernelCall& call, Record&& record) try {
     const TrainPlan& plan = *call.train;
     const Tissue tissue = first_lane(*call.voxels);
-    Train<n> train(plan, tissue);
+    Train<n> train(plan, tissue, *call.stop);
     std::vector<Affine<n>> repetitions;
     for (int i = 0; i < plan.n_pulses; ++i) {
         if (call.stop->load(std::memory_order_relaxed)) return;
@@ -157,6 +159,7 @@ void run(const KernelCall& call, Record&& record) {
         m = repetitions[static_cast<std::size_t>(i)] * m;
         if (plan.pulse[i].echo >= 0) record(plan.pulse[i].echo, m);
     }
+} catch (const Stopped&) {  // what is written is meaningless then
 }
 
 using Row = std::array<std::complex<double>, n_streams>;

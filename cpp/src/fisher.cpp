@@ -102,11 +102,24 @@ RealMatrix stacked(const ComplexMatrix& J) {
     return parts;
 }
 
-// diag(F^-1)
-Eigen::VectorXd voxel_bound(const ComplexMatrix& F, FisherForm form, const std::function<ComplexMatrix()>& jacobian) {
+// diag(F^-1) of parameters that the data feel.
+Eigen::VectorXd bound_of_felt(const ComplexMatrix& F, FisherForm form, const std::function<ComplexMatrix()>& jacobian) {
     Eigen::VectorXd bound;
     if (form == FisherForm::complex) return bound_from_fisher(F, bound) ? bound : bound_from_jacobian(jacobian());
     return bound_from_fisher<RealMatrix>(F.real(), bound) ? bound : bound_from_jacobian(stacked(jacobian()));
+}
+
+// diag(F^-1); parameters without any influence are common where a model does not have them all, and cost no more time.
+Eigen::VectorXd voxel_bound(const ComplexMatrix& F, FisherForm form, const std::function<ComplexMatrix()>& jacobian) {
+    std::vector<Eigen::Index> felt;
+    for (Eigen::Index k = 0; k < F.rows(); ++k)
+        if (F(k, k) != Complex(0)) felt.push_back(k);
+    if (felt.empty()) return Eigen::VectorXd::Constant(F.rows(), std::numeric_limits<double>::infinity());
+    if (static_cast<Eigen::Index>(felt.size()) == F.rows()) return bound_of_felt(F, form, jacobian);
+    Eigen::VectorXd bound = Eigen::VectorXd::Constant(F.rows(), std::numeric_limits<double>::infinity());
+    const auto columns = [&]() -> ComplexMatrix { return jacobian()(Eigen::all, felt); };
+    bound(felt) = bound_of_felt(F(felt, felt), form, columns);
+    return bound;
 }
 
 // compute(voxel, lane, streams, H) for every valid voxel, H = S^H S its Gram matrix; invalidate(voxel) for the others.

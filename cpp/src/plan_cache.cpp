@@ -26,7 +26,8 @@ using KeptPlans = std::list<std::shared_ptr<const Kept>>;
 // 0 and -0 differ, as they may in the results.
 template <class T>
 bool same_bits(const T& a, const T& b) {
-    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(typename T::value_type)) == 0;
+    if (a.size() != b.size()) return false;
+    return a.size() == 0 || std::memcmp(a.data(), b.data(), a.size() * sizeof(typename T::value_type)) == 0;
 }
 
 bool same_bits(const Sequence& a, const Sequence& b) {

@@ -104,7 +104,7 @@ def prepare(
     """
     trains = as_trains(seq)
     if not isinstance(tissue, Tissue):
-        raise InvalidParameter(f"the second argument must be a spinbound.Tissue; given {type(tissue).__name__}")
+        raise InvalidParameter(f"the tissue must be a spinbound.Tissue; given {type(tissue).__name__}")
     physics = check_model(model, lineshape, rtol, trains)
     check_progress(progress)
     vectors = _checked_basis(basis, trains)

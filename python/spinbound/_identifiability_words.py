@@ -32,6 +32,7 @@ RELATIVE_STEP = 0.1
 SLACK = 2.0
 # Singular values above this one are of no worse than a cosine of 0.5 between two columns: nothing mimics anything.
 DISTINCT = 0.7
+TANGLED = 0.3  # below, the columns are nearly dependent: of two, a cosine above 0.9
 MAX_DIGITS = 6  # of a change
 
 
@@ -173,7 +174,9 @@ def _hardest(terms: list[Term], R: FloatArray, found: Directions, candidates: In
     deltas, scale = _scaled(chosen, part.V[:, -1] / part.norm)
     together, alone = part.S[-1] * scale, np.abs(part.V[:, -1]) * scale
     verdict = (
-        "cannot be told apart at this noise" if together < 1 <= alone.max() else "are among the hardest to tell apart"
+        "cannot be told apart at this noise"
+        if part.S[-1] <= TANGLED and together < 1 <= alone.max()
+        else "are among the hardest to tell apart"
     )
     each = spoken(f"{term.label} alone by {effect:.2g}" for term, effect in zip(chosen, alone, strict=True))
     changes = _changes(chosen, deltas, alone.max() / max(together, NULL * alone.max()))

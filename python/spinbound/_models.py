@@ -96,14 +96,14 @@ class Limits:
     """What a model demands of the tissue in a train, with the pulse that is the first to demand it."""
 
     def __init__(self, model: str, seq: Sequence) -> None:
-        known, flip = MODELS[model], np.abs(seq.alpha)
+        known, flip = MODELS[model], np.abs(seq.alpha) * np.abs(seq.shape_samples).mean()
         is_crusher = np.array([word == "crusher" for word in seq.gradient_moment])
         crusher_flip = "max_crusher_flip" if known.lanes else known.flip
         self.flips = (  # largest flip angle, its limit, its pulse, what it is
             self._flip(np.where(is_crusher, 0, flip), known.flip, "a pulse that is not a crusher"),
             self._flip(np.where(is_crusher, flip, 0), crusher_flip, "a crusher pulse"),
         )
-        self.pulses = (int(seq.TRF.argmin()), int(seq.TRF.argmax()))
+        self.pulses = (int(seq.TRF.argmin()), int(np.where(seq.alpha == 0, 0, seq.TRF).argmax()))
         self.TRF = tuple(float(seq.TRF[pulse]) for pulse in self.pulses)
         self.shortest = 0.0 if known.shortest is None else float(_core.limits[known.shortest])
         self.longest = np.inf if known.longest is None else float(_core.limits[known.longest])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,7 +13,7 @@ from ._sequence_checks import GRADIENT_MOMENTS, STARTS
 from ._validate import InvalidSequence
 from .sequence import Sequence
 
-Experiment = Sequence | Iterable[Sequence]
+Experiment = Sequence | list[Sequence] | tuple[Sequence, ...]
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Trains:
 
 
 def as_trains(seq: object) -> Trains:
-    """The trains of one `Sequence`, or of an iterable of them.
+    """The trains of one `Sequence`, or of a list or tuple of them.
 
     Raises
     ------
@@ -60,11 +59,11 @@ def as_trains(seq: object) -> Trains:
 
 
 def _listed(seq: object) -> tuple[Sequence, ...]:
-    items = tuple(cast(Iterable[object], seq)) if isinstance(seq, (list, tuple)) else (seq,)
+    items = tuple(seq) if isinstance(seq, (list, tuple)) else (seq,)
     for item in items:
         if not isinstance(item, Sequence):
             raise InvalidSequence(
-                f"the first argument must be a spinbound.Sequence, or a list of them; given {type(item).__name__}"
+                f"the sequence must be a spinbound.Sequence, or a list of them; given {type(item).__name__}"
             )
     if not items:
         raise InvalidSequence("the list of sequences is empty")

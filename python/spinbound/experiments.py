@@ -50,9 +50,9 @@ def inversion_recovery(
     """Inversion recovery: one pulse on the equilibrium for every delay.
 
     A list of sequences is one joint experiment to `simulate`, `sensitivities`, `fisher` and `crb`, its samples in the
-    order of the delays. Without a read pulse the echo lies a delay after the end of the pulse, and
-    ``simulate(..., output="magnetization")[..., 2]`` is the recovery of zf. With one, the sample follows the read
-    pulse, which finds no transverse magnetization: sin(alpha) times the zf of that moment for a short pulse.
+    order of the delays. The transverse magnetization that the pulse leaves is spoiled. Without a read pulse there is no
+    signal, and ``simulate(..., output="magnetization")[..., 2]`` is zf a delay after the end of the pulse. With one,
+    the sample follows the read pulse: sin(alpha) times the zf of that moment for a short pulse.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def _recovery(
                 [pulse[0]],
                 [pulse[1]],
                 pulse[1] + 2 * delay,
-                gradient_moment="balanced",
+                gradient_moment="spoiler_dual",
                 start="thermal",
                 shape=shape,
             )
@@ -159,7 +159,7 @@ def _recovery(
             [pulse[1], reading[1]],
             # Half a repetition's free precession lies on either side of its pulse.
             [pulse[1] + 2 * (delay - dead), reading[1] + 2 * dead],
-            gradient_moment=("balanced", "spoiler_prepulse"),
+            gradient_moment=("spoiler_dual", "spoiler_prepulse"),
             rf_phase_increment=0.0,
             start="thermal",
             shape=shape,

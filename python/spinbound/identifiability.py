@@ -17,7 +17,7 @@ from . import _identifiability_words as words
 from ._batch import reporting
 from ._directions import Directions, columns_of, real_columns, triangular
 from ._trains import Experiment
-from ._validate import BoolArray, FloatArray, InvalidParameter, Report, as_real, one_of, parameter_names
+from ._validate import FloatArray, InvalidParameter, Report, as_real, one_of, parameter_names
 from ._voxels import accepted, n_samples
 from .basis import Basis
 from .parameters import ALL
@@ -25,6 +25,8 @@ from .simulate import sensitivities
 from .tissue import Tissue
 
 Bounds = Mapping[str, npt.NDArray[np.float64]]
+
+CHUNK = 1000  # voxels whose matrices LAPACK decomposes at a time: some 50 ms
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -163,7 +165,7 @@ def identifiability(
         What is known of some of the parameters beside the data: name to standard deviation, > 0 (inf: nothing), in the
         parameter's unit; one number or one per voxel. That of M0 holds for its real and imaginary part each.
     rtol
-        Relative error of a pulse's propagator, of ``gbloch-ide``.
+        Relative error of a pulse's propagator, of ``gbloch-ide`` and ``sled``.
     model, lineshape, basis, threads, progress
         As in `simulate`.
 
@@ -201,15 +203,23 @@ def identifiability(
     voxels = accepted(seq, tissue, names, [(model, lineshape)], as_real("sigma", sigma), progress=progress, **options)
     knowledge = _prior_rows(prior, names, tissue)
     n_columns = columns_of(names)[-1].stop
-    R = np.full((voxels.valid.size, n_columns, n_columns), np.nan)
+    found: dict[str, FloatArray] = {}
     options |= {"model": model, "lineshape": lineshape}
     with reporting(progress, voxels.valid.size, "identifiability") as report:
-        for part in voxels.parts(2 * n_columns * n_samples(seq, basis), 1, report):
+        for part in voxels.parts(2 * n_columns * n_samples(seq, basis), 2, report):
             J = sensitivities(seq, part.tissue, names, **options, progress=part.reports[0])[1]
-            R[part.index] = triangular(real_columns(J, names))
-    if voxels.sigma is not None:
-        R /= voxels.sigma[:, None, None]
-    return _result(names, tissue, R, voxels.valid, knowledge)
+            for start in range(0, part.index.size, CHUNK):
+                index = part.index[start : start + CHUNK]
+                R = triangular(real_columns(J[start : start + CHUNK], names))
+                with np.errstate(over="ignore", invalid="ignore"):
+                    R = R if voxels.sigma is None else R / voxels.sigma[index, None, None]
+                sound = np.isfinite(R).all(axis=(1, 2))  # not where a pulse is out of reach of rtol, or R overflows
+                index = index[sound]
+                analysis = _analysis(R[sound], names, None if knowledge is None else knowledge[index])
+                _spread(analysis, index, voxels.valid.size, found)
+                if (told := part.reports[1]) is not None:
+                    told(min(start + CHUNK, part.index.size), part.index.size)
+    return _result(names, tissue, found)
 
 
 def _prior_rows(prior: Mapping[str, npt.ArrayLike] | None, names: tuple[str, ...], tissue: Tissue) -> FloatArray | None:
@@ -233,32 +243,54 @@ def _prior_rows(prior: Mapping[str, npt.ArrayLike] | None, names: tuple[str, ...
     return rows.reshape(-1, rows.shape[-1])
 
 
-def _result(
-    names: tuple[str, ...], tissue: Tissue, R: FloatArray, valid: BoolArray, knowledge: FloatArray | None
-) -> Identifiability:
-    found = Directions.of(R[valid])
+def _analysis(R: FloatArray, names: tuple[str, ...], knowledge: FloatArray | None) -> dict[str, FloatArray]:
+    """What R (N, K, K) tells of N voxels."""
+    found = Directions.of(R)
+    analysis = {
+        "factor": R,
+        "correlation": found.correlation(),
+        "condition": found.condition,
+        "singular": found.S[:, ::-1],
+        "direction": np.swapaxes(found.V, -1, -2)[:, ::-1],
+        "bound": _by_name(found.variances(), names),
+        "alone": _by_name(_alone(found), names),
+        "fixed": _fixed(R, names),
+    }
+    return analysis if knowledge is None else analysis | {"prior": _by_name(_with_prior(R, knowledge), names)}
 
-    def spread(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Results of the valid voxels among all of them, in the caller's shape."""
-        result = np.full((valid.size, *values.shape[1:]), np.nan)
-        result[valid] = values
-        return result.reshape((*tissue.shape, *values.shape[1:]))
 
-    def bounds(variances: FloatArray) -> Bounds:
-        return {name: spread(column)[()] for name, column in zip(names, _by_name(variances, names).T, strict=True)}
+def _spread(part: Mapping[str, FloatArray], index: npt.NDArray[np.intp], n: int, whole: dict[str, FloatArray]) -> None:
+    """Put the results of some voxels in their places among all n, which are NaN elsewhere."""
+    for key, values in part.items():
+        if key not in whole:
+            whole[key] = np.full((n, *values.shape[1:]), np.nan)
+        whole[key][index] = values
+
+
+def _result(names: tuple[str, ...], tissue: Tissue, found: Mapping[str, FloatArray]) -> Identifiability:
+    n_columns = columns_of(names)[-1].stop
+    none = _analysis(np.empty((0, n_columns, n_columns)), names, None)  # of a call without voxels
+
+    def shaped(key: str) -> npt.NDArray[Any]:
+        values = found.get(key, none.get(key))
+        assert values is not None
+        return values.reshape((*tissue.shape, *values.shape[1:]))
+
+    def bounds(key: str) -> Bounds:
+        return {name: column[()] for name, column in zip(names, np.moveaxis(shaped(key), -1, 0), strict=True)}
 
     return Identifiability(
         names=names,
         unknowns=tuple(unknown for name in names for unknown in (("Re M0", "Im M0") if name == "M0" else (name,))),
         tissue=tissue,
-        factor=R.reshape(*tissue.shape, *R.shape[1:]),
-        correlation=spread(found.correlation()),
-        condition=spread(found.condition)[()],
-        worst=(spread(found.S[:, ::-1]), spread(np.swapaxes(found.V, -1, -2)[:, ::-1])),
-        bound=bounds(found.variances()),
-        bound_alone=bounds(_alone(found)),
-        bound_fixed=spread(_fixed(R[valid], names)),
-        bound_prior=None if knowledge is None else bounds(_with_prior(R[valid], knowledge[valid])),
+        factor=shaped("factor"),
+        correlation=shaped("correlation"),
+        condition=shaped("condition")[()],
+        worst=(shaped("singular"), shaped("direction")),
+        bound=bounds("bound"),
+        bound_alone=bounds("alone"),
+        bound_fixed=shaped("fixed"),
+        bound_prior=bounds("prior") if "prior" in found else None,
     )
 
 

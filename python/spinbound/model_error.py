@@ -105,7 +105,7 @@ def model_error(
     wrt
         P names of unknown parameters; all others are known.
     rtol
-        Relative error of a pulse's propagator, of ``gbloch-ide``.
+        Relative error of a pulse's propagator, of ``gbloch-ide`` and ``sled``.
     lineshape, basis, threads, progress
         As in `simulate`.
 
@@ -201,7 +201,7 @@ def model_bias(
     lineshape, truth_lineshape
         Of the fitted model, and of the data; None: the same.
     rtol
-        Relative error of a pulse's propagator, of ``gbloch-ide``.
+        Relative error of a pulse's propagator, of ``gbloch-ide`` and ``sled``.
     basis, threads, progress
         As in `simulate`.
 
@@ -254,7 +254,9 @@ def model_bias(
     with reporting(progress, voxels.valid.size, "model_bias") as report:
         for part in voxels.parts(2 * (n_columns + 1) * n_samples(seq, basis), 2, report):
             R = triangular(residual(part))
-            bias[part.index] = Directions.of(R[:, :n_columns, :n_columns]).solve(R[:, :n_columns, n_columns])
+            sound = np.isfinite(R).all(axis=(1, 2))  # not where a pulse is out of reach of rtol
+            fits = Directions.of(R[sound, :n_columns, :n_columns])
+            bias[part.index[sound]] = fits.solve(R[sound, :n_columns, n_columns])
     return {
         name: _as_parameter(bias[:, columns]).reshape(tissue.shape)[()]
         for name, columns in zip(names, columns_of(names), strict=True)

@@ -159,7 +159,8 @@ class Sequence:
         trains = list(sequences)
         if not trains or not all(isinstance(train, Sequence) for train in trains):
             raise InvalidSequence("concatenate takes at least one Sequence, and nothing else")
-        if any(_bytes(train.shape_samples) != _bytes(trains[0].shape_samples) for train in trains):
+        shaped = [train for train in trains if train.alpha.any()] or trains  # without RF a shape means nothing
+        if any(_bytes(train.shape_samples) != _bytes(shaped[0].shape_samples) for train in shaped):
             raise InvalidSequence("the trains have pulses of different shape; one Sequence has one for all of them")
 
         def joined(name: str) -> npt.NDArray[Any]:
@@ -169,7 +170,7 @@ class Sequence:
             **{name: joined(name) for name in ("alpha", "TRF", "TR", "rf_phase_increment", "echo")},
             gradient_moment=[word for train in trains for word in train.gradient_moment],
             start=trains[0].start if start is None else start,
-            shape=trains[0].shape,
+            shape=shaped[0].shape,
         )
 
     @classmethod
@@ -179,11 +180,13 @@ class Sequence:
         Parameters
         ----------
         duration
-            In s.
+            In s, > 0.
         spoil
-            Whether the transverse magnetization is spoiled, in the middle.
+            Whether the transverse magnetization is spoiled, in the middle; the model hybrid needs it.
         """
         time = as_number("duration", duration, InvalidSequence)
+        if time <= 0:
+            raise InvalidSequence(f"duration must be longer than 0 s; given {time:g} s")
         return cls(
             [0.0],
             [min(DELAY_TRF, time / 2)],

@@ -40,8 +40,9 @@ def simulate(
 ) -> npt.NDArray[Any]:
     """The signal, or the magnetization, at every echo of a sequence.
 
-    The linearised generalized Bloch model: a free pool (xf, yf, zf) that exchanges with a semi-solid pool (xs, zs)
-    whose RF saturation is that of the generalized Bloch equation; the signal is s = M0 (xf + i yf).
+    Unless another model is named, that of the linearised generalized Bloch model: a free pool (xf, yf, zf) exchanges
+    with a semi-solid pool (xs, zs) whose RF saturation is that of the generalized Bloch equation; the signal is
+    s = M0 (xf + i yf).
 
     Parameters
     ----------

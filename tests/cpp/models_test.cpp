@@ -36,7 +36,8 @@ Streams oracle(const Sequence& sequence, const double* tissue) {
 class Setup {
 public:
     Setup(const Problem& problem, std::size_t voxel, Model model, Lineshape lineshape)
-        : plan_(plan_for(problem.sequence, lineshape, classify(problem.tissue(), voxel, Precision::full))),
+        : plan_(plan_for(problem.train(), {model, lineshape, 1e-12},
+                         classify(problem.tissue(), voxel, model, Precision::full))),
           train_(*plan_),
           basis_{reinterpret_cast<const double*>(problem.vectors.data()), Problem::max_rank} {
         train_.physics = {model, lineshape, 1e-12};
@@ -77,12 +78,11 @@ double largest(const std::vector<Complex>& a, std::size_t k) {
 
 TEST(ide_train_agrees_with_oracle, "A train of gbloch-ide with a Lorentzian agrees with matrix exponentials") {
     for (Start start : {Start::periodic, Start::thermal, Start::given}) {
-        Problem problem(11, 12, start, 4);
-        problem.sequence.rf_phase_increment = 2.0;
-        const std::size_t n = problem.sequence.alpha.size();
+        const Problem problem(11, 12, start, 4);
+        const std::size_t n = problem.experiment.n_echoes();
         for (std::size_t voxel = 0; voxel < problem.size(); ++voxel) {
             const Setup setup(problem, voxel, Model::gbloch_ide, Lineshape::lorentzian);
-            const Streams expected = oracle(problem.sequence, setup.tissue().data());
+            const Streams expected = oracle(problem.train(), setup.tissue().data());
             std::vector<Complex> s = setup.complex(&KernelTable::sensitivities, n * n_streams), error = s;
             for (std::size_t k = 0; k < s.size(); ++k) error[k] -= expected.value[k];
             // The oracle's table of R2sl limits both.
@@ -99,7 +99,7 @@ TEST(model_sensitivities_are_derivatives, "Sensitivities of the scalar models ar
     for (Start start : {Start::periodic, Start::thermal, Start::given})
         for (Model model : {Model::gbloch_ide, Model::sled, Model::graham}) {
             const Problem problem(2, 8, start, 1);
-            const std::size_t n = problem.sequence.alpha.size();
+            const std::size_t n = problem.experiment.n_echoes();
             Setup setup(problem, 0, model, Lineshape::superlorentzian);
             const auto s = setup.complex(&KernelTable::sensitivities, n * n_streams);
             const std::vector<double> tissue = setup.tissue();
@@ -122,7 +122,7 @@ TEST(model_sensitivities_are_derivatives, "Sensitivities of the scalar models ar
 
 TEST(model_outputs_agree, "Signal, projections and Gram sums of the scalar models are those of the sensitivities") {
     const Problem problem(5, 8, Start::periodic, 1);
-    const std::size_t n = problem.sequence.alpha.size(), rank = Problem::max_rank;
+    const std::size_t n = problem.experiment.n_echoes(), rank = Problem::max_rank;
     for (Model model : {Model::gbloch_ide, Model::sled, Model::graham}) {
         const Setup setup(problem, 0, model, Lineshape::superlorentzian);
         const auto s = setup.complex(&KernelTable::sensitivities, n * n_streams);

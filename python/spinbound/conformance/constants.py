@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from .. import _core, sequences
 from .._models import LINESHAPES
-from ..experiments import continuous_wave, inversion_recovery
+from ..experiments import continuous_wave
 from ..fisher import crb
+from ..sequence import Sequence
 from ..simulate import simulate
 from ..tissue import Tissue
 from .check import Check
@@ -41,7 +42,7 @@ def after_pulse(
     model: str, tissue: Tissue, alpha: float, TRF: float, shape: npt.ArrayLike | None = None, **options: Any
 ) -> npt.NDArray[np.float64]:
     """xf yf zf xs zs right after one pulse on the equilibrium."""
-    (seq,) = inversion_recovery([AT_ONCE], alpha, TRF, shape=shape)
+    seq = Sequence([alpha], [TRF], TRF + 2 * AT_ONCE, gradient_moment="balanced", start="thermal", shape=shape)
     state = simulate(seq, tissue, model=model, output="magnetization", **options)[0]
     return np.asarray(state.real)
 
