@@ -27,7 +27,7 @@ constexpr std::array n_u_samples{9, 14, 28, 64};  // as many as resolve the patc
 constexpr double rho_cut = 1e-10;  // of the largest coefficient; values are then within 2e-10, slopes within 2e-7
 constexpr double z_cut = 1e-11;
 constexpr std::array rho_edges{0.3, 0.65, 1.1, 1.8, 2.5, 3.2, 3.7, 4.1, max_flip};
-constexpr std::array z_edges{0.65, 1.3, 2.2, 3.3, max_flip, max_crusher_flip};
+constexpr std::array z_edges{0.5, 0.8, 1.2, 1.7, 2.2, 2.7, 3.3, max_flip, max_crusher_flip};
 static_assert(n_x_samples % patch_rows == 0 && n_x_samples <= max_patch_order && n_u_samples.back() <= max_patch_order);
 
 const double step = std::log(ResponseTable::patch_ratio);
