@@ -60,12 +60,10 @@ struct PulseAxis {
     Axis<Number> axis() const noexcept { return {sin_h * inverse_N, height * cos_h}; }
 };
 
-// tilt = cos(psi/2)
+// h = half B1, given its sine and cosine; tilt = cos(psi/2)
 template <class Number>
-inline PulseAxis<Number> axis_of_pulse(const Voxel& v, Real alpha, const Number& tilt) noexcept {
-    const Real half = alpha / 2;
+inline PulseAxis<Number> axis_of_pulse(const Voxel& v, Real half, const SinCos& of_h, const Number& tilt) noexcept {
     const Number h = number<Number>(half * v.B1, broadcast(half), Lane{});
-    const SinCos of_h = sincos(value_of(h));
     const Number sine = chain(of_h.sin, of_h.cos, h), cosine = chain(of_h.cos, -of_h.sin, h), z = tilt * cosine;
     const Number N_sq = sine * sine + z * z;
     // No axis at all, without a flip angle amid half turns: r then decays like a transverse one.
@@ -73,6 +71,11 @@ inline PulseAxis<Number> axis_of_pulse(const Voxel& v, Real alpha, const Number&
     const Lane inverse = 1.0 / select(is_undefined, broadcast(1.0), sqrt(value_of(N_sq)));
     const Number inverse_N = chain(inverse, Real(-0.5) * inverse * inverse * inverse, N_sq);
     return {sine, cosine, tilt * inverse_N, inverse_N, h};
+}
+
+// Of the sum of two angles.
+inline SinCos sum(const SinCos& a, const SinCos& b) noexcept {
+    return {a.sin * b.cos + a.cos * b.sin, a.cos * b.cos - a.sin * b.sin};
 }
 
 // A share `pulse` of the repetition goes into the pulse, in which cos(theta) follows height cos(x), x = -h ... h:

@@ -22,32 +22,26 @@ struct Block {
         const HybridWorkspace& w = workspace;
         if (sloped) {
             prepare<true>(train, voxel, w);
-            boundary = find_start(train, voxel, w, stop, Kept{walk<Dual>(), w.leg, w.repetition});
+            boundary = find_start(train, voxel, w, stop, Kept{{train, voxel, w}, w.repetition});
         } else {
             prepare<false>(train, voxel, w);
-            boundary = find_start(train, voxel, w, stop, Walked<Lane>{walk<Lane>(), {}, {}});
+            boundary = find_start(train, voxel, w, stop, walked<Lane>(train, voxel, workspace));
         }
     }
 
     // Without derivatives.
     template <class Sink>
     bool run_plain(HybridStreams<0, false>& m, Sink&& sink) const noexcept {
-        return boundary.finished && run(m, train, voxel, workspace, stop, Walked<Lane>{walk<Lane>(), {}, {}}, sink);
+        return boundary.finished && run(m, train, voxel, workspace, stop, walked<Lane>(train, voxel, workspace), sink);
     }
 
     template <class Sink>
     bool run_sourced(HybridStreams<n_tangents, true>& m, Sink&& sink) const noexcept {
         if (!boundary.finished) return false;
         if (train.start != Start::periodic)
-            return run(m, train, voxel, workspace, stop, Walked<Dual>{walk<Dual>(), {}, {}}, sink);
+            return run(m, train, voxel, workspace, stop, walked<Dual>(train, voxel, workspace), sink);
         const auto kept = [&](int i) -> const Repetition<Dual>& { return workspace.repetition[i]; };
         return run(m, train, voxel, workspace, stop, kept, sink);
-    }
-
-private:
-    template <class Number>
-    AxisWalk<Number> walk() const noexcept {
-        return {train, voxel, workspace};
     }
 };
 
@@ -120,6 +114,8 @@ struct HybridCompletion {
 };
 
 struct Train {
+    static constexpr bool is_real = true;
+
     template <class Reduce>
     static void for_each_chunk(const KernelCall& call, Reduce&& reduce) noexcept {
         const Block block(call, true);

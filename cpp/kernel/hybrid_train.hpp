@@ -12,8 +12,9 @@ namespace {
 
 template <class Number>
 struct Repetition {
-    const Leg<Number>*before, *after;
-    Number turn;  // of r at the pulse
+    Polar<Number> before, after;
+    bool is_even;  // before and after are the same
+    Number turn;   // of r at the pulse
     Number echo_sin;
     Lane echo_cos;
 };
@@ -25,20 +26,19 @@ struct HybridCycleEcho {
     Lane moved(const HybridState& m0) const noexcept { return U_r * m0.r + U_s * m0.s; }
 };
 
-// Precession by interval, responses of the pool by pulse, cycle echoes by echo; legs and repetitions of a cycle that is
-// run twice; the rest.
+// Precession by interval; a quarter of the flip angle, and the response of the pool, by pulse; cycle echoes by echo;
+// repetitions of a cycle that is run twice; the rest.
 struct HybridWorkspace {
-    SinCos* precession;
+    SinCos *precession, *quarter;
     Response* response;
     HybridCycleEcho* cycle;
-    Leg<Dual>* leg;
     Repetition<Dual>* repetition;
     Lane* rest;
 };
 
 inline std::size_t fixed_hybrid_workspace(const TrainPlan& train) noexcept {
     return std::size_t(train.n_intervals) * sizeof(SinCos) + std::size_t(train.n_echoes) * sizeof(HybridCycleEcho) +
-           std::size_t(train.n_pulses) * (sizeof(Response) + 2 * sizeof(Leg<Dual>) + sizeof(Repetition<Dual>));
+           std::size_t(train.n_pulses) * (sizeof(SinCos) + sizeof(Response) + sizeof(Repetition<Dual>));
 }
 
 inline HybridWorkspace partition_hybrid(const TrainPlan& train, double* memory) noexcept {
@@ -46,12 +46,12 @@ inline HybridWorkspace partition_hybrid(const TrainPlan& train, double* memory) 
     char* p = reinterpret_cast<char*>(memory);
     w.precession = reinterpret_cast<SinCos*>(p);
     p += train.n_intervals * sizeof(SinCos);
+    w.quarter = reinterpret_cast<SinCos*>(p);
+    p += train.n_pulses * sizeof(SinCos);
     w.response = reinterpret_cast<Response*>(p);
     p += train.n_pulses * sizeof(Response);
     w.cycle = reinterpret_cast<HybridCycleEcho*>(p);
     p += train.n_echoes * sizeof(HybridCycleEcho);
-    w.leg = reinterpret_cast<Leg<Dual>*>(p);
-    p += 2 * train.n_pulses * sizeof(Leg<Dual>);
     w.repetition = reinterpret_cast<Repetition<Dual>*>(p);
     w.rest = reinterpret_cast<Lane*>(p + train.n_pulses * sizeof(Repetition<Dual>));
     return w;
@@ -60,7 +60,10 @@ inline HybridWorkspace partition_hybrid(const TrainPlan& train, double* memory) 
 template <bool sloped>
 inline void prepare(const TrainPlan& train, const Voxel& v, const HybridWorkspace& w) noexcept {
     for (int k = 0; k < train.n_intervals; ++k) w.precession[k] = sincos(Real(train.half_time[k]) * v.omega0);
-    for (int i = 0; i < train.n_pulses; ++i) w.response[i] = tabulated_response<sloped>(v, train.pulse[i]);
+    for (int i = 0; i < train.n_pulses; ++i) {
+        w.quarter[i] = sincos(Real(0.25 * train.pulse[i].alpha) * v.B1);
+        w.response[i] = tabulated_response<sloped>(v, train.pulse[i]);
+    }
 }
 
 // Axes of the echoes and what the pulses do to r, from pulse to pulse.
@@ -72,32 +75,28 @@ public:
         int last = train.start == Start::periodic ? train.n_pulses - 1 : -1;
         while (last >= 0 && moment(last) == GradientMoment::crusher) --last;
         is_longitudinal_ = last < 0 || moment(last) != GradientMoment::balanced;
-        axis_ =
-            is_longitudinal_ ? longitudinal_axis<Number>() : axis_of_pulse(v, alpha_at_echo(last), tilt(last)).axis();
+        axis_ = is_longitudinal_ ? longitudinal_axis<Number>() : axis_of_echo(last);
     }
 
-    // Takes one or two legs.
-    Repetition<Number> next(int i, Leg<Number>*& free_leg) noexcept {
+    Repetition<Number> next(int i) noexcept {
         const PulsePlan& pulse = train_.pulse[i];
-        const Real t = half_time(i), alpha = Real(pulse.alpha);
-        const auto new_leg = [&](const Polar<Number>& polar) {
-            *free_leg = leg(v_, polar, t);
-            return free_leg++;
-        };
+        const Real alpha = Real(pulse.alpha);
+        const SinCos half = sum(w_.quarter[i], w_.quarter[i]);  // the flip angle
         Repetition<Number> r;
+        r.is_even = true;
         r.turn = constant<Number>(1);
         if (pulse.gradient_moment == GradientMoment::balanced) {
-            const PulseAxis<Number> own = axis_of_pulse(v_, alpha, tilt(i));
-            r.before = r.after = new_leg(mean_over_repetition(own, Real(pulse.TRF) / (2 * t)));
+            const PulseAxis<Number> own = axis_of_pulse(v_, alpha / 2, half, tilt(i));
+            r.before = r.after = mean_over_repetition(own, Real(pulse.TRF) / (2 * half_time(i)));
             if (is_longitudinal_) {  // the part along the new axis; the rest turns about it and decays
-                r.before = new_leg(held(axis_));
+                r.before = held(axis_);
+                r.is_even = false;
                 r.turn = own.axis().cos;
             }
-            axis_ = axis_of_pulse(v_, alpha_at_echo(i), tilt(i)).axis();
+            axis_ = axis_of_echo(i);
             is_longitudinal_ = false;
         } else {
-            r.before = r.after = new_leg(held(axis_));
-            const SinCos half = sincos(Real(0.5) * alpha * v_.B1);
+            r.before = r.after = held(axis_);
             const Lane sin = 2 * half.sin * half.cos, refocused = half.sin * half.sin;
             const Number cos_flip = number<Number>(1 - 2 * refocused, -alpha * sin, Lane{});
             r.turn = axis_.cos * cos_flip;
@@ -107,7 +106,8 @@ public:
             } else {
                 axis_ = longitudinal_axis<Number>();
                 is_longitudinal_ = true;
-                r.after = new_leg(held(axis_));
+                r.after = held(axis_);
+                r.is_even = false;
             }
         }
         r.echo_sin = axis_.sin;
@@ -125,12 +125,13 @@ private:
         return number<Number>(turn.cos, Lane{}, -half_time(i) * turn.sin);
     }
 
-    // The echo lies amid two pulses: the mean of their flip angles.
-    Real alpha_at_echo(int i) const noexcept {
+    // The echo lies amid two pulses: at the mean of their flip angles.
+    Axis<Number> axis_of_echo(int i) const noexcept {
         const bool is_last = i + 1 == train_.n_pulses;
         const int next = is_last && train_.start == Start::periodic ? 0 : is_last ? i : i + 1;
         const int other = moment(next) == GradientMoment::balanced ? next : i;
-        return Real(0.5 * (train_.pulse[i].alpha + train_.pulse[other].alpha));
+        const Real half = Real(0.25 * (train_.pulse[i].alpha + train_.pulse[other].alpha));
+        return axis_of_pulse(v_, half, sum(w_.quarter[i], w_.quarter[other]), tilt(i)).axis();
     }
 
     const TrainPlan& train_;
@@ -142,24 +143,16 @@ private:
 
 // The repetitions of one cycle as they come.
 template <class Number>
-struct Walked {
-    AxisWalk<Number> walk;
-    Leg<Number> leg[2];
-    Repetition<Number> current;
-
-    const Repetition<Number>& operator()(int i) noexcept {
-        Leg<Number>* free_leg = leg;
-        return current = walk.next(i, free_leg);
-    }
-};
+inline auto walked(const TrainPlan& train, const Voxel& v, const HybridWorkspace& w) noexcept {
+    return [walk = AxisWalk<Number>(train, v, w)](int i) mutable noexcept { return walk.next(i); };
+}
 
 // The same, kept for another cycle.
 struct Kept {
     AxisWalk<Dual> walk;
-    Leg<Dual>* free_leg;
     Repetition<Dual>* repetition;
 
-    const Repetition<Dual>& operator()(int i) noexcept { return repetition[i] = walk.next(i, free_leg); }
+    const Repetition<Dual>& operator()(int i) noexcept { return repetition[i] = walk.next(i); }
 };
 
 // Calls sink(i, m, repetition) at the i-th recorded echo; false if stopped. repetition(i), one after the other.
@@ -169,9 +162,10 @@ inline bool run(S& m, const TrainPlan& train, const Voxel& v, const HybridWorksp
     for (int i = 0; i < train.n_pulses; ++i) {
         const auto& r = repetition(i);
         const Real t = Real(train.half_time[train.pulse[i].interval]);
-        advance(m, v, *r.before, t);
+        const auto before = leg(v, r.before, t);
+        advance(m, v, before, t);
         pass_pulse(m, v, r.turn, w.response[i]);
-        advance(m, v, *r.after, t);
+        advance(m, v, r.is_even ? before : leg(v, r.after, t), t);
         if (train.pulse[i].echo >= 0) sink(train.pulse[i].echo, m, r);
         if (stop.load(std::memory_order_relaxed)) return false;
     }

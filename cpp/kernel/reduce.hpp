@@ -31,7 +31,8 @@ inline void write(double* out, const Complex& s) noexcept {
 }
 
 // sum_ij += sum over n echoes of conj(a_i) a_j for i <= j, three columns at a time: their sums stay in registers, and
-// a_i is loaded once for all.
+// a_i is loaded once for all. Of streams that are real, only real parts are looked at.
+template <bool are_real>
 inline void add_gram(double* sum, const Row* rows, int n) noexcept {
     constexpr int columns = 3;
     static_assert(n_streams % columns == 0);
@@ -42,8 +43,11 @@ inline void add_gram(double* sum, const Row* rows, int n) noexcept {
                 const Complex a = rows[t].stream[i];
                 for (int k = 0; k < columns; ++k) {
                     const Complex b = rows[t].stream[j + k];
-                    s[k].re = s[k].re + a.re * b.re + a.im * b.im;
-                    s[k].im = s[k].im + a.re * b.im - a.im * b.re;
+                    s[k].re = s[k].re + a.re * b.re;
+                    if constexpr (!are_real) {
+                        s[k].re = s[k].re + a.im * b.im;
+                        s[k].im = s[k].im + a.re * b.im - a.im * b.re;
+                    }
                 }
             }
             for (int k = 0; k < columns; ++k) add(sum + 2 * lanes * (i * n_streams + j + k), s[k]);
@@ -67,7 +71,7 @@ inline void add_projection(double* sum, const Row* rows, int n, const double* ve
 }
 
 // The entries of a kernel that reduce a train; for_each_chunk(call, reduce) of `Train` calls reduce(first, rows, n) for
-// chunks of echoes.
+// chunks of echoes, and is_real says of what kind its streams are.
 template <class Train>
 struct Reductions {
     static void sensitivities(const KernelCall& call) {
@@ -86,7 +90,7 @@ struct Reductions {
     }
 
     static void gram(const KernelCall& call) {
-        Train::for_each_chunk(call, [&](int, const Row* rows, int n) { add_gram(call.out, rows, n); });
+        Train::for_each_chunk(call, [&](int, const Row* rows, int n) { add_gram<Train::is_real>(call.out, rows, n); });
     }
 };
 

@@ -61,6 +61,8 @@ void magnetization(const KernelCall& call) {
 }
 
 struct Train {
+    static constexpr bool is_real = false;
+
     template <class Reduce>
     static void for_each_chunk(const KernelCall& call, Reduce&& reduce) noexcept {
         const Block block(call, true);
