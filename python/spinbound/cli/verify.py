@@ -7,10 +7,11 @@ from dataclasses import asdict
 from time import perf_counter
 
 from .. import __version__, _core
+from .._text import aligned
 from ..verify import Verification
 from ..verify import verify as verified
 from ._common import DONE, FAILED
-from ._report import print_json, print_table
+from ._report import print_json
 
 
 def verify(*, json: bool = False) -> int:
@@ -32,7 +33,10 @@ def verify(*, json: bool = False) -> int:
         installed = {"spinbound": __version__, "instruction_set": _core.isa_in_use()}
         print_json(installed | {"seconds": seconds, "failed": len(failed), "checks": checks})
     else:
-        print_table(("", "expected", "got", "tolerance", "", "source"), map(cells, rows))
+        table = aligned([("", "expected", "got", "tolerance", ""), *map(cells, rows)])
+        width = max(map(len, table))
+        for line, source in zip(table, ("source", *(row.source for row in rows)), strict=True):
+            print(f"{line.ljust(width)}  {source}")
         print(f"{len(rows)} checks in {seconds:.1f} s, {len(failed)} failed")
     for row in failed:
         print(f"spinbound: failed: {row.what}{f': {row.problem}' if row.problem else ''}", file=sys.stderr)
@@ -40,6 +44,6 @@ def verify(*, json: bool = False) -> int:
 
 
 def cells(row: Verification) -> list[str]:
-    """The cells of one check."""
+    """The cells of one check, but for its source."""
     numbers = (f"{row.expected:.10g}", f"{row.got:.10g}" if row.expected else f"{row.got:.1e}", f"{row.tolerance:.0e}")
-    return [row.what, *numbers, "passed" if row.passed else "FAILED", row.source]
+    return [row.what, *numbers, "passed" if row.passed else "FAILED"]
