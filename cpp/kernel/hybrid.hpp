@@ -128,21 +128,18 @@ inline void add(HybridState& m, Lane factor, const Longitudinal& source) noexcep
     m.s += factor * source.s;
 }
 
-// exp(A t), A = [[-a, kfs], [ksf, -rs]]
-struct LegPropagator {
+struct Matrix2 {
     Lane rr, rs, sr, ss;
-
-    template <class Number>
-    explicit LegPropagator(const Leg<Number>& leg) noexcept {
-        const Lane S_h = leg.mixing.S * leg.e.h;
-        rr = leg.mixing.C + S_h;
-        rs = leg.mixing.S * leg.e.kfs;
-        sr = leg.mixing.S * leg.e.ksf;
-        ss = leg.mixing.C - S_h;
-    }
 
     HybridState operator()(const HybridState& m) const noexcept { return {rr * m.r + rs * m.s, sr * m.r + ss * m.s}; }
 };
+
+// exp(A t), A = [[-a, kfs], [ksf, -rs]]
+template <class Number>
+inline Matrix2 propagator(const Leg<Number>& leg) noexcept {
+    const Lane C = leg.mixing.C, S = leg.mixing.S, S_h = S * leg.e.h;
+    return {C + S_h, S * leg.e.kfs, S * leg.e.ksf, C - S_h};
+}
 
 // d(end of the leg)/d(rate), rates a rs kfs ksf, and by the sources p of r and q of s: the deviation u from equilibrium
 // by convolution, the equilibrium m by int exp(A t) = (I - exp(A t)) (-A)^-1.
@@ -150,7 +147,7 @@ struct LegSources {
     Longitudinal a, rs, kfs, ksf, p, q;
 };
 
-inline LegSources sources(const Leg<Dual>& leg, const LegPropagator& E, const HybridState& u, Real t) noexcept {
+inline LegSources sources(const Leg<Dual>& leg, const Matrix2& E, const HybridState& u, Real t) noexcept {
     const RateSources by = rate_sources(leg.e, leg.mixing, t, u.r, u.s);
     const Lane rs = leg.e.h - leg.e.tau, a = -leg.e.h - leg.e.tau, d = leg.inverse_det;
     const Lane rr = 1.0 - E.rr, ss = 1.0 - E.ss;
@@ -196,7 +193,7 @@ inline void add_sources(HybridState (&d)[n_tangents], const Voxel& v, const Leg<
 
 template <class S, class Number>
 inline void advance(S& m, const Voxel& v, const Leg<Number>& leg, Real t) noexcept {
-    const LegPropagator E(leg);
+    const Matrix2 E = propagator(leg);
     for (int k = 0; k < S::n_linear; ++k) m.linear[k] = E(m.linear[k]);
     const HybridState deviation{m.affine.r - leg.equilibrium.r, m.affine.s - leg.equilibrium.s};
     if constexpr (S::sourced) add_sources(m.linear, v, leg, sources(leg, E, deviation, t));

@@ -1,6 +1,6 @@
 // The hybrid state through a train (docs/theory.md, "Hybrid state").
 //   prepare       what does not depend on the magnetization nor on the axis: precession and responses of the pool
-//   AxisWalk      axis and propagators of one repetition after the other
+//   AxisWalk      axes and what the pulse does, one repetition after the other
 //   run           one cycle, reporting every recorded echo to a sink
 //   find_start    periodic: (I - U) m0 = b from one cycle of the unit columns and the affine stream
 #pragma once
@@ -171,12 +171,6 @@ inline bool run(S& m, const TrainPlan& train, const Voxel& v, const HybridWorksp
     }
     return true;
 }
-
-struct Matrix2 {
-    Lane rr, rs, sr, ss;
-
-    HybridState operator()(const HybridState& m) const noexcept { return {rr * m.r + rs * m.s, sr * m.r + ss * m.s}; }
-};
 
 struct HybridBoundary {
     HybridState m0;   // before repetition 0
