@@ -105,11 +105,11 @@ def prepare(
     trains = as_trains(seq)
     if not isinstance(tissue, Tissue):
         raise InvalidParameter(f"the tissue must be a spinbound.Tissue; given {type(tissue).__name__}")
-    physics = check_model(model, lineshape, rtol, trains)
+    physics = check_model(model, lineshape, rtol)
+    limits = [limits_of(model, train) for train in trains.sequences]
     check_progress(progress)
     vectors = _checked_basis(basis, trains)
     matrix, M0, noise = _matrix(tissue), _filled(tissue["M0"], tissue, np.complex128), _sigma(sigma, tissue)
-    limits = [limits_of(model, train) for train in trains.sequences]
     batch = Batch(
         trains=trains,
         experiment=trains.core(),

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._trains import Trains
 from ._validate import BoolArray, FloatArray, InvalidParameter, InvalidSequence, as_number, one_of
 from .sequence import Sequence
 
@@ -41,13 +40,13 @@ MODELS = {
 LOOSEST, TIGHTEST = 1e-2, 1e-12  # of rtol
 
 
-def check_model(model: str, lineshape: str, rtol: float, trains: Trains) -> tuple[int, int, float]:
-    """The core's codes of a model, for trains that it can simulate.
+def check_model(model: str, lineshape: str, rtol: float) -> tuple[int, int, float]:
+    """The core's codes of a model.
 
     Raises
     ------
-    InvalidParameter, InvalidSequence
-        If a word is unknown, rtol out of range, the model does not know the lineshape or something in a train.
+    InvalidParameter
+        If a word is unknown, rtol out of range, or the model does not know the lineshape.
     """
     one_of("model", model, MODELS)
     one_of("lineshape", lineshape, LINESHAPES)
@@ -59,8 +58,6 @@ def check_model(model: str, lineshape: str, rtol: float, trains: Trains) -> tupl
             "graham-single-frequency needs the absorption of the lineshape on resonance, which is infinite for the "
             "superlorentzian; allowed: gaussian, lorentzian, or the model graham"
         )
-    for seq in trains.sequences:
-        _check_sequence(model, seq)
     return list(MODELS).index(model), LINESHAPES.index(lineshape), accuracy
 
 
@@ -143,8 +140,15 @@ class Limits:
 
 
 def limits_of(model: str, seq: Sequence) -> Limits:
-    """The limits of a model in a train; kept in the sequence, which never changes."""
+    """The limits of a model in a train that it can simulate; kept in the sequence, which never changes.
+
+    Raises
+    ------
+    InvalidSequence
+        If the model does not know something in the train.
+    """
     kept = vars(seq).setdefault("_limits", {})
     if model not in kept:
+        _check_sequence(model, seq)
         kept[model] = Limits(model, seq)
     return kept[model]

@@ -71,6 +71,7 @@ def _listed(seq: object) -> tuple[Sequence, ...]:
 
 
 def core_sequence(seq: Sequence) -> Any:
+    """A sequence as the core has it."""
     moments = np.array([GRADIENT_MOMENTS.index(word) for word in seq.gradient_moment], dtype=np.int32)
     is_word = isinstance(seq.start, str)
     start = STARTS.index(seq.start) if isinstance(seq.start, str) else len(STARTS)
