@@ -26,12 +26,18 @@ bool take(LeastSquares& fit, const Eigen::MatrixXd& J, const Vector& r) {
 
 const char* name_of(Outcome outcome) {
     switch (outcome) {
-        case Outcome::running: return "running";
-        case Outcome::gradient: return "gradient";
-        case Outcome::step: return "step";
-        case Outcome::cost: return "cost";
-        case Outcome::max_iterations: return "max_iterations";
-        case Outcome::failed: return "failed";
+        case Outcome::running:
+            return "running";
+        case Outcome::gradient:
+            return "gradient";
+        case Outcome::step:
+            return "step";
+        case Outcome::cost:
+            return "cost";
+        case Outcome::max_iterations:
+            return "max_iterations";
+        case Outcome::failed:
+            return "failed";
     }
     return "";
 }

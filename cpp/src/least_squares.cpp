@@ -10,12 +10,19 @@ namespace {
 constexpr double epsilon = std::numeric_limits<double>::epsilon();
 constexpr double inf = std::numeric_limits<double>::infinity();
 
-// In units of the squared norms of the columns.
-constexpr double first_damping = 1e-4;
 // The step that this damping leaves is called undamped: singular values below 1e-8, as in bound.hpp, are no direction.
 constexpr double least_damping = 1e-16;
+// The first radius, in units of |D x|.
+constexpr double first_radius = 1;
+// The step may be longer than the radius by this factor, which saves the exact damping.
+constexpr double slack = 1.1;
+constexpr int max_newton_steps = 10;
 // Of the promised reduction, what an accepted step must keep.
 constexpr double least_gain = 1e-4;
+// Relative changes of the cost below this one may be rounding of the model.
+constexpr double unresolved_change = 1e-11;
+// Where the model has no value, the radius shrinks faster; after this many refusals in a row it is 1e10 times smaller.
+constexpr double refused_shrink = 0.1;
 constexpr int max_refusals = 10;
 
 }  // namespace
@@ -51,9 +58,7 @@ LeastSquares::LeastSquares(const Eigen::VectorXd& start, const Box& box, const G
       estimate_(trial_),
       scale_(Unknowns::Zero(start.size())),
       triangle_(start.size()),
-      cost_(inf),
-      damping_(first_damping),
-      growth_(2) {}
+      cost_(inf) {}
 
 bool LeastSquares::take(const Eigen::Ref<const Eigen::MatrixXd>& J, const Eigen::Ref<const Eigen::VectorXd>& r) {
     const double cost = r.squaredNorm() + prior_cost(trial_);
@@ -63,9 +68,14 @@ bool LeastSquares::take(const Eigen::Ref<const Eigen::MatrixXd>& J, const Eigen:
     }
     ++evaluations_;
     refusals_ = 0;
-    const bool accepted = is_better(cost);
+    const bool is_first = evaluations_ == 1;
+    const double gain = is_first ? 1 : (cost_ - cost) / expected_;
+    const bool may_be_better = gain > least_gain || cost <= (1 + unresolved_change) * cost_;
+    const Triangle triangle = may_be_better ? triangle_of(J, r) : Triangle();
+    const bool accepted = gain > least_gain || (may_be_better && is_flatter(cost, triangle));
+    if (!is_first) resize(gain);
     if (accepted)
-        accept(J, r, cost);
+        accept(cost, triangle);
     else
         reject();
     return accepted;
@@ -74,66 +84,74 @@ bool LeastSquares::take(const Eigen::Ref<const Eigen::MatrixXd>& J, const Eigen:
 void LeastSquares::refuse() {
     ++evaluations_;
     ++refusals_;
-    if (evaluations_ == 1 || refusals_ > max_refusals)
+    if (evaluations_ == 1 || refusals_ > max_refusals) {
         outcome_ = Outcome::failed;
-    else
-        reject();
+        return;
+    }
+    radius_ = refused_shrink * std::min(length(trial_ - estimate_), radius_);
+    reject();
 }
 
 double LeastSquares::prior_cost(const Unknowns& x) const {
     return weight_.size() ? (weight_.array() * (x - mean_).array()).matrix().squaredNorm() : 0;
 }
 
-void LeastSquares::add_prior(Triangle& triangle, const Unknowns& x) const {
-    if (weight_.size()) triangle.add(weight_.asDiagonal().toDenseMatrix(), weight_.cwiseProduct(x - mean_));
+Triangle LeastSquares::triangle_of(const Eigen::Ref<const Eigen::MatrixXd>& J,
+                                   const Eigen::Ref<const Eigen::VectorXd>& r) const {
+    Triangle triangle(trial_.size());
+    triangle.add(J, r);
+    if (weight_.size()) triangle.add(weight_.asDiagonal().toDenseMatrix(), weight_.cwiseProduct(trial_ - mean_));
+    return triangle;
 }
 
-bool LeastSquares::is_better(double cost) const { return cost_ == inf || cost_ - cost > least_gain * expected_; }
+// Where rounding hides what a step does to the cost, the residual within reach tells: near a minimum it must shrink.
+bool LeastSquares::is_flatter(double cost, const Triangle& triangle) const {
+    return expected_ <= unresolved_change * cost_ && cost <= (1 + unresolved_change) * cost_ &&
+           triangle.rotated().norm() < 0.5 * triangle_.rotated().norm();
+}
 
-// Nielsen's rule: the damping falls threefold where the linearised cost is right, and rises smoothly as it is not.
-void LeastSquares::accept(const Eigen::Ref<const Eigen::MatrixXd>& J, const Eigen::Ref<const Eigen::VectorXd>& r,
-                          double cost) {
-    if (cost_ < inf) {
-        const double gain = (cost_ - cost) / expected_;
-        damping_ = std::max(damping_ * std::max(1. / 3, 1 - std::pow(2 * gain - 1, 3)), least_damping);
-        growth_ = 2;
-    }
+void LeastSquares::accept(double cost, const Triangle& triangle) {
+    const bool is_first = cost_ == inf;
     estimate_ = trial_;
     cost_ = cost;
-    triangle_ = Triangle(estimate_.size());
-    triangle_.add(J, r);
-    add_prior(triangle_, estimate_);
+    triangle_ = triangle;
     scale_ = scale_.cwiseMax(Unknowns(triangle_.factor().colwise().norm()));
-    if (has_converged()) return;
-    propose();
+    held_ = held();
+    if (is_first) radius_ = first_radius * (length(estimate_) > 0 ? length(estimate_) : std::sqrt(cost_));
+    outcome_ = verdict();
+    if (outcome_ == Outcome::running) propose();
 }
 
-// Each rejection in a row doubles the growth of the damping.
 void LeastSquares::reject() {
-    damping_ *= growth_;
-    growth_ *= 2;
-    propose();
+    if (expected_ <= epsilon * cost_)
+        outcome_ = Outcome::cost;
+    else
+        propose();
+}
+
+// The radius follows the length of the steps that the linearised cost has foretold.
+void LeastSquares::resize(double gain) {
+    const double length = this->length(trial_ - estimate_);
+    if (gain > 0.75)
+        radius_ = 2 * length;
+    else if (!(gain > 0.25))
+        radius_ = std::min(length, radius_) / 2;
 }
 
 void LeastSquares::propose() {
-    move(step(damping_));
-    if (expected_ <= epsilon * cost_)
-        outcome_ = Outcome::cost;
-    else if (trial_ == estimate_)
+    move(step(damping()));
+    if (trial_ == estimate_)
         outcome_ = Outcome::step;
     else if (iterations() >= rules_.max_iterations)
         outcome_ = Outcome::max_iterations;
 }
 
-bool LeastSquares::has_converged() {
+Outcome LeastSquares::verdict() const {
+    if (largest_cosine() <= rules_.gradient) return Outcome::gradient;
     const Step undamped = step(least_damping);
-    if (largest_cosine() <= rules_.gradient)
-        outcome_ = Outcome::gradient;
-    else if (undamped.reduction <= rules_.cost * cost_)
-        outcome_ = Outcome::cost;
-    else if (scale_.cwiseProduct(undamped.p).norm() <= rules_.step * scale_.cwiseProduct(estimate_).norm())
-        outcome_ = Outcome::step;
-    return outcome_ != Outcome::running;
+    if (undamped.reduction <= rules_.cost * cost_) return Outcome::cost;
+    if (length(undamped.p) <= rules_.step * length(estimate_)) return Outcome::step;
+    return Outcome::running;
 }
 
 // Unknowns that leave the step: at a bound with a gradient that points outward, or without any influence.
@@ -148,59 +166,74 @@ LeastSquares::Mask LeastSquares::held() const {
 double LeastSquares::largest_cosine() const {
     const Unknowns gradient = triangle_.factor().transpose() * triangle_.rotated();
     const Unknowns norm = triangle_.factor().colwise().norm();
-    const Mask held = this->held();
     double largest = 0;
-    for (Eigen::Index k = 0; k < held.size(); ++k)
-        if (!held[k] && gradient[k] != 0) largest = std::max(largest, std::abs(gradient[k]) / norm[k]);
+    for (Eigen::Index k = 0; k < held_.size(); ++k)
+        if (!held_[k] && gradient[k] != 0) largest = std::max(largest, std::abs(gradient[k]) / norm[k]);
     return largest > 0 ? largest / std::sqrt(cost_) : 0;
 }
 
 // argmin |Q^T r + R p|^2 + damping |D p|^2 over the unknowns that have not stopped: least squares with the rows
-// sqrt(damping) D below R, in units of D.
-Unknowns LeastSquares::face_minimum(const Step& from, double damping) const {
+// sqrt(damping) D below R, in units u of D.
+LeastSquares::FaceMinimum LeastSquares::face_minimum(const Step& from, double damping) const {
     const Eigen::Index n = estimate_.size();
-    Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor, 2 * max_unknowns, max_unknowns + 1> rows =
-        decltype(rows)::Zero(2 * n, n + 1);
     Unknowns p = from.p;
-    Eigen::Index n_free = 0;
     Eigen::Array<Eigen::Index, Eigen::Dynamic, 1, 0, max_unknowns, 1> free(n);
+    Eigen::Index n_free = 0;
     for (Eigen::Index k = 0; k < n; ++k)
         if (!from.stopped[k]) {
             p[k] = 0;
-            rows.col(n_free).head(n) = triangle_.factor().col(k) / scale_[k];
-            rows(n + n_free, n_free) = std::sqrt(damping);
             free[n_free++] = k;
         }
+    using Rows =
+        Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor, 2 * max_unknowns, max_unknowns + 1>;
+    Rows rows = Rows::Zero(n + n_free, n_free + 1);
+    for (Eigen::Index j = 0; j < n_free; ++j) {
+        rows.col(j).head(n) = triangle_.factor().col(free[j]) / scale_[free[j]];
+        rows(n + j, j) = std::sqrt(damping);
+    }
     rows.col(n_free).head(n) = -triangle_.rotated() - triangle_.factor() * p;
-    rows.conservativeResize(n + n_free, n_free + 1);
-    const Eigen::HouseholderQR<decltype(rows)> qr(rows);
-    Unknowns u = qr.matrixQR().col(n_free).head(n_free);
-    qr.matrixQR().topLeftCorner(n_free, n_free).template triangularView<Eigen::Upper>().solveInPlace(u);
+    const Eigen::HouseholderQR<Rows> qr(rows);
+    const auto S = qr.matrixQR().topLeftCorner(n_free, n_free).template triangularView<Eigen::Upper>();
+    const Unknowns u = S.solve(Unknowns(qr.matrixQR().col(n_free).head(n_free)));
     for (Eigen::Index j = 0; j < n_free; ++j) p[free[j]] = u[j] / scale_[free[j]];
-    return p;
+    return {p, u.norm(), S.transpose().solve(u).squaredNorm() / u.squaredNorm()};
+}
+
+// The least damping that keeps the step within the radius: Newton's method for 1/length = 1/radius, which comes
+// monotonically from below.
+double LeastSquares::damping() const {
+    double damping = least_damping;
+    const Step start{Unknowns::Zero(estimate_.size()), held_, 0};
+    for (int k = 0; k < max_newton_steps; ++k) {
+        const FaceMinimum minimum = face_minimum(start, damping);
+        if (!(minimum.length > slack * radius_)) break;
+        damping += (minimum.length / radius_ - 1) / minimum.decline;
+    }
+    return damping;
 }
 
 // From face to face of the box: to the first bound on the way to the minimum over the free unknowns, where one more
 // stops, until that minimum lies in the box. The linearised cost falls along every piece.
 LeastSquares::Step LeastSquares::step(double damping) const {
     const Eigen::Index n = estimate_.size();
-    Step step{Unknowns::Zero(n), held(), 0};
+    Step step{Unknowns::Zero(n), held_, 0};
     for (Eigen::Index hit = 0; hit >= 0 && !step.stopped.all();) {
-        const Unknowns target = face_minimum(step, damping);
-        double fraction = 1;
+        const Unknowns way = face_minimum(step, damping).p - step.p;
+        double fraction = 1, room_of_hit = 0;
         hit = -1;
         for (Eigen::Index k = 0; k < n; ++k) {
-            if (step.stopped[k]) continue;
-            const double room = (target[k] < step.p[k] ? low_[k] : high_[k]) - estimate_[k] - step.p[k];
-            const double way = target[k] - step.p[k];
-            if (std::abs(way) > std::abs(room) * (1 / fraction)) {
-                fraction = std::abs(room / way);
+            if (step.stopped[k] || way[k] == 0) continue;
+            const double room = (way[k] < 0 ? low_[k] : high_[k]) - (estimate_[k] + step.p[k]);
+            if (room / way[k] < fraction) {
+                fraction = std::max(room / way[k], 0.);
+                room_of_hit = room;
                 hit = k;
             }
         }
-        step.p += fraction * (target - step.p);
+        const double end = hit < 0 ? 0 : step.p[hit] + room_of_hit;
+        step.p += fraction * way;
         if (hit >= 0) {
-            step.p[hit] = (target[hit] < step.p[hit] ? low_[hit] : high_[hit]) - estimate_[hit];
+            step.p[hit] = end;
             step.stopped[hit] = true;
         }
     }

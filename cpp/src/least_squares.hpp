@@ -40,7 +40,8 @@ public:
 
 private:
     static constexpr int max_columns = max_unknowns + 1, chunk = 112;
-    using Rows = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor, max_columns + chunk, max_columns>;
+    using Rows =
+        Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor, max_columns + chunk, max_columns>;
 
     void add_chunk(const Eigen::Ref<const Eigen::MatrixXd>& J, const Eigen::Ref<const Eigen::VectorXd>& r);
 
@@ -71,20 +72,30 @@ private:
 
     struct Step {
         Unknowns p;
-        Mask stopped;      // at a bound, on the way or from the beginning
+        Mask stopped;      // at a bound or without influence: on the way or from the beginning
         double reduction;  // of the linearised cost
     };
 
-    void add_prior(Triangle& triangle, const Unknowns& x) const;
+    // Minimum of the damped cost over the unknowns that have not stopped.
+    struct FaceMinimum {
+        Unknowns p;
+        double length;   // |D p| of these unknowns
+        double decline;  // -d ln(length)/d damping
+    };
+
     double prior_cost(const Unknowns& x) const;
-    bool is_better(double cost) const;
-    void accept(const Eigen::Ref<const Eigen::MatrixXd>& J, const Eigen::Ref<const Eigen::VectorXd>& r, double cost);
+    Triangle triangle_of(const Eigen::Ref<const Eigen::MatrixXd>& J, const Eigen::Ref<const Eigen::VectorXd>& r) const;
+    bool is_flatter(double cost, const Triangle& triangle) const;
+    void accept(double cost, const Triangle& triangle);
     void reject();
+    void resize(double gain);
     void propose();
-    bool has_converged();
+    Outcome verdict() const;
     double largest_cosine() const;
+    double length(const Unknowns& p) const { return scale_.cwiseProduct(p).norm(); }
     Mask held() const;
-    Unknowns face_minimum(const Step& from, double damping) const;
+    double damping() const;
+    FaceMinimum face_minimum(const Step& from, double damping) const;
     Step step(double damping) const;
     double reduction(const Unknowns& p) const;
     void move(const Step& step);
@@ -92,8 +103,9 @@ private:
     Unknowns low_, high_, mean_, weight_;
     StoppingRules rules_;
     Unknowns trial_, estimate_, scale_;
+    Mask held_;
     Triangle triangle_;
-    double cost_, expected_ = 0, damping_, growth_;
+    double cost_, expected_ = 0, radius_ = 0;
     int evaluations_ = 0, refusals_ = 0;
     Outcome outcome_ = Outcome::running;
 };
