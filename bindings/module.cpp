@@ -8,6 +8,7 @@ void bind_sequence(pybind11::module_& m);
 void bind_lineshape(pybind11::module_& m);
 void bind_simulate(pybind11::module_& m);
 void bind_fisher(pybind11::module_& m);
+void bind_fit(pybind11::module_& m);
 void bind_dispatch(pybind11::module_& m);
 void bind_reference(pybind11::module_& m);
 void bind_models(pybind11::module_& m);
@@ -25,6 +26,7 @@ PYBIND11_MODULE(_core, m) {
     bind_lineshape(m);
     bind_simulate(m);
     bind_fisher(m);
+    bind_fit(m);
     bind_dispatch(m);
     bind_reference(m);
     bind_models(m);

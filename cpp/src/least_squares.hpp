@@ -5,18 +5,12 @@
 
 #include <Eigen/Dense>
 
+#include "spinbound/stopping.hpp"
+
 namespace spinbound {
 
 inline constexpr int max_unknowns = 15;
 using Unknowns = Eigen::Matrix<double, Eigen::Dynamic, 1, 0, max_unknowns, 1>;
-
-// A rule that is zero never holds, but where nothing at all is left to be gained.
-struct StoppingRules {
-    double gradient = 1e-10;   // |cos(residual, column)| <= gradient for every column of the Jacobian that may move
-    double step = 1e-10;       // |D p| <= step |D x|, p the undamped step, D the norms of the columns
-    double cost = 1e-10;       // reduction of the cost that the undamped step p promises <= cost * the cost itself
-    int max_iterations = 100;  // evaluations after the first
-};
 
 // low <= x <= high; infinite where free.
 struct Box {
