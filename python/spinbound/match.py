@@ -36,6 +36,7 @@ from .parameters import PARAMETERS
 from .tissue import Tissue
 
 VOXELS, ATOMS = 64, 4096  # of a block: its correlations, 2 MB, stay in the cache
+PANEL = 64  # atoms of one matrix product: OpenBLAS computes those of fewer than 2^18 multiplications in one thread
 BINS = 10  # of the atoms by each restricted parameter
 VALUES = 1 << 21  # of the signals of candidates at a time: 17 MB
 
@@ -133,7 +134,7 @@ def match(
         raise InvalidParameter(f"k is {k}; allowed: 1 to {len(dictionary)}, the number of atoms")
     check_progress(progress)
     rows, shape = array.reshape(-1, dictionary.n_samples), array.shape[:-1]
-    groups = _groups(dictionary, restrict, shape, _usable(rows), k)
+    groups = list(_groups(dictionary, restrict, shape, _usable(rows), k))
     with reporting(progress, len(rows), "match") as report:
         index, correlation, M0 = _matched(rows, groups, dictionary, k, report)
     index, correlation, M0 = index.reshape(*shape, k), correlation.reshape(*shape, k), M0.reshape(*shape, k)
@@ -141,7 +142,7 @@ def match(
 
 
 def _matched(
-    rows: npt.NDArray[Any], groups: Iterator[Group], dictionary: Dictionary, k: int, report: Report | None
+    rows: npt.NDArray[Any], groups: list[Group], dictionary: Dictionary, k: int, report: Report | None
 ) -> tuple[Index, FloatArray, ComplexArray]:
     """Index, correlation and M0 (voxels, k) of data (voxels, n)."""
     index = np.full((len(rows), k), -1, np.int64)
@@ -203,7 +204,10 @@ def _groups(
 
 def _maps(restrict: Mapping[str, npt.ArrayLike], shape: tuple[int, ...]) -> dict[str, FloatArray]:
     """The maps (voxels,) of known parameters, checked as those of a tissue are."""
-    known = Tissue.from_dict(restrict)
+    try:
+        known = Tissue.from_dict(restrict)
+    except InvalidParameter as problem:
+        raise InvalidParameter(f"restrict: {problem}") from None
     if "M0" in restrict:
         raise InvalidParameter("restrict has M0, which no atom has; allowed: the other parameters")
     try:
@@ -226,7 +230,7 @@ def _near(atoms: Index, cell: Index, k: int) -> Index:
     return np.flatnonzero(distance <= reach)
 
 
-def _blocks(groups: Iterator[Group], dictionary: Dictionary) -> Iterator[tuple[Index, Index, FloatArray]]:
+def _blocks(groups: list[Group], dictionary: Dictionary) -> Iterator[tuple[Index, Index, FloatArray]]:
     """The groups cut into blocks of voxels, with their atoms and these atoms' signals (atoms, 2 n)."""
     signals = dictionary.signals.view(np.float64)
     for voxels, atoms in groups:
@@ -259,28 +263,37 @@ def _k_best(signals: FloatArray, data: FloatArray, k: int) -> tuple[Index, Compl
 
 
 def _candidates(signals: FloatArray, data: FloatArray, turned: FloatArray, k: int) -> tuple[Index, Index]:
-    """Pairs of a voxel and an atom that may be among its k best.
+    """Pairs of a voxel and an atom that may be among its k best: at least as good as the k-th best panel's best atom.
 
-    A sum of m products, in any order, of vectors of unit norm errs by less than m eps/(1 - m eps), so two squares of
-    correlations that were computed in two ways differ by less than 4 m eps each, with some eps for the norms.
+    A sum of m products of numbers of vectors of unit norm, in any order, errs by less than m eps. Squares of one
+    correlation, computed in two ways, thus differ by less than 8 m eps, and so do those of the k-th best.
     """
     tolerance = 16 * (data.shape[1] + 8) * np.finfo(np.float64).eps
     best, found = np.zeros((len(data), k)), []
-    for start in range(0, len(signals), ATOMS):
-        block = signals[start : start + ATOMS].T
-        power = (data @ block) ** 2 + (turned @ block) ** 2
-        best = _largest(np.hstack([best, _largest(power, k)]), k)
-        voxel, atom = np.nonzero(power >= best.min(axis=1, keepdims=True) - tolerance)
-        found.append((voxel, atom + start))
+    for start, panels in _panels(signals):
+        power = np.square(data @ panels)  # (panels, voxels, atoms of a panel)
+        power += np.square(turned @ panels)
+        best = _largest(np.hstack([best, power.max(axis=2).T]), k)
+        good = np.flatnonzero(power >= best.min(axis=1)[:, None] - tolerance)
+        panel, voxel, atom = np.unravel_index(good, power.shape)
+        found.append((voxel, start + panel * panels.shape[2] + atom))
     voxels, atoms = zip(*found, strict=True)
     return np.concatenate(voxels), np.concatenate(atoms)
 
 
+def _panels(signals: FloatArray) -> Iterator[tuple[int, FloatArray]]:
+    """The first atom of a block, and its signals as panels (panels, 2 n, atoms of a panel); the rest as one panel."""
+    whole = len(signals) // PANEL * PANEL
+    for start in range(0, whole, ATOMS):
+        block = signals[start : min(start + ATOMS, whole)]
+        yield start, block.reshape(-1, PANEL, signals.shape[1]).swapaxes(1, 2)
+    if whole < len(signals):
+        yield whole, signals[None, whole:].swapaxes(1, 2)
+
+
 def _largest(values: FloatArray, k: int) -> FloatArray:
-    """The k largest of each row, or all if they are fewer."""
-    if k == 1:
-        return values.max(axis=1, keepdims=True)
-    return values if values.shape[1] <= k else np.partition(values, -k, axis=1)[:, -k:]
+    """The k largest of each row, which has more."""
+    return values.max(axis=1, keepdims=True) if k == 1 else np.partition(values, -k, axis=1)[:, -k:]
 
 
 def _product(signals: FloatArray, data: FloatArray, turned: FloatArray, voxel: Index, atom: Index) -> ComplexArray:
