@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -154,6 +155,14 @@ def test_the_threads_of_the_linear_algebra_library_do_not_matter():
     assert one == two
 
 
+@pytest.mark.parametrize("threads", [None, 0, 1, 3, 10**6])
+def test_the_number_of_threads_does_not_matter(threads):
+    data = np.tile(DATA, (5, 1))
+    assert np.array_equal(sb.match(data, ATOMS, k=2, threads=threads).index, np.tile(FOUND.index, (5, 1)))
+    restricted = sb.match(DATA, ATOMS, restrict={"B1": 1}, threads=threads)
+    assert same(restricted, sb.match(DATA, ATOMS, restrict={"B1": 1}, threads=2))
+
+
 def test_the_order_of_products_does_not_decide(monkeypatch):
     # what another library might give: the same products but for their last bits
     found, rng, candidates = sb.match(DATA, ATOMS, k=3), np.random.default_rng(0), MODULE._candidates
@@ -225,6 +234,19 @@ def test_progress_counts_the_voxels():
     assert [done for done, _ in calls] == sorted(done for done, _ in calls)
 
 
+def test_what_the_progress_raises_ends_the_call():
+    calls, running = [], threading.active_count()
+
+    def leave(done, total):
+        calls.append(done)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sb.match(np.tile(DATA, (50, 1)), ATOMS, threads=2, progress=leave)
+    assert len(calls) == 1
+    assert threading.active_count() == running
+
+
 @pytest.mark.parametrize("dtype", [np.complex64, np.float32, np.int16, ">c16"])
 def test_data_of_any_numbers_are_accepted(dtype):
     data = (1e4 * DATA.real).astype(dtype)
@@ -245,6 +267,7 @@ def test_data_of_any_numbers_are_accepted(dtype):
         ({"restrict": {"M0": 1}}, "restrict has M0, which no atom has"),
         ({"restrict": {"R1a": 1, "R1f": 1}}, "R1a and R1f together"),
         ({"restrict": [1]}, "restrict: values must be a mapping of names to numbers; given list"),
+        ({"threads": -1}, "threads must be an integer of at least 0"),
         ({"progress": 3}, "progress must be"),
     ],
 )

@@ -13,13 +13,17 @@ samples is stored as its 2 n real and imaginary parts in turn: Re <s, d> = s . d
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from . import _core
 from ._batch import CHUNK, reporting
 from ._validate import (
     BoolArray,
@@ -29,6 +33,7 @@ from ._validate import (
     Report,
     as_count,
     as_data,
+    as_threads,
     check_progress,
 )
 from .dictionary import Dictionary
@@ -83,6 +88,7 @@ def match(
     k: int = 1,
     *,
     restrict: Mapping[str, npt.ArrayLike] | None = None,
+    threads: int | None = None,
     progress: bool | Report | None = None,
 ) -> Match:
     """The atoms of a dictionary that are most alike the data.
@@ -99,13 +105,13 @@ def match(
         Maps (...) of known parameters by name, such as B1. Only atoms near a voxel's own values count: those in its
         tenth of the atoms by that parameter and in the tenths beside it; from farther tenths only if these hold less
         than k atoms. A voxel whose value is not accepted has no match.
-    progress
-        True: a bar on stderr; or a callable (done, total), in voxels. What it raises ends the call.
+    threads, progress
+        As in `simulate`.
 
     Returns
     -------
     Match
-        Index, correlation and tissue of each atom. Neither the number of threads, which is that of the linear algebra
+        Index, correlation and tissue of each atom. Neither the number of threads, here and of the linear algebra
         library, nor the other voxels change it.
 
     Raises
@@ -134,28 +140,34 @@ def match(
         raise InvalidParameter(f"k is {k}; allowed: 1 to {len(dictionary)}, the number of atoms")
     check_progress(progress)
     rows, shape = array.reshape(-1, dictionary.n_samples), array.shape[:-1]
+    n_threads = _n_threads(threads)
     groups = list(_groups(dictionary, restrict, shape, _usable(rows), k))
     with reporting(progress, len(rows), "match") as report:
-        index, correlation, M0 = _matched(rows, groups, dictionary, k, report)
+        index, correlation, M0 = _matched(rows, groups, dictionary, k, n_threads, report)
     index, correlation, M0 = index.reshape(*shape, k), correlation.reshape(*shape, k), M0.reshape(*shape, k)
     return Match(index, correlation, _tissue_of(dictionary, index, M0))
 
 
 def _matched(
-    rows: npt.NDArray[Any], groups: list[Group], dictionary: Dictionary, k: int, report: Report | None
+    rows: npt.NDArray[Any], groups: list[Group], dictionary: Dictionary, k: int, n_threads: int, report: Report | None
 ) -> tuple[Index, FloatArray, ComplexArray]:
     """Index, correlation and M0 (voxels, k) of data (voxels, n)."""
     index = np.full((len(rows), k), -1, np.int64)
     correlation, M0 = np.full(index.shape, np.nan), np.full(index.shape, complex(np.nan, np.nan))
-    done = 0
-    for voxels, atoms, signals in _blocks(groups, dictionary):
+
+    def fill(voxels: Index, atoms: Index, signals: FloatArray) -> int:
         data, norm, exponent = _normalised(rows[voxels])
         best, product = _k_best(signals, data, k)
         index[voxels], correlation[voxels] = atoms[best], np.minimum(np.sqrt(_power(product)), 1)
         M0[voxels] = _times(product, norm / dictionary.scale[atoms[best]], exponent)
-        done += voxels.size
-        if report is not None:
-            report(done, len(rows))
+        return voxels.size
+
+    done = 0
+    with closing(_in_threads(fill, groups, dictionary, n_threads)) as sizes:  # what fails leaves no block waiting
+        for size in sizes:
+            done += size
+            if report is not None:
+                report(done, len(rows))
     if report is not None and done < len(rows):
         report(len(rows), len(rows))
     return index, correlation, M0
@@ -230,13 +242,22 @@ def _near(atoms: Index, cell: Index, k: int) -> Index:
     return np.flatnonzero(distance <= reach)
 
 
-def _blocks(groups: list[Group], dictionary: Dictionary) -> Iterator[tuple[Index, Index, FloatArray]]:
-    """The groups cut into blocks of voxels, with their atoms and these atoms' signals (atoms, 2 n)."""
+def _n_threads(threads: int | None) -> int:
+    """As the core counts them: 0 is all cores, absurd numbers come down to four per core."""
+    cores = _core.available_threads()
+    return min(as_threads(threads) or cores, 4 * cores)
+
+
+def _in_threads(
+    fill: Callable[[Index, Index, FloatArray], int], groups: list[Group], dictionary: Dictionary, n_threads: int
+) -> Generator[int]:
+    """What `fill` returns for blocks of each group's voxels, with their atoms and these atoms' signals (atoms, 2 n)."""
     signals = dictionary.signals.view(np.float64)
-    for voxels, atoms in groups:
-        chosen = signals if len(atoms) == len(signals) else signals[atoms]
-        for start in range(0, len(voxels), VOXELS):
-            yield voxels[start : start + VOXELS], atoms, chosen
+    with ThreadPoolExecutor(n_threads) as pool:
+        for voxels, atoms in groups:
+            chosen = signals if len(atoms) == len(signals) else signals[atoms]
+            blocks = [voxels[start : start + VOXELS] for start in range(0, len(voxels), VOXELS)]
+            yield from pool.map(fill, blocks, repeat(atoms), repeat(chosen))
 
 
 # The best atoms of a block of voxels
