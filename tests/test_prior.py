@@ -221,6 +221,7 @@ def test_a_prior_that_makes_no_sense_is_refused(distributions, message):
     ("limits", "message"),
     [
         ({"R1s": (1, 2)}, "the prior has no R1s; it has: m0s"),
+        ({"b1": (1, 2)}, "a parameter's name is 'b1'"),
         ({"B1": 1.2}, r"B1 must be a pair \(low, high\); given 1.2"),
         ({"B1": (2, None)}, "B1: low is 2 and high 1.9"),
         ({"B1": ("low", None)}, "B1: low must be real numbers"),

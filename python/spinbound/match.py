@@ -41,7 +41,7 @@ from .parameters import PARAMETERS
 from .tissue import Tissue
 
 VOXELS, ATOMS = 64, 4096  # of a block: its correlations, 2 MB, stay in the cache
-PANEL = 64  # atoms of one matrix product: OpenBLAS computes those of fewer than 2^18 multiplications in one thread
+PANEL, SLICE = 64, 64  # of a matrix product, atoms and numbers: OpenBLAS computes up to 2^18 products in one thread
 BINS = 10  # of the atoms by each restricted parameter
 VALUES = 1 << 21  # of the signals of candidates at a time: 17 MB
 
@@ -60,9 +60,9 @@ class Match:
     index : (..., k) int64
         Of the atoms in the dictionary.
     correlation : (..., k)
-        |<s, d>|/(|s| |d|) of signal s and data d, 0 to 1.
+        ``|s^H d|/(|s| |d|)`` of signal s and data d, 0 to 1.
     tissue
-        The atoms, of shape (..., k), with the M0 = <s, d>/<s, s> that brings the signal nearest to the data.
+        The atoms, of shape (..., k), with the M0 = s^H d/s^H s that brings the signal nearest to the data.
 
     Examples
     --------
@@ -292,8 +292,8 @@ def _candidates(signals: FloatArray, data: FloatArray, turned: FloatArray, k: in
     tolerance = 16 * (data.shape[1] + 8) * np.finfo(np.float64).eps
     best, found = np.zeros((len(data), k)), []
     for start, panels in _panels(signals):
-        power = np.square(data @ panels)  # (panels, voxels, atoms of a panel)
-        power += np.square(turned @ panels)
+        power = np.square(_sums(data, panels))  # (panels, voxels, atoms of a panel)
+        power += np.square(_sums(turned, panels))
         best = _largest(np.hstack([best, power.max(axis=2).T]), k)
         good = np.flatnonzero(power >= best.min(axis=1)[:, None] - tolerance)
         panel, voxel, atom = np.unravel_index(good, power.shape)
@@ -310,6 +310,15 @@ def _panels(signals: FloatArray) -> Iterator[tuple[int, FloatArray]]:
         yield start, block.reshape(-1, PANEL, signals.shape[1]).swapaxes(1, 2)
     if whole < len(signals):
         yield whole, signals[None, whole:].swapaxes(1, 2)
+
+
+def _sums(data: FloatArray, panels: FloatArray) -> FloatArray:
+    """data @ panels; threads of the linear algebra library within those of the call would wait for each other."""
+    sums = data[:, :SLICE] @ panels[:, :SLICE]
+    for start in range(SLICE, data.shape[1], SLICE):
+        part = slice(start, start + SLICE)
+        sums += data[:, part] @ panels[:, part]
+    return np.asarray(sums)
 
 
 def _largest(values: FloatArray, k: int) -> FloatArray:
