@@ -11,6 +11,7 @@ void bind_fisher(pybind11::module_& m);
 void bind_dispatch(pybind11::module_& m);
 void bind_reference(pybind11::module_& m);
 void bind_models(pybind11::module_& m);
+void bind_least_squares(pybind11::module_& m);
 void end_reports();
 
 }  // namespace spinbound::bindings
@@ -27,5 +28,6 @@ PYBIND11_MODULE(_core, m) {
     bind_dispatch(m);
     bind_reference(m);
     bind_models(m);
+    bind_least_squares(m);
     pybind11::module_::import("atexit").attr("register")(pybind11::cpp_function(&end_reports));
 }
