@@ -10,10 +10,11 @@ namespace {
 constexpr double epsilon = std::numeric_limits<double>::epsilon();
 constexpr double inf = std::numeric_limits<double>::infinity();
 
-// The step that this damping leaves is called undamped: singular values below 1e-8, as in bound.hpp, are no direction.
-constexpr double least_damping = 1e-16;
+// In units of the norm of its column; without it, dependent columns would leave the step to rounding. Singular values
+// below this one, as in bound.hpp, are no direction.
+constexpr double least_diagonal = 1e-8;
 // The first radius, in units of |D x|.
-constexpr double first_radius = 1;
+constexpr double first_radius = 0.1;
 // The step may be longer than the radius by this factor, which saves the exact damping.
 constexpr double slack = 1.1;
 constexpr int max_newton_steps = 10;
@@ -21,8 +22,7 @@ constexpr int max_newton_steps = 10;
 constexpr double least_gain = 1e-4;
 // Relative changes of the cost below this one may be rounding of the model.
 constexpr double unresolved_change = 1e-11;
-// Where the model has no value, the radius shrinks faster; after this many refusals in a row it is 1e10 times smaller.
-constexpr double refused_shrink = 0.1;
+// In a row; the radius is then 1e10 times smaller.
 constexpr int max_refusals = 10;
 
 }  // namespace
@@ -88,7 +88,7 @@ void LeastSquares::refuse() {
         outcome_ = Outcome::failed;
         return;
     }
-    radius_ = refused_shrink * std::min(length(trial_ - estimate_), radius_);
+    resize(-inf);
     reject();
 }
 
@@ -115,7 +115,8 @@ void LeastSquares::accept(double cost, const Triangle& triangle) {
     estimate_ = trial_;
     cost_ = cost;
     triangle_ = triangle;
-    scale_ = scale_.cwiseMax(Unknowns(triangle_.factor().colwise().norm()));
+    norm_ = triangle_.factor().colwise().norm();
+    scale_ = scale_.cwiseMax(norm_);
     held_ = held();
     if (is_first) radius_ = first_radius * (length(estimate_) > 0 ? length(estimate_) : std::sqrt(cost_));
     outcome_ = verdict();
@@ -129,13 +130,14 @@ void LeastSquares::reject() {
         propose();
 }
 
-// The radius follows the length of the steps that the linearised cost has foretold.
+// The radius follows the length of the steps that the linearised cost foretells. Where it does not, the parabola through
+// both costs with the slope of the linearised one has its minimum at 1/(2 - gain) of an undamped step.
 void LeastSquares::resize(double gain) {
     const double length = this->length(trial_ - estimate_);
     if (gain > 0.75)
         radius_ = 2 * length;
-    else if (!(gain > 0.25))
-        radius_ = std::min(length, radius_) / 2;
+    else if (gain < 0.25)
+        radius_ = std::clamp(1 / (2 - gain), 0.1, 0.33) * std::min(length, radius_);
 }
 
 void LeastSquares::propose() {
@@ -148,7 +150,7 @@ void LeastSquares::propose() {
 
 Outcome LeastSquares::verdict() const {
     if (largest_cosine() <= rules_.gradient) return Outcome::gradient;
-    const Step undamped = step(least_damping);
+    const Step undamped = step(0);
     if (undamped.reduction <= rules_.cost * cost_) return Outcome::cost;
     if (length(undamped.p) <= rules_.step * length(estimate_)) return Outcome::step;
     return Outcome::running;
@@ -159,16 +161,15 @@ LeastSquares::Mask LeastSquares::held() const {
     const Unknowns gradient = triangle_.factor().transpose() * triangle_.rotated();
     Mask held(estimate_.size());
     for (Eigen::Index k = 0; k < held.size(); ++k)
-        held[k] = scale_[k] == 0 || (at_low(k) && gradient[k] >= 0) || (at_high(k) && gradient[k] <= 0);
+        held[k] = norm_[k] == 0 || (at_low(k) && gradient[k] >= 0) || (at_high(k) && gradient[k] <= 0);
     return held;
 }
 
 double LeastSquares::largest_cosine() const {
     const Unknowns gradient = triangle_.factor().transpose() * triangle_.rotated();
-    const Unknowns norm = triangle_.factor().colwise().norm();
     double largest = 0;
     for (Eigen::Index k = 0; k < held_.size(); ++k)
-        if (!held_[k] && gradient[k] != 0) largest = std::max(largest, std::abs(gradient[k]) / norm[k]);
+        if (!held_[k] && gradient[k] != 0) largest = std::max(largest, std::abs(gradient[k]) / norm_[k]);
     return largest > 0 ? largest / std::sqrt(cost_) : 0;
 }
 
@@ -189,7 +190,7 @@ LeastSquares::FaceMinimum LeastSquares::face_minimum(const Step& from, double da
     Rows rows = Rows::Zero(n + n_free, n_free + 1);
     for (Eigen::Index j = 0; j < n_free; ++j) {
         rows.col(j).head(n) = triangle_.factor().col(free[j]) / scale_[free[j]];
-        rows(n + j, j) = std::sqrt(damping);
+        rows(n + j, j) = std::sqrt(damping) + least_diagonal * norm_[free[j]] / scale_[free[j]];
     }
     rows.col(n_free).head(n) = -triangle_.rotated() - triangle_.factor() * p;
     const Eigen::HouseholderQR<Rows> qr(rows);
@@ -202,7 +203,7 @@ LeastSquares::FaceMinimum LeastSquares::face_minimum(const Step& from, double da
 // The least damping that keeps the step within the radius: Newton's method for 1/length = 1/radius, which comes
 // monotonically from below.
 double LeastSquares::damping() const {
-    double damping = least_damping;
+    double damping = 0;
     const Step start{Unknowns::Zero(estimate_.size()), held_, 0};
     for (int k = 0; k < max_newton_steps; ++k) {
         const FaceMinimum minimum = face_minimum(start, damping);
@@ -248,7 +249,7 @@ double LeastSquares::reduction(const Unknowns& p) const {
 }
 
 void LeastSquares::move(const Step& step) {
-    expected_ = step.reduction;
+    expected_ = std::max(step.reduction, 0.);  // rounding may leave less
     trial_ = (estimate_ + step.p).cwiseMax(low_).cwiseMin(high_);
     for (Eigen::Index k = 0; k < trial_.size(); ++k)
         if (step.stopped[k] && step.p[k] != 0) trial_[k] = step.p[k] < 0 ? low_[k] : high_[k];

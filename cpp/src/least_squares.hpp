@@ -102,7 +102,7 @@ private:
 
     Unknowns low_, high_, mean_, weight_;
     StoppingRules rules_;
-    Unknowns trial_, estimate_, scale_;
+    Unknowns trial_, estimate_, norm_, scale_;  // norms of the columns there, and the largest so far
     Mask held_;
     Triangle triangle_;
     double cost_, expected_ = 0, radius_ = 0;
