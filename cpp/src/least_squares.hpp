@@ -14,7 +14,7 @@ using Unknowns = Eigen::Matrix<double, Eigen::Dynamic, 1, 0, max_unknowns, 1>;
 struct StoppingRules {
     double gradient = 1e-10;   // |cos(residual, column)| <= gradient for every column of the Jacobian that may move
     double step = 1e-10;       // |D p| <= step |D x|, p the undamped step, D the norms of the columns
-    double cost = 1e-10;       // reduction of the cost that the undamped step p promises <= cost * the cost itself
+    double cost = 1e-10;       // reduction that p promises <= cost |r|^2: p is then 1e-5 sqrt(m - n) standard errors
     int max_iterations = 100;  // evaluations after the first
 };
 
@@ -62,7 +62,7 @@ public:
     Outcome outcome() const { return outcome_; }
     const Unknowns& estimate() const { return estimate_; }  // the best point so far
     double cost() const { return cost_; }                   // there, prior included; inf before the first evaluation
-    int iterations() const { return evaluations_ - 1; }
+    int iterations() const { return evaluations_ > 0 ? evaluations_ - 1 : 0; }
     Eigen::MatrixXd factor() const { return triangle_.factor(); }  // upper; R^T R = J^T J + weight^2 there
     bool at_low(Eigen::Index k) const { return estimate_[k] == low_[k]; }
     bool at_high(Eigen::Index k) const { return estimate_[k] == high_[k]; }
@@ -83,6 +83,12 @@ private:
         double decline;  // -d ln(length)/d damping
     };
 
+    // Of a way from a step with a bound: there p of that unknown is what is given; no unknown (-1) where it meets none.
+    struct Crossing {
+        Eigen::Index unknown;
+        double fraction, p;
+    };
+
     double prior_cost(const Unknowns& x) const;
     Triangle triangle_of(const Eigen::Ref<const Eigen::MatrixXd>& J, const Eigen::Ref<const Eigen::VectorXd>& r) const;
     bool is_flatter(double cost, const Triangle& triangle) const;
@@ -96,15 +102,19 @@ private:
     Mask held() const;
     double damping() const;
     FaceMinimum face_minimum(const Step& from, double damping) const;
+    Crossing first_crossing(const Step& from, const Unknowns& way) const;
     Step step(double damping) const;
     double reduction(const Unknowns& p) const;
     void move(const Step& step);
 
     Unknowns low_, high_, mean_, weight_;
     StoppingRules rules_;
-    Unknowns trial_, estimate_, norm_, scale_;  // norms of the columns there, and the largest so far
+    Unknowns trial_, estimate_;
+    Triangle triangle_;  // at the estimate, as the following
+    Unknowns gradient_;  // J^T r
+    Unknowns norm_;      // of the columns of J
     Mask held_;
-    Triangle triangle_;
+    Unknowns scale_;  // D, the largest norms of the columns so far
     double cost_, expected_ = 0, radius_ = 0;
     int evaluations_ = 0, refusals_ = 0;
     Outcome outcome_ = Outcome::running;
