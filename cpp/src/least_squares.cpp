@@ -130,12 +130,12 @@ void LeastSquares::learn(double cost, const Triangle& next) {
     const Unknowns y = next.factor().transpose() * next.rotated() - gradient_;
     const Unknowns wanted = y - next.factor().transpose() * (next.factor() * p);
     const double py = p.dot(y);
-    if (!(std::abs(py) > epsilon * p.norm() * y.norm())) return;
+    if (!(std::abs(py) > epsilon * p.norm() * y.stableNorm())) return;
     const double shrunk = bend == 0 ? 0 : std::min(1., std::abs(p.dot(wanted) / bend));
     const Unknowns missing = wanted - shrunk * Sp;
     curvature_ *= shrunk;
-    curvature_ +=
-        (missing * y.transpose() + y * missing.transpose()) / py - (p.dot(missing) / py) / py * y * y.transpose();
+    const Unknowns along = y / py;  // first, so that squares of the cost do not overflow
+    curvature_ += missing * along.transpose() + along * missing.transpose() - p.dot(missing) * along * along.transpose();
 }
 
 // |Q^T r + R p|^2 of the linearised residual; or with the curvature S of the rest, R^T R = J^T J + S, if that is positive
