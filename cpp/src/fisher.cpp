@@ -53,7 +53,7 @@ Output reduced_in(const Basis& basis) { return basis.rank ? Output::project : Ou
 // Where a voxel's streams come from.
 class Streams {
 public:
-    Streams(Batch::Runner& runner, const Block& block, const Basis& basis, int n_samples, int lanes,
+    Streams(Batch::BlockRunner& runner, const Block& block, const Basis& basis, int n_samples, int lanes,
             const std::atomic<bool>& stop)
         : runner_(runner),
           block_(block),
@@ -87,7 +87,7 @@ private:
         return S;
     }
 
-    Batch::Runner& runner_;
+    Batch::BlockRunner& runner_;
     const Block& block_;
     bool in_basis_;
     int n_samples_, lanes_;
@@ -127,7 +127,7 @@ template <class Compute>
 void for_each_voxel(const FisherProblem& problem, Compute&& compute, const Batch::Invalidate& invalidate) {
     const Batch batch(problem.experiment, problem.tissue, problem.basis, problem.options);
     const int n_samples = static_cast<int>(problem.basis.n_samples(problem.experiment));
-    const auto consume = [&](Batch::Runner& runner, const Block& block, const std::atomic<bool>& stop) {
+    const auto consume = [&](Batch::BlockRunner& runner, const Block& block, const std::atomic<bool>& stop) {
         Streams streams(runner, block, problem.basis, n_samples, batch.lanes(), stop);
         std::vector<ComplexMatrix> gram;
         for (int lane = 0; lane < block.n_voxels; ++lane) gram.push_back(streams.gram(lane));

@@ -77,7 +77,7 @@ void simulate(const Experiment& experiment, const TissueView& tissue, const Basi
     const Batch batch(experiment, tissue, basis, options);
     const std::size_t n = experiment.n_echoes(), n_samples = basis.n_samples(experiment);
     const int lanes = batch.lanes();
-    const auto consume = [&](Batch::Runner& runner, const Block& block, const std::atomic<bool>& stop) {
+    const auto consume = [&](Batch::BlockRunner& runner, const Block& block, const std::atomic<bool>& stop) {
         const double* pairs = runner.run(Output::signal, block, stop);
         if (stop) return;
         std::vector<Complex> signal(n);
@@ -98,7 +98,7 @@ void simulate_magnetization(const Experiment& experiment, const TissueView& tiss
     const Batch batch(experiment, tissue, basis, options);
     const std::size_t n = experiment.n_echoes();
     const int lanes = batch.lanes();
-    const auto consume = [&](Batch::Runner& runner, const Block& block, const std::atomic<bool>& stop) {
+    const auto consume = [&](Batch::BlockRunner& runner, const Block& block, const std::atomic<bool>& stop) {
         const double* state = runner.run(Output::magnetization, block, stop);
         if (stop) return;
         for (int lane = 0; lane < block.n_voxels; ++lane) {
@@ -121,7 +121,7 @@ void sensitivities(const Experiment& experiment, const TissueView& tissue, const
     const Output streams = streams_in(basis);
     const std::size_t n_samples = basis.n_samples(experiment), n_entries = n_samples * wrt.size();
     const int lanes = batch.lanes();
-    const auto consume = [&](Batch::Runner& runner, const Block& block, const std::atomic<bool>& stop) {
+    const auto consume = [&](Batch::BlockRunner& runner, const Block& block, const std::atomic<bool>& stop) {
         const double* out = runner.run(streams, block, stop);
         for (int lane = 0; lane < block.n_voxels && !stop; ++lane) {
             const std::size_t voxel = block.voxel[lane];

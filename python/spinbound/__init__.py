@@ -4,11 +4,14 @@ from . import sequences
 from ._core import version as __version__
 from ._validate import InvalidData, InvalidParameter, InvalidSequence
 from .basis import Basis
+from .dictionary import Dictionary, dictionary
 from .experiments import continuous_wave, inversion_recovery, saturation_recovery
 from .fisher import crb, fisher
 from .identifiability import Identifiability, identifiability
+from .match import Match, match
 from .model_error import ModelError, model_bias, model_error
 from .parameters import ALL
+from .prior import Constant, LogUniform, Prior, TruncatedNormal, Uniform
 from .sequence import Sequence
 from .simulate import sensitivities, simulate
 from .tissue import Tissue
@@ -17,20 +20,29 @@ from .verify import Verification, verify
 __all__ = [
     "ALL",
     "Basis",
+    "Constant",
+    "Dictionary",
     "Identifiability",
     "InvalidData",
     "InvalidParameter",
     "InvalidSequence",
+    "LogUniform",
+    "Match",
     "ModelError",
+    "Prior",
     "Sequence",
     "Tissue",
+    "TruncatedNormal",
+    "Uniform",
     "Verification",
     "__version__",
     "continuous_wave",
     "crb",
+    "dictionary",
     "fisher",
     "identifiability",
     "inversion_recovery",
+    "match",
     "model_bias",
     "model_error",
     "saturation_recovery",

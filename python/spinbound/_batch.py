@@ -182,13 +182,7 @@ def _accepted_sigma(sigma: FloatArray) -> BoolArray:
 
 
 # (8, 1): the least and the largest accepted value of each row of the matrix
-LOW, HIGH = (
-    np.array([[bound] for bound in bounds])
-    for bounds in (
-        [p.low if p.low_included else np.nextafter(p.low, np.inf) for p in map(PARAMETERS.__getitem__, TISSUE)],
-        [p.high if p.high_included else np.nextafter(p.high, -np.inf) for p in map(PARAMETERS.__getitem__, TISSUE)],
-    )
-)
+LOW, HIGH = (np.array([[getattr(PARAMETERS[name], bound)] for name in TISSUE]) for bound in ("least", "largest"))
 
 
 def _valid(matrix: FloatArray, M0: ComplexArray, sigma: FloatArray | None, limits: list[Limits]) -> BoolArray:

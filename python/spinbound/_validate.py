@@ -68,6 +68,18 @@ def as_array(name: str, value: npt.ArrayLike, error: type[ValueError] = InvalidP
         raise error(f"{name} must be a number or an array of numbers: {problem}") from None
 
 
+def as_data(name: str, values: npt.ArrayLike, length: int, why: str) -> npt.NDArray[Any]:
+    """Numbers (..., length) in their own precision; masked entries become NaN."""
+    array = as_array(name, values, InvalidData)
+    if array.dtype.kind not in "iufc":
+        raise InvalidData(f"{name} must be numbers; given type {array.dtype}")
+    if np.ma.isMaskedArray(array):
+        array = np.ma.filled(array.astype(np.result_type(array, np.float32)), np.nan)
+    if array.ndim == 0 or array.shape[-1] != length:
+        raise InvalidData(f"{name} have shape {array.shape}; the last axis must be {length}, {why}")
+    return array
+
+
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

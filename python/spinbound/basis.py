@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ._files import npz_names, read_npz, write_npz
 from ._trains import Experiment, Trains, as_trains
-from ._validate import FloatArray, InvalidData, InvalidParameter, as_array, as_complex, as_count, as_real
+from ._validate import FloatArray, InvalidData, InvalidParameter, as_array, as_complex, as_count, as_data, as_real
 from .sequence import Sequence
 
 # A basis stored in single precision deviates from orthonormality by a few 1e-7; a bound would err as much.
@@ -184,7 +184,7 @@ class Basis:
         InvalidData
             If the last axis is not as long as the basis.
         """
-        array = _as_data(signals, self.n_echoes, "signals", "echoes")
+        array = as_data("signals", signals, self.n_echoes, "as the basis has echoes")
         vectors = self.vectors.conj().astype(_precision(array, self.vectors), copy=False)
         return np.asarray(array @ vectors)
 
@@ -196,7 +196,7 @@ class Basis:
         InvalidData
             If the last axis is not as long as the rank.
         """
-        array = _as_data(coefficients, self.rank, "coefficients", "vectors")
+        array = as_data("coefficients", coefficients, self.rank, "as the basis has vectors")
         vectors = self.vectors.T.astype(_precision(array, self.vectors), copy=False)
         return np.asarray(array @ vectors)
 
@@ -304,17 +304,6 @@ def _with_fixed_phase(vectors: npt.NDArray[Any]) -> npt.NDArray[Any]:
     largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
     turned: npt.NDArray[Any] = vectors * (np.abs(largest) / largest)
     return turned
-
-
-def _as_data(values: npt.ArrayLike, length: int, name: str, what: str) -> npt.NDArray[Any]:
-    array = as_array(name, values, InvalidData)
-    if array.dtype.kind not in "iufc":
-        raise InvalidData(f"{name} must be numbers; given type {array.dtype}")
-    if np.ma.isMaskedArray(array):
-        array = np.ma.filled(array.astype(np.result_type(array, np.float32)), np.nan)
-    if array.ndim == 0 or array.shape[-1] != length:
-        raise InvalidData(f"{name} have shape {array.shape}; the last axis must be {length}, as the basis has {what}")
-    return array
 
 
 def _precision(data: npt.NDArray[Any], vectors: npt.NDArray[Any]) -> np.dtype[Any]:

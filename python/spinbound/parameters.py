@@ -54,6 +54,16 @@ class Parameter:
         return accepted
 
     @property
+    def least(self) -> float:
+        """The least accepted number."""
+        return self.low if self.low_included else float(np.nextafter(self.low, np.inf))
+
+    @property
+    def largest(self) -> float:
+        """The largest accepted number."""
+        return self.high if self.high_included else float(np.nextafter(self.high, -np.inf))
+
+    @property
     def allowed(self) -> str:
         """The accepted range in words, with its unit: ``2e-06 <= T2s <= 5e-05 s``."""
         unit = "" if self.unit == "1" else f" {self.unit}"
