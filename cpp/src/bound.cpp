@@ -22,7 +22,7 @@ bool bound_from_fisher(const Matrix& F, Eigen::VectorXd& bound) {
 }
 
 template <class Matrix>
-Eigen::VectorXd bound_from_jacobian(Matrix J) {
+Matrix covariance_from_jacobian(Matrix J) {
     const Eigen::Index n = J.cols();
     const Eigen::VectorXd norm = J.colwise().norm();
     for (Eigen::Index k = 0; k < n; ++k)
@@ -32,26 +32,37 @@ Eigen::VectorXd bound_from_jacobian(Matrix J) {
     const Eigen::JacobiSVD<Matrix> svd(R, Eigen::ComputeFullV);
     const Eigen::VectorXd& singular = svd.singularValues();
     const double largest = singular.size() ? singular[0] : 0;
-    Eigen::VectorXd bound = Eigen::VectorXd::Zero(n);
+    Matrix covariance = Matrix::Zero(n, n);
+    Eigen::Array<bool, Eigen::Dynamic, 1> is_lost = Eigen::Array<bool, Eigen::Dynamic, 1>::Constant(n, false);
     for (Eigen::Index j = 0; j < n; ++j) {
+        const auto direction = svd.matrixV().col(j);
         const double value = j < singular.size() ? singular[j] : 0;
         const bool is_null = !(value > null_singular_value * largest);
         const bool is_resolved = value > resolved_singular_value * largest;
         const double allowed = is_resolved ? null_component : unresolved_component;
-        for (Eigen::Index k = 0; k < n; ++k) {
-            const double component = std::abs(svd.matrixV()(k, j));
-            if (is_null && component > allowed)
-                bound[k] = std::numeric_limits<double>::infinity();
-            else if (is_resolved)
-                bound[k] += component * component / (value * value);
-        }
+        if (is_null) is_lost = is_lost || direction.array().abs() > allowed;
+        if (is_resolved) covariance += direction * direction.adjoint() / (value * value);
     }
-    return bound.array() / norm.array().square();
+    const Eigen::VectorXd scale = norm.cwiseInverse();
+    covariance = scale.asDiagonal() * covariance * scale.asDiagonal();
+    for (Eigen::Index k = 0; k < n; ++k) {
+        if (!is_lost[k]) continue;
+        covariance.row(k).setConstant(std::numeric_limits<double>::quiet_NaN());
+        covariance.col(k).setConstant(std::numeric_limits<double>::quiet_NaN());
+        covariance(k, k) = std::numeric_limits<double>::infinity();
+    }
+    return covariance;
+}
+
+template <class Matrix>
+Eigen::VectorXd bound_from_jacobian(const Matrix& J) {
+    return covariance_from_jacobian(J).diagonal().real();
 }
 
 template bool bound_from_fisher(const RealMatrix&, Eigen::VectorXd&);
 template bool bound_from_fisher(const ComplexMatrix&, Eigen::VectorXd&);
-template Eigen::VectorXd bound_from_jacobian(RealMatrix);
-template Eigen::VectorXd bound_from_jacobian(ComplexMatrix);
+template RealMatrix covariance_from_jacobian(RealMatrix);
+template Eigen::VectorXd bound_from_jacobian(const RealMatrix&);
+template Eigen::VectorXd bound_from_jacobian(const ComplexMatrix&);
 
 }  // namespace spinbound

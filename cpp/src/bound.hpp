@@ -23,9 +23,13 @@ inline constexpr double unresolved_component = 1e-8;
 template <class Matrix>
 bool bound_from_fisher(const Matrix& F, Eigen::VectorXd& bound);
 
-// diag((J^H J)^-1) by QR of the column-scaled J and the singular values of R; inf where unidentifiable. No real part is
-// taken: stack real and imaginary part for real parameters.
+// (J^H J)^-1 by QR of the column-scaled J and the singular values of R; the variance of what is unidentifiable is inf,
+// its covariances NaN. No real part is taken: stack real and imaginary part for real parameters.
 template <class Matrix>
-Eigen::VectorXd bound_from_jacobian(Matrix J);
+Matrix covariance_from_jacobian(Matrix J);
+
+// Its diagonal.
+template <class Matrix>
+Eigen::VectorXd bound_from_jacobian(const Matrix& J);
 
 }  // namespace spinbound

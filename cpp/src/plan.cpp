@@ -159,6 +159,14 @@ VoxelClass classify(const TissueView& tissue, std::size_t voxel, Model model, Pr
             octave(std::abs(value(Parameter::omega0)), omega0_unit), octave(rate, rate_unit), precision};
 }
 
+VoxelClass coarser(const VoxelClass& c) {
+    const auto raised = [](int number, int step) {  // the next multiple of the step
+        const int rest = ((number % step) + step) % step;
+        return rest == 0 ? number : number + step - rest;
+    };
+    return {c.T2s, raised(c.B1, 2), raised(c.omega0, 3), raised(c.rate, 2), c.precision};
+}
+
 ClassBounds bounds(const VoxelClass& c) {
     return {min_T2s * std::pow(T2s_ratio, c.T2s), std::pow(B1_ratio, c.B1), std::ldexp(omega0_unit, c.omega0),
             std::ldexp(rate_unit, c.rate)};

@@ -118,7 +118,7 @@ def prepare(
         tissue=matrix,
         M0=M0,
         sigma=noise,
-        valid=_valid(matrix, M0, noise, limits),
+        valid=valid_voxels(matrix, M0, noise, limits),
         physics=physics,
         basis=vectors,
         threads=as_threads(threads),
@@ -185,7 +185,8 @@ def _accepted_sigma(sigma: FloatArray) -> BoolArray:
 LOW, HIGH = (np.array([[getattr(PARAMETERS[name], bound)] for name in TISSUE]) for bound in ("least", "largest"))
 
 
-def _valid(matrix: FloatArray, M0: ComplexArray, sigma: FloatArray | None, limits: list[Limits]) -> BoolArray:
+def valid_voxels(matrix: FloatArray, M0: ComplexArray, sigma: FloatArray | None, limits: list[Limits]) -> BoolArray:
+    """Which voxels (N,) of a matrix (8, N) the core may be given."""
     valid = np.empty(M0.size, dtype=np.bool_)
     for start in range(0, M0.size, CHUNK):
         part = slice(start, start + CHUNK)

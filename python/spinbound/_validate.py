@@ -80,6 +80,21 @@ def as_data(name: str, values: npt.ArrayLike, length: int, why: str) -> npt.NDAr
     return array
 
 
+def as_mask(name: str, mask: npt.ArrayLike | None, shape: tuple[int, ...]) -> BoolArray:
+    """Which voxels (...) count: all, or those that are not zero in a mask of booleans or numbers."""
+    if mask is None:
+        return np.ones(shape, np.bool_)
+    array = as_array(name, mask, InvalidData)
+    if array.dtype.kind not in "biuf":
+        raise InvalidData(f"{name} must be booleans or numbers; given type {array.dtype}")
+    if array.shape != shape:
+        raise InvalidData(f"{name} has shape {array.shape}, the data have voxels of shape {shape}")
+    chosen = np.ma.filled(array, 0)
+    if array.dtype.kind == "f" and np.isnan(chosen).any():
+        raise InvalidData(f"{name} holds NaN; allowed: 0 outside, anything else inside")
+    return np.asarray(chosen != 0)
+
+
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
@@ -133,17 +148,17 @@ def parameter_named(name: object, what: str = "a parameter's name") -> Parameter
     return PARAMETERS[one_of(what, name, PARAMETERS)]
 
 
-def parameter_names(wrt: str | Iterable[str]) -> tuple[str, ...]:
+def parameter_names(names: str | Iterable[str], what: str = "wrt") -> tuple[str, ...]:
     """Names that may be unknown together: known, at least one, none determined by another."""
     try:
-        given = (wrt,) if isinstance(wrt, str) else tuple(wrt)
+        given = (names,) if isinstance(names, str) else tuple(names)
     except TypeError:
-        raise InvalidParameter(f"wrt must be a parameter's name or several; given {_shown(wrt)}") from None
+        raise InvalidParameter(f"{what} must be a parameter's name or several; given {_shown(names)}") from None
     if not given:
-        raise InvalidParameter(f"wrt is empty; name at least one of: {', '.join(PARAMETERS)}")
-    names = tuple(parameter_named(name, "a name in wrt").name for name in given)
-    refuse_conflicts(names, "wrt")
-    return names
+        raise InvalidParameter(f"{what} is empty; name at least one of: {', '.join(PARAMETERS)}")
+    known = tuple(parameter_named(name, f"a name in {what}").name for name in given)
+    refuse_conflicts(known, what)
+    return known
 
 
 def refuse_conflicts(names: Iterable[str], where: str) -> None:

@@ -13,13 +13,17 @@ samples is stored as its 2 n real and imaginary parts in turn: Re <s, d> = s . d
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from . import _core
 from ._batch import CHUNK, reporting
 from ._validate import (
     BoolArray,
@@ -29,6 +33,7 @@ from ._validate import (
     Report,
     as_count,
     as_data,
+    as_threads,
     check_progress,
 )
 from .dictionary import Dictionary
@@ -36,6 +41,7 @@ from .parameters import PARAMETERS
 from .tissue import Tissue
 
 VOXELS, ATOMS = 64, 4096  # of a block: its correlations, 2 MB, stay in the cache
+PANEL, SLICE = 64, 64  # of a matrix product, atoms and numbers: OpenBLAS computes up to 2^18 products in one thread
 BINS = 10  # of the atoms by each restricted parameter
 VALUES = 1 << 21  # of the signals of candidates at a time: 17 MB
 
@@ -54,9 +60,9 @@ class Match:
     index : (..., k) int64
         Of the atoms in the dictionary.
     correlation : (..., k)
-        |<s, d>|/(|s| |d|) of signal s and data d, 0 to 1.
+        ``|s^H d|/(|s| |d|)`` of signal s and data d, 0 to 1.
     tissue
-        The atoms, of shape (..., k), with the M0 = <s, d>/<s, s> that brings the signal nearest to the data.
+        The atoms, of shape (..., k), with the M0 = s^H d/s^H s that brings the signal nearest to the data.
 
     Examples
     --------
@@ -82,6 +88,7 @@ def match(
     k: int = 1,
     *,
     restrict: Mapping[str, npt.ArrayLike] | None = None,
+    threads: int | None = None,
     progress: bool | Report | None = None,
 ) -> Match:
     """The atoms of a dictionary that are most alike the data.
@@ -98,13 +105,13 @@ def match(
         Maps (...) of known parameters by name, such as B1. Only atoms near a voxel's own values count: those in its
         tenth of the atoms by that parameter and in the tenths beside it; from farther tenths only if these hold less
         than k atoms. A voxel whose value is not accepted has no match.
-    progress
-        True: a bar on stderr; or a callable (done, total), in voxels. What it raises ends the call.
+    threads, progress
+        As in `simulate`.
 
     Returns
     -------
     Match
-        Index, correlation and tissue of each atom. Neither the number of threads, which is that of the linear algebra
+        Index, correlation and tissue of each atom. Neither the number of threads, here and of the linear algebra
         library, nor the other voxels change it.
 
     Raises
@@ -133,28 +140,34 @@ def match(
         raise InvalidParameter(f"k is {k}; allowed: 1 to {len(dictionary)}, the number of atoms")
     check_progress(progress)
     rows, shape = array.reshape(-1, dictionary.n_samples), array.shape[:-1]
-    groups = _groups(dictionary, restrict, shape, _usable(rows), k)
+    n_threads = _n_threads(threads)
+    groups = list(_groups(dictionary, restrict, shape, _usable(rows), k))
     with reporting(progress, len(rows), "match") as report:
-        index, correlation, M0 = _matched(rows, groups, dictionary, k, report)
+        index, correlation, M0 = _matched(rows, groups, dictionary, k, n_threads, report)
     index, correlation, M0 = index.reshape(*shape, k), correlation.reshape(*shape, k), M0.reshape(*shape, k)
     return Match(index, correlation, _tissue_of(dictionary, index, M0))
 
 
 def _matched(
-    rows: npt.NDArray[Any], groups: Iterator[Group], dictionary: Dictionary, k: int, report: Report | None
+    rows: npt.NDArray[Any], groups: list[Group], dictionary: Dictionary, k: int, n_threads: int, report: Report | None
 ) -> tuple[Index, FloatArray, ComplexArray]:
     """Index, correlation and M0 (voxels, k) of data (voxels, n)."""
     index = np.full((len(rows), k), -1, np.int64)
     correlation, M0 = np.full(index.shape, np.nan), np.full(index.shape, complex(np.nan, np.nan))
-    done = 0
-    for voxels, atoms, signals in _blocks(groups, dictionary):
+
+    def fill(voxels: Index, atoms: Index, signals: FloatArray) -> int:
         data, norm, exponent = _normalised(rows[voxels])
         best, product = _k_best(signals, data, k)
         index[voxels], correlation[voxels] = atoms[best], np.minimum(np.sqrt(_power(product)), 1)
         M0[voxels] = _times(product, norm / dictionary.scale[atoms[best]], exponent)
-        done += voxels.size
-        if report is not None:
-            report(done, len(rows))
+        return voxels.size
+
+    done = 0
+    with closing(_in_threads(fill, groups, dictionary, n_threads)) as sizes:  # what fails leaves no block waiting
+        for size in sizes:
+            done += size
+            if report is not None:
+                report(done, len(rows))
     if report is not None and done < len(rows):
         report(len(rows), len(rows))
     return index, correlation, M0
@@ -203,7 +216,10 @@ def _groups(
 
 def _maps(restrict: Mapping[str, npt.ArrayLike], shape: tuple[int, ...]) -> dict[str, FloatArray]:
     """The maps (voxels,) of known parameters, checked as those of a tissue are."""
-    known = Tissue.from_dict(restrict)
+    try:
+        known = Tissue.from_dict(restrict)
+    except InvalidParameter as problem:
+        raise InvalidParameter(f"restrict: {problem}") from None
     if "M0" in restrict:
         raise InvalidParameter("restrict has M0, which no atom has; allowed: the other parameters")
     try:
@@ -226,13 +242,22 @@ def _near(atoms: Index, cell: Index, k: int) -> Index:
     return np.flatnonzero(distance <= reach)
 
 
-def _blocks(groups: Iterator[Group], dictionary: Dictionary) -> Iterator[tuple[Index, Index, FloatArray]]:
-    """The groups cut into blocks of voxels, with their atoms and these atoms' signals (atoms, 2 n)."""
+def _n_threads(threads: int | None) -> int:
+    """As the core counts them: 0 is all cores, absurd numbers come down to four per core."""
+    cores = _core.available_threads()
+    return min(as_threads(threads) or cores, 4 * cores)
+
+
+def _in_threads(
+    fill: Callable[[Index, Index, FloatArray], int], groups: list[Group], dictionary: Dictionary, n_threads: int
+) -> Generator[int]:
+    """What `fill` returns for blocks of each group's voxels, with their atoms and these atoms' signals (atoms, 2 n)."""
     signals = dictionary.signals.view(np.float64)
-    for voxels, atoms in groups:
-        chosen = signals if len(atoms) == len(signals) else signals[atoms]
-        for start in range(0, len(voxels), VOXELS):
-            yield voxels[start : start + VOXELS], atoms, chosen
+    with ThreadPoolExecutor(n_threads) as pool:
+        for voxels, atoms in groups:
+            chosen = signals if len(atoms) == len(signals) else signals[atoms]
+            blocks = [voxels[start : start + VOXELS] for start in range(0, len(voxels), VOXELS)]
+            yield from pool.map(fill, blocks, repeat(atoms), repeat(chosen))
 
 
 # The best atoms of a block of voxels
@@ -259,28 +284,46 @@ def _k_best(signals: FloatArray, data: FloatArray, k: int) -> tuple[Index, Compl
 
 
 def _candidates(signals: FloatArray, data: FloatArray, turned: FloatArray, k: int) -> tuple[Index, Index]:
-    """Pairs of a voxel and an atom that may be among its k best.
+    """Pairs of a voxel and an atom that may be among its k best: at least as good as the k-th best panel's best atom.
 
-    A sum of m products, in any order, of vectors of unit norm errs by less than m eps/(1 - m eps), so two squares of
-    correlations that were computed in two ways differ by less than 4 m eps each, with some eps for the norms.
+    A sum of m products of numbers of vectors of unit norm, in any order, errs by less than m eps. Squares of one
+    correlation, computed in two ways, thus differ by less than 8 m eps, and so do those of the k-th best.
     """
     tolerance = 16 * (data.shape[1] + 8) * np.finfo(np.float64).eps
     best, found = np.zeros((len(data), k)), []
-    for start in range(0, len(signals), ATOMS):
-        block = signals[start : start + ATOMS].T
-        power = (data @ block) ** 2 + (turned @ block) ** 2
-        best = _largest(np.hstack([best, _largest(power, k)]), k)
-        voxel, atom = np.nonzero(power >= best.min(axis=1, keepdims=True) - tolerance)
-        found.append((voxel, atom + start))
+    for start, panels in _panels(signals):
+        power = np.square(_sums(data, panels))  # (panels, voxels, atoms of a panel)
+        power += np.square(_sums(turned, panels))
+        best = _largest(np.hstack([best, power.max(axis=2).T]), k)
+        good = np.flatnonzero(power >= best.min(axis=1)[:, None] - tolerance)
+        panel, voxel, atom = np.unravel_index(good, power.shape)
+        found.append((voxel, start + panel * panels.shape[2] + atom))
     voxels, atoms = zip(*found, strict=True)
     return np.concatenate(voxels), np.concatenate(atoms)
 
 
+def _panels(signals: FloatArray) -> Iterator[tuple[int, FloatArray]]:
+    """The first atom of a block, and its signals as panels (panels, 2 n, atoms of a panel); the rest as one panel."""
+    whole = len(signals) // PANEL * PANEL
+    for start in range(0, whole, ATOMS):
+        block = signals[start : min(start + ATOMS, whole)]
+        yield start, block.reshape(-1, PANEL, signals.shape[1]).swapaxes(1, 2)
+    if whole < len(signals):
+        yield whole, signals[None, whole:].swapaxes(1, 2)
+
+
+def _sums(data: FloatArray, panels: FloatArray) -> FloatArray:
+    """data @ panels; threads of the linear algebra library within those of the call would wait for each other."""
+    sums = data[:, :SLICE] @ panels[:, :SLICE]
+    for start in range(SLICE, data.shape[1], SLICE):
+        part = slice(start, start + SLICE)
+        sums += data[:, part] @ panels[:, part]
+    return np.asarray(sums)
+
+
 def _largest(values: FloatArray, k: int) -> FloatArray:
-    """The k largest of each row, or all if they are fewer."""
-    if k == 1:
-        return values.max(axis=1, keepdims=True)
-    return values if values.shape[1] <= k else np.partition(values, -k, axis=1)[:, -k:]
+    """The k largest of each row, which has more."""
+    return values.max(axis=1, keepdims=True) if k == 1 else np.partition(values, -k, axis=1)[:, -k:]
 
 
 def _product(signals: FloatArray, data: FloatArray, turned: FloatArray, voxel: Index, atom: Index) -> ComplexArray:

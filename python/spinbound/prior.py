@@ -73,11 +73,12 @@ class Prior:
         """The tissues that the CRB-weighted loss was trained with, of equal R1 in both pools.
 
         m0s 0.12 +- 0.08 (>= 0), T1a 1.6 +- 0.8 s, T2f 0.1 +- 0.2 s (<= T1a), Rex 44 +- 20 /s (>= 0), B1 1 +- 0.3, all
-        of them normal; omega0 uniform between -2 pi/TR and 2 pi/TR. The paper leaves the rest open; chosen here:
+        of them normal before they are truncated; omega0 uniform between -2 pi/TR and 2 pi/TR. The paper leaves the rest
+        open; chosen here:
 
         - T2s uniform between 5 and 20 us, the range that fits of brains leave it.
-        - T1a >= 0.2 s: about half that of fat at 3 T, the shortest in a head.
-        - T2f >= 5 ms: the transverse magnetization of less hardly reaches the next pulse, and is no free pool.
+        - T1a >= 0.2 s: half that of fat at 3 T, the shortest in a head.
+        - T2f >= 5 ms: half that of myelin water, the shortest of a free pool.
         - B1 from 0.1 to 1.9, three standard deviations, so that it stays positive.
 
         A model takes pulses up to a flip angle B1 alpha only; `truncated` adapts B1 to a sequence.
@@ -94,7 +95,8 @@ class Prior:
 
         References
         ----------
-        X. Zhang et al., Cramér-Rao bound-informed training of neural networks for quantitative MRI, section 2.4.
+        X. Zhang et al., Cramér-Rao bound-informed training of neural networks for quantitative MRI (arXiv 2109.10535),
+        section 2.4.
         """
         if not as_number("TR", TR) > 0:
             raise InvalidParameter(f"TR is {TR:g}; allowed: TR > 0 s")
@@ -120,6 +122,8 @@ class Prior:
 
     def __getitem__(self, name: str) -> Distribution:
         """The distribution of a parameter."""
+        if parameter_named(name).name not in self._distributions:
+            raise InvalidParameter(f"the prior has no {name}; it has: {', '.join(self.names)}")
         return self._distributions[name]
 
     def sample(self, n: int, seed: int = 0, first: int = 0) -> Tissue:
@@ -175,12 +179,11 @@ class Prior:
         return Prior(**(self._distributions | changed))
 
     def _truncated(self, name: str, pair: Any) -> Distribution:
-        if parameter_named(name).name not in self.names:
-            raise InvalidParameter(f"the prior has no {name}; it has: {', '.join(self.names)}")
+        distribution = self[name]
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise InvalidParameter(f"{name} must be a pair (low, high); given {pair!r}")
         try:
-            return self[name].truncated(*pair)
+            return distribution.truncated(*pair)
         except InvalidParameter as problem:
             raise InvalidParameter(f"{name}: {problem}") from None
 

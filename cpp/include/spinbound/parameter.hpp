@@ -15,6 +15,9 @@ inline constexpr int n_parameters = 14;
 inline constexpr int n_base_parameters = 9;    // M0 ... B1
 inline constexpr int n_tissue_parameters = 8;  // m0s ... B1
 
+// A time that stands for a rate.
+constexpr bool is_reciprocal(Parameter p) { return p >= Parameter::T1a; }
+
 inline constexpr double max_rate = 1e6;    // 1/s: far beyond tissue; the pulses are cut finer the faster it is
 inline constexpr double max_omega0 = 1e5;  // rad/s, 16 kHz: the sine keeps its accuracy for TR up to 20 s
 inline constexpr double min_T2s = 2e-6;   // s

@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 from . import reference
-__all__: list[str] = ['Experiment', 'PoolResponse', 'R2sl', 'Sequence', 'available_threads', 'cgroup_cpu_limit', 'compiler', 'crb', 'fisher', 'greens_function', 'greens_slope', 'isa_available', 'isa_in_use', 'limits', 'magnetization', 'parameters', 'pulse_propagator', 'reference', 'response_table', 'sensitivities', 'simulate', 'version']
+__all__: list[str] = ['Experiment', 'LeastSquares', 'PoolResponse', 'R2sl', 'Sequence', 'available_threads', 'cgroup_cpu_limit', 'compiler', 'crb', 'fisher', 'fit', 'greens_function', 'greens_slope', 'isa_available', 'isa_in_use', 'limits', 'magnetization', 'parameters', 'pulse_propagator', 'reference', 'response_table', 'sensitivities', 'simulate', 'statuses', 'version']
 class Sequence:
     def __init__(self: Sequence, alpha: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], TRF: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], TR: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], rf_phase_increment: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], gradient_moment: typing.Annotated[numpy.typing.ArrayLike, numpy.int32], echo: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], shape: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], start: typing.SupportsInt | typing.SupportsIndex, initial: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> None:
         ...
@@ -38,6 +38,31 @@ class PoolResponse:
     @property
     def tau_max(self) -> float:
         ...
+class LeastSquares:
+    def __init__(self, start: typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, 1]"], low: typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, 1]"], high: typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, 1]"], prior_mean: typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, 1]"], prior_weight: typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, 1]"], gradient: typing.SupportsFloat | typing.SupportsIndex, step: typing.SupportsFloat | typing.SupportsIndex, cost: typing.SupportsFloat | typing.SupportsIndex, max_iterations: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+    def refuse(self) -> None:
+        ...
+    def take(self, J: typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, n]"], r: typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, 1]"]) -> bool:
+        ...
+    @property
+    def cost(self) -> float:
+        ...
+    @property
+    def estimate(self) -> typing.Annotated[numpy.typing.NDArray[numpy.float64], "[m, 1]"]:
+        ...
+    @property
+    def factor(self) -> typing.Annotated[numpy.typing.NDArray[numpy.float64], "[m, n]"]:
+        ...
+    @property
+    def iterations(self) -> int:
+        ...
+    @property
+    def outcome(self) -> str:
+        ...
+    @property
+    def trial(self) -> typing.Annotated[numpy.typing.NDArray[numpy.float64], "[m, 1]"]:
+        ...
 def R2sl(sequence: Sequence, lineshape: typing.SupportsInt | typing.SupportsIndex, T2s: typing.SupportsFloat | typing.SupportsIndex, B1: typing.SupportsFloat | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.float64]:
     ...
 def available_threads() -> int:
@@ -51,6 +76,8 @@ def cgroup_cpu_limit(root: os.PathLike | str | bytes = '/') -> int | None:
 def crb(experiment: Experiment, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], sigma: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], physics: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex], wrt: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], form: typing.SupportsInt | typing.SupportsIndex, basis: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out: numpy.typing.NDArray[numpy.float64]) -> None:
     ...
 def fisher(experiment: Experiment, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], sigma: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], physics: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex], wrt: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], form: typing.SupportsInt | typing.SupportsIndex, basis: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out: numpy.ndarray) -> None:
+    ...
+def fit(experiment: Experiment, data: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], sigma: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None, physics: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex], unknowns: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], M0_treatment: typing.SupportsInt | typing.SupportsIndex, low: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], high: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], prior_mean: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None, prior_std: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], stopping: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex], basis: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, estimates: numpy.typing.NDArray[numpy.float64], estimated_M0: numpy.typing.NDArray[numpy.complex128], covariance: numpy.typing.NDArray[numpy.float64], estimated_sigma: numpy.typing.NDArray[numpy.float64], residual: numpy.typing.NDArray[numpy.float64], status: numpy.typing.NDArray[numpy.int8], iterations: numpy.typing.NDArray[numpy.int32], at_bound: numpy.typing.NDArray[numpy.uint16]) -> None:
     ...
 def greens_function(lineshape: typing.Annotated[numpy.typing.ArrayLike, numpy.int32], kappa: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any:
     """
@@ -85,4 +112,5 @@ def simulate(experiment: Experiment, tissue: typing.Annotated[numpy.typing.Array
 compiler: str
 limits: dict
 parameters: tuple
+statuses: tuple
 version: str
