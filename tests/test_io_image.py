@@ -152,11 +152,11 @@ def test_every_value_but_zero_includes_its_voxel(here, values):
 
 
 @pytest.mark.parametrize(
-    ("values", "message"), [([[1.0, np.nan]], "1 values of the mask are not finite"), ([[1j, 0]], "real numbers")]
+    ("values", "message"), [([[1.0, np.nan]], "holds NaN"), ([[1j, 0]], "must be booleans or numbers")]
 )
 def test_a_mask_that_leaves_doubt_is_refused(here, values, message):
     np.savez("mask.npz", mask=np.array(values))
-    with pytest.raises(sb.InvalidData, match=rf"mask\.npz: .*{message}"):
+    with pytest.raises(sb.InvalidData, match=rf"mask\.npz {message}"):
         read_mask("mask.npz")
 
 

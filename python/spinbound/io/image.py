@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from .._files import complex_of, npz_names, read_npz
 from .._units import UNITS, check_plausible
-from .._validate import BoolArray, FloatArray, InvalidData, InvalidParameter, one_of, parameter_named
+from .._validate import FloatArray, InvalidData, InvalidParameter, as_mask, one_of, parameter_named
 from . import bart, matlab, nifti
 from ._stored import check_affine
 
@@ -180,18 +180,12 @@ def read_mask(source: Source, *, ignore_affine: bool = False) -> Image:
     Raises
     ------
     InvalidData
-        If values are complex or not finite; and as `read_image` does.
+        If values are complex or NaN; and as `read_image` does.
     OSError
         If the file cannot be read or is damaged.
     """
     image = read_image(source, ignore_affine=ignore_affine)
-    if image.data.dtype.kind not in "biuf":
-        raise InvalidData(f"{image.source}: a mask holds real numbers; given type {image.data.dtype}")
-    unknown = int((~np.isfinite(image.data)).sum())
-    if unknown:
-        raise InvalidData(f"{image.source}: {unknown} values of the mask are not finite; 0 leaves a voxel out")
-    included: BoolArray = image.data != 0
-    return replace(image, data=included)
+    return replace(image, data=as_mask(image.source, image.data, image.data.shape))
 
 
 def read_map(source: Source, name: str, unit: str | None = None, *, ignore_affine: bool = False) -> Image:
