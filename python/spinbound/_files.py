@@ -25,6 +25,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ._text import finite
+
 MAX_EXPANSION = 1032
 MAX_DEPTH = 4  # of nested structs and groups: hard links in HDF5 may form circles
 MAT5_COMPRESSED = 15  # the type of an element that zlib has packed
@@ -80,15 +82,6 @@ def write_json(path: str | os.PathLike[str], tree: Mapping[str, Any]) -> None:
     """Write a tree of numbers and text as JSON; what is not finite becomes null."""
     text = json.dumps(finite(tree), indent=2, allow_nan=False) + "\n"
     write_atomically(path, lambda stream: stream.write(text.encode()))
-
-
-def finite(value: Any) -> Any:
-    """The same tree with null for infinities and NaN, as JSON has no word for them."""
-    if isinstance(value, Mapping):
-        return {name: finite(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(entry) for entry in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def complex_of(real: npt.NDArray[Any], imag: npt.NDArray[Any]) -> npt.NDArray[Any]:

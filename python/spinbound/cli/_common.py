@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from .. import __version__, _core, sequences
 from .._batch import reporting
-from .._files import finite, optional_module, write_atomically, write_npz
+from .._files import optional_module, write_atomically, write_npz
+from .._text import finite
 from .._validate import InvalidParameter, Report, parameter_names, suggestion
 from ..basis import Basis
 from ..parameters import ALL, bases

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._files import finite
-from .._text import aligned
+from .._text import aligned, finite
 from ..parameters import PARAMETERS
 from ..tissue import Tissue, value_of
 
