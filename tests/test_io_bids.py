@@ -64,7 +64,7 @@ def test_values_are_stored_in_the_units_of_bids(tmp_path):
 def test_sidecars_say_how_the_map_was_made(tmp_path):
     provenance = {"Model": "gbloch", "Bounds": {"R1a": [0.0, np.inf]}, "SkullStripped": True}
     further = {"status": STATUS, "iterations": 10 * STATUS, "residual": np.full((4, 3, 2), np.nan)}
-    levels = {0: "converged", 1: "at a bound", 4: "no data"}
+    levels = {"status": {0: "converged", 1: "at a bound", 4: "no data"}}
     bids.write_maps(tmp_path, {"m0s": ESTIMATES["m0s"]}, AFFINE, further=further, levels=levels, provenance=provenance)
     anat = tmp_path / "sub-01" / "anat"
     sidecar = read(anat, "sub-01_desc-semisolid_MPFmap")[1]
@@ -147,7 +147,7 @@ def test_a_full_disk_leaves_no_image_without_its_sidecar(tmp_path, monkeypatch):
 @pytest.mark.skipif(shutil.which("bids-validator-deno") is None, reason="the BIDS validator is not installed")
 def test_the_bids_validator_finds_no_error(tmp_path):
     maps = {name: np.ones((4, 3, 2), complex if name == "M0" else float) for name in bids.MAPS}
-    further = {"status": STATUS, "iterations": STATUS, "residual": maps["m0s"]}
+    further = dict.fromkeys(bids.FURTHER, STATUS)
     bids.write_maps(tmp_path, maps, AFFINE, std=dict.fromkeys(maps, maps["m0s"]), further=further)
     command = ["bids-validator-deno", "--json", tmp_path]
     found = json.loads(subprocess.run(command, capture_output=True, text=True).stdout)["issues"]["issues"]

@@ -67,6 +67,9 @@ FURTHER: Mapping[str, MapFile] = {
     "status": MapFile("fitstatus", "arbitrary", "how the fit of the voxel ended"),
     "iterations": MapFile("fititerations", "1", "iterations of the fit"),
     "residual": MapFile("fitresidual", "1", "norm of the residual relative to that of the data"),
+    "sigma": MapFile("fitnoise", "1", "standard deviation of the noise in the real and in the imaginary part each"),
+    "at_bound": MapFile("fitatbound", "1", "unknowns at a bound, as a sum of their levels"),
+    "agreement": MapFile("fitagreement", "1", "share of the starts that came to the best residual"),
 }
 
 
@@ -77,7 +80,7 @@ def write_maps(
     *,
     std: Mapping[str, npt.ArrayLike] | None = None,
     further: Mapping[str, npt.ArrayLike] | None = None,
-    levels: Mapping[int, str] | None = None,
+    levels: Mapping[str, Mapping[int, str]] | None = None,
     provenance: Mapping[str, Any] | None = None,
     prefix: str = "sub-01",
     overwrite: bool = False,
@@ -95,9 +98,9 @@ def write_maps(
     std : mapping of str to array_like
         Standard errors in SI units; that of M0 is one real number per voxel.
     further : mapping of str to array_like
-        "status" (integers), "iterations" (integers), "residual".
+        The course of the fit: "status", "iterations", "at_bound" (integers), "residual", "sigma", "agreement".
     levels
-        What each status means.
+        What each code means, by the names of `further`.
     provenance
         Entries for all sidecars: model, sequence, bounds, version; "SkullStripped" is false unless given.
     prefix
@@ -134,8 +137,8 @@ def write_maps(
     values = {**_parts(estimates), **{f"std {name}": value for name, value in std.items()}, **further}
     for key, file in files.items():
         sidecar: dict[str, Any] = {"Units": file.unit, "Description": file.description, **dict(file.more)}
-        if key == "status" and levels:
-            sidecar["Levels"] = {str(code): word for code, word in levels.items()}
+        if levels and key in levels:
+            sidecar["Levels"] = {str(code): word for code, word in levels[key].items()}
         paths[key].parent.mkdir(parents=True, exist_ok=True)
         write_json(_sidecar(paths[key]), {"SkullStripped": False, **(provenance or {}), **sidecar})
         nifti.write(paths[key], _as_volume(values[key], file.scale), affine)
