@@ -72,8 +72,8 @@ def write(target: Target, result: Fit, volume: Volume, settings: Mapping[str, An
     at_bound = sum(
         (bit * result.at_bound[name] for bit, name in bits.items()), np.zeros(result.status.shape, np.uint16)
     )
-    further = {"status": result.status, "iterations": result.iterations, "residual": result.residual}
-    further |= {"sigma": result.sigma, "at_bound": at_bound}
+    further: dict[str, Any] = {"status": result.status, "iterations": result.iterations, "at_bound": at_bound}
+    further |= {"residual": result.residual, "sigma": result.sigma}
     further |= {} if result.agreement is None else {"agreement": result.agreement}
     return bids.write_maps(
         target.path,

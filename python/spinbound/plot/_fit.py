@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COLUMNS = 4
 MARGIN = 3  # voxels around those of the mask
-PERCENTILES = (1, 99)  # of the values, where the colours end: a few voxels at a bound must not decide them
+PERCENTILES = (3, 97)  # of the values, where the colours end: a few voxels at a bound must not decide them
 # Of the status: blues and greens first, as the codes of converged fits come first.
 STATUS_COLOURS = (
     BLUE, "#4f9fc4", GREEN, YELLOW, "#e07b39", PURPLE, "#d9d9d9", "#7a4b3a", RED, "#2b2b2b", "white",
@@ -59,7 +59,7 @@ def fit_maps(
     Returns
     -------
     Figure
-        A panel per map, whose colours end at the 1st and the 99th percentile of its values, and one for the status.
+        A panel per map, whose colours end at the 3rd and the 97th percentile of its values, and one for the status.
 
     Raises
     ------
