@@ -55,7 +55,8 @@ private:
         slots_[slot].reset();
         for (std::size_t voxel; !stop_ && (voxel = queue_.next++) < queue_.size; ++queue_.done) {
             const bool is_valid = !problem_.options.valid || problem_.options.valid[voxel];
-            const auto refused = is_valid ? refused_data(problem_, voxel) : Status::invalid;
+            auto refused = refused_data(problem_, voxel);
+            if (!refused && !is_valid) refused = Status::invalid;
             if (!refused) {
                 slots_[slot].emplace(problem_, voxel);
                 return wait(slot);

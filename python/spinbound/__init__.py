@@ -2,11 +2,13 @@
 
 from . import sequences
 from ._core import version as __version__
+from ._fit_result import Fit, FitStatus
 from ._validate import InvalidData, InvalidParameter, InvalidSequence
 from .basis import Basis
 from .dictionary import Dictionary, dictionary
 from .experiments import continuous_wave, inversion_recovery, saturation_recovery
 from .fisher import crb, fisher
+from .fit import fit
 from .identifiability import Identifiability, identifiability
 from .match import Match, match
 from .model_error import ModelError, model_bias, model_error
@@ -22,6 +24,8 @@ __all__ = [
     "Basis",
     "Constant",
     "Dictionary",
+    "Fit",
+    "FitStatus",
     "Identifiability",
     "InvalidData",
     "InvalidParameter",
@@ -40,6 +44,7 @@ __all__ = [
     "crb",
     "dictionary",
     "fisher",
+    "fit",
     "identifiability",
     "inversion_recovery",
     "match",

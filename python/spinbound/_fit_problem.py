@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,7 @@ from ._validate import (
     FloatArray,
     InvalidData,
     InvalidParameter,
-    as_array,
     as_complex,
-    as_count,
     as_data,
     as_mask,
     as_number,
@@ -40,7 +38,7 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "m0s": (0, 0.6), "R1f": (0.05, 20), "R1s": (0.05, 100), "R1a": (0.05, 20), "R2f": (0.2, 1000), "Rex": (0, 500),
     "T2s": (5e-6, 20e-6), "B1": (0.1, 3),
 }  # fmt: skip
-PERIODS = 1.25  # of omega0, to either side
+REACH = 1.25  # of omega0 to either side, in units of pi/TR: little more than one period of the signal
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class Problem:
     prior: Prior | None
     physics: dict[str, Any]
     codes: tuple[int, int, float]
-    whitening: ComplexArray | None = field(default=None)
+    whitening: ComplexArray | None
 
     @property
     def size(self) -> int:
@@ -150,7 +148,9 @@ def check(
     )
     _check_start(problem)
     if 2 * n_samples < problem.size:
-        raise InvalidParameter(f"free has {problem.size} real unknowns, the data {2 * n_samples} real numbers per voxel")
+        raise InvalidParameter(
+            f"free has {problem.size} real unknowns, the data {2 * n_samples} real numbers per voxel"
+        )
     return _with_prior(problem, prior)
 
 
@@ -168,7 +168,7 @@ def _vectors(basis: object, trains: Trains) -> ComplexArray | None:
 
 def _complex_data(data: npt.ArrayLike, n_samples: int, basis: Basis | None) -> npt.NDArray[Any]:
     why = "the number of echoes" if basis is None else "the rank of the basis"
-    array = as_data("data", data, n_samples, f"{why}")
+    array = as_data("data", data, n_samples, why)
     if array.dtype.kind != "c":
         raise InvalidData(
             f"data must be complex; given {array.dtype}: magnitudes alone do not tell the phase that the model has"
@@ -186,7 +186,7 @@ def _free(free: str | Iterable[str]) -> tuple[str, ...]:
     return names
 
 
-def _given(name: str, values: Maps | None) -> dict[str, Any]:
+def _given(name: str, values: Mapping[str, Any] | None) -> dict[str, Any]:
     if values is None:
         return {}
     if not isinstance(values, Mapping):
@@ -248,14 +248,14 @@ def _bounds(
     for name in given:
         if name not in unknowns:
             raise InvalidParameter(f"bounds has {name}; allowed: {', '.join(unknowns)}")
-    allowed = {name: _allowed(name, limits) for name in unknowns}
+    ranges = {name: allowed(name, limits) for name in unknowns}
     return {
-        name: _pair(name, given[name], allowed[name]) if name in given else _default(name, allowed[name], trains)
+        name: _pair(name, given[name], ranges[name]) if name in given else _default(name, ranges[name], trains)
         for name in unknowns
     }
 
 
-def _allowed(name: str, limits: list[Limits]) -> tuple[float, float]:
+def allowed(name: str, limits: list[Limits]) -> tuple[float, float]:
     """What the parameter's range and the models' limits leave."""
     low, high = PARAMETERS[name].least, PARAMETERS[name].largest
     for limit in limits:
@@ -281,7 +281,7 @@ def _pair(name: str, pair: Any, allowed: tuple[float, float]) -> tuple[float, fl
 
 def _default(name: str, allowed: tuple[float, float], trains: Trains) -> tuple[float, float]:
     if name == "omega0":
-        reach = PERIODS * 2 * np.pi / max(float(seq.repetition_times.max()) for seq in trains.sequences)
+        reach = REACH * np.pi / max(float(seq.repetition_times.max()) for seq in trains.sequences)
         low, high = -reach, reach
     elif is_reciprocal(name):
         fast = BOUNDS["R1a" if name == "T1a" else bases(name)[0]]
@@ -334,8 +334,6 @@ def _whitened(vectors: ComplexArray, W: ComplexArray) -> ComplexArray:
 
 
 def _with_prior(problem: Problem, prior: Mapping[str, tuple[npt.ArrayLike, float]] | None) -> Problem:
-    from dataclasses import replace
-
     given = _given("prior", prior)
     if not given:
         return problem
@@ -354,11 +352,3 @@ def _with_prior(problem: Problem, prior: Mapping[str, tuple[npt.ArrayLike, float
         if not std[k] > 0:
             raise InvalidParameter(f"the standard deviation of the prior of {name} is {std[k]:g}; allowed: > 0")
     return replace(problem, prior=Prior(mean, std))
-
-
-def check_counts(multi_start: object, max_iterations: object) -> tuple[int, int]:
-    """The two counts of a fit."""
-    return as_count("multi_start", multi_start, 1), as_count("max_iterations", max_iterations, 1)
-
-
-__all__ = ["ELIMINATED", "FITTED", "KNOWN", "Problem", "as_array", "check", "check_counts"]

@@ -120,6 +120,13 @@ class Limits:
             accepted &= B1 * flip <= limit
         return np.asarray(accepted)
 
+    def extremes(self) -> tuple[float, float, float]:
+        """The largest B1, the least T2s and the largest T2s that are accepted."""
+        most_B1 = min((limit / flip for flip, limit, _, _ in self.flips if flip > 0), default=np.inf)
+        most_T2s = self.TRF[0] / self.shortest if self.shortest else np.inf
+        inside = [float(np.nextafter(value, 0)) for value in (most_B1, most_T2s)]  # the quotients are rounded
+        return inside[0], float(np.nextafter(self.TRF[1] / self.longest, np.inf)), inside[1]
+
     def reason(self, m0s: float, T2s: float, B1: float, where: str) -> str:
         """Why a voxel is not."""
         if self.one_pool and m0s != 0:

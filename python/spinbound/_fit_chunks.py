@@ -1,0 +1,205 @@
+"""The voxels of a fit, some thousands at a time: a folder keeps what is done, and a run that was killed goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _core
+from ._batch import reporting, valid_voxels
+from ._files import read_npz, write_atomically, write_npz
+from ._fit_problem import ELIMINATED, KNOWN, Problem
+from ._fit_starts import Start, Starts
+from ._validate import FloatArray, InvalidData, Report
+from .parameters import PARAMETERS, TISSUE, bases, is_reciprocal
+
+CHUNK = 4096  # voxels
+EXPLORED = 20  # iterations of every start before the best goes on
+SAME = 1e-3, 1e-6  # relative and absolute difference of residuals, in units of the data, that is no disagreement
+
+Arrays = dict[str, npt.NDArray[Any]]
+Voxels = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run a fit."""
+
+    gradient: float
+    step: float
+    cost: float
+    max_iterations: int
+    threads: int
+
+    def stopping(self, max_iterations: int) -> tuple[float, float, float, int]:
+        """The rules of the core."""
+        return self.gradient, self.step, self.cost, max_iterations
+
+
+def run(
+    problem: Problem,
+    starts: Starts,
+    settings: Settings,
+    progress: bool | Report | None,
+    folder: Path | None,
+    take: Callable[[Voxels, Arrays], None],
+) -> None:
+    """Fit all voxels of the mask and hand their results to `take`, in chunks; what the folder has is not done again."""
+    n = problem.voxels.size
+    with reporting(progress, n, "fit") as report:
+        for first in range(0, n, CHUNK):
+            voxels = problem.voxels[first : first + CHUNK]
+            file = folder / f"voxels-{first:010d}.npz" if folder else None
+            results = _kept(file)
+            if results is None:
+                results = _fit(problem, starts, settings, voxels, _shifted(report, first, n))
+                if file:
+                    write_npz(file, results)
+            take(voxels, results)
+            if report:
+                report(first + voxels.size, n)
+
+
+def _kept(file: Path | None) -> Arrays | None:
+    if file is None or not file.exists():
+        return None
+    return read_npz(file, RESULTS, InvalidData)
+
+
+def _shifted(report: Report | None, offset: int, total: int) -> Report | None:
+    return (lambda done, _total: report(offset + done, total)) if report else None
+
+
+# One chunk
+
+RESULTS = ("estimates", "M0", "covariance", "sigma", "residual", "status", "iterations", "at_bound", "agreement")
+
+
+def _fit(problem: Problem, starts: Starts, settings: Settings, voxels: Voxels, report: Report | None) -> Arrays:
+    """Every start for a few iterations, and the best one to its end."""
+    candidates = list(starts.of(voxels))
+    if len(candidates) == 1:
+        results = _call(problem, voxels, candidates[0], settings, settings.max_iterations, report)
+        return results | {"agreement": np.full(voxels.size, np.nan)}
+    n_explored = min(EXPLORED, settings.max_iterations)
+    residuals: list[FloatArray] = []
+    spent = np.zeros(voxels.size, np.int32)
+    best = candidates[0]
+    for k, start in enumerate(candidates):
+        part = _part_of(report, k, len(candidates) + 1)
+        found = _call(problem, voxels, start, settings, n_explored, part)
+        better = found["residual"] < np.min(residuals, axis=0, initial=np.inf)
+        spent += found["iterations"]
+        residuals.append(np.where(np.isfinite(found["residual"]), found["residual"], np.inf))
+        best = {
+            name: np.where(better, np.where(np.isfinite(values), values, start[name]), best[name])
+            for name, values in zip(problem.unknowns, found["estimates"], strict=True)
+        }
+    results = _call(
+        problem, voxels, best, settings, settings.max_iterations, _part_of(report, len(candidates), len(candidates) + 1)
+    )
+    results["iterations"] += spent
+    relative, absolute = SAME
+    agree = np.array(residuals) <= results["residual"] * (1 + relative) + absolute
+    return results | {"agreement": np.where(np.isfinite(results["residual"]), agree.mean(axis=0), np.nan)}
+
+
+def _part_of(report: Report | None, part: int, n_parts: int) -> Report | None:
+    """The report of one of several equal parts of a chunk."""
+    return (lambda done, total: report((part * total + done) // n_parts, total)) if report else None
+
+
+def _call(
+    problem: Problem, voxels: Voxels, start: Start, settings: Settings, max_iterations: int, report: Report | None
+) -> Arrays:
+    """The core's fit of a chunk from one start."""
+    n, P, size = voxels.size, len(problem.unknowns), problem.size
+    matrix, M0 = _matrix(problem, voxels, start)
+    sigma = None if problem.sigma is None else np.ascontiguousarray(problem.part(problem.sigma, voxels))
+    data = problem.signals(voxels)
+    if problem.whitening is not None:
+        data = np.einsum("ij,nj->ni", problem.whitening, data)
+    low, high = zip(*(problem.bounds[name] for name in problem.unknowns), strict=True)
+    place = np.searchsorted(problem.voxels, voxels)
+    results: Arrays = {
+        "estimates": np.empty((P, n)),
+        "M0": M0.copy(),
+        "covariance": np.empty((n, size, size)),
+        "sigma": np.empty(n),
+        "residual": np.empty(n),
+        "status": np.empty(n, np.int8),
+        "iterations": np.empty(n, np.int32),
+        "at_bound": np.empty(n, np.uint16),
+    }
+    _core.fit(
+        problem.trains.core(),
+        data,
+        matrix,
+        M0,
+        valid_voxels(matrix, M0, sigma, problem.limits),
+        sigma,
+        problem.codes,
+        [PARAMETERS[name].code for name in problem.unknowns],
+        problem.M0,
+        list(low),
+        list(high),
+        None if problem.prior is None else np.ascontiguousarray(problem.prior.mean[:, place]),
+        [np.inf] * P if problem.prior is None else list(problem.prior.std),
+        settings.stopping(max_iterations),
+        problem.vectors,
+        settings.threads,
+        report,
+        *results.values(),
+    )
+    return results
+
+
+def _matrix(problem: Problem, voxels: Voxels, start: Start) -> tuple[FloatArray, npt.NDArray[np.complex128]]:
+    """(8, n) tissue and (n,) M0: what is known, and the starts."""
+    tissue = problem.tissue(voxels)
+    for name in problem.unknowns:
+        value = 1 / start[name] if is_reciprocal(name) else start[name]
+        tissue |= dict.fromkeys(bases(name), value)
+    matrix = np.array([tissue[name] for name in TISSUE])
+    M0 = np.ones(voxels.size) if problem.M0 == ELIMINATED else start["M0"] if problem.M0 != KNOWN else tissue["M0"]
+    return matrix, np.ascontiguousarray(M0, np.complex128)
+
+
+# The folder of a run
+
+
+def open_folder(folder: Path, configuration: dict[str, Any]) -> None:
+    """Make the folder of a run, or go on with the one that is there.
+
+    Raises
+    ------
+    InvalidData
+        If it belongs to another fit.
+    """
+    text = json.dumps(configuration, sort_keys=True, indent=1)
+    file = folder / "fit.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    if file.exists():
+        if file.read_text("utf-8") != text:
+            raise InvalidData(f"{folder} holds the work of another fit; remove it, or name another folder")
+        return
+    write_atomically(file, lambda stream: stream.write(text.encode()))
+
+
+def sha256_of(*arrays: npt.NDArray[Any] | None) -> str:
+    """Hash of types, shapes and values."""
+    content = hashlib.sha256()
+    for array in arrays:
+        if array is None:
+            content.update(b"none")
+            continue
+        content.update(f"{array.dtype}{array.shape}".encode())
+        content.update(np.ascontiguousarray(array).data if array.size else b"")
+    return content.hexdigest()

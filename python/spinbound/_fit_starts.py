@@ -1,0 +1,157 @@
+"""Where fits start: at given values, at the best matches of a dictionary, and at their images in the other periods.
+
+In balanced trains with one repetition time the signal is nearly periodic in omega0, with the period 2 pi/TR (M0 changes
+its sign), so a match finds the right omega0 up to periods; the small differences, from the pulses' duration, tell the
+minima apart only after a fit from each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from ._distributions import Distribution, LogUniform, Uniform
+from ._fit_problem import FITTED, Problem, allowed
+from ._validate import FloatArray, InvalidParameter, Report
+from .dictionary import ATOMS, Dictionary, dictionary
+from .match import match
+from .parameters import bases, is_reciprocal
+from .prior import Prior
+from .tissue import Tissue
+
+Start = dict[str, npt.NDArray[Any]]  # by name of the unknowns, and M0 where it is fitted; each (n,)
+
+R1S = (0.5, 8.0)  # 1/s, of tissue
+
+
+@dataclass(frozen=True)
+class Starts:
+    """The starts of every voxel of a problem."""
+
+    problem: Problem
+    dictionary: Dictionary | None  # None where every start is given
+    n_matches: int
+
+    def of(self, voxels: npt.NDArray[np.intp]) -> Iterator[Start]:
+        """Starts of some of the voxels, the most likely first; within the bounds, or NaN."""
+        given = {name: self.problem.part(value, voxels) for name, value in self.problem.start.items()}
+        if self.dictionary is None:
+            yield self._bounded(given)
+            return
+        found = match(self.problem.signals(voxels), self.dictionary, self.n_matches, restrict=self._maps(voxels))
+        for k in range(self.n_matches):
+            start = {name: found.tissue[name][:, k] for name in self.problem.unknowns} | given
+            yield self._bounded(start)
+            if self.n_matches > 1 and (period := self._period()):
+                yield self._bounded(start | {"omega0": _image(start["omega0"], period)})
+
+    def _maps(self, voxels: npt.NDArray[np.intp]) -> dict[str, FloatArray] | None:
+        """The known maps that choose among the atoms."""
+        fixed = {name: value for name, value in self.problem.fixed.as_dict().items() if value.ndim and name != "M0"}
+        return {name: self.problem.part(value, voxels) for name, value in fixed.items()} or None
+
+    def _period(self) -> float | None:
+        """Of omega0, if it is unknown, has no given start, and its bounds hold more than one."""
+        if "omega0" not in self.problem.bounds or "omega0" in self.problem.start:
+            return None
+        TR = {float(TR) for seq in self.problem.trains.sequences for TR in seq.repetition_times}
+        low, high = self.problem.bounds["omega0"]
+        period = 2 * np.pi / min(TR)
+        return period if len(TR) == 1 and high - low > period else None
+
+    def _bounded(self, start: Start) -> Start:
+        bounds = self.problem.bounds
+        return {name: np.clip(value, *bounds[name]) if name in bounds else value for name, value in start.items()}
+
+
+def _image(omega0: FloatArray, period: float) -> FloatArray:
+    """The same phase per repetition, on the other side of zero."""
+    return np.asarray(np.where(omega0 > 0, omega0 - period, omega0 + period))
+
+
+def starts_of(
+    problem: Problem,
+    given: Dictionary | Prior | None,
+    multi_start: int,
+    threads: int | None,
+    progress: bool | Report | None,
+) -> Starts:
+    """What the fits of a problem start from: a dictionary only where starts are missing or more than one is wanted.
+
+    Raises
+    ------
+    InvalidParameter
+        If the dictionary is none, or of another sequence or basis.
+    """
+    if multi_start == 1 and all(name in problem.start for name in problem.unknowns):
+        return Starts(problem, None, 1)
+    if problem.M0 == FITTED and multi_start > 1:
+        raise InvalidParameter("multi_start needs variable projection: a match has its own M0 for every start")
+    if isinstance(given, Dictionary):
+        _check_dictionary(problem, given)
+        return Starts(problem, given, min(multi_start, len(given)))
+    if not (given is None or isinstance(given, Prior)):
+        raise InvalidParameter(f"dictionary must be a spinbound.Dictionary or Prior; given {type(given).__name__}")
+    if not problem.voxels.size:
+        return Starts(problem, None, 1)
+    atoms = dictionary(
+        list(problem.trains.sequences),
+        likely(problem) if given is None else given,
+        basis=problem.basis,
+        threads=threads,
+        progress=progress is True,
+        **problem.physics,
+    )
+    return Starts(problem, atoms, min(multi_start, len(atoms)))
+
+
+def _check_dictionary(problem: Problem, atoms: Dictionary) -> None:
+    if atoms.sequence_sha256 != problem.trains.sha256:
+        raise InvalidParameter("the dictionary belongs to another sequence")
+    if atoms.basis != problem.basis:
+        raise InvalidParameter(f"the dictionary has the basis {atoms.basis}, the fit {problem.basis}")
+
+
+def likely(problem: Problem) -> Tissue:
+    """Tissues as those of `Prior.paper`, within the bounds; what is one known number has that value."""
+    apparent = any(name in ("R1a", "T1a") for name in problem.unknowns)
+    known = {name: value for name, value in problem.fixed.as_dict().items() if _owner(problem, name) is None}
+    numbers = {name: value for name, value in known.items() if value.ndim == 0 and name != "M0"}
+    drawn = {}
+    for name, (title, distribution) in _spread(problem).items():
+        if name not in numbers and not (apparent and name == "R1s"):
+            drawn[title] = _within(distribution, *_range(problem, name, title))
+    atoms = Prior(**drawn).sample(ATOMS)
+    return atoms.replace(**numbers, **({"R1a": atoms["R1f"]} if apparent else {}))
+
+
+def _spread(problem: Problem) -> dict[str, tuple[str, Distribution]]:
+    """How each parameter of the core varies in tissue: the name by which it is drawn, and its distribution."""
+    paper = Prior.paper(max(float(seq.repetition_times.max()) for seq in problem.trains.sequences))
+    spread = {name: (name, paper[name]) for name in ("m0s", "Rex", "T2s", "omega0", "B1")}
+    T2f = replace(cast(Any, paper["T2f"]), high=np.inf)
+    return spread | {"R1f": ("T1f", paper["T1a"]), "R2f": ("T2f", T2f), "R1s": ("R1s", LogUniform(*R1S))}
+
+
+def _owner(problem: Problem, name: str) -> str | None:
+    """The unknown that determines a parameter of the core."""
+    return next((unknown for unknown in problem.unknowns if name in bases(unknown)), None)
+
+
+def _range(problem: Problem, name: str, title: str) -> tuple[float, float]:
+    """Between which values a parameter of the core is drawn, as it is called there."""
+    owner = _owner(problem, name)
+    low, high = allowed(name, problem.limits) if owner is None else problem.bounds[owner]
+    turned = is_reciprocal(title) != (owner is not None and is_reciprocal(owner))
+    return (1 / high, 1 / low) if turned else (low, high)
+
+
+def _within(distribution: Distribution, low: float, high: float) -> Distribution:
+    """Between limits; uniform there if the distribution lies elsewhere."""
+    if distribution.low < high and low < distribution.high:  # type: ignore[operator]
+        return distribution.truncated(low, high)
+    return Uniform(low, high)
