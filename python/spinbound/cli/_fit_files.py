@@ -58,6 +58,11 @@ class Scan:
     B0_unit: Annotated[Literal["rad/s", "Hz"], Parameter(name="--B0-unit")] = "rad/s"
     ignore_affine: bool = False
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The parameters of which there are maps."""
+        return tuple(name for name, file in (("B1", self.B1), ("omega0", self.B0)) if file is not None)
+
 
 @dataclass(frozen=True)
 class Volume:

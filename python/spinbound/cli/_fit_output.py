@@ -11,7 +11,7 @@ import numpy as np
 
 from .._fit_result import Fit, FitStatus
 from ..io import bids
-from ._common import UsageError, check_output, make_folder, save_arrays
+from ._common import UsageError, check_output, save_arrays
 from ._fit_files import Volume
 
 SENTENCES = {int(status): status.sentence for status in FitStatus}
@@ -55,11 +55,6 @@ class Target:
         paths = [bids.path_of(self.path, self.prefix, file) for file in files]
         if not overwrite:
             bids.refuse_existing(paths)
-
-    def make(self) -> None:
-        """Make the folder."""
-        if not self.is_file:
-            make_folder(self.path)
 
 
 def write(target: Target, result: Fit, volume: Volume, settings: Mapping[str, Any]) -> list[Path]:

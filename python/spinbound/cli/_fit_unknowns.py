@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -20,7 +21,8 @@ class Unknowns:
     Parameters
     ----------
     free
-        The unknown parameters, separated by commas: "M0,m0s,R1a,R2f,Rex".
+        The unknown parameters, separated by commas; by default "M0,m0s,R1a,R2f,Rex,T2s,omega0,B1", but those that are
+        known.
     fixed
         Known values of others, in SI units: "T2s=12e-6,R1s=3".
     start
@@ -43,18 +45,20 @@ class Unknowns:
     multi_start: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 1
     max_iterations: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 100
 
-    def names(self) -> tuple[str, ...]:
-        """The unknown parameters."""
+    def names(self, maps: Collection[str]) -> tuple[str, ...]:
+        """The unknown parameters: as given, or the usual ones but those that are known."""
+        known = {*maps, *pairs("--fixed", self.fixed)}
+        given = self.free.replace(",", " ").split()
         try:
-            return parameter_names(self.free.replace(",", " ").split() or FREE, "--free")
+            return parameter_names(given or [name for name in FREE if name not in known], "--free")
         except InvalidParameter as problem:
             raise UsageError(str(problem)) from None
 
-    def arguments(self) -> dict[str, Any]:
-        """As the function takes them."""
+    def arguments(self, maps: Collection[str]) -> dict[str, Any]:
+        """As the function takes them, where maps of these parameters are known."""
         limits = {name: limits_of(text, name) for name, text in pairs("--bounds", self.bounds).items()}
         return {
-            "free": self.names(),
+            "free": self.names(maps),
             "start": numbers("--start", self.start) or None,
             "bounds": limits or None,
             "sigma": self.sigma,

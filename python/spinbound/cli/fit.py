@@ -64,12 +64,11 @@ def fit(
         Of the files in the folder: sub-LABEL or sub-LABEL_ses-LABEL.
     """
     scan, unknowns, inputs = scan or Scan(), unknowns or Unknowns(), inputs or Inputs()
-    target, arguments = Target(output or default_output(data), prefix), unknowns.arguments()
+    target, arguments = Target(output or default_output(data), prefix), unknowns.arguments(scan.known)
     picture = checked_outputs(target, figure, arguments["free"], inputs.overwrite)
     seq, basis, volume = open_sequence(sequence, inputs), open_basis(inputs.basis), open_volume(data, scan)
     known = numbers("--fixed", unknowns.fixed)
     options = inputs.physics | arguments | {"fixed": merged(known, volume), "mask": volume.mask}
-    target.make()
     begin = perf_counter()
     with progress_bar(volume.n_voxels, "fit") as report:
         options |= {"threads": inputs.threads, "progress": report, "resume": target.unfinished}
