@@ -1,5 +1,8 @@
 """What is no data, no voxel, no parameter: a fit says so by name, and leaves every other voxel alone."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import spinbound as sb
@@ -276,3 +279,56 @@ def test_an_entry_that_is_not_accepted_makes_its_voxel_invalid(changes):
     assert np.flatnonzero(fit.status == FitStatus.invalid).tolist() == [5]
     assert np.isnan(fit.estimates["m0s"][5])
     assert fit.converged[np.arange(N) != 5].mean() > 0.9
+
+
+# What is handed on
+
+
+def test_a_fit_is_saved_as_plain_arrays(tmp_path):
+    fit = fitted(covariance=True)
+    fit.save(tmp_path / "maps.npz")
+    with np.load(tmp_path / "maps.npz", allow_pickle=False) as content:
+        arrays = dict(content)
+    settings = json.loads(str(arrays.pop("settings")))
+    assert settings == fit.settings
+    assert (settings["spinbound"], settings["sequence_sha256"]) == (sb.__version__, SEQ.sha256)
+    assert settings["known"]["omega0"] == 50
+    assert settings["bounds"]["m0s"] == [0, 0.6]
+    maps = {"residual", "sigma", "status", "iterations", "covariance"}
+    assert set(arrays) == {*FREE, *(f"std_{name}" for name in FREE), *(f"at_bound_{name}" for name in FREE[1:])} | maps
+    for name, values in arrays.items():
+        assert np.array_equal(values, fit.as_arrays()[name]), name
+
+
+@pytest.mark.parametrize("name", ["maps.nii", "maps", "maps.npy"])
+def test_another_suffix_is_refused(tmp_path, name):
+    with pytest.raises(sb.InvalidData, match=rf"{name}: a fit is saved as \.npz"):
+        ALL.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(OSError, match="nowhere"):
+        ALL.save(tmp_path / "nowhere" / "maps.npz")
+
+
+def test_a_fit_tells_what_became_of_its_voxels():
+    data = DATA.copy()
+    data[3] = 0
+    fit = fitted(data, mask=np.arange(N) > 1)
+    assert repr(fit) == f"Fit(M0, m0s, R2f, B1; shape (40,): {fit.counts['cost']} cost, 1 no_data, 2 masked)"
+    assert sum(fit.counts.values()) == N
+
+
+def test_fits_side_by_side_do_not_disturb_each_other():
+    with ThreadPoolExecutor(4) as pool:
+        fits = list(pool.map(lambda threads: fitted(threads=threads), [1, 2, 1, 2]))
+    assert all(bits(fit) == bits(ALL) for fit in fits)
+
+
+def test_the_tolerance_leaves_a_small_part_of_a_standard_error():
+    fit, exact = fitted(), fitted(tolerance=0)
+    for name in FREE:
+        # 1e-4 sqrt(m) for m = 80 real data, as the docstring says
+        assert np.max(np.abs(fit.estimates[name] - exact.estimates[name]) / exact.std[name]) < 1e-3
+    assert fit.iterations.mean() < exact.iterations.mean()
