@@ -81,6 +81,7 @@ REFUSED = {
         {"prior": {"m0s": (0.1, 0)}, "sigma": 1},
         "standard deviation of the prior of m0s is 0; allowed: > 0",
     ),
+    "prior width": ({"prior": {"m0s": (0.1, np.inf)}, "sigma": 1}, "the width of the prior of m0s must be finite"),
     "prior NaN": ({"prior": {"m0s": (np.nan, 1)}, "sigma": 1}, "the mean of the prior of m0s must be finite"),
     "prior shape": ({"prior": {"m0s": (np.ones(3), 1)}, "sigma": 1}, r"the prior of m0s has shape \(3,\)"),
     "prior distribution": ({"prior": sb.Prior.paper(), "sigma": 1}, "prior must be a mapping"),

@@ -234,6 +234,10 @@ def test_too_few_iterations_say_so_and_keep_the_best():
     assert np.isfinite(fit.estimates["m0s"]).all()
 
 
+def test_more_iterations_than_the_core_can_count_are_allowed():
+    assert bits(fitted(max_iterations=10**12)) == bits(ALL)
+
+
 def test_what_the_data_do_not_determine_has_no_estimate():
     # without a semi-solid pool its exchange rate changes nothing
     names = ("M0", "R2f", "Rex")

@@ -368,7 +368,7 @@ def _with_prior(problem: Problem, prior: Mapping[str, tuple[npt.ArrayLike, float
         _refuse_shape(f"the prior of {name}", values.shape, problem.shape)
         if values.ndim == 0:
             as_number(f"the mean of the prior of {name}", values)
-        mean[k], std[k] = problem.part(values, problem.voxels), as_number(f"the prior of {name}", pair[1])
+        mean[k], std[k] = problem.part(values, problem.voxels), as_number(f"the width of the prior of {name}", pair[1])
         if not std[k] > 0:
             raise InvalidParameter(f"the standard deviation of the prior of {name} is {std[k]:g}; allowed: > 0")
     return replace(problem, prior=Prior(mean, std))

@@ -21,7 +21,7 @@ from ._fit_problem import FITTED, Maps, Problem, check
 from ._fit_result import Fit, Volume
 from ._fit_starts import Starts, starts_of
 from ._trains import Experiment
-from ._validate import InvalidParameter, Report, as_count, as_number, as_threads, check_progress
+from ._validate import MAX_INT, InvalidParameter, Report, as_count, as_number, as_threads, check_progress
 from .basis import Basis
 from .dictionary import Dictionary
 from .parameters import bases
@@ -150,7 +150,7 @@ def fit(
         GRADIENT,
         STEP,
         _tolerance(tolerance),
-        as_count("max_iterations", max_iterations, 1),
+        min(as_count("max_iterations", max_iterations, 1), MAX_INT),
         as_threads(threads),
     )
     check_progress(progress)
