@@ -23,7 +23,7 @@ TIMEOUT = 600  # s
 def compare(train, repetitions, batch, most):
     """What `measure` returns in a process of one thread."""
     arguments = map(str, (train, repetitions, batch, most))
-    environment = comparison.ONE_THREAD | comparison.KEEP_MEMORY
+    environment = process.ONE_THREAD | comparison.KEEP_MEMORY
     return process.answer("fit_comparison", *arguments, timeout=TIMEOUT, environment=environment)
 
 

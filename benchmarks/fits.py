@@ -60,8 +60,8 @@ def data(kind, seq, n_voxels):
     if "R1a" in kind.free:
         tissue = tissue.replace(R1a=tissue["R1f"])
     signals = sb.simulate(seq, tissue, basis=basis)
-    noise = np.random.default_rng(1).standard_normal((2, *signals.shape)) / kind.snr
-    return Data(seq, basis, tissue, signals + noise[0] + 1j * noise[1])
+    noise = np.random.default_rng(1).standard_normal((*signals.shape, 2)).view(complex)[..., 0]
+    return Data(seq, basis, tissue, signals + noise / kind.snr)
 
 
 def basis_of(seq):

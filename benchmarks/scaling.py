@@ -93,8 +93,8 @@ def run(all_series, budget, say=print):
 
 
 def in_own_process(each):
-    """The answer of `benchmarks.one_call`."""
-    return summarised(process.answer("one_call", json.dumps(each)))
+    """The answer of `benchmarks.one_call`, with NumPy's own threads off: they would share one core."""
+    return summarised(process.answer("one_call", json.dumps(each), environment=process.ONE_THREAD))
 
 
 def summarised(result):
