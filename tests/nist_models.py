@@ -38,7 +38,7 @@ class Problem:
 
 
 def read_problem(name: str) -> Problem:
-    """The problem of a file whose lines 41 on hold the parameters, lines 61 on the data, as in every file of the set."""
+    """The problem of a file: in every one, lines 41 on hold the parameters and lines 61 on the data."""
     lines = (FOLDER / f"{name}.dat").read_text().splitlines()
     table = np.array([line.split("=")[1].split() for line in lines[40:60] if "=" in line], dtype=float)
     cost = next(float(line.split(":")[1]) for line in lines[40:60] if line.startswith("Residual Sum of Squares"))

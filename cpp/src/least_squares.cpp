@@ -10,10 +10,12 @@ namespace {
 constexpr double epsilon = std::numeric_limits<double>::epsilon();
 constexpr double inf = std::numeric_limits<double>::infinity();
 
-// The step that this damping leaves is called undamped: singular values below 1e-8, as in bound.hpp, are no direction.
-constexpr double least_damping = 1e-16;
-// The first radius, in units of |D x|.
-constexpr double first_radius = 1;
+// In units of the norm of its column; without it, dependent columns would leave the step to rounding. Singular values
+// below this one, as in bound.hpp, are no direction.
+constexpr double least_diagonal = 1e-8;
+// Of |D x|, or of the residual where x = 0. From here to 10 all problems of NIST are solved; fits of tissues take the
+// fewest evaluations here.
+constexpr double first_radius = 0.1;
 // The step may be longer than the radius by this factor, which saves the exact damping.
 constexpr double slack = 1.1;
 constexpr int max_newton_steps = 10;
@@ -21,13 +23,19 @@ constexpr int max_newton_steps = 10;
 constexpr double least_gain = 1e-4;
 // Relative changes of the cost below this one may be rounding of the model.
 constexpr double unresolved_change = 1e-11;
-// Where the model has no value, the radius shrinks faster; after this many refusals in a row it is 1e10 times smaller.
-constexpr double refused_shrink = 0.1;
+// Of the Cholesky factor of J^T J + S, columns of J scaled to one: below it rounding decides.
+constexpr double least_pivot = 1e-5;
+// In a row; the radius is then 1e10 times smaller.
 constexpr int max_refusals = 10;
 
 }  // namespace
 
 Triangle::Triangle(Eigen::Index n_unknowns) : n_(n_unknowns), R_(decltype(R_)::Zero(n_ + 1, n_ + 1)) {}
+
+Triangle::Triangle(const Eigen::MatrixXd& factor, const Eigen::VectorXd& rotated) : Triangle(rotated.size()) {
+    R_.topLeftCorner(n_, n_) = factor;
+    R_.col(n_).head(n_) = rotated;
+}
 
 void Triangle::add(const Eigen::Ref<const Eigen::MatrixXd>& J, const Eigen::Ref<const Eigen::VectorXd>& r) {
     for (Eigen::Index first = 0; first < J.rows(); first += chunk) {
@@ -56,8 +64,9 @@ LeastSquares::LeastSquares(const Eigen::VectorXd& start, const Box& box, const G
       rules_(rules),
       trial_(start.cwiseMax(box.low).cwiseMin(box.high)),
       estimate_(trial_),
-      scale_(Unknowns::Zero(start.size())),
       triangle_(start.size()),
+      curvature_(Curvature::Zero(start.size(), start.size())),
+      scale_(Unknowns::Zero(start.size())),
       cost_(inf) {}
 
 bool LeastSquares::take(const Eigen::Ref<const Eigen::MatrixXd>& J, const Eigen::Ref<const Eigen::VectorXd>& r) {
@@ -74,6 +83,7 @@ bool LeastSquares::take(const Eigen::Ref<const Eigen::MatrixXd>& J, const Eigen:
     const Triangle triangle = may_be_better ? triangle_of(J, r) : Triangle();
     const bool accepted = gain > least_gain || (may_be_better && is_flatter(cost, triangle));
     if (!is_first) resize(gain);
+    if (accepted && !is_first) learn(cost, triangle);
     if (accepted)
         accept(cost, triangle);
     else
@@ -88,7 +98,7 @@ void LeastSquares::refuse() {
         outcome_ = Outcome::failed;
         return;
     }
-    radius_ = refused_shrink * std::min(length(trial_ - estimate_), radius_);
+    resize(-inf);
     reject();
 }
 
@@ -110,14 +120,49 @@ bool LeastSquares::is_flatter(double cost, const Triangle& triangle) const {
            triangle.rotated().norm() < 0.5 * triangle_.rotated().norm();
 }
 
+// S p = what the change of the gradient has beyond J^T J p, with the least change of S in the metric of the secant (Dennis,
+// Gay and Welsch), S shrunk before to what it should have been along p.
+void LeastSquares::learn(double cost, const Triangle& next) {
+    const Unknowns p = trial_ - estimate_, Sp = curvature_ * p;
+    const double straight = 2 * -p.dot(gradient_) - (triangle_.factor() * p).squaredNorm(), bend = p.dot(Sp);
+    const double reduced = cost_ - cost;
+    curved_ = std::abs(reduced - straight + bend) < std::abs(reduced - straight);
+    const Unknowns y = next.factor().transpose() * next.rotated() - gradient_;
+    const Unknowns wanted = y - next.factor().transpose() * (next.factor() * p);
+    const double py = p.dot(y);
+    if (!(std::abs(py) > epsilon * p.norm() * y.stableNorm())) return;
+    const double shrunk = bend == 0 ? 0 : std::min(1., std::abs(p.dot(wanted) / bend));
+    const Unknowns missing = wanted - shrunk * Sp;
+    curvature_ *= shrunk;
+    const Unknowns along = y / py;  // first, so that squares of the cost do not overflow
+    curvature_ += missing * along.transpose() + along * missing.transpose() - p.dot(missing) * along * along.transpose();
+}
+
+// |Q^T r + R p|^2 of the linearised residual; or with the curvature S of the rest, R^T R = J^T J + S, if that is positive
+// definite.
+Triangle LeastSquares::model() const {
+    if (!curved_) return triangle_;
+    const Unknowns unit = (norm_.array() > 0).select(norm_, 1.);
+    const Curvature H = triangle_.factor().transpose() * triangle_.factor() + curvature_;
+    const Curvature scaled = unit.cwiseInverse().asDiagonal() * H * unit.cwiseInverse().asDiagonal();
+    const Eigen::LLT<Curvature> factor(scaled);
+    if (factor.info() != Eigen::Success || !(factor.matrixLLT().diagonal().minCoeff() > least_pivot)) return triangle_;
+    const Unknowns rotated = factor.matrixL().solve(Unknowns(gradient_.cwiseQuotient(unit)));
+    return {Eigen::MatrixXd(factor.matrixU()) * unit.asDiagonal(), rotated};
+}
+
 void LeastSquares::accept(double cost, const Triangle& triangle) {
     const bool is_first = cost_ == inf;
     estimate_ = trial_;
     cost_ = cost;
     triangle_ = triangle;
-    scale_ = scale_.cwiseMax(Unknowns(triangle_.factor().colwise().norm()));
+    gradient_ = triangle_.factor().transpose() * triangle_.rotated();
+    norm_ = triangle_.factor().colwise().norm();
+    scale_ = scale_.cwiseMax(norm_);
     held_ = held();
-    if (is_first) radius_ = first_radius * (length(estimate_) > 0 ? length(estimate_) : std::sqrt(cost_));
+    model_ = model();
+    const double size = length(estimate_);
+    if (is_first) radius_ = first_radius * (size > 0 ? size : std::sqrt(cost_));
     outcome_ = verdict();
     if (outcome_ == Outcome::running) propose();
 }
@@ -129,13 +174,14 @@ void LeastSquares::reject() {
         propose();
 }
 
-// The radius follows the length of the steps that the linearised cost has foretold.
+// The radius follows the length of the steps that the linearised cost foretells. Where it does not, the parabola through
+// both costs with the slope of the linearised one has its minimum at 1/(2 - gain) of an undamped step.
 void LeastSquares::resize(double gain) {
     const double length = this->length(trial_ - estimate_);
     if (gain > 0.75)
         radius_ = 2 * length;
-    else if (!(gain > 0.25))
-        radius_ = std::min(length, radius_) / 2;
+    else if (gain < 0.25)
+        radius_ = std::clamp(1 / (2 - gain), 0.1, 0.33) * std::min(length, radius_);
 }
 
 void LeastSquares::propose() {
@@ -148,7 +194,7 @@ void LeastSquares::propose() {
 
 Outcome LeastSquares::verdict() const {
     if (largest_cosine() <= rules_.gradient) return Outcome::gradient;
-    const Step undamped = step(least_damping);
+    const Step undamped = step(0);
     if (undamped.reduction <= rules_.cost * cost_) return Outcome::cost;
     if (length(undamped.p) <= rules_.step * length(estimate_)) return Outcome::step;
     return Outcome::running;
@@ -156,19 +202,16 @@ Outcome LeastSquares::verdict() const {
 
 // Unknowns that leave the step: at a bound with a gradient that points outward, or without any influence.
 LeastSquares::Mask LeastSquares::held() const {
-    const Unknowns gradient = triangle_.factor().transpose() * triangle_.rotated();
     Mask held(estimate_.size());
     for (Eigen::Index k = 0; k < held.size(); ++k)
-        held[k] = scale_[k] == 0 || (at_low(k) && gradient[k] >= 0) || (at_high(k) && gradient[k] <= 0);
+        held[k] = norm_[k] == 0 || (at_low(k) && gradient_[k] >= 0) || (at_high(k) && gradient_[k] <= 0);
     return held;
 }
 
 double LeastSquares::largest_cosine() const {
-    const Unknowns gradient = triangle_.factor().transpose() * triangle_.rotated();
-    const Unknowns norm = triangle_.factor().colwise().norm();
     double largest = 0;
     for (Eigen::Index k = 0; k < held_.size(); ++k)
-        if (!held_[k] && gradient[k] != 0) largest = std::max(largest, std::abs(gradient[k]) / norm[k]);
+        if (!held_[k] && gradient_[k] != 0) largest = std::max(largest, std::abs(gradient_[k]) / norm_[k]);
     return largest > 0 ? largest / std::sqrt(cost_) : 0;
 }
 
@@ -188,10 +231,11 @@ LeastSquares::FaceMinimum LeastSquares::face_minimum(const Step& from, double da
         Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor, 2 * max_unknowns, max_unknowns + 1>;
     Rows rows = Rows::Zero(n + n_free, n_free + 1);
     for (Eigen::Index j = 0; j < n_free; ++j) {
-        rows.col(j).head(n) = triangle_.factor().col(free[j]) / scale_[free[j]];
-        rows(n + j, j) = std::sqrt(damping);
+        rows.col(j).head(n) = model_.factor().col(free[j]) / scale_[free[j]];
+        const double floor = least_diagonal * norm_[free[j]] / scale_[free[j]];
+        rows(n + j, j) = std::sqrt(damping + floor * floor);
     }
-    rows.col(n_free).head(n) = -triangle_.rotated() - triangle_.factor() * p;
+    rows.col(n_free).head(n) = -model_.rotated() - model_.factor() * p;
     const Eigen::HouseholderQR<Rows> qr(rows);
     const auto S = qr.matrixQR().topLeftCorner(n_free, n_free).template triangularView<Eigen::Upper>();
     const Unknowns u = S.solve(Unknowns(qr.matrixQR().col(n_free).head(n_free)));
@@ -202,7 +246,7 @@ LeastSquares::FaceMinimum LeastSquares::face_minimum(const Step& from, double da
 // The least damping that keeps the step within the radius: Newton's method for 1/length = 1/radius, which comes
 // monotonically from below.
 double LeastSquares::damping() const {
-    double damping = least_damping;
+    double damping = 0;
     const Step start{Unknowns::Zero(estimate_.size()), held_, 0};
     for (int k = 0; k < max_newton_steps; ++k) {
         const FaceMinimum minimum = face_minimum(start, damping);
@@ -212,30 +256,28 @@ double LeastSquares::damping() const {
     return damping;
 }
 
+LeastSquares::Crossing LeastSquares::first_crossing(const Step& from, const Unknowns& way) const {
+    Crossing first{-1, 1, 0};
+    for (Eigen::Index k = 0; k < way.size(); ++k) {
+        if (from.stopped[k] || way[k] == 0) continue;
+        const double end = (way[k] < 0 ? low_[k] : high_[k]) - estimate_[k];
+        const double fraction = std::max((end - from.p[k]) / way[k], 0.);
+        if (fraction < first.fraction) first = {k, fraction, end};
+    }
+    return first;
+}
+
 // From face to face of the box: to the first bound on the way to the minimum over the free unknowns, where one more
 // stops, until that minimum lies in the box. The linearised cost falls along every piece.
 LeastSquares::Step LeastSquares::step(double damping) const {
-    const Eigen::Index n = estimate_.size();
-    Step step{Unknowns::Zero(n), held_, 0};
-    for (Eigen::Index hit = 0; hit >= 0 && !step.stopped.all();) {
+    Step step{Unknowns::Zero(estimate_.size()), held_, 0};
+    while (!step.stopped.all()) {
         const Unknowns way = face_minimum(step, damping).p - step.p;
-        double fraction = 1, room_of_hit = 0;
-        hit = -1;
-        for (Eigen::Index k = 0; k < n; ++k) {
-            if (step.stopped[k] || way[k] == 0) continue;
-            const double room = (way[k] < 0 ? low_[k] : high_[k]) - (estimate_[k] + step.p[k]);
-            if (room / way[k] < fraction) {
-                fraction = std::max(room / way[k], 0.);
-                room_of_hit = room;
-                hit = k;
-            }
-        }
-        const double end = hit < 0 ? 0 : step.p[hit] + room_of_hit;
-        step.p += fraction * way;
-        if (hit >= 0) {
-            step.p[hit] = end;
-            step.stopped[hit] = true;
-        }
+        const Crossing crossing = first_crossing(step, way);
+        step.p += crossing.fraction * way;
+        if (crossing.unknown < 0) break;
+        step.p[crossing.unknown] = crossing.p;
+        step.stopped[crossing.unknown] = true;
     }
     step.reduction = reduction(step.p);
     return step;
@@ -243,12 +285,12 @@ LeastSquares::Step LeastSquares::step(double damping) const {
 
 // |Q^T r|^2 - |Q^T r + R p|^2
 double LeastSquares::reduction(const Unknowns& p) const {
-    const Unknowns change = triangle_.factor() * p;
-    return -change.dot(2 * triangle_.rotated() + change);
+    const Unknowns change = model_.factor() * p;
+    return -change.dot(2 * model_.rotated() + change);
 }
 
 void LeastSquares::move(const Step& step) {
-    expected_ = step.reduction;
+    expected_ = std::max(step.reduction, 0.);  // rounding may leave less
     trial_ = (estimate_ + step.p).cwiseMax(low_).cwiseMin(high_);
     for (Eigen::Index k = 0; k < trial_.size(); ++k)
         if (step.stopped[k] && step.p[k] != 0) trial_[k] = step.p[k] < 0 ? low_[k] : high_[k];

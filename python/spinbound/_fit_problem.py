@@ -38,7 +38,7 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "m0s": (0, 0.6), "R1f": (0.05, 20), "R1s": (0.05, 100), "R1a": (0.05, 20), "R2f": (0.2, 1000), "Rex": (0, 500),
     "T2s": (5e-6, 20e-6), "B1": (0.1, 3),
 }  # fmt: skip
-PERIODS = 1.25  # of omega0, to either side
+REACH = 1.25  # of omega0 to either side, in units of pi/TR: little more than one period of the signal
 
 
 @dataclass(frozen=True)
@@ -281,7 +281,7 @@ def _pair(name: str, pair: Any, allowed: tuple[float, float]) -> tuple[float, fl
 
 def _default(name: str, allowed: tuple[float, float], trains: Trains) -> tuple[float, float]:
     if name == "omega0":
-        reach = PERIODS * 2 * np.pi / max(float(seq.repetition_times.max()) for seq in trains.sequences)
+        reach = REACH * np.pi / max(float(seq.repetition_times.max()) for seq in trains.sequences)
         low, high = -reach, reach
     elif is_reciprocal(name):
         fast = BOUNDS["R1a" if name == "T1a" else bases(name)[0]]

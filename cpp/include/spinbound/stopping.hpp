@@ -7,7 +7,7 @@ namespace spinbound {
 struct StoppingRules {
     double gradient = 1e-10;   // |cos(residual, column)| <= gradient for every column of the Jacobian that may move
     double step = 1e-10;       // |D p| <= step |D x|, p the undamped step, D the norms of the columns
-    double cost = 1e-10;       // reduction of the cost that the undamped step p promises <= cost * the cost itself
+    double cost = 1e-10;       // reduction that p promises <= cost |r|^2: p is then 1e-5 sqrt(m - n) standard errors
     int max_iterations = 100;  // evaluations after the first
 };
 
