@@ -40,4 +40,4 @@ def bars(axes, kinds, peers):
 def label(kind):
     """A kind in a few words."""
     start, data, unknowns, snr = described(kind)
-    return start.split(",")[0], data, f"{unknowns} unknowns", f"SNR {snr}"
+    return start, data, f"{unknowns} unknowns", f"SNR {snr}"

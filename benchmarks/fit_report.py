@@ -36,7 +36,7 @@ def kinds(results):
 
 def described(kind):
     """What a kind is, in the words of the table."""
-    start = {0: "one tissue", 1: "best match", 2: "two matches, each in both periods of omega0"}[kind.matches]
+    start = {0: "one tissue", 1: "best match", 2: "two matches"}[kind.matches]
     data = f"{fits.RANK} coefficients" if kind.in_basis else "time domain"
     return start, data, len(kind.free) + 1, digits(kind.snr)
 

@@ -9,6 +9,7 @@ from spinbound.parameters import TISSUE
 from . import workload
 
 RANK = 13
+TR = 3.5e-3  # s, of both trains
 SEPARATE = ("M0", *TISSUE)
 APPARENT = ("M0", "m0s", "R1a", "R2f", "Rex", "T2s", "omega0", "B1")
 START = {
@@ -70,14 +71,15 @@ def basis_of(seq):
 
 
 def atoms():
-    """A prior to match: that of the paper with R1 of each pool, and B1 within what the trains allow."""
+    """A prior to match: that of the paper with R1 of each pool, one period of omega0, and B1 that the trains allow."""
     paper = sb.Prior.paper()
-    same = {name: paper[name] for name in ("m0s", "Rex", "T2s", "omega0")}
+    same = {name: paper[name] for name in ("m0s", "Rex", "T2s")}
     return sb.Prior(
         **same,
         T1f=paper["T1a"],
         T2f=replace(paper["T2f"], high="T1f"),
         R1s=sb.LogUniform(0.5, 8.0),
+        omega0=paper["omega0"].truncated(-np.pi / TR, np.pi / TR),
         B1=paper["B1"].truncated(0.3, 1.3),
     )
 
