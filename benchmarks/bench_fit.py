@@ -16,14 +16,15 @@ from .peers.model import Train
 needs_compiler = pytest.mark.skipif(not native.compiler(), reason="no C++ compiler found")
 # SciPy's ftol of 1e-8 leaves some 1e-4 sqrt(n) of a standard error, its finite differences less.
 AGREES = 0.01  # standard errors
-SURELY = {"SciPy, our derivatives": 2, "SciPy, NumPy tuned": 50, "SciPy, NumPy": 200}  # a fifth of what is measured
+# How many times longer SciPy takes for one voxel, which may be a hard one for us: a tenth of what is typical.
+SURELY = {"SciPy, our derivatives": 1, "SciPy, NumPy tuned": 30, "SciPy, NumPy": 100}
 
 
 @pytest.mark.benchmark(group="fits, 13 coefficients")
 @pytest.mark.parametrize("name", ["fit", "fit, apparent R1"])
 def test_fit(benchmark, report, n_voxels, isa, name):
     kind = fits.KINDS[name]
-    given = fits.data(kind, workload.load_train("bundled"), n_voxels)
+    given = fits.data(kind, workload.load_train("bundled"), workload.tissues("brain", n_voxels))
     result = benchmark(fits.fit, kind, given, 1)
     report(given.seq, n_voxels, isa)
     inside = result.converged & (result.status != sb.FitStatus.at_bound)

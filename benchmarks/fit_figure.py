@@ -2,26 +2,25 @@
 
 from spinbound.plot._style import BLUE, GREEN, GREY, new_figure, styled
 
-from . import fits
 from .figure import legend, time_panel
-from .fit_report import described
 
 
 @styled
 def draw(record):
     """Time over voxels, and the time of each kind of fit beside SciPy's."""
     results = record["fits"]
+    growing = [r for r in results["voxels"] if r["threads"] == 1]
     figure = new_figure(2.8)
-    left, right = figure.subplots(1, 2, width_ratios=(2, 3))
-    time_panel(left, results["voxels"], "n_voxels", "time over voxels")
-    legend(figure, results["voxels"])
+    left, right = figure.subplots(1, 2)
+    time_panel(left, growing, "n_voxels", "time over voxels")
+    legend(figure, growing)
     bars(right, results["kinds"], record["fit peers"])
     return figure
 
 
 def bars(axes, kinds, peers):
     """Milliseconds per voxel on one core; SciPy's with how many times longer than sb.fit they take."""
-    names = [", ".join(label(fits.KINDS[r["call"]])) for r in kinds] + [r["name"] for r in peers]
+    names = [r["call"] for r in kinds] + [r["name"] for r in peers]
     times = [1e3 * r["core seconds"] / r["n_voxels"] for r in kinds] + [1e3 * r["seconds"] for r in peers]
     notes = [""] * len(kinds) + [f"{r['ratio']:.0f}×" for r in peers]
     rows = range(len(names))
@@ -35,9 +34,3 @@ def bars(axes, kinds, peers):
     axes.invert_yaxis()
     axes.set_title("one core")
     axes.set_xlabel("time per voxel (ms)")
-
-
-def label(kind):
-    """A kind in a few words."""
-    start, data, unknowns, snr = described(kind)
-    return start, data, f"{unknowns} unknowns", f"SNR {snr}"

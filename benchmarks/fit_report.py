@@ -15,7 +15,7 @@ def markdown(record):
         machine(record),
         kinds(results["kinds"]),
         threads(results["voxels"]),
-        voxels(results["voxels"], f"Brain in the {train} train"),
+        voxels(results["voxels"], f"Brain in the {train} train; memory with data, basis and atoms"),
         left_out(record["fits left out"]),
         peers(record["fit peers"]),
     ]

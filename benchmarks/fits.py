@@ -54,10 +54,9 @@ class Data:
     samples: np.ndarray
 
 
-def data(kind, seq, n_voxels):
-    """Signals of brain with noise."""
+def data(kind, seq, tissue):
+    """Signals with noise; of each voxel its own, whatever their number."""
     basis = basis_of(seq) if kind.in_basis else None
-    tissue = workload.BRAIN.sample(n_voxels)
     if "R1a" in kind.free:
         tissue = tissue.replace(R1a=tissue["R1f"])
     signals = sb.simulate(seq, tissue, basis=basis)
@@ -90,11 +89,11 @@ def fit(kind, given, threads, dictionary=None, **options):
     return sb.fit(given.samples, given.seq, given.basis, kind.free, dictionary=dictionary, threads=threads, **settings)
 
 
-def prepared(kind, seq, n_voxels, threads):
-    """A call that fits so many voxels, the bytes of its results, and how to judge them afterwards."""
-    given = data(kind, seq, n_voxels)
+def prepared(kind, seq, tissue, threads):
+    """A call that fits these voxels, the bytes of its results, and how to judge them afterwards."""
+    given = data(kind, seq, tissue)
     dictionary = sb.dictionary(seq, atoms(), basis=given.basis, threads=threads) if kind.matches else None
-    empty = fit(kind, given, threads, mask=np.zeros(n_voxels, bool))
+    empty = fit(kind, given, threads, mask=np.zeros(tissue.shape, bool))
     results = [empty]
 
     def call():

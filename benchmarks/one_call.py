@@ -57,13 +57,8 @@ def crb(seq, tissue, threads):
     return lambda: sb.crb(seq, tissue, threads=threads), 8 * len(sb.ALL) * tissue.size
 
 
-def fit(kind, seq, tissue, threads):
-    """The same of sb.fit, in signals of brain instead of the tissue, and how the fits came out."""
-    return fits.prepared(kind, seq, tissue.size, threads)
-
-
 CALLS = {"simulate": simulate, "sensitivities": sensitivities, "crb": crb}
-CALLS |= {name: partial(fit, kind) for name, kind in fits.KINDS.items()}
+CALLS |= {name: partial(fits.prepared, kind) for name, kind in fits.KINDS.items()}
 
 
 def measure(point):

@@ -85,6 +85,8 @@ def white_matter_values(n_voxels):
 
 
 def tissues(kind, n_voxels):
-    """A `Tissue` of N voxels, "random" or "white matter"."""
+    """A `Tissue` of N voxels, "random", "white matter" or "brain"."""
+    if kind == "brain":
+        return BRAIN.sample(n_voxels)
     values = random_values(n_voxels) if kind == "random" else white_matter_values(n_voxels)
     return sb.Tissue(**dict(zip(TISSUE, values, strict=True)))
