@@ -81,8 +81,9 @@ def fit(
     mask : (...)
         Voxels to fit: not zero.
     multi_start
-        Number of matches to start from. Beyond 1, each is followed by its image in the other period of omega0 (where
-        that is free and its bounds hold both); all get a few iterations, and the best goes on to its end.
+        Number of matches to start from. Beyond 1, all get a few iterations; where omega0 is free and has no start, so
+        do starts at other omega0 beside the best fit, in the other periods within its bounds and nearby, some 20 in
+        all; and the best goes on to its end.
     max_iterations
         Evaluations of the model after the first.
     sigma
