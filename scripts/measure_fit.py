@@ -124,6 +124,11 @@ def moved(tissue, unknowns, k, step):
     return tissue.replace(M0=tissue["M0"] + step * (1 if k == len(unknowns) else 1j))
 
 
+def small_noise(C, theta):
+    """sigma for which no bound is above NOISE."""
+    return NOISE / np.max(np.sqrt(np.diag(C)) / np.abs(theta))
+
+
 def noisy(seq, basis, tissue, sigma, n, seed):
     """(n, samples) data."""
     s, rng = sb.simulate(seq, tissue, basis=basis), np.random.default_rng(seed)
@@ -145,7 +150,7 @@ def statistics(seq, basis, tissue, unknowns, n, seed):
     """Of n fits of one tissue: by unknown (P',), and of all unknowns together."""
     C, bias = bound_and_bias(seq, basis, tissue, unknowns)
     theta = values(tissue, unknowns)
-    sigma = NOISE / np.max(np.sqrt(np.diag(C)) / np.abs(theta))
+    sigma = small_noise(C, theta)
     data = noisy(seq, basis, tissue, sigma, n, seed)
     found = fitted(data, seq, basis, tissue, unknowns)
     if not found.converged.all() or any(where.any() for where in found.at_bound.values()):
@@ -160,8 +165,7 @@ def statistics(seq, basis, tissue, unknowns, n, seed):
         "z without bias": deviation.mean(axis=1) / error,
         "bias": sigma**2 * bias / bound,
         "ratio": estimates.var(axis=1, ddof=1) / bound**2,
-        "noise": np.mean(found.sigma**2) / sigma**2,
-        "noise error": np.sqrt(2 / freedom / n),
+        "noise": (np.mean(found.sigma**2) / sigma**2 - 1) * np.sqrt(freedom * n / 2),  # chi^2, in standard errors
         "known": coverage(deviation, std * sigma / found.sigma),
         "estimated": coverage(deviation, std),
         "student": 1 - 2 * stats.t.sf([1, 2], freedom),
@@ -186,7 +190,6 @@ def efficiency_rows(seq, domain, basis, chosen, n, n_tests):
     found = all_statistics(seq, basis, UNKNOWNS[chosen], n)
     low, high = interval(n, n_tests)
     z, ratio = found["z"], found["ratio"]
-    noise = (found["noise"] - 1) / found["noise error"]
     first = (
         f"{np.abs(found['bias']).max():.3f}",
         f"{np.abs(found['z without bias']).max():.1f}",
@@ -194,7 +197,7 @@ def efficiency_rows(seq, domain, basis, chosen, n, n_tests):
         f"{np.sum(np.abs(z) > 3)} of {z.size}",
         f"{ratio.min():.3f} to {ratio.max():.3f}",
         f"{np.sum((ratio < low) | (ratio > high))} outside {low:.3f} to {high:.3f}",
-        f"{np.abs(noise).max():.2f}",
+        f"{np.abs(found['noise']).max():.2f}",
     )
     shares = (f"{100 * one:.2f}, {100 * two:.2f} %" for one, two in covered(found))
     return (domain, chosen, *first), (domain, chosen, *shares, f"{found['evaluations'].mean():.1f}")

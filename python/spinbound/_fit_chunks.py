@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -84,18 +85,18 @@ RESULTS = ("estimates", "M0", "covariance", "sigma", "residual", "status", "iter
 
 def _fit(problem: Problem, starts: Starts, settings: Settings, voxels: Voxels, report: Report | None) -> Arrays:
     """From one start to its end; or from many starts for a few iterations, and the best to its end."""
-    candidates = starts.of(voxels)
+    matches = list(starts.of(voxels))
     if starts.n_matches == 1:
-        results = _call(problem, voxels, next(candidates), settings, settings.max_iterations, report)
+        results = _call(problem, voxels, matches[0], settings, settings.max_iterations, report)
         return results | {"agreement": np.full(voxels.size, np.nan)}
-    n_parts = starts.n_matches + sum(map(len, starts.shifts)) + 1
-    search = Search(problem, settings, voxels, report, n_parts)
-    for start in candidates:
+    n_further = sum(len(shifts) * (len(matches) if of_matches else 1) for shifts, of_matches in starts.rounds)
+    search = Search(problem, settings, voxels, report, len(matches) + n_further + 1)
+    for start in matches:
         search.explore(start)
-    for group in starts.shifts:
-        centre = search.best
-        for shift in group:
-            search.explore(starts.shifted(centre, shift))
+    for shifts, of_matches in starts.rounds:
+        best = search.best
+        for start, shift in product(matches if of_matches else [best], shifts):
+            search.explore(starts.at(start, best["omega0"] + shift))
     return search.finish()
 
 

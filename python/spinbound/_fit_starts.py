@@ -1,9 +1,9 @@
 """Where fits start: at given values, or at the best matches of a dictionary and at other omega0 beside the best fit.
 
 Wrong minima differ in omega0 above all. In balanced trains with one repetition time the signal is nearly periodic in
-omega0, with the period 2 pi/TR (M0 changes its sign); the small differences, from the pulses' duration, tell the periods
-apart only after a fit in each. And transients turn by omega0 TR per repetition for as long as T2f, which makes minima
-some 2 pi/T2f apart.
+omega0, with the period 2 pi/TR (M0 changes its sign); the small differences, from the pulses' duration, tell the
+periods apart only after a fit in each. And transients turn by omega0 TR per repetition for as long as T2f, which makes
+minima some 2 pi/T2f apart.
 """
 
 from __future__ import annotations
@@ -49,20 +49,21 @@ class Starts:
             yield self._bounded({name: found.tissue[name][:, k] for name in self.problem.unknowns} | given)
 
     @property
-    def shifts(self) -> tuple[tuple[float, ...], ...]:
-        """Of omega0, where it is unknown and has no given start: groups that each begin at the best fit so far.
+    def rounds(self) -> tuple[tuple[tuple[float, ...], bool], ...]:
+        """Further starts, where omega0 is unknown and has no given start: shifts of the best fit's omega0, each with
+        the other unknowns of that fit (False) or of every match (True).
 
-        In the right period the other unknowns are better known, and the neighbours of a minimum tell more.
+        A fit in a wrong period finds most of the others and helps in the right one; one beside the right omega0 has
+        bent them.
         """
         if self.n_matches == 1 or "omega0" not in self.problem.bounds or "omega0" in self.problem.start:
             return ()
         images = self._images()
-        return (images, NEAR, images, NEAR, images) if images else (NEAR, NEAR)
+        return ((images, False), (NEAR, False), ((0.0, *images), True), (NEAR, False))
 
-    def shifted(self, start: Start, shift: float) -> Start:
+    def at(self, start: Start, omega0: FloatArray) -> Start:
         """The same at another omega0; NaN out of its bounds."""
         low, high = self.problem.bounds["omega0"]
-        omega0 = start["omega0"] + shift
         return start | {"omega0": np.where((omega0 >= low) & (omega0 <= high), omega0, np.nan)}
 
     def _maps(self, voxels: npt.NDArray[np.intp]) -> dict[str, FloatArray] | None:
