@@ -127,11 +127,11 @@ def prepare(
     if batch.n_voxels and not batch.valid.any():
         raise InvalidParameter(_reason(batch, limits))
     if model == "bloch":
-        _without_exchange(matrix)
+        without_exchange(matrix)
     return batch
 
 
-def _without_exchange(matrix: FloatArray) -> None:
+def without_exchange(matrix: FloatArray) -> None:
     """A tissue of one pool: what the other one would be does not count."""
     for name, value in (("Rex", 0.0), ("R1s", matrix[R1F]), ("T2s", 10e-6)):
         matrix[TISSUE.index(name)] = value

@@ -14,14 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._batch import reporting, valid_voxels
+from ._batch import reporting, shifted, valid_voxels, without_exchange
 from ._files import read_npz, write_atomically, write_npz
 from ._fit_problem import ELIMINATED, KNOWN, Problem
 from ._fit_starts import Start, Starts
-from ._validate import FloatArray, InvalidData, Report
+from ._validate import BoolArray, ComplexArray, FloatArray, InvalidData, Report
 from .parameters import PARAMETERS, TISSUE, bases, is_reciprocal
 
 CHUNK = 4096  # voxels
+PIECE = 1 << 24  # bytes of a hash
 EXPLORED = 10  # iterations of every start before the best goes on
 SAME = 1e-3, 1e-6  # relative and absolute difference of residuals, in units of the data, that is no disagreement
 
@@ -58,9 +59,9 @@ def run(
         for first in range(0, n, CHUNK):
             voxels = problem.voxels[first : first + CHUNK]
             file = folder / f"voxels-{first:010d}.npz" if folder else None
-            results = _kept(file)
+            results = _kept(file, problem, voxels.size)
             if results is None:
-                results = _fit(problem, starts, settings, voxels, _shifted(report, first, n))
+                results = _fit(problem, starts, settings, voxels, shifted(report, first, n))
                 if file:
                     write_npz(file, results)
             take(voxels, results)
@@ -68,19 +69,35 @@ def run(
                 report(first + voxels.size, n)
 
 
-def _kept(file: Path | None) -> Arrays | None:
+def _kept(file: Path | None, problem: Problem, n: int) -> Arrays | None:
+    """What a file of an earlier run holds, if there is one."""
     if file is None or not file.exists():
         return None
-    return read_npz(file, RESULTS, InvalidData)
-
-
-def _shifted(report: Report | None, offset: int, total: int) -> Report | None:
-    return (lambda done, _total: report(offset + done, total)) if report else None
+    wanted = _arrays(problem, n) | {"agreement": np.empty(n)}
+    kept = read_npz(file, list(wanted), InvalidData)
+    if {name: (kept[name].dtype, kept[name].shape) for name in kept} != {
+        name: (values.dtype, values.shape) for name, values in wanted.items()
+    }:
+        raise InvalidData(f"{file}: not the results of {n} voxels; remove it to have them fitted again")
+    return kept
 
 
 # One chunk
 
-RESULTS = ("estimates", "M0", "covariance", "sigma", "residual", "status", "iterations", "at_bound", "agreement")
+
+def _arrays(problem: Problem, n: int) -> Arrays:
+    """What the core writes, in its order."""
+    P, size = len(problem.unknowns), problem.size
+    return {
+        "estimates": np.empty((P, n)),
+        "M0": np.empty(n, np.complex128),
+        "covariance": np.empty((n, size, size)),
+        "sigma": np.empty(n),
+        "residual": np.empty(n),
+        "status": np.empty(n, np.int8),
+        "iterations": np.empty(n, np.int32),
+        "at_bound": np.empty(n, np.uint16),
+    }
 
 
 def _fit(problem: Problem, starts: Starts, settings: Settings, voxels: Voxels, report: Report | None) -> Arrays:
@@ -150,7 +167,7 @@ def _call(
     problem: Problem, voxels: Voxels, start: Start, settings: Settings, max_iterations: int, report: Report | None
 ) -> Arrays:
     """The core's fit of a chunk from one start."""
-    n, P, size = voxels.size, len(problem.unknowns), problem.size
+    P = len(problem.unknowns)
     matrix, M0 = _matrix(problem, voxels, start)
     sigma = None if problem.sigma is None else np.ascontiguousarray(problem.part(problem.sigma, voxels))
     data = problem.signals(voxels)
@@ -158,22 +175,13 @@ def _call(
         data = np.einsum("ij,nj->ni", problem.whitening, data)
     low, high = zip(*(problem.bounds[name] for name in problem.unknowns), strict=True)
     place = np.searchsorted(problem.voxels, voxels)
-    results: Arrays = {
-        "estimates": np.empty((P, n)),
-        "M0": M0.copy(),
-        "covariance": np.empty((n, size, size)),
-        "sigma": np.empty(n),
-        "residual": np.empty(n),
-        "status": np.empty(n, np.int8),
-        "iterations": np.empty(n, np.int32),
-        "at_bound": np.empty(n, np.uint16),
-    }
+    results = _arrays(problem, voxels.size) | {"M0": M0.copy()}
     _core.fit(
         problem.trains.core(),
         data,
         matrix,
         M0,
-        valid_voxels(matrix, M0, sigma, problem.limits),
+        _valid(problem, matrix, M0, sigma, place),
         sigma,
         problem.codes,
         [PARAMETERS[name].code for name in problem.unknowns],
@@ -191,13 +199,23 @@ def _call(
     return results
 
 
-def _matrix(problem: Problem, voxels: Voxels, start: Start) -> tuple[FloatArray, npt.NDArray[np.complex128]]:
+def _valid(
+    problem: Problem, matrix: FloatArray, M0: ComplexArray, sigma: FloatArray | None, place: Voxels
+) -> BoolArray:
+    """Which voxels have known values, starts, noise and priors that are accepted."""
+    valid = valid_voxels(matrix, M0, sigma, problem.limits)
+    return valid if problem.prior is None else valid & np.isfinite(problem.prior.mean[:, place]).all(axis=0)
+
+
+def _matrix(problem: Problem, voxels: Voxels, start: Start) -> tuple[FloatArray, ComplexArray]:
     """(8, n) tissue and (n,) M0: what is known, and the starts."""
     tissue = problem.tissue(voxels)
     for name in problem.unknowns:
         value = 1 / start[name] if is_reciprocal(name) else start[name]
         tissue |= dict.fromkeys(bases(name), value)
     matrix = np.array([tissue[name] for name in TISSUE])
+    if problem.physics["model"] == "bloch":
+        without_exchange(matrix)
     M0 = np.ones(voxels.size) if problem.M0 == ELIMINATED else start["M0"] if problem.M0 != KNOWN else tissue["M0"]
     return matrix, np.ascontiguousarray(M0, np.complex128)
 
@@ -211,16 +229,18 @@ def open_folder(folder: Path, configuration: dict[str, Any]) -> None:
     Raises
     ------
     InvalidData
-        If it belongs to another fit.
+        If it belongs to another fit, or to none that is known.
     """
-    text = json.dumps(configuration, sort_keys=True, indent=1)
+    text = json.dumps(configuration, sort_keys=True, indent=1).encode()
     file = folder / "fit.json"
     folder.mkdir(parents=True, exist_ok=True)
     if file.exists():
-        if file.read_text("utf-8") != text:
+        if file.read_bytes() != text:
             raise InvalidData(f"{folder} holds the work of another fit; remove it, or name another folder")
         return
-    write_atomically(file, lambda stream: stream.write(text.encode()))
+    if any(folder.glob("voxels-*.npz")):
+        raise InvalidData(f"{folder} holds results but not fit.json, which says of what; remove them, or name another")
+    write_atomically(file, lambda stream: stream.write(text))
 
 
 def sha256_of(*arrays: npt.NDArray[Any] | None) -> str:
@@ -231,5 +251,7 @@ def sha256_of(*arrays: npt.NDArray[Any] | None) -> str:
             content.update(b"none")
             continue
         content.update(f"{array.dtype}{array.shape}".encode())
-        content.update(np.ascontiguousarray(array).data if array.size else b"")
+        values = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        for first in range(0, values.size, PIECE):  # between them Ctrl-C is heard
+            content.update(values[first : first + PIECE].data)
     return content.hexdigest()

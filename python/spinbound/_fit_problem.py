@@ -22,6 +22,7 @@ from ._validate import (
     as_mask,
     as_number,
     as_real,
+    check_range,
     parameter_names,
     refuse_conflicts,
 )
@@ -147,6 +148,7 @@ def check(
         whitening=whitening,
     )
     _check_start(problem)
+    _check_numbers(problem)
     if 2 * n_samples < problem.size:
         raise InvalidParameter(
             f"free has {problem.size} real unknowns, the data {2 * n_samples} real numbers per voxel"
@@ -229,13 +231,29 @@ def _start(start: Maps | None, free: tuple[str, ...], shape: tuple[int, ...]) ->
 
 def _check_start(problem: Problem) -> None:
     for name, value in problem.start.items():
-        if name == "M0" or value.ndim:
+        if value.ndim:
+            continue
+        if name == "M0":
+            check_range(PARAMETERS[name], value)
             continue
         low, high = problem.bounds[name]
         if not low <= value <= high:
             raise InvalidParameter(f"the start of {name} is {value:g}, outside its bounds {low:g} to {high:g}")
     if problem.M0 == FITTED and "M0" not in problem.start:
         raise InvalidParameter("without variable projection M0 needs a start: start={'M0': ...}")
+
+
+def _check_numbers(problem: Problem) -> None:
+    """Refuse known numbers that the model does not accept in any voxel."""
+    known = {name: value for name, value in problem.fixed.as_dict().items() if not value.ndim}
+    for limit in problem.limits:
+        accepted = {"m0s": 0.0, "T2s": limit.extremes()[1], "B1": 0.0}
+        given = {name: float(known[name]) for name in accepted if name in known and name not in problem.unknowns}
+        if limit.one_pool and "m0s" in problem.unknowns:
+            raise InvalidParameter("free has m0s, but the model bloch has one pool; allowed: fixed={'m0s': 0}")
+        values = accepted | given
+        if not limit.accepts(*map(np.asarray, values.values())):
+            raise InvalidParameter(limit.reason(**values, where=""))
 
 
 # Bounds
@@ -317,7 +335,7 @@ def _whitening(
     if C.shape != (rank, rank):
         raise InvalidParameter(f"noise_covariance has shape {C.shape}; allowed: {(rank, rank)}, the rank of the basis")
     try:
-        if not np.allclose(C, C.conj().T, rtol=1e-9, atol=0):
+        if not np.abs(C - C.conj().T).max() <= 1e-9 * np.abs(C).max():
             raise np.linalg.LinAlgError
         factor = np.linalg.cholesky(C)
     except np.linalg.LinAlgError:
@@ -348,7 +366,9 @@ def _with_prior(problem: Problem, prior: Mapping[str, tuple[npt.ArrayLike, float
             raise InvalidParameter(f"the prior of {name} must be a pair (mean, standard deviation); given {pair!r}")
         k, values = problem.unknowns.index(name), as_real(f"the mean of the prior of {name}", pair[0])
         _refuse_shape(f"the prior of {name}", values.shape, problem.shape)
-        mean[k], std[k] = problem.part(values, problem.voxels), as_number(f"the prior of {name}", pair[1])
+        if values.ndim == 0:
+            as_number(f"the mean of the prior of {name}", values)
+        mean[k], std[k] = problem.part(values, problem.voxels), as_number(f"the width of the prior of {name}", pair[1])
         if not std[k] > 0:
             raise InvalidParameter(f"the standard deviation of the prior of {name} is {std[k]:g}; allowed: > 0")
     return replace(problem, prior=Prior(mean, std))

@@ -18,7 +18,7 @@ from ._files import write_npz
 from ._fit_problem import Problem
 from ._validate import BoolArray, FloatArray, InvalidData, InvalidParameter, parameter_named
 from .parameters import bases, is_reciprocal
-from .tissue import Tissue
+from .tissue import Tissue, tissue_of
 
 
 class FitStatus(IntEnum):
@@ -33,7 +33,6 @@ class FitStatus(IntEnum):
 
 
 CONVERGED = (FitStatus.gradient, FitStatus.step, FitStatus.cost, FitStatus.at_bound)
-WITHOUT_RESULT = (FitStatus.singular, FitStatus.not_finite, FitStatus.invalid, FitStatus.failed)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -204,10 +203,9 @@ class Volume:
         """All of it, in the shape of the data."""
         problem = self.problem
         maps = {name: values.reshape(problem.shape + values.shape[1:]) for name, values in self.maps.items()}
-        free = {name: maps[name] for name in problem.free}
         return Fit(
             free=problem.free,
-            estimates=problem.fixed.replace(**free),
+            estimates=_estimates(problem, maps),
             std={name: maps[f"std_{name}"] for name in problem.free},
             covariance=maps.get("covariance"),
             residual=maps["residual"],
@@ -218,6 +216,15 @@ class Volume:
             agreement=maps.get("agreement"),
             settings=settings,
         )
+
+
+def _estimates(problem: Problem, maps: Mapping[str, npt.NDArray[Any]]) -> Tissue:
+    """What was known, and what was found; NaN is a finding even where a tissue of one voxel would refuse it."""
+    values = problem.fixed.as_dict()
+    for name in problem.free:
+        found = 1 / maps[name] if is_reciprocal(name) else maps[name]
+        values |= dict.fromkeys(bases(name), found)
+    return tissue_of(values)
 
 
 def _filler(name: str) -> Any:

@@ -40,9 +40,9 @@ class Starts:
 
     def of(self, voxels: npt.NDArray[np.intp]) -> Iterator[Start]:
         """Starts of some of the voxels, the most likely first; within the bounds, or NaN."""
-        given = {name: self.problem.part(value, voxels) for name, value in self.problem.start.items()}
+        given = {name: self._given(name, voxels) for name in self.problem.start}
         if self.dictionary is None:
-            yield self._bounded(given)
+            yield given
             return
         found = match(self.problem.signals(voxels), self.dictionary, self.n_matches, restrict=self._maps(voxels))
         for k in range(self.n_matches):
@@ -65,6 +65,14 @@ class Starts:
         """The same at another omega0; NaN out of its bounds."""
         low, high = self.problem.bounds["omega0"]
         return start | {"omega0": np.where((omega0 >= low) & (omega0 <= high), omega0, np.nan)}
+
+    def _given(self, name: str, voxels: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+        """A start from the caller, NaN where it is outside its bounds."""
+        value = self.problem.part(self.problem.start[name], voxels)
+        if name == "M0":
+            return value
+        low, high = self.problem.bounds[name]
+        return np.where((low <= value) & (value <= high), value, np.nan)
 
     def _maps(self, voxels: npt.NDArray[np.intp]) -> dict[str, FloatArray] | None:
         """The known maps that choose among the atoms."""
@@ -97,13 +105,17 @@ def starts_of(
     InvalidParameter
         If the dictionary is none, or of another sequence or basis.
     """
-    if multi_start == 1 and all(name in problem.start for name in problem.unknowns):
+    if all(name in problem.start for name in problem.unknowns):
+        if multi_start > 1:
+            raise InvalidParameter(
+                f"multi_start is {multi_start}, but every start is given; leave some out, or allowed: 1"
+            )
         return Starts(problem, None, 1)
     if problem.M0 == FITTED and multi_start > 1:
         raise InvalidParameter("multi_start needs variable projection: a match has its own M0 for every start")
     if isinstance(given, Dictionary):
-        _check_dictionary(problem, given)
-        return Starts(problem, given, min(multi_start, len(given)))
+        _check_dictionary(problem, given, multi_start)
+        return Starts(problem, given, multi_start)
     if not (given is None or isinstance(given, Prior)):
         raise InvalidParameter(f"dictionary must be a spinbound.Dictionary or Prior; given {type(given).__name__}")
     if not problem.voxels.size:
@@ -116,14 +128,19 @@ def starts_of(
         progress=progress is True,
         **problem.physics,
     )
-    return Starts(problem, atoms, min(multi_start, len(atoms)))
+    _check_dictionary(problem, atoms, multi_start)
+    return Starts(problem, atoms, multi_start)
 
 
-def _check_dictionary(problem: Problem, atoms: Dictionary) -> None:
+def _check_dictionary(problem: Problem, atoms: Dictionary, multi_start: int) -> None:
     if atoms.sequence_sha256 != problem.trains.sha256:
         raise InvalidParameter("the dictionary belongs to another sequence")
     if atoms.basis != problem.basis:
         raise InvalidParameter(f"the dictionary has the basis {atoms.basis}, the fit {problem.basis}")
+    if multi_start > len(atoms):
+        raise InvalidParameter(f"multi_start is {multi_start}; allowed: 1 to {len(atoms)}, the atoms of the dictionary")
+    for name in problem.unknowns:
+        atoms.tissue[name]  # refused where the atoms have no single value of it, as R1a where R1f and R1s differ
 
 
 def likely(problem: Problem) -> Tissue:

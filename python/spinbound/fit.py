@@ -21,7 +21,7 @@ from ._fit_problem import FITTED, Maps, Problem, check
 from ._fit_result import Fit, Volume
 from ._fit_starts import Starts, starts_of
 from ._trains import Experiment
-from ._validate import InvalidParameter, Report, as_count, as_number, as_threads, check_progress
+from ._validate import MAX_INT, InvalidParameter, Report, as_count, as_number, as_threads, check_progress
 from .basis import Basis
 from .dictionary import Dictionary
 from .parameters import bases
@@ -71,7 +71,7 @@ def fit(
         The P unknowns, base or derived: "M0", "m0s", "R1a", "T2f", ...
     start
         Starts by the names of free parameters, numbers or maps (...). Those that are left out are the values of the
-        best match in a dictionary.
+        best match in a dictionary. An entry of a map that is outside the bounds makes its voxel invalid.
     bounds
         (low, high) by the names of free parameters. By default m0s 0 to 0.6, R1a and R1f 0.05 to 20 /s, R1s 0.05 to
         100 /s, R2f 0.2 to 1000 /s, Rex 0 to 500 /s, T2s 5 to 20 us, B1 0.1 to 3, omega0 1.25 pi/TR either
@@ -91,8 +91,8 @@ def fit(
         Standard deviation of the noise in the real and in the imaginary part each, one number or a map (...). By
         default each voxel's own, from its residual.
     noise_covariance : (rank, rank)
-        Covariance of the coefficients' noise, in units of `sigma` squared: E[n n^H]/2. Data and basis are whitened by
-        it.
+        Covariance E[n n^H]/2 of the noise n of the coefficients, in place of `sigma`. Data and basis are whitened by
+        it; residual and sigma = 1 are those of the whitened data.
     prior
         Gaussian priors (mean, standard deviation) by the names of free parameters, the mean a number or a map (...):
         the estimate is then that of the largest posterior probability. Needs sigma or noise_covariance.
@@ -152,7 +152,7 @@ def fit(
         GRADIENT,
         STEP,
         _tolerance(tolerance),
-        as_count("max_iterations", max_iterations, 1),
+        min(as_count("max_iterations", max_iterations, 1), MAX_INT),
         as_threads(threads),
     )
     check_progress(progress)

@@ -139,7 +139,7 @@ class Tissue:
         InvalidParameter
             As in the constructor.
         """
-        return _tissue(self._values | _base_values(changes))
+        return tissue_of(self._values | _base_values(changes))
 
     @property
     def size(self) -> int:
@@ -164,7 +164,7 @@ class Tissue:
             index = index.filled(False)
         if not self.shape:
             raise IndexError("a tissue of a single voxel cannot be indexed")
-        return _tissue(
+        return tissue_of(
             {
                 name: value if value.ndim == 0 else _frozen(np.broadcast_to(value, self.shape)[index])
                 for name, value in self._values.items()
@@ -182,7 +182,7 @@ class Tissue:
         return f"Tissue({described})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _tissue, (self._values,)
+        return tissue_of, (self._values,)
 
 
 def value_of(tissue: Tissue, name: str, where: npt.ArrayLike = True) -> npt.NDArray[Any]:
@@ -208,7 +208,7 @@ def _reciprocal(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.asarray(np.reciprocal(value))
 
 
-def _tissue(values: Values) -> Tissue:
+def tissue_of(values: Values) -> Tissue:
     """A tissue of base values that are checked already, or may hold invalid voxels."""
     tissue = object.__new__(Tissue)
     _settle(tissue, values)

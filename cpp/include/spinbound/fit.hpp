@@ -43,7 +43,7 @@ inline constexpr std::array<StatusInfo, n_statuses> status_table{{
     {"singular", "converged, but the data do not determine every unknown"},
     {"no_data", "the data are zero"},
     {"not_finite", "the data hold NaN or infinity"},
-    {"invalid", "a fixed or a start value is not accepted"},
+    {"invalid", "a known value, a start, a prior or sigma is not accepted"},
     {"failed", "the model has no value at the start, or near the estimate"},
     {"masked", "outside the mask"},
 }};
