@@ -23,7 +23,7 @@ from .parameters import PARAMETERS, TISSUE, bases, is_reciprocal
 
 CHUNK = 4096  # voxels
 PIECE = 1 << 24  # bytes of a hash
-EXPLORED = 10  # iterations of every start before the best goes on
+EXPLORED = 12  # iterations of every start before the best goes on
 SAME = 1e-3, 1e-6  # relative and absolute difference of residuals, in units of the data, that is no disagreement
 
 Arrays = dict[str, npt.NDArray[Any]]
