@@ -22,7 +22,14 @@ from .tissue import Tissue, tissue_of
 
 
 class FitStatus(IntEnum):
-    """What became of a voxel of a fit; `sentence` says it in words."""
+    """What became of a voxel of a fit; `sentence` says it in words.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> sb.FitStatus(6).name, sb.FitStatus.no_data.sentence
+    ('no_data', 'the data are zero')
+    """
 
     gradient, step, cost, at_bound, max_iterations, singular, no_data, not_finite, invalid, failed, masked = range(11)
 
@@ -63,6 +70,15 @@ class Fit:
         The share of the starts that came to the residual of the best one; None for a single start.
     settings : dict
         What was fitted and how, as plain numbers and words.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> seq = sb.sequences.load("hybrid-mt-4s")
+    >>> data = [sb.simulate(seq, sb.Tissue(m0s=0.1)), [0j] * 1142]
+    >>> fit = sb.fit(data, seq, free=("M0", "m0s", "R2f"), start={"m0s": 0.15, "R2f": 20}, sigma=0.01)
+    >>> fit.converged.tolist(), fit.estimates["R2f"].round(6).tolist(), bool(fit.std_of("T2f")[0] < 1e-3)
+    ([True, False], [15.0, nan], True)
     """
 
     free: tuple[str, ...]
