@@ -71,12 +71,14 @@ def test_the_figure_has_a_panel_for_everything(record):
 
 
 def test_only_the_generated_part_of_the_page_changes(tmp_path, monkeypatch):
-    page = tmp_path / "page.md"
-    page.write_text(f"above\n{command.BEGIN}{command.END}below\n")
+    page, (part, other) = tmp_path / "page.md", command.PARTS
+    begin, end = part.marks
+    rest = "".join(other.marks)
+    page.write_text(f"above\n{begin}{end}{rest}below\n")
     monkeypatch.setattr(command, "PAGE", page)
-    command.write_docs("first")
-    command.write_docs("second\n")
-    assert page.read_text() == f"above\n{command.BEGIN}\nsecond\n\n{command.END}below\n"
+    command.write_docs(part, "first")
+    command.write_docs(part, "second\n")
+    assert page.read_text() == f"above\n{begin}\nsecond\n\n{end}{rest}below\n"
 
 
 @needs_compiler

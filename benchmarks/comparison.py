@@ -22,7 +22,6 @@ from .peers import BY_NAME, PEERS
 
 TIMEOUT = 300  # s for a peer on one train
 SLOW = 20  # s of one call, above which three repetitions must do
-ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
 # Arrays of some MB are otherwise mapped and cleared anew each time: a third of NumPy's and PyTorch's time.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 
@@ -45,7 +44,7 @@ def compare(train, repetitions, voxels, say=print):
 def in_own_process(name, train, repetitions, voxels):
     """What `measure` returns in a process of one thread."""
     arguments = (name, train, str(repetitions), str(voxels))
-    return process.answer("comparison", *arguments, timeout=TIMEOUT, environment=ONE_THREAD | KEEP_MEMORY)
+    return process.answer("comparison", *arguments, timeout=TIMEOUT, environment=process.ONE_THREAD | KEEP_MEMORY)
 
 
 def measure(peer, train, repetitions, voxels):

@@ -5,8 +5,14 @@ from spinbound.plot._style import BLUE, GREEN, GREY, PURPLE, RED, YELLOW, new_fi
 
 from . import scaling
 
-COLOURS = {"crb": BLUE, "sensitivities": RED, "simulate": YELLOW}
-NAMES = {"crb": "bounds", "sensitivities": "sensitivities", "simulate": "signal"}
+COLOURS = {"crb": BLUE, "sensitivities": RED, "simulate": YELLOW, "fit": BLUE, "fit from a match": RED}
+NAMES = {
+    "crb": "bounds",
+    "sensitivities": "sensitivities",
+    "simulate": "signal",
+    "fit": "from one start",
+    "fit from a match": "from a match",
+}
 LINES = {"baseline": ":", "avx2": "--", "avx512": "-"}
 MARKERS = {1: "o", 2: "s"}
 OF_PEERS = ((GREEN, "D"), (PURPLE, "^"))
@@ -76,8 +82,8 @@ def legend(figure, results):
     """Colours are calls, lines instruction sets, markers threads."""
     from matplotlib.lines import Line2D
 
-    isas, threads = (dict.fromkeys(r[key] for r in results) for key in ("isa", "threads"))
-    handles = [Line2D([], [], color=COLOURS[call], label=NAMES[call]) for call in COLOURS]
+    isas, threads, calls = (dict.fromkeys(r[key] for r in results) for key in ("isa", "threads", "call"))
+    handles = [Line2D([], [], color=COLOURS[call], label=NAMES[call]) for call in calls]
     handles += [Line2D([], [], color="black", linestyle=LINES[isa], label=isa) for isa in isas]
     handles += [
         Line2D([], [], color="black", linestyle="", marker=MARKERS[n], markersize=3, label=f"{n} thread{'s'[: n > 1]}")

@@ -1,18 +1,20 @@
 """One measurement in a process of its own: python -m benchmarks.one_call POINT, where POINT and the answer are JSON.
 
 The answer: seconds of every repetition by the clock on the wall and on the cores, the FMA peak beside each (operations
-per second of one core), the memory that the first one needed, and the operations as the processor counts them.
+per second of one core), the memory that the first one needed, the operations as the processor counts them, and of fits
+how they came out.
 """
 
 import json
 import os
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import spinbound as sb
 
-from . import flops, machine, workload
+from . import fits, flops, machine, workload
 from .peak import Peak
 
 REPETITIONS = 7  # beside the first, which also meets cold caches and fresh memory
@@ -56,6 +58,7 @@ def crb(seq, tissue, threads):
 
 
 CALLS = {"simulate": simulate, "sensitivities": sensitivities, "crb": crb}
+CALLS |= {name: partial(fits.prepared, kind) for name, kind in fits.KINDS.items()}
 
 
 def measure(point):
@@ -65,7 +68,7 @@ def measure(point):
     sb.crb(seq, workload.tissues("white matter", 1), threads=1)  # the tables of R2sl, which a process needs once
     machine.forget_peak()
     before = machine.memory("VmRSS")
-    call, results = CALLS[point["call"]](seq, tissue, point["threads"])
+    call, results, *outcome = CALLS[point["call"]](seq, tissue, point["threads"])
     peak = Peak(point["isa"])
     rounds = [timed(call, peak)]
     most = machine.memory("VmHWM")
@@ -79,6 +82,7 @@ def measure(point):
         "results": results,
         "operations": operations,
         "load": machine.load(),
+        "outcome": outcome[0]() if outcome else None,
     }
 
 

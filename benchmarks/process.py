@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
+
 
 class Failed(RuntimeError):
     """The process gave no answer; its last words."""

@@ -2,10 +2,11 @@
 
 import math
 
-from . import scaling
+from . import fits, scaling
 from .peers import BY_NAME
 
 CALL = {"crb": "bounds (`crb`)", "simulate": "signal (`simulate`)", "sensitivities": "`sensitivities`"}
+CALL |= {name: name for name in fits.KINDS}
 
 
 def markdown(record):
@@ -120,11 +121,11 @@ def threads(results):
     return f"### Two threads\n\n{table(head, rows)}\n\nLoad: of the machine when two threads had finished."
 
 
-def voxels(results):
+def voxels(results, what="Random tissues in the bundled train"):
     return (
-        f"### More voxels\n\n{growth(results, 'n_voxels')}\n\nRandom tissues in the bundled train. Exponent: of the "
-        f"growth of the cost, time on the cores times the FMA peak, over the last decade; 1 is linear. Memory: by how "
-        f"much the first call raised the process's peak. {nonlinear(results, 'n_voxels')}"
+        f"### More voxels\n\n{growth(results, 'n_voxels')}\n\n{what}. Exponent: of the growth of the cost, time on the "
+        f"cores times the FMA peak, over the last decade; 1 is linear. Memory: by how much the first call raised the "
+        f"process's peak. {nonlinear(results, 'n_voxels')}"
     )
 
 

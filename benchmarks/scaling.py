@@ -68,13 +68,18 @@ def voxel_series(quick):
 
 
 def measure(quick, say=print):
+    """`run` of all series."""
+    return run(series(quick), BUDGET[quick], say)
+
+
+def run(all_series, budget, say=print):
     """Results by series, and the points that were left out with the seconds that one call would have taken.
 
     A point is left out if a call would take longer than LONGEST, or the budget is spent: larger ones of its kind are
     too.
     """
-    results, left_out, deadline = {}, [], time.monotonic() + BUDGET[quick]
-    for name, points in series(quick).items():
+    results, left_out, deadline = {}, [], time.monotonic() + budget
+    for name, points in all_series.items():
         results[name] = []
         for each in points:
             seconds = predicted(each, results[name])
@@ -88,8 +93,8 @@ def measure(quick, say=print):
 
 
 def in_own_process(each):
-    """The answer of `benchmarks.one_call`."""
-    return summarised(process.answer("one_call", json.dumps(each)))
+    """The answer of `benchmarks.one_call`, with NumPy's own threads off: they would share one core."""
+    return summarised(process.answer("one_call", json.dumps(each), environment=process.ONE_THREAD))
 
 
 def summarised(result):

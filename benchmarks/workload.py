@@ -19,6 +19,17 @@ BOX = {
     "omega0": (-700.0, 700.0),
     "B1": (0.6, 1.3),
 }
+# Brain in a shimmed magnet, evenly spread.
+BRAIN = sb.Prior(
+    m0s=sb.Uniform(0.05, 0.22),
+    R1f=sb.Uniform(0.4, 0.8),
+    R2f=sb.Uniform(10.0, 25.0),
+    Rex=sb.Uniform(10.0, 40.0),
+    R1s=sb.Uniform(2.0, 5.0),
+    T2s=sb.Uniform(9e-6, 14e-6),
+    omega0=sb.Uniform(-300.0, 300.0),
+    B1=sb.Uniform(0.75, 1.1),
+)
 
 
 def published_file():
@@ -74,6 +85,8 @@ def white_matter_values(n_voxels):
 
 
 def tissues(kind, n_voxels):
-    """A `Tissue` of N voxels, "random" or "white matter"."""
+    """A `Tissue` of N voxels, "random", "white matter" or "brain"."""
+    if kind == "brain":
+        return BRAIN.sample(n_voxels)
     values = random_values(n_voxels) if kind == "random" else white_matter_values(n_voxels)
     return sb.Tissue(**dict(zip(TISSUE, values, strict=True)))

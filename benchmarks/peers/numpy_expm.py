@@ -60,15 +60,21 @@ def block(first, powers):
     return sum((power * (1 / FACTORIALS[first + i]) for i, power in enumerate(powers, 1)), start=one)
 
 
-def repetitions(train, theta, response):
-    """The propagators of all repetitions: free precession, phase increment, pulse, free precession."""
-    A = Jets(
-        generators(theta, train.slope, response[:, 0]), generator_derivatives(theta, train.slope, *response[:, 1:].T)
-    )
+def repetitions(train, theta, response, columns):
+    """The propagators of all repetitions: free precession, phase increment, pulse, free precession.
+
+    With all derivatives, or with none: `columns` of them.
+    """
+
+    def jets(slope, R2sl, *slopes):
+        value = generators(theta, slope, R2sl)
+        none = np.empty((0, *value.shape))
+        return Jets(value, generator_derivatives(theta, slope, *slopes) if columns else none)
+
+    A = jets(train.slope, *response.T)
     value, tangent = inversion(theta, train.alpha[0], response[0])
-    pulse = joined(Jets(value[None], tangent[:, None]), exponential(A[1:] * train.TRF[1:, None, None]))
-    none = np.zeros(len(train.durations))
-    B = Jets(generators(theta, none, none), generator_derivatives(theta, none, none, none))
+    pulse = joined(Jets(value[None], tangent[:columns, None]), exponential(A[1:] * train.TRF[1:, None, None]))
+    B = jets(*np.zeros((4, len(train.durations))))
     gap = exponential(B * train.durations[:, None, None]).led_by(WITHOUT_XS)
     return gap[train.gap] @ (pulse @ gap.led_by(train.phase_turn)[train.gap])
 
@@ -83,23 +89,31 @@ def product(jets):
 
 
 def fixed_point(cycle):
-    """(6, 9): the state of the periodic train, and its derivatives."""
+    """(6, 1 + columns): the state of the periodic train, and its derivatives."""
     inverse = np.linalg.inv(np.eye(5) - cycle.value[:5, :5])
-    m = np.zeros((6, 1 + N_PARAMETERS))
+    m = np.zeros((6, 1 + len(cycle.tangent)))
     m[:5, 0], m[5, 0] = inverse @ cycle.value[:5, 5], 1
     m[:5, 1:] = inverse @ (cycle.tangent @ m[:, 0])[:, :5].T
     return m
 
 
 def walk(jets, m):
-    """(n, 6, 9) states and derivatives at every echo."""
-    states = np.empty((len(jets.value) + 1, 6, 1 + N_PARAMETERS))
+    """(n, 6, 1 + columns) states and derivatives at every echo."""
+    n, columns = len(jets.value), len(jets.tangent)
+    states = np.empty((n + 1, 6, 1 + columns))
     states[0] = m
-    tangents = np.ascontiguousarray(jets.tangent.transpose(1, 2, 0, 3)).reshape(-1, 6 * N_PARAMETERS, 6)
+    tangents = np.ascontiguousarray(jets.tangent.transpose(1, 2, 0, 3)).reshape(n, 6 * columns, 6)
     for value, tangent, (before, after) in zip(jets.value, tangents, pairwise(states), strict=True):
         np.matmul(value, before, out=after)
-        after[:, 1:] += (tangent @ before[:, 0]).reshape(6, N_PARAMETERS)
+        after[:, 1:] += (tangent @ before[:, 0]).reshape(6, columns)
     return states[1:]
+
+
+def signal(train, theta, response, columns=0):
+    """(n, 1 + columns) the signal of a tissue (8,) for M0 = 1, and its derivatives."""
+    jets = repetitions(train, theta, response, columns)
+    states = walk(jets, fixed_point(product(jets)))
+    return states[:, 0] + 1j * states[:, 1]
 
 
 def prepare(seq, tissues):
@@ -108,9 +122,7 @@ def prepare(seq, tissues):
     responses = train.responses(tissues)
 
     def call():
-        jets = (repetitions(train, *voxel) for voxel in zip(tissues, responses, strict=True))
-        states = np.array([walk(each, fixed_point(product(each))) for each in jets])
-        xy = states[:, :, 0] + 1j * states[:, :, 1]
+        xy = np.array([signal(train, *voxel, N_PARAMETERS) for voxel in zip(tissues, responses, strict=True)])
         return xy[:, :, 0], xy[:, :, 1:]
 
     return call

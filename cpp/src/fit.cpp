@@ -15,7 +15,7 @@ namespace spinbound {
 namespace {
 
 // Voxels under way in one thread: enough to fill the lanes with voxels of one class.
-constexpr std::size_t max_pool = 512;
+constexpr std::size_t max_pool = 1024;
 
 // The voxels of a call, each handed out once.
 struct Queue {
@@ -27,12 +27,7 @@ class Pool {
 public:
     Pool(const FitProblem& problem, const FitResults& results, Queue& queue, std::size_t size,
          const std::atomic<bool>& stop)
-        : problem_(problem),
-          results_(results),
-          queue_(queue),
-          stop_(stop),
-          kernel_(kernels(problem.options.physics.model, problem.options.precision)),
-          slots_(size) {
+        : problem_(problem), results_(results), queue_(queue), stop_(stop), slots_(size) {
         for (auto& values : tissue_) values.resize(size);
         tissue_view_.n_voxels = size;
         for (std::size_t p = 0; p < n_tissue_parameters; ++p) tissue_view_.value[p] = tissue_[p].data();
@@ -67,8 +62,8 @@ private:
 
     void wait(std::size_t slot) {
         for (std::size_t p = 0; p < n_tissue_parameters; ++p) tissue_[p][slot] = slots_[slot]->trial()[p];
-        const auto& [precision, physics] = std::tie(problem_.options.precision, problem_.options.physics);
-        waiting_[coarser(classify(tissue_view_, slot, physics.model, precision))].push_back(slot);
+        const Model model = problem_.options.physics.model;
+        waiting_[coarser(classify(tissue_view_, slot, model, slots_[slot]->precision()))].push_back(slot);
     }
 
     // In blocks; those that fill no block wait for others, unless nothing fuller is there.
@@ -84,27 +79,30 @@ private:
             return;
         }
         const Output output = streams_in(problem_.basis);
-        if (!runner_)
-            runner_.emplace(kernel_, problem_.experiment, problem_.basis, plans,
-                            n_pairs(output, problem_.experiment, problem_.basis));
-        const auto lanes = static_cast<std::size_t>(kernel_.lanes);
+        const KernelTable& kernel = kernels(problem_.options.physics.model, voxel_class.precision);
+        std::optional<Runner>& runner = runners_[static_cast<std::size_t>(voxel_class.precision)];
+        if (!runner)
+            runner.emplace(kernel, problem_.experiment, problem_.basis, plans,
+                           n_pairs(output, problem_.experiment, problem_.basis));
+        const auto lanes = static_cast<std::size_t>(kernel.lanes);
         const std::size_t n_left = slots.size() > lanes ? slots.size() % lanes : 0;
         if (n_left) waiting_[voxel_class].assign(slots.end() - static_cast<std::ptrdiff_t>(n_left), slots.end());
         slots.resize(slots.size() - n_left);
         for (std::size_t first = 0; first < slots.size(); first += lanes) {
             const std::size_t n = std::min(lanes, slots.size() - first);
-            const double* out = runner_->run(output, plans, tissue_view_, &slots[first], static_cast<int>(n), stop_);
+            const double* out = runner->run(output, plans, tissue_view_, &slots[first], static_cast<int>(n), stop_);
             if (stop_) return;
-            for (std::size_t lane = 0; lane < n; ++lane) take(slots[first + lane], out, static_cast<int>(lane));
+            for (std::size_t lane = 0; lane < n; ++lane)
+                take(slots[first + lane], out, kernel.lanes, static_cast<int>(lane));
         }
     }
 
-    void take(std::size_t slot, const double* out, int lane) {
+    void take(std::size_t slot, const double* out, int lanes, int lane) {
         const auto n_samples = static_cast<Eigen::Index>(problem_.basis.n_samples(problem_.experiment));
         streams_.resize(n_samples, n_streams);
         for (Eigen::Index t = 0; t < n_samples; ++t)
             for (Eigen::Index k = 0; k < n_streams; ++k)
-                streams_(t, k) = pair_of(out, static_cast<std::size_t>(t * n_streams + k), kernel_.lanes, lane);
+                streams_(t, k) = pair_of(out, static_cast<std::size_t>(t * n_streams + k), lanes, lane);
         slots_[slot]->take(streams_, scratch_);
         settle(slot);
     }
@@ -120,12 +118,11 @@ private:
     const FitResults& results_;
     Queue& queue_;
     const std::atomic<bool>& stop_;
-    const KernelTable& kernel_;
     std::vector<std::optional<VoxelFit>> slots_;
     std::array<std::vector<double>, n_tissue_parameters> tissue_;  // the trials, by slot
     TissueView tissue_view_;
     std::map<VoxelClass, std::vector<std::size_t>> waiting_;
-    std::optional<Runner> runner_;
+    std::optional<Runner> runners_[2];  // by precision
     ComplexMatrix streams_;
     FitScratch scratch_;
 };
@@ -135,10 +132,9 @@ private:
 void fit(const FitProblem& problem, const FitResults& results) {
     Queue queue;
     queue.size = problem.tissue.n_voxels;
-    const auto lanes =
-        static_cast<std::size_t>(kernels(problem.options.physics.model, problem.options.precision).lanes);
+    const auto lanes = static_cast<std::size_t>(kernels(problem.options.physics.model, Precision::single).lanes);
     const int threads = resolve_threads(problem.options.threads, (queue.size + lanes - 1) / lanes);
-    const std::size_t share = queue.size / static_cast<std::size_t>(threads) / 4;
+    const std::size_t share = queue.size / static_cast<std::size_t>(threads) / 2;
     const std::size_t pool_size = std::clamp(share, 4 * lanes, max_pool);
     const Work work = [&](std::size_t, int, const std::atomic<bool>& stop) {
         Pool(problem, results, queue, pool_size, stop).run();

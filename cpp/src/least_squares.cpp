@@ -77,7 +77,7 @@ bool LeastSquares::take(const Eigen::Ref<const Eigen::MatrixXd>& J, const Eigen:
     }
     ++evaluations_;
     refusals_ = 0;
-    const bool is_first = evaluations_ == 1;
+    const bool is_first = cost_ == inf;
     const double gain = is_first ? 1 : (cost_ - cost) / expected_;
     const bool may_be_better = gain > least_gain || cost <= (1 + unresolved_change) * cost_;
     const Triangle triangle = may_be_better ? triangle_of(J, r) : Triangle();
@@ -94,12 +94,19 @@ bool LeastSquares::take(const Eigen::Ref<const Eigen::MatrixXd>& J, const Eigen:
 void LeastSquares::refuse() {
     ++evaluations_;
     ++refusals_;
-    if (evaluations_ == 1 || refusals_ > max_refusals) {
+    if (cost_ == inf || refusals_ > max_refusals) {
         outcome_ = Outcome::failed;
         return;
     }
     resize(-inf);
     reject();
+}
+
+void LeastSquares::refine(const StoppingRules& rules) {
+    rules_ = rules;
+    trial_ = estimate_;
+    cost_ = inf;
+    outcome_ = Outcome::running;
 }
 
 double LeastSquares::prior_cost(const Unknowns& x) const {
@@ -135,7 +142,8 @@ void LeastSquares::learn(double cost, const Triangle& next) {
     const Unknowns missing = wanted - shrunk * Sp;
     curvature_ *= shrunk;
     const Unknowns along = y / py;  // first, so that squares of the cost do not overflow
-    curvature_ += missing * along.transpose() + along * missing.transpose() - p.dot(missing) * along * along.transpose();
+    curvature_ +=
+        missing * along.transpose() + along * missing.transpose() - p.dot(missing) * along * along.transpose();
 }
 
 // |Q^T r + R p|^2 of the linearised residual; or with the curvature S of the rest, R^T R = J^T J + S, if that is positive
@@ -152,7 +160,6 @@ Triangle LeastSquares::model() const {
 }
 
 void LeastSquares::accept(double cost, const Triangle& triangle) {
-    const bool is_first = cost_ == inf;
     estimate_ = trial_;
     cost_ = cost;
     triangle_ = triangle;
@@ -162,13 +169,13 @@ void LeastSquares::accept(double cost, const Triangle& triangle) {
     held_ = held();
     model_ = model();
     const double size = length(estimate_);
-    if (is_first) radius_ = first_radius * (size > 0 ? size : std::sqrt(cost_));
+    if (radius_ == 0) radius_ = first_radius * (size > 0 ? size : std::sqrt(cost_));
     outcome_ = verdict();
     if (outcome_ == Outcome::running) propose();
 }
 
 void LeastSquares::reject() {
-    if (expected_ <= epsilon * cost_)
+    if (expected_ <= epsilon * cost_ + rules_.resolution)
         outcome_ = Outcome::cost;
     else
         propose();
@@ -195,7 +202,7 @@ void LeastSquares::propose() {
 Outcome LeastSquares::verdict() const {
     if (largest_cosine() <= rules_.gradient) return Outcome::gradient;
     const Step undamped = step(0);
-    if (undamped.reduction <= rules_.cost * cost_) return Outcome::cost;
+    if (undamped.reduction <= rules_.cost * cost_ + rules_.resolution) return Outcome::cost;
     if (length(undamped.p) <= rules_.step * length(estimate_)) return Outcome::step;
     return Outcome::running;
 }

@@ -54,6 +54,9 @@ public:
     bool take(const Eigen::Ref<const Eigen::MatrixXd>& J, const Eigen::Ref<const Eigen::VectorXd>& r);  // accepted?
     void refuse();
 
+    // Go on from the estimate with a model of another accuracy, which is to be evaluated there again.
+    void refine(const StoppingRules& rules);
+
     Outcome outcome() const { return outcome_; }
     const Unknowns& estimate() const { return estimate_; }  // the best point so far
     double cost() const { return cost_; }                   // there, prior included; inf before the first evaluation

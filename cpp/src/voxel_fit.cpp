@@ -4,7 +4,9 @@
 #include <cmath>
 #include <limits>
 
+#include "abi.hpp"
 #include "column.hpp"
+#include "spinbound/dispatch.hpp"
 
 namespace spinbound {
 namespace {
@@ -70,7 +72,8 @@ VoxelFit::Tissue tissue_of(const FitProblem& problem, std::size_t voxel) {
 }
 
 // The unknowns of the solver are those of the tissue, then Re M0 and Im M0 if they are fitted.
-LeastSquares solver_of(const FitProblem& problem, std::size_t voxel, const VoxelFit::Tissue& tissue, int exponent) {
+LeastSquares solver_of(const FitProblem& problem, std::size_t voxel, const VoxelFit::Tissue& tissue, int exponent,
+                       const StoppingRules& rules) {
     const auto n = static_cast<Eigen::Index>(problem.unknowns.size());
     const Eigen::Index size = n + (problem.M0 == M0Treatment::fitted ? 2 : 0);
     Eigen::VectorXd start(size);
@@ -94,7 +97,27 @@ LeastSquares solver_of(const FitProblem& problem, std::size_t voxel, const Voxel
             prior.weight[k] = std::ldexp(problem.sigma[voxel], -exponent) / problem.prior_std[p];
         }
     }
-    return {start, box, prior, problem.stopping};
+    return {start, box, prior, rules};
+}
+
+// Of signals in single precision: their error, relative to the data, is a tenth of it.
+constexpr double single_resolution = 1e-4;
+// In single precision a fit comes to within a tenth of a standard error.
+constexpr double single_cost = 1e-3;
+
+// Whether the model has a kernel in single precision: there twice as many voxels share a register.
+bool has_single(const FitProblem& problem) {
+    const Model model = problem.options.physics.model;
+    return kernels(model, Precision::single).lanes > kernels(model, Precision::full).lanes;
+}
+
+StoppingRules rules_of(const FitProblem& problem, const Eigen::VectorXcd& data, Precision precision) {
+    StoppingRules rules = problem.stopping;
+    if (precision == Precision::single) {
+        rules.cost = std::max(rules.cost, single_cost);
+        rules.resolution = single_resolution * single_resolution * data.squaredNorm();
+    }
+    return rules;
 }
 
 // Real parts above imaginary ones.
@@ -112,11 +135,16 @@ VoxelFit::VoxelFit(const FitProblem& problem, std::size_t voxel)
       exponent_(exponent_of(problem, voxel)),
       data_(scaled_data(problem, voxel, exponent_)),
       tissue_(tissue_of(problem, voxel)),
-      solver_(solver_of(problem, voxel, tissue_, exponent_)) {
-    place_trial();
+      precision_(has_single(problem) ? Precision::single : Precision::full),
+      solver_(solver_of(problem, voxel, tissue_, exponent_, rules_of(problem, data_, precision_))) {
+    proceed();
 }
 
-void VoxelFit::place_trial() {
+void VoxelFit::proceed() {
+    if (precision_ == Precision::single && finished() && solver_.outcome() != Outcome::max_iterations) {
+        precision_ = Precision::full;
+        solver_.refine(rules_of(problem_, data_, precision_));
+    }
     for (std::size_t k = 0; k < problem_.unknowns.size(); ++k)
         set_value(problem_.unknowns[k], solver_.trial()[static_cast<Eigen::Index>(k)], tissue_);
 }
@@ -124,12 +152,12 @@ void VoxelFit::place_trial() {
 void VoxelFit::take(const ComplexMatrix& streams, FitScratch& scratch) {
     Amplitude amplitude = linearise(streams, scratch);
     if (solver_.take(scratch.jacobian, scratch.residual)) at_estimate_ = std::move(amplitude);
-    place_trial();
+    proceed();
 }
 
 void VoxelFit::refuse() {
     solver_.refuse();
-    place_trial();
+    proceed();
 }
 
 Complex VoxelFit::M0_at(const ComplexMatrix& streams, double energy) const {

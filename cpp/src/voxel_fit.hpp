@@ -2,6 +2,9 @@
 //
 // Data are scaled by a power of two to the order of one, so that their size is nothing to the fit. An eliminated M0 is
 // s^H y/|s|^2 for every x, and the columns of the Jacobian lose their part along s (Kaufman's variable projection).
+//
+// Where the model has a kernel in single precision, a fit begins in it, at half the cost, and goes on in double precision
+// from where rounding would be seen.
 #pragma once
 
 #include <array>
@@ -15,9 +18,9 @@ namespace spinbound {
 
 // What the fits of one thread share.
 struct FitScratch {
-    Eigen::VectorXcd column;    // M0 ds/dx
-    RealMatrix jacobian;        // of the signal, real parts above imaginary ones
-    Eigen::VectorXd residual;   // M0 s - y, likewise
+    Eigen::VectorXcd column;  // M0 ds/dx
+    RealMatrix jacobian;  // of the signal, real parts above imaginary ones
+    Eigen::VectorXd residual;  // M0 s - y, likewise
 };
 
 class VoxelFit {
@@ -31,6 +34,9 @@ public:
     // Where the model is wanted next, m0s ... B1.
     const Tissue& trial() const { return tissue_; }
 
+    // How exactly.
+    Precision precision() const { return precision_; }
+
     // The streams (n_samples, n_streams) at the trial, for M0 = 1.
     void take(const ComplexMatrix& streams, FitScratch& scratch);
 
@@ -43,12 +49,12 @@ private:
     // What belongs to the estimate beside the unknowns of the solver.
     struct Amplitude {
         Complex M0 = 0;
-        double energy = 0;         // |s|^2
+        double energy = 0;  // |s|^2
         Eigen::VectorXcd overlap;  // s^H J/|s|^2 of the columns before they lost their part along s
-        double residual = 0;       // |y - M0 s|
+        double residual = 0;  // |y - M0 s|
     };
 
-    void place_trial();
+    void proceed();
     Complex M0_at(const ComplexMatrix& streams, double energy) const;
     Amplitude linearise(const ComplexMatrix& streams, FitScratch& scratch) const;
     RealMatrix factor() const;
@@ -62,6 +68,7 @@ private:
     int exponent_;  // data are scaled by 2^-exponent
     Eigen::VectorXcd data_;
     Tissue tissue_;
+    Precision precision_;
     LeastSquares solver_;
     Amplitude at_estimate_;
 };

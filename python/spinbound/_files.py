@@ -7,6 +7,7 @@ refused unread. A file that is damaged raises OSError; one whose content is refu
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import struct
@@ -23,6 +24,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from ._text import finite
 
 MAX_EXPANSION = 1032
 MAX_DEPTH = 4  # of nested structs and groups: hard links in HDF5 may form circles
@@ -75,6 +78,19 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, npt.NDArray[Any
     write_atomically(path, lambda stream: np.savez(stream, **arrays))  # type: ignore[arg-type]
 
 
+def write_json(path: str | os.PathLike[str], tree: Mapping[str, Any]) -> None:
+    """Write a tree of numbers and text as JSON; what is not finite becomes null."""
+    text = json.dumps(finite(tree), indent=2, allow_nan=False) + "\n"
+    write_atomically(path, lambda stream: stream.write(text.encode()))
+
+
+def complex_of(real: npt.NDArray[Any], imag: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """real + i imag in their precision, part by part: infinities and NaN stay in the part that has them."""
+    joined = np.empty(real.shape, np.result_type(real, imag, np.complex64))
+    joined.real, joined.imag = real, imag
+    return joined
+
+
 # Reading
 
 
@@ -107,14 +123,14 @@ class Allowance:
 def read_npz(path: Path, wanted: Sequence[str], error: type[ValueError]) -> Variables:
     """Those of the wanted variables that an .npz file holds."""
     allowance = Allowance(path, error)
-    with _damage_named(path, error), zipfile.ZipFile(path) as archive:
+    with damage_named(path, error), zipfile.ZipFile(path) as archive:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         return {name: _npz_array(archive, members[name], allowance) for name in wanted if name in members}
 
 
 def npz_names(path: Path, error: type[ValueError]) -> list[str]:
     """Names of all variables in an .npz file."""
-    with _damage_named(path, error), zipfile.ZipFile(path) as archive:
+    with damage_named(path, error), zipfile.ZipFile(path) as archive:
         return [name.removesuffix(".npy") for name in archive.namelist()]
 
 
@@ -139,12 +155,12 @@ def _npz_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, allowance: Allow
 def read_mat(path: Path, wanted: Sequence[str], error: type[ValueError]) -> tuple[Variables, list[str]]:
     """Those of the wanted variables that a MATLAB file (up to v7.3) holds, at top level or in one struct.
 
-    Returns them squeezed, with the dotted names of everything the file holds.
+    Returns them squeezed and with MATLAB's order of axes, and the dotted names of everything the file holds.
     """
     with open(path, "rb") as stream:
         head = stream.read(520)
     is_hdf5 = b"\x89HDF\r\n\x1a\n" in (head[:8], head[512:])
-    with _damage_named(path, error):
+    with damage_named(path, error):
         return (_read_hdf5 if is_hdf5 else _read_mat5)(path, wanted, Allowance(path, error))
 
 
@@ -217,7 +233,7 @@ def _picked(found: Mapping[str, Any], wanted: Sequence[str], allowance: Allowanc
     """The wanted variables: at top level if they are there, else from the only struct that has them."""
     picked = {}
     for name in wanted:
-        places = [place for place in found if place.rpartition(".")[2] == name]
+        places = [place for place in found if name in (place, place.rpartition(".")[2])]
         if name in places:
             places = [name]
         if len(places) > 1:
@@ -271,7 +287,9 @@ def _hdf5_value(file: Any, dataset: Any, allowance: Allowance, depth: int = 0) -
         if depth == MAX_DEPTH:
             raise error(f"{path}: {dataset.name} lies in more than {MAX_DEPTH} cells")
         return [_hdf5_value(file, file[reference], allowance, depth + 1) for reference in values.ravel()]
-    return values
+    if values.dtype.names == ("real", "imag"):
+        values = complex_of(values["real"], values["imag"])
+    return values.T if kind else values  # MATLAB stores the first axis fastest, HDF5 the last
 
 
 def _hdf5_claim(dataset: Any) -> int:
@@ -281,7 +299,7 @@ def _hdf5_claim(dataset: Any) -> int:
 
 
 @contextmanager
-def _damage_named(path: Path, error: type[ValueError]) -> Iterator[None]:
+def damage_named(path: Path, error: type[ValueError]) -> Iterator[None]:
     """Turn whatever a parser stumbles over into an OSError that names the file; scipy alone raises six types."""
     try:
         yield

@@ -1,8 +1,10 @@
-"""Words and numbers for people: tables in plain text, and lists as they are spoken."""
+"""Words and numbers for people: tables in plain text, lists as they are spoken, trees for JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from math import isfinite
+from typing import Any
 
 
 def aligned(rows: Iterable[Iterable[str]]) -> list[str]:
@@ -21,3 +23,12 @@ def spoken(items: Iterable[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     *others, last = items
     return f"{', '.join(others)} and {last}" if others else last
+
+
+def finite(value: Any) -> Any:
+    """The same tree with null for infinities and NaN, as JSON has no word for them."""
+    if isinstance(value, Mapping):
+        return {name: finite(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(entry) for entry in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

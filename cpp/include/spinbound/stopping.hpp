@@ -9,6 +9,7 @@ struct StoppingRules {
     double step = 1e-10;       // |D p| <= step |D x|, p the undamped step, D the norms of the columns
     double cost = 1e-10;       // reduction that p promises <= cost |r|^2: p is then 1e-5 sqrt(m - n) standard errors
     int max_iterations = 100;  // evaluations after the first
+    double resolution = 0;     // added to cost |r|^2: the rounding of the model hides what promises less
 };
 
 }  // namespace spinbound

@@ -21,6 +21,7 @@ from .. import __version__
 from ._common import BAD_ARGUMENTS, DONE, FAILED, INTERRUPTED, TERMINATED, UsageError
 from .crb import crb
 from .demo import demo
+from .fit import fit
 from .info import info
 from .simulate import simulate
 from .verify import verify
@@ -31,7 +32,7 @@ app = App(
     version=__version__,
     default_parameter=Parameter(negative=()),
 )
-for command in (demo, simulate, crb, info, verify):
+for command in (demo, simulate, crb, fit, info, verify):
     app.command(command)
 
 

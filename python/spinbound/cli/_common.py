@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from .. import __version__, _core, sequences
 from .._batch import reporting
 from .._files import optional_module, write_atomically, write_npz
+from .._text import finite
 from .._validate import InvalidParameter, Report, parameter_names, suggestion
 from ..basis import Basis
 from ..parameters import ALL, bases
 from ..sequence import Sequence
 from ..tissue import Tissue
-from ._report import finite
 from ._tissue_file import read_tissue
 
 if TYPE_CHECKING:

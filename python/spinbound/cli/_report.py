@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._text import aligned
+from .._text import aligned, finite
 from ..parameters import PARAMETERS
 from ..tissue import Tissue, value_of
 
@@ -42,15 +42,6 @@ def percentiles(values: NDArray[Any]) -> dict[str, float]:
 def print_json(report: Report) -> None:
     """One JSON object on stdout; what is not finite becomes null, as JSON has no word for it."""
     print(json.dumps(finite(report), indent=2, allow_nan=False))
-
-
-def finite(value: Any) -> Any:
-    """The same tree with null for infinities and NaN."""
-    if isinstance(value, Mapping):
-        return {name: finite(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(entry) for entry in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def bounds_table(report: Report) -> None:

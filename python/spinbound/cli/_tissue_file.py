@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import csv
 import re
-import warnings
-from collections.abc import Mapping
-from math import pi
 from pathlib import Path
 from typing import Any
 
@@ -19,34 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._files import npz_names, read_npz
+from .._units import UNITS, check_plausible
 from .._validate import InvalidData, InvalidParameter, suggestion
 from ..parameters import PARAMETERS
 from ..tissue import Tissue
 
 Columns = dict[str, NDArray[Any]]
-
-# Factors to SI, by the SI unit of the parameter.
-UNITS: Mapping[str, Mapping[str, float]] = {
-    "s": {"s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6},
-    "1/s": {"1/s": 1, "1/ms": 1e3},
-    "rad/s": {"rad/s": 1, "Hz": 2 * pi},
-    "1": {"1": 1, "%": 1e-2},
-}
-
-# Typical values of tissue at clinical field strengths, in SI, and the unit that values beyond them suggest.
-PLAUSIBLE: Mapping[str, tuple[float, float, str]] = {
-    "m0s": (0, 0.5, "%"),
-    "R1f": (0.1, 20, "1/ms"),
-    "R1s": (0.1, 20, "1/ms"),
-    "R1a": (0.1, 20, "1/ms"),
-    "R2f": (0.3, 1e3, "1/ms"),
-    "T1f": (0.05, 10, "ms"),
-    "T1s": (0.05, 10, "ms"),
-    "T1a": (0.05, 10, "ms"),
-    "T2f": (1e-3, 3, "ms"),
-    "T2s": (2e-6, 50e-6, "us"),
-    "B1": (0.3, 3, "%"),
-}
 
 
 def read_tissue(path: Path) -> tuple[Tissue, tuple[str, ...]]:
@@ -70,7 +45,7 @@ def read_tissue(path: Path) -> tuple[Tissue, tuple[str, ...]]:
         raise InvalidData(f"{path}: tissue maps are read from {' or '.join(readers)} files")
     columns = in_si_units(readers[path.suffix.lower()](path), path)
     for name, values in columns.items():
-        check_plausible(name, values, path)
+        check_plausible(name, values, path, f"A column '{name} [{{unit}}]' would be converted")
     try:
         tissue = Tissue.from_dict(columns)
     except InvalidParameter as problem:
@@ -142,20 +117,3 @@ def name_and_factor(title: str, path: Path) -> tuple[str, float]:
     if unit is not None and unit not in units:
         raise InvalidData(f"{path}: {name} in {unit!r} is not understood; allowed: {', '.join(units)}")
     return name, 1 if unit is None else units[unit]
-
-
-def check_plausible(name: str, values: NDArray[Any], path: Path) -> None:
-    """Warn where the median suggests another unit; refuse B1 then, as its scale is a matter of convention."""
-    low, high, unit = PLAUSIBLE.get(name, (0, np.inf, ""))
-    known = np.abs(values[np.isfinite(values)])
-    typical = float(np.median(known)) if known.size else low
-    if low <= typical <= high:
-        return
-    si = PARAMETERS[name].unit
-    usual = f"{low:g} to {high:g}" + ("" if si == "1" else f" {si}")
-    message = f"{path}: the median of {name} is {typical:g}, where {usual} is usual"
-    if low <= typical * UNITS[si][unit] <= high:
-        message += f"; is it in {unit}? A column {f'{name} [{unit}]'!r} would be converted"
-    if name == "B1":
-        raise InvalidData(message)
-    warnings.warn(message, UserWarning, stacklevel=2)

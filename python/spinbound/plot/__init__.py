@@ -1,10 +1,11 @@
-"""Figures of sequences, signals, sensitivities and Cramér-Rao maps (extra ``plot``).
+"""Figures of sequences, signals, sensitivities, Cramér-Rao maps and fits (extra ``plot``).
 
 Every function takes objects or arrays of the package and returns a ``matplotlib.figure.Figure`` that belongs to no
 window: save it with ``figure.savefig(path)``. Labels say exactly what is drawn, with its unit.
 """
 
+from ._fit import fit_maps
 from ._maps import crb_maps, grid_axes
 from ._time import magnetization, sensitivities, sequence, signal
 
-__all__ = ["crb_maps", "grid_axes", "magnetization", "sensitivities", "sequence", "signal"]
+__all__ = ["crb_maps", "fit_maps", "grid_axes", "magnetization", "sensitivities", "sequence", "signal"]

@@ -1,0 +1,114 @@
+"""The images that a fit takes."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Annotated, Literal
+
+import numpy as np
+from cyclopts import Parameter
+from numpy.typing import NDArray
+
+from .._validate import InvalidData
+from ..io import Image, check_same_grid, read_complex, read_image, read_map, read_mask
+from ._common import UsageError
+
+DataFile = Annotated[
+    str,
+    Parameter(
+        help="Complex data, or their real part (--imag) or magnitude (--phase): a .nii, .nii.gz, .cfl, .ra, .mat or "
+        ".npz file, whose last axis counts echoes or coefficients. FILE:NAME picks an array of a .mat or .npz file."
+    ),
+]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """Which images belong to the data.
+
+    Parameters
+    ----------
+    imag
+        The imaginary part; the data are the real part then.
+    phase
+        The phase in rad; the data are the magnitude then.
+    mask
+        The voxels to fit: all that are not zero.
+    B1
+        Map of the transmit field, which is known then.
+    B1_unit
+        Unit of the map of B1: 1 (relative to the nominal field) or %.
+    B0
+        Map of the off-resonance frequency omega0, which is known then.
+    B0_unit
+        Unit of the map of B0: rad/s or Hz.
+    ignore_affine
+        Take images at their word that their grids are one.
+    """
+
+    imag: str | None = None
+    phase: str | None = None
+    mask: str | None = None
+    B1: Annotated[str | None, Parameter(name="--B1")] = None
+    B1_unit: Annotated[Literal["1", "%"], Parameter(name="--B1-unit")] = "1"
+    B0: Annotated[str | None, Parameter(name="--B0")] = None
+    B0_unit: Annotated[Literal["rad/s", "Hz"], Parameter(name="--B0-unit")] = "rad/s"
+    ignore_affine: bool = False
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The parameters of which there are maps."""
+        return tuple(name for name, file in (("B1", self.B1), ("omega0", self.B0)) if file is not None)
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Data with what is known of their voxels, all on one grid."""
+
+    data: Image
+    mask: NDArray[np.bool_] | None
+    known: dict[str, NDArray[np.float64]]  # maps by the names of parameters
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels to fit."""
+        return prod(self.data.shape) if self.mask is None else int(self.mask.sum())
+
+
+def open_volume(data: str, scan: Scan) -> Volume:
+    """Read all images, and refuse those of another grid than the data's."""
+    option = {"ignore_affine": scan.ignore_affine}
+    images = {"data": open_data(data, scan)}
+    if scan.mask is not None:
+        images["mask"] = read_mask(scan.mask, **option)
+    if scan.B1 is not None:
+        images["B1"] = read_map(scan.B1, "B1", scan.B1_unit, **option)
+    if scan.B0 is not None:
+        images["B0"] = read_map(scan.B0, "omega0", scan.B0_unit, **option)
+    check_same_grid(images, **option)
+    shape = images["data"].shape
+    maps = {name: image.data.reshape(shape) for name, image in images.items() if name != "data"}
+    mask = maps.pop("mask", None)
+    if "B0" in maps:
+        maps["omega0"] = maps.pop("B0")
+    if mask is not None and not mask.any():
+        print("spinbound: warning: the mask is empty: no voxel is fitted", file=sys.stderr)
+    return Volume(images["data"], mask, maps)
+
+
+def open_data(data: str, scan: Scan) -> Image:
+    """The complex data of one file, or of a pair."""
+    option = {"ignore_affine": scan.ignore_affine}
+    if scan.imag is not None and scan.phase is not None:
+        raise UsageError("--imag and --phase are two ways to complete the data; name one")
+    if scan.imag is not None:
+        return read_complex((data, scan.imag), "real-imag", **option)
+    if scan.phase is not None:
+        return read_complex((data, scan.phase), "magnitude-phase", **option)
+    image = read_image(data, **option)
+    if image.data.dtype.kind != "c":
+        raise InvalidData(f"{data} holds real numbers; --imag or --phase names the file that makes them complex")
+    return replace(image, has_samples=True)

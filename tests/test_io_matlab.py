@@ -1,0 +1,89 @@
+"""MATLAB files: named arrays of both versions with MATLAB's axes, complex numbers among them."""
+
+import h5py
+import numpy as np
+import pytest
+import spinbound as sb
+from scipy import io
+from spinbound.io import matlab
+
+RNG = np.random.default_rng(7)
+VALUES = RNG.normal(size=(4, 3, 2)) + 1j * RNG.normal(size=(4, 3, 2))
+
+
+def hdf5(folder, name="data", values=VALUES, kind=b"double"):
+    """A file as MATLAB 7.3 writes it: axes reversed, complex numbers as pairs."""
+    path = folder / "v73.mat"
+    with h5py.File(path, "w", userblock_size=512) as file:
+        if np.iscomplexobj(values):
+            pairs = np.empty(values.shape, [("real", "f8"), ("imag", "f8")])
+            pairs["real"], pairs["imag"] = values.real, values.imag
+            values = pairs
+        dataset = file.create_dataset(name, data=values.T)
+        if kind:
+            dataset.attrs["MATLAB_class"] = np.bytes_(kind)
+    return path
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.complex128, np.complex64, np.int16])
+def test_a_round_trip_gives_the_same_bits(tmp_path, dtype):
+    values = (100 * (VALUES if np.dtype(dtype).kind == "c" else VALUES.real)).astype(dtype)
+    matlab.write(tmp_path / "x.mat", {"data": values, "mask": values.real > 0})
+    read = matlab.read(tmp_path / "x.mat")
+    assert list(read) == ["data", "mask"]
+    assert read["data"].dtype == dtype
+    assert read["data"].tobytes() == values.tobytes()
+    assert np.array_equal(read["mask"], values.real > 0)
+
+
+def test_scipy_reads_what_is_written(tmp_path):
+    matlab.write(tmp_path / "x.mat", {"data": VALUES, "vector": [1.0, 2.0]})
+    content = io.loadmat(tmp_path / "x.mat")
+    assert np.array_equal(content["data"], VALUES)
+    assert content["vector"].shape == (2, 1)
+
+
+def test_complex_arrays_of_the_hdf5_version_keep_their_axes(tmp_path):
+    read = matlab.read(hdf5(tmp_path))["data"]
+    assert read.shape == VALUES.shape
+    assert np.array_equal(read, VALUES)
+
+
+def test_parts_that_are_not_finite_stay_in_their_part(tmp_path):
+    values = np.array([[complex(np.inf, 1), complex(2, np.nan)], [0, 0]])
+    read = matlab.read(hdf5(tmp_path, values=values))["data"]
+    assert np.array_equal(read.real, values.real)
+    assert np.array_equal(read.imag, values.imag, equal_nan=True)
+
+
+def test_arrays_that_matlab_did_not_write_keep_their_order(tmp_path):
+    path = hdf5(tmp_path, values=VALUES.real, kind=None)
+    assert np.array_equal(matlab.read(path)["data"], VALUES.real.T)
+
+
+def test_fields_of_structs_go_by_dotted_names(tmp_path):
+    io.savemat(tmp_path / "x.mat", {"scan": {"data": VALUES, "name": "first"}})
+    assert list(matlab.read(tmp_path / "x.mat")) == ["scan.data"]
+    assert np.array_equal(matlab.read(tmp_path / "x.mat", ["scan.data"])["scan.data"], VALUES)
+
+
+@pytest.mark.parametrize("name", ["absent", "text"])
+def test_a_missing_variable_is_named_with_those_present(tmp_path, name):
+    io.savemat(tmp_path / "x.mat", {"data": VALUES, "text": "words"})
+    with pytest.raises(sb.InvalidData, match=rf"no array of numbers {name}; the file has: data, text"):
+        matlab.read(tmp_path / "x.mat", [name])
+
+
+@pytest.mark.parametrize(
+    ("path", "arrays", "message"),
+    [
+        ("x.npz", {"data": VALUES}, r"are \.mat"),
+        ("x.mat", {"1st": VALUES}, "'1st' is no name"),
+        ("x.mat", {"_data": VALUES}, "'_data' is no name"),
+        ("x.mat", {"data": np.array(["a"])}, "must be numbers"),
+        ("x.mat", {"data": np.broadcast_to(0.0, (2**28,))}, "takes 2147483648 bytes"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused(tmp_path, path, arrays, message):
+    with pytest.raises(sb.InvalidData, match=message):
+        matlab.write(tmp_path / path, arrays)
