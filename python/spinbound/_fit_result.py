@@ -75,10 +75,10 @@ class Fit:
     --------
     >>> import spinbound as sb
     >>> seq = sb.sequences.load("hybrid-mt-4s")
-    >>> data = [sb.simulate(seq, sb.Tissue(m0s=0.1)), [0j] * 1142]
-    >>> fit = sb.fit(data, seq, free=("M0", "m0s", "R2f"), start={"m0s": 0.15, "R2f": 20}, sigma=0.01)
-    >>> fit.converged.tolist(), fit.estimates["R2f"].round(6).tolist(), bool(fit.std_of("T2f")[0] < 1e-3)
-    ([True, False], [15.0, nan], True)
+    >>> data = sb.simulate(seq, sb.Tissue(m0s=[0.1, 0.2], T1a=1.2))
+    >>> result = sb.fit(data, seq, free=("M0", "m0s", "T1a"), start={"m0s": 0.15, "T1a": 1}, sigma=1e-3)
+    >>> isinstance(result, sb.Fit), (result.std["m0s"] < 1e-2).all(), result.std_of("R1f").shape
+    (True, np.True_, (2,))
     """
 
     free: tuple[str, ...]
