@@ -102,7 +102,7 @@ def _arrays(problem: Problem, n: int) -> Arrays:
 
 def _fit(problem: Problem, starts: Starts, settings: Settings, voxels: Voxels, report: Report | None) -> Arrays:
     """From one start to its end; or from many starts for a few iterations, and the best to its end."""
-    matches = list(starts.of(voxels))
+    matches = list(starts.of(voxels, settings.threads))
     if starts.n_matches == 1:
         results = _call(problem, voxels, matches[0], settings, settings.max_iterations, report)
         return results | {"agreement": np.full(voxels.size, np.nan)}
@@ -162,12 +162,12 @@ class Search:
 def _misfit(problem: Problem, voxels: Voxels, results: Arrays) -> FloatArray:
     """Root of what a fit minimises, relative to the data: the residual, and how far a prior is missed."""
     if problem.prior is None:
-        return results["residual"]
+        return np.asarray(results["residual"])
     place = np.searchsorted(problem.voxels, voxels)
     missed = (results["estimates"] - problem.prior.mean[:, place]) / problem.prior.std[:, None]
     with np.errstate(invalid="ignore", over="ignore"):
         noise = results["sigma"] / np.linalg.norm(_data(problem, voxels), axis=1)
-    return np.hypot(results["residual"], noise * np.sqrt(np.nansum(missed**2, axis=0)))
+    return np.asarray(np.hypot(results["residual"], noise * np.sqrt(np.nansum(missed**2, axis=0))))
 
 
 def _data(problem: Problem, voxels: Voxels) -> ComplexArray:
