@@ -289,6 +289,7 @@ def _pair(name: str, pair: Any, allowed: tuple[float, float]) -> tuple[float, fl
     values = as_real(f"the bounds of {name}", pair)
     if values.shape != (2,) or not values[0] < values[1]:
         raise InvalidParameter(f"the bounds of {name} must be (low, high), low < high; given {pair!r}")
+    values = np.where(np.isinf(values), np.clip(values, *allowed), values)
     if values[0] < allowed[0] or values[1] > allowed[1]:
         raise InvalidParameter(
             f"the bounds of {name} are {values[0]:g} to {values[1]:g}; "

@@ -75,7 +75,8 @@ def fit(
     bounds
         (low, high) by the names of free parameters. By default m0s 0 to 0.6, R1a and R1f 0.05 to 20 /s, R1s 0.05 to
         100 /s, R2f 0.2 to 1000 /s, Rex 0 to 500 /s, T2s 5 to 20 us, B1 0.1 to 3, omega0 1.25 pi/TR either
-        way, those of a time from its rate; and never beyond what the model allows.
+        way, those of a time from its rate; and never beyond what the model allows, which is also what stands in for
+        an infinite one.
     fixed
         Known parameters, numbers or maps (...). Parameters neither free nor fixed have the values of `Tissue`.
     mask : (...)

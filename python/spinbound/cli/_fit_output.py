@@ -49,8 +49,8 @@ class Target:
         if self.is_file:
             check_output(self.path, overwrite)
             return
-        if self.path.suffix and not self.path.is_dir():
-            raise UsageError(f"{self.path}: the output is a folder, or a .npz file")
+        if not self.path.name or (self.path.suffix and not self.path.is_dir()):
+            raise UsageError(f"{self.path}: the output is a folder with a name, or a .npz file")
         files = bids.map_files(names, names, bids.FURTHER).values()
         paths = [bids.path_of(self.path, self.prefix, file) for file in files]
         if not overwrite:
