@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -238,24 +241,62 @@ def _matrix(problem: Problem, voxels: Voxels, start: Start) -> tuple[FloatArray,
 # The folder of a run
 
 
-def open_folder(folder: Path, configuration: dict[str, Any]) -> None:
-    """Make the folder of a run, or go on with the one that is there.
+@contextmanager
+def opened(folder: Path | None, configuration: dict[str, Any]) -> Iterator[None]:
+    """Make the folder of a run, or go on with the one that is there; until the end no other run may enter.
 
     Raises
     ------
     InvalidData
-        If it belongs to another fit, or to none that is known.
+        If it belongs to another fit, or to none that is known, or another run is at work there.
     """
+    if folder is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "ab") as lock:
+        _lock(lock, folder)
+        _check_folder(folder, configuration)
+        yield
+
+
+def _lock(file: BinaryIO, folder: Path) -> None:
+    """Until the file is closed, be it by a kill; on Windows and file systems without locks the user must see to it."""
+    if sys.platform == "win32":
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InvalidData(f"{folder} is in use by another run; wait for its end, or name another folder") from None
+    except OSError as problem:
+        if problem.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
+            raise
+
+
+def _check_folder(folder: Path, configuration: dict[str, Any]) -> None:
+    """Whether what is there is the work of this fit; a new folder becomes this fit's."""
     text = json.dumps(configuration, sort_keys=True, indent=1).encode()
     file = folder / "fit.json"
-    folder.mkdir(parents=True, exist_ok=True)
     if file.exists():
-        if file.read_bytes() != text:
-            raise InvalidData(f"{folder} holds the work of another fit; remove it, or name another folder")
+        if (found := file.read_bytes()) != text:
+            other = _difference(found, configuration)
+            raise InvalidData(f"{folder} holds the work of another fit{other}; remove it, or name another folder")
         return
     if any(folder.glob("voxels-*.npz")):
         raise InvalidData(f"{folder} holds results but not fit.json, which says of what; remove them, or name another")
     write_atomically(file, lambda stream: stream.write(text))
+
+
+def _difference(found: bytes, configuration: dict[str, Any]) -> str:
+    """What is not as in a description, if it can be read."""
+    try:
+        content = dict(json.loads(found))
+    except (ValueError, TypeError):
+        return ""
+    names = sorted(name for name in configuration | content if content.get(name) != configuration.get(name))
+    return f", which differs in {', '.join(names)}" if names else ""
 
 
 def sha256_of(*arrays: npt.NDArray[Any] | None) -> str:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from . import _core
 from ._core import version
-from ._fit_chunks import Settings, open_folder, run, sha256_of
+from ._fit_chunks import Settings, opened, run, sha256_of
 from ._fit_problem import FITTED, Maps, Problem, check
 from ._fit_result import Fit, Volume
 from ._fit_starts import Starts, starts_of
@@ -123,7 +123,8 @@ def fit(
     Raises
     ------
     InvalidData
-        If data or mask have a wrong type or shape, or `resume` holds the work of another fit.
+        If data or mask have a wrong type or shape, or `resume` holds the work of another fit or is in use by another
+        run.
     InvalidParameter, InvalidSequence
         If another argument is not accepted.
     OSError
@@ -160,10 +161,9 @@ def fit(
     starts = starts_of(problem, dictionary, as_count("multi_start", multi_start, 1), threads, progress)
     described = _described(problem, settings, starts)
     folder = None if resume is None else Path(resume)
-    if folder:
-        open_folder(folder, described | _hashes(problem, starts))
     volume = Volume(problem, covariance, several=starts.n_matches > 1)
-    run(problem, starts, settings, progress, folder, volume.take)
+    with opened(folder, described | (_hashes(problem, starts) if folder else {})):
+        run(problem, starts, settings, progress, folder, volume.take)
     return volume.result(described)
 
 
