@@ -206,11 +206,11 @@ def _treatment(free: tuple[str, ...], known: Mapping[str, Any], variable_project
 
 def _fixed(known: Mapping[str, Any], shape: tuple[int, ...]) -> Tissue:
     tissue = Tissue.from_dict(known)
-    _refuse_shape("fixed", tissue.shape, shape)
+    refuse_shape("fixed", tissue.shape, shape)
     return tissue
 
 
-def _refuse_shape(name: str, given: tuple[int, ...], voxels: tuple[int, ...]) -> None:
+def refuse_shape(name: str, given: tuple[int, ...], voxels: tuple[int, ...]) -> None:
     try:
         fits = np.broadcast_shapes(given, voxels) == voxels
     except ValueError:
@@ -225,7 +225,7 @@ def _start(start: Maps | None, free: tuple[str, ...], shape: tuple[int, ...]) ->
         if name not in free:
             raise InvalidParameter(f"start has {name}, which is not free; free are: {', '.join(free)}")
         values[name] = as_complex(name, value) if name == "M0" else as_real(name, value)
-        _refuse_shape(f"the start of {name}", values[name].shape, shape)
+        refuse_shape(f"the start of {name}", values[name].shape, shape)
     return values
 
 
@@ -317,7 +317,7 @@ def _sigma(sigma: npt.ArrayLike | None, shape: tuple[int, ...]) -> FloatArray | 
     if sigma is None:
         return None
     values = as_real("sigma", sigma)
-    _refuse_shape("sigma", values.shape, shape)
+    refuse_shape("sigma", values.shape, shape)
     if values.ndim == 0 and not 0 < values < np.inf:
         raise InvalidParameter(f"sigma is {values:g}; allowed: sigma > 0, finite")
     return values
@@ -366,7 +366,7 @@ def _with_prior(problem: Problem, prior: Mapping[str, tuple[npt.ArrayLike, float
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise InvalidParameter(f"the prior of {name} must be a pair (mean, standard deviation); given {pair!r}")
         k, values = problem.unknowns.index(name), as_real(f"the mean of the prior of {name}", pair[0])
-        _refuse_shape(f"the prior of {name}", values.shape, problem.shape)
+        refuse_shape(f"the prior of {name}", values.shape, problem.shape)
         if values.ndim == 0:
             as_number(f"the mean of the prior of {name}", values)
         mean[k], std[k] = problem.part(values, problem.voxels), as_number(f"the width of the prior of {name}", pair[1])
