@@ -289,6 +289,19 @@ def test_maps_that_exist_stay_unless_overwritten(here, capsys, monkeypatch):
     )
 
 
+def test_maps_of_an_earlier_fit_do_not_stay_beside_others(here):
+    main([*COMMAND, *KNOWN])
+    mine = Path("spinbound-fit", "sub-01", "fmap", "sub-01_TB1map.nii.gz")
+    mine.parent.mkdir()
+    nifti.write(mine, 100 * np.asarray(TISSUE["B1"]), AFFINE)  # measured, not fitted
+    mine.with_name("sub-01_TB1map.json").write_text('{"Units": "%"}', encoding="utf-8")
+    before = {path.name for path in ANAT.iterdir()}
+    main([*COMMAND[:3], "--free", "M0,R1a", "--fixed", "m0s=0.12,B1=0.9,R2f=14", "--start", "R1a=1", "--overwrite"])
+    gone = {f"sub-01_desc-free_R2{kind}.{suffix}" for kind in ("map", "stdmap") for suffix in ("nii.gz", "json")}
+    assert before - {path.name for path in ANAT.iterdir()} == gone
+    assert len(list(mine.parent.iterdir())) == 2
+
+
 def test_what_the_library_refuses_leaves_nothing(here, capsys):
     before = sorted(os.listdir())
     assert "R2f must be (low, high)" in failure([*COMMAND, *KNOWN, "--bounds", "R2f=20:10"], capsys)
