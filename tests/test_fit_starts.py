@@ -124,6 +124,16 @@ def test_matches_are_moved_into_the_bounds():
     assert np.isin(start["m0s"], [0.1, 0.12]).any()
 
 
+def test_omega0_is_moved_into_the_bounds_by_a_period():
+    _, start = first_start(bounds={"omega0": (-1000, 700)})
+    period = 2 * np.pi / 3.5e-3  # rad/s
+    found = sb.match(CLEAN, ATOMS).tissue["omega0"][:, 0]
+    beyond = found > 700
+    assert beyond.any()
+    assert start["omega0"][~beyond].tolist() == found[~beyond].tolist()
+    assert start["omega0"][beyond] == pytest.approx(np.maximum(found[beyond] - period, -1000), abs=1e-9)
+
+
 def test_what_is_given_is_kept():
     B1 = np.linspace(0.8, 1.2, N)
     _, start = first_start(start={"B1": B1, "omega0": 10.0})

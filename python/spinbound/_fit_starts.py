@@ -80,15 +80,25 @@ class Starts:
         fixed = {name: value for name, value in self.problem.fixed.as_dict().items() if value.ndim and name != "M0"}
         return {name: self.problem.part(value, voxels) for name, value in fixed.items()} or None
 
+    def _period(self) -> float | None:
+        """Of the signal in omega0, nearly, if all repetitions take equally long."""
+        TR = {float(TR) for seq in self.problem.trains.sequences for TR in seq.repetition_times}
+        return 2 * np.pi / TR.pop() if len(TR) == 1 else None
+
     def _images(self) -> tuple[float, ...]:
         """To the other periods of omega0, if its bounds hold more than one."""
-        TR = {float(TR) for seq in self.problem.trains.sequences for TR in seq.repetition_times}
+        period = self._period()
         low, high = self.problem.bounds["omega0"]
-        period = 2 * np.pi / min(TR)
-        return (-period, period) if len(TR) == 1 and high - low > period else ()
+        return (-period, period) if period and high - low > period else ()
 
     def _bounded(self, start: Start) -> Start:
+        """Moved into the bounds: omega0 by periods, which change the signal least."""
         bounds = self.problem.bounds
+        if "omega0" in bounds and (period := self._period()):
+            low, high = bounds["omega0"]
+            omega0 = start["omega0"]
+            folded = omega0 - period * np.round((omega0 - (low + high) / 2) / period)
+            start = start | {"omega0": np.where((omega0 < low) | (omega0 > high), folded, omega0)}
         return {name: np.clip(value, *bounds[name]) if name in bounds else value for name, value in start.items()}
 
 

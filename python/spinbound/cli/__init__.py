@@ -28,7 +28,7 @@ from .verify import verify
 
 app = App(
     name="spinbound",
-    help="Magnetization-transfer signals, their sensitivities and Cramér-Rao bounds.",
+    help="Magnetization-transfer signals, their sensitivities and Cramér-Rao bounds, and fits of tissue parameters.",
     version=__version__,
     default_parameter=Parameter(negative=()),
 )

@@ -28,11 +28,11 @@ class Unknowns:
     start
         Where the fit starts: "m0s=0.1,R1a=0.8"; by default at the best match of a dictionary.
     bounds
-        Limits of unknowns: "T2s=5e-6:20e-6,m0s=0:0.4".
+        Limits of unknowns: "T2s=5e-6:20e-6,m0s=0:0.4,R2f=:50".
     sigma
         Standard deviation of the noise in the real and in the imaginary part each; from the residual by default.
     multi_start
-        Number of starts, of which the best result counts.
+        Number of matches to start from; beyond 1 other omega0 beside them are tried, too, and the best result counts.
     max_iterations
         Iterations of a voxel.
     """
