@@ -22,7 +22,14 @@ from .tissue import Tissue, tissue_of
 
 
 class FitStatus(IntEnum):
-    """What became of a voxel of a fit; `sentence` says it in words."""
+    """What became of a voxel of a fit; `sentence` says it in words.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> sb.FitStatus(6).name, sb.FitStatus.no_data.sentence
+    ('no_data', 'the data are zero')
+    """
 
     gradient, step, cost, at_bound, max_iterations, singular, no_data, not_finite, invalid, failed, masked = range(11)
 
@@ -63,6 +70,15 @@ class Fit:
         The share of the starts that came to the residual of the best one; None for a single start.
     settings : dict
         What was fitted and how, as plain numbers and words.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> seq = sb.sequences.load("hybrid-mt-4s")
+    >>> data = sb.simulate(seq, sb.Tissue(m0s=[0.1, 0.2], T1a=1.2))
+    >>> result = sb.fit(data, seq, free=("M0", "m0s", "T1a"), start={"m0s": 0.15, "T1a": 1}, sigma=1e-3)
+    >>> isinstance(result, sb.Fit), (result.std["m0s"] < 1e-2).all(), result.std_of("R1f").shape
+    (True, np.True_, (2,))
     """
 
     free: tuple[str, ...]

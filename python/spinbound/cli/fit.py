@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from cyclopts import Parameter
 
-from .._fit_result import WITHOUT_RESULT, Fit, FitStatus
+from .._fit_result import Fit, FitStatus
 from ..fit import fit as fitted
 from ._common import (
     Inputs,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 UNWANTED = (FitStatus.masked, FitStatus.no_data)  # voxels that nobody wanted fitted
+WITHOUT_RESULT = (FitStatus.singular, FitStatus.not_finite, FitStatus.invalid, FitStatus.failed)
 
 
 def fit(
