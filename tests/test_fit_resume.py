@@ -174,6 +174,19 @@ def test_means_and_widths_of_priors_tell_fits_apart(tmp_path):
             fitted(sigma=1.0, prior=other, resume=tmp_path)
 
 
+def test_bases_and_dictionaries_tell_fits_apart(tmp_path):
+    whole = sb.Basis.from_svd(DATA, rank=12, seq=SEQ)
+    bases = [sb.Basis(whole.vectors[:, first : first + 6], seq=SEQ) for first in (0, 1)]
+    atoms = [sb.dictionary(SEQ, sb.Tissue(m0s=np.linspace(0, high, 9)), basis=bases[0]) for high in (0.2, 0.3)]
+    data = bases[0].compress(DATA)
+    fitted(data=data, basis=bases[0], start=None, dictionary=atoms[0], resume=tmp_path / "atoms")
+    fitted(data=data, basis=bases[0], resume=tmp_path / "basis")
+    with pytest.raises(sb.InvalidData, match="another fit"):
+        fitted(data=data, basis=bases[0], start=None, dictionary=atoms[1], resume=tmp_path / "atoms")
+    with pytest.raises(sb.InvalidData, match="another fit"):
+        fitted(data=data, basis=bases[1], resume=tmp_path / "basis")
+
+
 # Files that cannot be trusted
 
 

@@ -76,7 +76,7 @@ def test_how_many_starts_agree_is_told():
     assert THREE.agreement.shape == (N,)
     assert (THREE.agreement >= 0).all()
     assert (THREE.agreement <= 1).all()
-    assert THREE.agreement.min() < 0.5
+    assert THREE.agreement.min() < 0.9
     assert (ONE.settings["multi_start"], THREE.settings["multi_start"]) == (1, 3)
 
 

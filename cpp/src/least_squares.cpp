@@ -106,6 +106,8 @@ void LeastSquares::refine(const StoppingRules& rules) {
     rules_ = rules;
     trial_ = estimate_;
     cost_ = inf;
+    evaluations_ = std::max(evaluations_ - 1, 0);  // the same point again is no iteration
+    refusals_ = 0;
     outcome_ = Outcome::running;
 }
 

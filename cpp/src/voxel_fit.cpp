@@ -141,7 +141,7 @@ VoxelFit::VoxelFit(const FitProblem& problem, std::size_t voxel)
 }
 
 void VoxelFit::proceed() {
-    if (precision_ == Precision::single && finished() && solver_.outcome() != Outcome::max_iterations) {
+    if (precision_ == Precision::single && finished()) {
         precision_ = Precision::full;
         solver_.refine(rules_of(problem_, data_, precision_));
     }

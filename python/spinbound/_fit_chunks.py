@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from .parameters import PARAMETERS, TISSUE, bases, is_reciprocal
 
 CHUNK = 4096  # voxels
 PIECE = 1 << 24  # bytes of a hash
-EXPLORED = 20  # iterations of every start before the best goes on
+EXPLORED = 12  # iterations of every start before the best goes on
 SAME = 1e-3, 1e-6  # relative and absolute difference of residuals, in units of the data, that is no disagreement
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -100,32 +101,61 @@ def _arrays(problem: Problem, n: int) -> Arrays:
 
 
 def _fit(problem: Problem, starts: Starts, settings: Settings, voxels: Voxels, report: Report | None) -> Arrays:
-    """Every start for a few iterations, and the best one to its end."""
-    candidates = list(starts.of(voxels))
-    if len(candidates) == 1:
-        results = _call(problem, voxels, candidates[0], settings, settings.max_iterations, report)
+    """From one start to its end; or from many starts for a few iterations, and the best to its end."""
+    matches = list(starts.of(voxels))
+    if starts.n_matches == 1:
+        results = _call(problem, voxels, matches[0], settings, settings.max_iterations, report)
         return results | {"agreement": np.full(voxels.size, np.nan)}
-    n_explored = min(EXPLORED, settings.max_iterations)
-    residuals: list[FloatArray] = []
-    spent = np.zeros(voxels.size, np.int32)
-    best = candidates[0]
-    for k, start in enumerate(candidates):
-        part = _part_of(report, k, len(candidates) + 1)
-        found = _call(problem, voxels, start, settings, n_explored, part)
-        better = found["residual"] < np.min(residuals, axis=0, initial=np.inf)
-        spent += found["iterations"]
-        residuals.append(np.where(np.isfinite(found["residual"]), found["residual"], np.inf))
-        best = {
-            name: np.where(better, np.where(np.isfinite(values), values, start[name]), best[name])
-            for name, values in zip(problem.unknowns, found["estimates"], strict=True)
+    n_further = sum(len(shifts) * (len(matches) if of_matches else 1) for shifts, of_matches in starts.rounds)
+    search = Search(problem, settings, voxels, report, len(matches) + n_further + 1)
+    for start in matches:
+        search.explore(start)
+    for shifts, of_matches in starts.rounds:
+        best = search.best
+        for start, shift in product(matches if of_matches else [best], shifts):
+            search.explore(starts.at(start, best["omega0"] + shift))
+    return search.finish()
+
+
+class Search:
+    """The best fit of every voxel of a chunk among those from some starts."""
+
+    def __init__(
+        self, problem: Problem, settings: Settings, voxels: Voxels, report: Report | None, n_parts: int
+    ) -> None:
+        self.problem, self.settings, self.voxels, self.report, self.n_parts = problem, settings, voxels, report, n_parts
+        self.best: Start = {}
+        self.residuals: list[FloatArray] = []  # of every start, NaN where it was none
+        self.least = np.full(voxels.size, np.inf)
+        self.spent = np.zeros(voxels.size, np.int32)
+
+    def explore(self, start: Start) -> None:
+        """Fit for a few iterations, and keep what is better."""
+        found = self._fitted(start, min(EXPLORED, self.settings.max_iterations))
+        better = found["residual"] < self.least
+        fitted = zip(self.problem.unknowns, found["estimates"], strict=True)
+        self.best = (self.best or start) | {
+            name: np.where(better & np.isfinite(values), values, self.best.get(name, start[name]))
+            for name, values in fitted
         }
-    results = _call(
-        problem, voxels, best, settings, settings.max_iterations, _part_of(report, len(candidates), len(candidates) + 1)
-    )
-    results["iterations"] += spent
-    relative, absolute = SAME
-    agree = np.array(residuals) <= results["residual"] * (1 + relative) + absolute
-    return results | {"agreement": np.where(np.isfinite(results["residual"]), agree.mean(axis=0), np.nan)}
+        self.least = np.where(better, found["residual"], self.least)
+        self.residuals.append(found["residual"])
+        self.spent += found["iterations"]
+
+    def finish(self) -> Arrays:
+        """The results of the best."""
+        results = self._fitted(self.best, self.settings.max_iterations)
+        results["iterations"] += self.spent
+        relative, absolute = SAME
+        tried = np.isfinite(self.residuals)
+        agree = np.array(self.residuals) <= results["residual"] * (1 + relative) + absolute
+        with np.errstate(invalid="ignore"):
+            agreement = agree.sum(axis=0) / tried.sum(axis=0)
+        return results | {"agreement": np.where(np.isfinite(results["residual"]), agreement, np.nan)}
+
+    def _fitted(self, start: Start, max_iterations: int) -> Arrays:
+        report = _part_of(self.report, len(self.residuals), self.n_parts)
+        return _call(self.problem, self.voxels, start, self.settings, max_iterations, report)
 
 
 def _part_of(report: Report | None, part: int, n_parts: int) -> Report | None:

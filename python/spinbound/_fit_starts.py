@@ -1,8 +1,9 @@
-"""Where fits start: at given values, at the best matches of a dictionary, and at their images in the other periods.
+"""Where fits start: at given values, or at the best matches of a dictionary and at other omega0 beside the best fit.
 
-In balanced trains with one repetition time the signal is nearly periodic in omega0, with the period 2 pi/TR (M0 changes
-its sign), so a match finds the right omega0 up to periods; the small differences, from the pulses' duration, tell the
-minima apart only after a fit from each.
+Wrong minima differ in omega0 above all. In balanced trains with one repetition time the signal is nearly periodic in
+omega0, with the period 2 pi/TR (M0 changes its sign); the small differences, from the pulses' duration, tell the
+periods apart only after a fit in each. And transients turn by omega0 TR per repetition for as long as T2f, which makes
+minima some 2 pi/T2f apart.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from .tissue import Tissue
 Start = dict[str, npt.NDArray[Any]]  # by name of the unknowns, and M0 where it is fitted; each (n,)
 
 R1S = (0.5, 8.0)  # 1/s, of tissue
+NEAR = (-8.0, 8.0, -20.0, 20.0, -50.0, 50.0)  # rad/s, of minima beside the right one: 2 pi/T2f is 13 for T2f = 0.5 s
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,25 @@ class Starts:
             return
         found = match(self.problem.signals(voxels), self.dictionary, self.n_matches, restrict=self._maps(voxels))
         for k in range(self.n_matches):
-            start = {name: found.tissue[name][:, k] for name in self.problem.unknowns} | given
-            yield self._bounded(start)
-            if self.n_matches > 1 and (period := self._period()):
-                yield self._bounded(start | {"omega0": _image(start["omega0"], period)})
+            yield self._bounded({name: found.tissue[name][:, k] for name in self.problem.unknowns} | given)
+
+    @property
+    def rounds(self) -> tuple[tuple[tuple[float, ...], bool], ...]:
+        """Further starts, where omega0 is unknown and has no given start: shifts of the best fit's omega0, each with
+        the other unknowns of that fit (False) or of every match (True).
+
+        A fit in a wrong period finds most of the others and helps in the right one; one beside the right omega0 has
+        bent them.
+        """
+        if self.n_matches == 1 or "omega0" not in self.problem.bounds or "omega0" in self.problem.start:
+            return ()
+        images = self._images()
+        return ((images, False), (NEAR, False), ((0.0, *images), True), (NEAR, False))
+
+    def at(self, start: Start, omega0: FloatArray) -> Start:
+        """The same at another omega0; NaN out of its bounds."""
+        low, high = self.problem.bounds["omega0"]
+        return start | {"omega0": np.where((omega0 >= low) & (omega0 <= high), omega0, np.nan)}
 
     def _given(self, name: str, voxels: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
         """A start from the caller, NaN where it is outside its bounds."""
@@ -62,23 +79,16 @@ class Starts:
         fixed = {name: value for name, value in self.problem.fixed.as_dict().items() if value.ndim and name != "M0"}
         return {name: self.problem.part(value, voxels) for name, value in fixed.items()} or None
 
-    def _period(self) -> float | None:
-        """Of omega0, if it is unknown, has no given start, and its bounds hold more than one."""
-        if "omega0" not in self.problem.bounds or "omega0" in self.problem.start:
-            return None
+    def _images(self) -> tuple[float, ...]:
+        """To the other periods of omega0, if its bounds hold more than one."""
         TR = {float(TR) for seq in self.problem.trains.sequences for TR in seq.repetition_times}
         low, high = self.problem.bounds["omega0"]
         period = 2 * np.pi / min(TR)
-        return period if len(TR) == 1 and high - low > period else None
+        return (-period, period) if len(TR) == 1 and high - low > period else ()
 
     def _bounded(self, start: Start) -> Start:
         bounds = self.problem.bounds
         return {name: np.clip(value, *bounds[name]) if name in bounds else value for name, value in start.items()}
-
-
-def _image(omega0: FloatArray, period: float) -> FloatArray:
-    """The same phase per repetition, on the other side of zero."""
-    return np.asarray(np.where(omega0 > 0, omega0 - period, omega0 + period))
 
 
 def starts_of(

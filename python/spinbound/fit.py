@@ -81,8 +81,10 @@ def fit(
     mask : (...)
         Voxels to fit: not zero.
     multi_start
-        Number of matches to start from. Beyond 1, each is followed by its image in the other period of omega0 (where
-        that is free and its bounds hold both); all get a few iterations, and the best goes on to its end.
+        Number k of matches to start from. Beyond 1, all get a few iterations, and the best goes on to its end. Where
+        omega0 is free and has no start, 12 + k further starts are tried beside the best so far, at omega0 nearby and
+        with the other unknowns of all matches; and 2 + 2 k more in the neighbouring periods, where the bounds of omega0
+        hold more than one.
     max_iterations
         Evaluations of the model after the first.
     sigma
