@@ -59,7 +59,8 @@ class Starts:
         if self.n_matches == 1 or "omega0" not in self.problem.bounds or "omega0" in self.problem.start:
             return ()
         images = self._images()
-        return ((images, False), (NEAR, False), ((0.0, *images), True), (NEAR, False))
+        nearby = tuple(image + shift for image in (0.0, *images) for shift in NEAR)
+        return ((images, False), (nearby, False), ((0.0, *images), True), (NEAR, False))
 
     def at(self, start: Start, omega0: FloatArray) -> Start:
         """The same at another omega0; NaN out of its bounds."""
@@ -80,11 +81,12 @@ class Starts:
         return {name: self.problem.part(value, voxels) for name, value in fixed.items()} or None
 
     def _images(self) -> tuple[float, ...]:
-        """To the other periods of omega0, if its bounds hold more than one."""
+        """To the other periods of omega0 that its bounds may hold; the nearest first."""
         TR = {float(TR) for seq in self.problem.trains.sequences for TR in seq.repetition_times}
         low, high = self.problem.bounds["omega0"]
         period = 2 * np.pi / min(TR)
-        return (-period, period) if len(TR) == 1 and high - low > period else ()
+        n = int((high - low) / period) if len(TR) == 1 else 0
+        return tuple(sign * k * period for k in range(1, n + 1) for sign in (-1, 1))
 
     def _bounded(self, start: Start) -> Start:
         bounds = self.problem.bounds
