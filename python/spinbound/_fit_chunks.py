@@ -24,7 +24,7 @@ from .parameters import PARAMETERS, TISSUE, bases, is_reciprocal
 CHUNK = 4096  # voxels
 PIECE = 1 << 24  # bytes of a hash
 EXPLORED = 12  # iterations of every start before the best goes on
-SAME = 1e-3, 1e-6  # relative and absolute difference of residuals, in units of the data, that is no disagreement
+SAME = 1e-3, 1e-6  # relative and absolute difference of misfits, in units of the data, that is no disagreement
 
 Arrays = dict[str, npt.NDArray[Any]]
 Voxels = npt.NDArray[np.intp]
@@ -125,21 +125,22 @@ class Search:
     ) -> None:
         self.problem, self.settings, self.voxels, self.report, self.n_parts = problem, settings, voxels, report, n_parts
         self.best: Start = {}
-        self.residuals: list[FloatArray] = []  # of every start, NaN where it was none
+        self.misfits: list[FloatArray] = []  # of every start, NaN where it was none
         self.least = np.full(voxels.size, np.inf)
         self.spent = np.zeros(voxels.size, np.int32)
 
     def explore(self, start: Start) -> None:
         """Fit for a few iterations, and keep what is better."""
         found = self._fitted(start, min(EXPLORED, self.settings.max_iterations))
-        better = found["residual"] < self.least
+        misfit = self._misfit(found)
+        better = misfit < self.least
         fitted = zip(self.problem.unknowns, found["estimates"], strict=True)
         self.best = (self.best or start) | {
             name: np.where(better & np.isfinite(values), values, self.best.get(name, start[name]))
             for name, values in fitted
         }
-        self.least = np.where(better, found["residual"], self.least)
-        self.residuals.append(found["residual"])
+        self.least = np.where(better, misfit, self.least)
+        self.misfits.append(misfit)
         self.spent += found["iterations"]
 
     def finish(self) -> Arrays:
@@ -147,15 +148,26 @@ class Search:
         results = self._fitted(self.best, self.settings.max_iterations)
         results["iterations"] += self.spent
         relative, absolute = SAME
-        tried = np.isfinite(self.residuals)
-        agree = np.array(self.residuals) <= results["residual"] * (1 + relative) + absolute
+        tried = np.isfinite(self.misfits)
+        agree = np.array(self.misfits) <= self._misfit(results) * (1 + relative) + absolute
         with np.errstate(invalid="ignore"):
             agreement = agree.sum(axis=0) / tried.sum(axis=0)
         return results | {"agreement": np.where(np.isfinite(results["residual"]), agreement, np.nan)}
 
     def _fitted(self, start: Start, max_iterations: int) -> Arrays:
-        report = _part_of(self.report, len(self.residuals), self.n_parts)
+        report = _part_of(self.report, len(self.misfits), self.n_parts)
         return _call(self.problem, self.voxels, start, self.settings, max_iterations, report)
+
+    def _misfit(self, found: Arrays) -> FloatArray:
+        """The root of what a fit minimises, over |y|: the residual, and what a prior adds to it."""
+        prior = self.problem.prior
+        if prior is None:
+            return np.asarray(found["residual"])
+        place = np.searchsorted(self.problem.voxels, self.voxels)
+        distance = (found["estimates"] - prior.mean[:, place]) / prior.std[:, None]
+        with np.errstate(all="ignore"):  # voxels without data or noise have no residual either
+            SNR = np.linalg.norm(_data(self.problem, self.voxels) / found["sigma"][:, None], axis=-1)
+            return np.asarray(np.hypot(found["residual"], np.sqrt(np.nansum(distance**2, axis=0)) / SNR))
 
 
 def _part_of(report: Report | None, part: int, n_parts: int) -> Report | None:
@@ -170,15 +182,12 @@ def _call(
     P = len(problem.unknowns)
     matrix, M0 = _matrix(problem, voxels, start)
     sigma = None if problem.sigma is None else np.ascontiguousarray(problem.part(problem.sigma, voxels))
-    data = problem.signals(voxels)
-    if problem.whitening is not None:
-        data = np.einsum("ij,nj->ni", problem.whitening, data)
     low, high = zip(*(problem.bounds[name] for name in problem.unknowns), strict=True)
     place = np.searchsorted(problem.voxels, voxels)
     results = _arrays(problem, voxels.size) | {"M0": M0.copy()}
     _core.fit(
         problem.trains.core(),
-        data,
+        _data(problem, voxels),
         matrix,
         M0,
         _valid(problem, matrix, M0, sigma, place),
@@ -197,6 +206,12 @@ def _call(
         *results.values(),
     )
     return results
+
+
+def _data(problem: Problem, voxels: Voxels) -> ComplexArray:
+    """Data of a chunk, white."""
+    data = problem.signals(voxels)
+    return data if problem.whitening is None else np.einsum("ij,nj->ni", problem.whitening, data)
 
 
 def _valid(
