@@ -57,7 +57,8 @@ def recovery_row(seq, domain, basis, chosen, n, matches):
     tissue, unknowns = tissues_of_prior(seq, n), UNKNOWNS[chosen]
     data = sb.simulate(seq, tissue, basis=basis)
     begin = perf_counter()
-    found = sb.fit(data, seq, basis, ("M0", *unknowns), bounds=TWO_PERIODS, multi_start=matches, threads=1)
+    options = {"bounds": TWO_PERIODS, "multi_start": matches, "max_iterations": 300}
+    found = sb.fit(data, seq, basis, ("M0", *unknowns), **options)
     seconds = perf_counter() - begin
     lost = np.flatnonzero(~(error(found.estimates, tissue, unknowns) < RECOVERED))
     for i in lost:
