@@ -68,7 +68,7 @@ def mebibytes(n):
 
 def repetitions(results):
     fewest, most = (f(len(r["rounds"]) for r in results) for f in (min, max))
-    return f"{fewest} repetitions" if fewest == most else f"{fewest} to {most} repetitions"
+    return f"{fewest} repetition{'s'[: fewest > 1]}" if fewest == most else f"{fewest} to {most} repetitions"
 
 
 # Sections

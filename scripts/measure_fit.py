@@ -1,7 +1,8 @@
 """How good the estimates of sb.fit are: the tables of docs/fit_accuracy.md.
 
-    python scripts/measure_fit.py recovery published_train.mat published_basis.npz --n 3000 --matches 8
+    python scripts/measure_fit.py recovery published_train.mat published_basis.npz
     python scripts/measure_fit.py efficiency published_train.mat published_basis.npz
+    python scripts/measure_fit.py starts published_train.mat published_basis.npz
     python scripts/measure_fit.py low-snr published_train.mat published_basis.npz
 
 The files are the train of arXiv 2207.08259 and a basis of its signals. Prints markdown, for the thirteen coefficients
@@ -56,7 +57,8 @@ def recovery_row(seq, domain, basis, chosen, n, matches):
     tissue, unknowns = tissues_of_prior(seq, n), UNKNOWNS[chosen]
     data = sb.simulate(seq, tissue, basis=basis)
     begin = perf_counter()
-    found = sb.fit(data, seq, basis, ("M0", *unknowns), bounds=TWO_PERIODS, multi_start=matches, threads=1)
+    options = {"bounds": TWO_PERIODS, "multi_start": matches, "max_iterations": 300}
+    found = sb.fit(data, seq, basis, ("M0", *unknowns), **options)
     seconds = perf_counter() - begin
     lost = np.flatnonzero(~(error(found.estimates, tissue, unknowns) < RECOVERED))
     for i in lost:
@@ -68,6 +70,7 @@ def recovery_row(seq, domain, basis, chosen, n, matches):
 
 N_TISSUES, SEED = 10, 5
 NOISE = 0.03  # largest sqrt(CRB)/theta
+SAME = 0.01  # standard errors between two fits of the same data
 BOX = {
     "m0s": (0.08, 0.25),
     "R1f": (0.4, 1.0),
@@ -221,6 +224,20 @@ MEANS = (
 COVERAGE = ("data", "unknown R1", "sigma known", "sigma estimated", "Student's t", "evaluations")
 
 
+def starts_row(seq, domain, basis, chosen, n, matches):
+    """Fits of one tissue from a dictionary beside those from the truth."""
+    unknowns = UNKNOWNS[chosen]
+    tissue = tissues_of_box(unknowns)[0]
+    C, _ = bound_and_bias(seq, basis, tissue, unknowns)
+    data = noisy(seq, basis, tissue, small_noise(C, values(tissue, unknowns)), n, SEED)
+    local = fitted(data, seq, basis, tissue, unknowns)
+    found = sb.fit(data, seq, basis, ("M0", *unknowns), multi_start=matches, threads=1)
+    far = [np.abs(found.estimates[name] - local.estimates[name]) / local.std[name] for name in unknowns]
+    same = np.max(far, axis=0) < SAME
+    lower, higher = (int(np.sum(~same & (sign * (found.residual - local.residual) < 0))) for sign in (1, -1))
+    return domain, chosen, matches, f"{same.sum()} of {n}", lower, higher
+
+
 # Noise at which the linear theory does not hold
 
 SNR = 50
@@ -270,13 +287,25 @@ def print_efficiency(seq, domains, chosen):
         print(markdown(head, table), end="\n\n")
 
 
+def print_starts(seq, domains, chosen):
+    head = ("data", "unknown R1", "multi_start", "same as from the truth", "elsewhere, lower", "higher")
+    matches, n = chosen.matches, chosen.n or 200
+    rows = [starts_row(seq, domain, basis, R1, n, matches) for domain, basis in domains.items() for R1 in UNKNOWNS]
+    print(markdown(head, rows))
+
+
 def print_low_snr(seq, domains, chosen):
     for domain, basis in domains.items():
         for R1 in UNKNOWNS:
             print(f"{domain}, {R1}: {low_snr_table(seq, basis, R1, chosen.n or 2000)}\n")
 
 
-COMMANDS = {"recovery": print_recovery, "efficiency": print_efficiency, "low-snr": print_low_snr}
+COMMANDS = {
+    "recovery": print_recovery,
+    "efficiency": print_efficiency,
+    "starts": print_starts,
+    "low-snr": print_low_snr,
+}
 
 
 def main():
@@ -285,7 +314,7 @@ def main():
     parser.add_argument("train", help="file of the published train, TR 3.5 ms")
     parser.add_argument("basis", help="file of the basis")
     parser.add_argument("--n", type=int, help="tissues of recovery, noise realisations of the others")
-    parser.add_argument("--matches", type=int, default=8, help="multi_start of recovery")
+    parser.add_argument("--matches", type=int, default=4, help="multi_start of recovery and starts")
     parser.add_argument("--domain", choices=("basis", "time"))
     chosen = parser.parse_args()
     seq = sb.Sequence.load(chosen.train, TR=TR, gradient_moment=MOMENTS)

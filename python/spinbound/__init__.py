@@ -1,4 +1,4 @@
-"""Signals and Cramér-Rao bounds of quantitative magnetization transfer sequences."""
+"""Signals, Cramér-Rao bounds and fits of quantitative magnetization transfer sequences."""
 
 from . import sequences
 from ._core import version as __version__

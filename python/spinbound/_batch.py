@@ -108,7 +108,7 @@ def prepare(
     physics = check_model(model, lineshape, rtol)
     limits = [limits_of(model, train) for train in trains.sequences]
     check_progress(progress)
-    vectors = _checked_basis(basis, trains)
+    vectors = vectors_of(basis, trains)
     matrix, M0, noise = _matrix(tissue), _filled(tissue["M0"], tissue, np.complex128), _sigma(sigma, tissue)
     batch = Batch(
         trains=trains,
@@ -137,7 +137,8 @@ def without_exchange(matrix: FloatArray) -> None:
         matrix[TISSUE.index(name)] = value
 
 
-def _checked_basis(basis: object, trains: Trains) -> ComplexArray | None:
+def vectors_of(basis: object, trains: Trains) -> ComplexArray | None:
+    """The vectors of a basis that belongs to the trains; None in the time domain."""
     if basis is None:
         return None
     if not isinstance(basis, Basis):

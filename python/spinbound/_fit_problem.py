@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ._batch import vectors_of
 from ._models import Limits, check_model, limits_of
 from ._trains import Experiment, Trains, as_trains
 from ._validate import (
@@ -43,7 +44,7 @@ REACH = 1.25  # of omega0 to either side, in units of pi/TR: little more than on
 
 
 @dataclass(frozen=True)
-class Prior:
+class GaussianPrior:
     """Gaussian priors of the unknowns: means (P, voxels) and standard deviations (P,), infinite where there is none."""
 
     mean: FloatArray
@@ -69,7 +70,7 @@ class Problem:
     start: dict[str, npt.NDArray[Any]]
     bounds: dict[str, tuple[float, float]]
     sigma: npt.NDArray[Any] | None
-    prior: Prior | None
+    prior: GaussianPrior | None
     physics: dict[str, Any]
     codes: tuple[int, int, float]
     whitening: ComplexArray | None
@@ -116,7 +117,7 @@ def check(
     """
     trains, codes = as_trains(seq), check_model(**physics)
     limits = [limits_of(physics["model"], train) for train in trains.sequences]
-    vectors = _vectors(basis, trains)
+    vectors = vectors_of(basis, trains)
     n_samples = trains.n_echoes if vectors is None else vectors.shape[1]
     samples = _complex_data(data, n_samples, basis)
     shape = samples.shape[:-1]
@@ -157,15 +158,6 @@ def check(
 
 
 # Data
-
-
-def _vectors(basis: object, trains: Trains) -> ComplexArray | None:
-    if basis is None:
-        return None
-    if not isinstance(basis, Basis):
-        raise InvalidParameter(f"basis must be a spinbound.Basis; given {type(basis).__name__}")
-    basis.check_sequence(trains)
-    return np.ascontiguousarray(basis.vectors, np.complex128)
 
 
 def _complex_data(data: npt.ArrayLike, n_samples: int, basis: Basis | None) -> npt.NDArray[Any]:
@@ -372,4 +364,4 @@ def _with_prior(problem: Problem, prior: Mapping[str, tuple[npt.ArrayLike, float
         mean[k], std[k] = problem.part(values, problem.voxels), as_number(f"the width of the prior of {name}", pair[1])
         if not std[k] > 0:
             raise InvalidParameter(f"the standard deviation of the prior of {name} is {std[k]:g}; allowed: > 0")
-    return replace(problem, prior=Prior(mean, std))
+    return replace(problem, prior=GaussianPrior(mean, std))

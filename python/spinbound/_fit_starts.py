@@ -60,7 +60,8 @@ class Starts:
         if self.n_matches == 1 or "omega0" not in self.problem.bounds or "omega0" in self.problem.start:
             return ()
         images = self._images()
-        return ((images, False), (NEAR, False), ((0.0, *images), True), (NEAR, False))
+        nearby = tuple(image + shift for image in (0.0, *images) for shift in NEAR)
+        return ((images, False), (nearby, False), ((0.0, *images), True), (NEAR, False))
 
     def at(self, start: Start, omega0: FloatArray) -> Start:
         """The same at another omega0; NaN out of its bounds."""
@@ -86,10 +87,12 @@ class Starts:
         return 2 * np.pi / TR.pop() if len(TR) == 1 else None
 
     def _images(self) -> tuple[float, ...]:
-        """To the other periods of omega0, if its bounds hold more than one."""
-        period = self._period()
+        """To the other periods of omega0 that its bounds may hold; the nearest first."""
         low, high = self.problem.bounds["omega0"]
-        return (-period, period) if period and high - low > period else ()
+        if not (period := self._period()):
+            return ()
+        n = int((high - low) / period)
+        return tuple(sign * k * period for k in range(1, n + 1) for sign in (-1, 1))
 
     def _bounded(self, start: Start) -> Start:
         """Moved into the bounds: omega0 by periods, which change the signal least."""

@@ -84,8 +84,7 @@ def fit(
     multi_start
         Number k of matches to start from. Beyond 1, all get a few iterations, and the best goes on to its end. Where
         omega0 is free and has no start, 12 + k further starts are tried beside the best so far, at omega0 nearby and
-        with the other unknowns of all matches; and 2 + 2 k more in the neighbouring periods, where the bounds of omega0
-        hold more than one.
+        with the other unknowns of all matches; and 7 + k more in every other period that the bounds of omega0 hold.
     max_iterations
         Evaluations of the model after the first.
     sigma
