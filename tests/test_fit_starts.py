@@ -129,6 +129,11 @@ def test_omega0_is_moved_into_the_bounds_by_a_period():
     assert start["omega0"][beyond] == pytest.approx(np.maximum(found[beyond] - period, -1000), abs=1e-9)
 
 
+def test_bounds_without_end_take_no_starts_without_end():
+    problem, _ = first_start(bounds={"omega0": (-np.inf, np.inf)})
+    assert len(_fit_starts.Starts(problem, ATOMS, 2).rounds[0][0]) == 2 * _fit_starts.MOST_PERIODS
+
+
 def test_what_is_given_is_kept():
     B1 = np.linspace(0.8, 1.2, N)
     _, start = first_start(start={"B1": B1, "omega0": 10.0})

@@ -27,6 +27,7 @@ from .tissue import Tissue
 Start = dict[str, npt.NDArray[Any]]  # by name of the unknowns, and M0 where it is fitted; each (n,)
 
 R1S = (0.5, 8.0)  # 1/s, of tissue
+MOST_PERIODS = 4  # of omega0 to either side, 1 kHz at a TR of 4 ms: wider bounds take no more starts
 NEAR = (-8.0, 8.0, -20.0, 20.0, -50.0, 50.0)  # rad/s, of minima beside the right one: 2 pi/T2f is 13 for T2f = 0.5 s
 
 
@@ -91,7 +92,7 @@ class Starts:
         low, high = self.problem.bounds["omega0"]
         if not (period := self._period()):
             return ()
-        n = int((high - low) / period)
+        n = min(int((high - low) / period), MOST_PERIODS)
         return tuple(sign * k * period for k in range(1, n + 1) for sign in (-1, 1))
 
     def _bounded(self, start: Start) -> Start:
