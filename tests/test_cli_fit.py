@@ -93,13 +93,14 @@ def test_maps_are_what_the_library_fits(here):
 
 
 def test_sidecars_say_how_the_maps_were_made(here):
-    main([*COMMAND, *KNOWN, "--bounds", "R1a=0.2:3"])
+    main([*COMMAND, *KNOWN, "--bounds", "R1a=0.2:3,R2f=:50"])
     sidecar = json.loads((ANAT / "sub-01_desc-apparent_R1map.json").read_text())
     assert sidecar["Units"] == "1/s"
     made = sidecar["Fit"]
     assert made["sequence"]["sha256"] == SEQ.sha256
     assert (made["model"], made["spinbound"]) == ("gbloch", sb.__version__)
     assert made["bounds"]["R1a"] == [0.2, 3.0]
+    assert made["bounds"]["R2f"] == [sb.parameters.PARAMETERS["R2f"].least, 50.0]  # what is left out is none
     assert made["start"] == START
     assert made["known"].items() >= FIXED.items()
     levels = json.loads((ANAT / "sub-01_fitstatus.json").read_text())["Levels"]
@@ -226,7 +227,8 @@ def no_fit(monkeypatch):
         (["--bounds", "R2f=a:b"], "--bounds: a limit of R2f is 'a', no number"),
         (["--fixed", "B1=1", "--B1", "B1.nii.gz", "--B1-unit", "%"], "B1 is given as a number and as a map"),
         (["--imag", "a.nii", "--phase", "b.nii"], "--imag and --phase"),
-        (["-o", "maps.nii.gz"], "the output is a folder, or a .npz file"),
+        (["-o", "maps.nii.gz"], "the output is a folder with a name, or a .npz file"),
+        (["-o", "."], ".: the output is a folder with a name, or a .npz file"),
         (["--sigma", "0"], "--sigma"),
         (["--B1-unit", "percent"], "--B1-unit"),
     ],
@@ -285,6 +287,19 @@ def test_maps_that_exist_stay_unless_overwritten(here, capsys, monkeypatch):
     assert nifti.read(path)[0] == pytest.approx(
         sb.fit(stored(), SEQ, free=FREE, fixed=FIXED, start=START).estimates["R2f"], rel=1e-5
     )
+
+
+def test_maps_of_an_earlier_fit_do_not_stay_beside_others(here):
+    main([*COMMAND, *KNOWN])
+    mine = Path("spinbound-fit", "sub-01", "fmap", "sub-01_TB1map.nii.gz")
+    mine.parent.mkdir()
+    nifti.write(mine, 100 * np.asarray(TISSUE["B1"]), AFFINE)  # measured, not fitted
+    mine.with_name("sub-01_TB1map.json").write_text('{"Units": "%"}', encoding="utf-8")
+    before = {path.name for path in ANAT.iterdir()}
+    main([*COMMAND[:3], "--free", "M0,R1a", "--fixed", "m0s=0.12,B1=0.9,R2f=14", "--start", "R1a=1", "--overwrite"])
+    gone = {f"sub-01_desc-free_R2{kind}.{suffix}" for kind in ("map", "stdmap") for suffix in ("nii.gz", "json")}
+    assert before - {path.name for path in ANAT.iterdir()} == gone
+    assert len(list(mine.parent.iterdir())) == 2
 
 
 def test_what_the_library_refuses_leaves_nothing(here, capsys):

@@ -288,6 +288,8 @@ def test_errors_of_what_is_not_fitted_are_refused():
         ("R3", "a parameter's name is 'R3'"),
         ({"B1": 1}, "B1 is not free in the tissue; free are: m0s, R2f"),
         ({"m0s": 1, "R2f": 1}, "needs covariance=True"),
+        ({"m0s": "a"}, "the derivative by m0s must be real numbers"),
+        ({"m0s": np.ones(99)}, r"the derivative by m0s has shape \(99,\)"),
     ]:
         with pytest.raises(sb.InvalidParameter, match=message):
             fit.std_of(asked)

@@ -47,7 +47,7 @@ def first_start(**changes):
     arguments = {"data": CLEAN, "seq": HYBRID, "basis": BASIS, "free": FREE, "variable_projection": True}
     problem = check(**(arguments | nothing | {"physics": physics} | changes))
     starts = _fit_starts.starts_of(problem, ATOMS, 1, None, None)
-    return problem, next(starts.of(problem.voxels))
+    return problem, next(starts.of(problem.voxels, None))
 
 
 # Which minimum
@@ -176,6 +176,14 @@ def test_a_voxel_has_the_same_bits_in_any_company(voxels, threads):
 def test_chunks_change_no_bit(chunk, monkeypatch):
     monkeypatch.setattr(_fit_chunks, "CHUNK", chunk)
     assert bits(fitted(multi_start=3)) == bits(THREE)
+
+
+def test_matches_keep_to_the_threads_of_the_fit(monkeypatch):
+    asked = []
+    monkeypatch.setattr(_fit_starts, "match", lambda *_, threads, **__: asked.append(threads) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        fitted(threads=1)
+    assert asked == [1]
 
 
 def test_bad_voxels_stay_alone():

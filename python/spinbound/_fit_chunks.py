@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -102,7 +105,7 @@ def _arrays(problem: Problem, n: int) -> Arrays:
 
 def _fit(problem: Problem, starts: Starts, settings: Settings, voxels: Voxels, report: Report | None) -> Arrays:
     """From one start to its end; or from many starts for a few iterations, and the best to its end."""
-    matches = list(starts.of(voxels))
+    matches = list(starts.of(voxels, settings.threads))
     if starts.n_matches == 1:
         results = _call(problem, voxels, matches[0], settings, settings.max_iterations, report)
         return results | {"agreement": np.full(voxels.size, np.nan)}
@@ -132,7 +135,7 @@ class Search:
     def explore(self, start: Start) -> None:
         """Fit for a few iterations, and keep what is better."""
         found = self._fitted(start, min(EXPLORED, self.settings.max_iterations))
-        misfit = self._misfit(found)
+        misfit = _misfit(self.problem, self.voxels, found)
         better = misfit < self.least
         fitted = zip(self.problem.unknowns, found["estimates"], strict=True)
         self.best = (self.best or start) | {
@@ -149,7 +152,7 @@ class Search:
         results["iterations"] += self.spent
         relative, absolute = SAME
         tried = np.isfinite(self.misfits)
-        agree = np.array(self.misfits) <= self._misfit(results) * (1 + relative) + absolute
+        agree = np.array(self.misfits) <= _misfit(self.problem, self.voxels, results) * (1 + relative) + absolute
         with np.errstate(invalid="ignore"):
             agreement = agree.sum(axis=0) / tried.sum(axis=0)
         return results | {"agreement": np.where(np.isfinite(results["residual"]), agreement, np.nan)}
@@ -158,16 +161,22 @@ class Search:
         report = _part_of(self.report, len(self.misfits), self.n_parts)
         return _call(self.problem, self.voxels, start, self.settings, max_iterations, report)
 
-    def _misfit(self, found: Arrays) -> FloatArray:
-        """The root of what a fit minimises, over |y|: the residual, and what a prior adds to it."""
-        prior = self.problem.prior
-        if prior is None:
-            return np.asarray(found["residual"])
-        place = np.searchsorted(self.problem.voxels, self.voxels)
-        distance = (found["estimates"] - prior.mean[:, place]) / prior.std[:, None]
-        with np.errstate(all="ignore"):  # voxels without data or noise have no residual either
-            SNR = np.linalg.norm(_data(self.problem, self.voxels) / found["sigma"][:, None], axis=-1)
-            return np.asarray(np.hypot(found["residual"], np.sqrt(np.nansum(distance**2, axis=0)) / SNR))
+
+def _misfit(problem: Problem, voxels: Voxels, results: Arrays) -> FloatArray:
+    """Root of what a fit minimises, relative to the data: the residual, and how far a prior is missed."""
+    if problem.prior is None:
+        return np.asarray(results["residual"])
+    place = np.searchsorted(problem.voxels, voxels)
+    missed = (results["estimates"] - problem.prior.mean[:, place]) / problem.prior.std[:, None]
+    with np.errstate(invalid="ignore", over="ignore"):
+        noise = results["sigma"] / np.linalg.norm(_data(problem, voxels), axis=1)
+    return np.asarray(np.hypot(results["residual"], noise * np.sqrt(np.nansum(missed**2, axis=0))))
+
+
+def _data(problem: Problem, voxels: Voxels) -> ComplexArray:
+    """What the core fits: whitened if the noise is correlated."""
+    data = problem.signals(voxels)
+    return data if problem.whitening is None else np.einsum("ij,nj->ni", problem.whitening, data)
 
 
 def _part_of(report: Report | None, part: int, n_parts: int) -> Report | None:
@@ -238,24 +247,62 @@ def _matrix(problem: Problem, voxels: Voxels, start: Start) -> tuple[FloatArray,
 # The folder of a run
 
 
-def open_folder(folder: Path, configuration: dict[str, Any]) -> None:
-    """Make the folder of a run, or go on with the one that is there.
+@contextmanager
+def opened(folder: Path | None, configuration: dict[str, Any]) -> Iterator[None]:
+    """Make the folder of a run, or go on with the one that is there; until the end no other run may enter.
 
     Raises
     ------
     InvalidData
-        If it belongs to another fit, or to none that is known.
+        If it belongs to another fit, or to none that is known, or another run is at work there.
     """
+    if folder is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "ab") as lock:
+        _lock(lock, folder)
+        _check_folder(folder, configuration)
+        yield
+
+
+def _lock(file: BinaryIO, folder: Path) -> None:
+    """Until the file is closed, be it by a kill; on Windows and file systems without locks the user must see to it."""
+    if sys.platform == "win32":
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InvalidData(f"{folder} is in use by another run; wait for its end, or name another folder") from None
+    except OSError as problem:
+        if problem.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
+            raise
+
+
+def _check_folder(folder: Path, configuration: dict[str, Any]) -> None:
+    """Whether what is there is the work of this fit; a new folder becomes this fit's."""
     text = json.dumps(configuration, sort_keys=True, indent=1).encode()
     file = folder / "fit.json"
-    folder.mkdir(parents=True, exist_ok=True)
     if file.exists():
-        if file.read_bytes() != text:
-            raise InvalidData(f"{folder} holds the work of another fit; remove it, or name another folder")
+        if (found := file.read_bytes()) != text:
+            other = _difference(found, configuration)
+            raise InvalidData(f"{folder} holds the work of another fit{other}; remove it, or name another folder")
         return
     if any(folder.glob("voxels-*.npz")):
         raise InvalidData(f"{folder} holds results but not fit.json, which says of what; remove them, or name another")
     write_atomically(file, lambda stream: stream.write(text))
+
+
+def _difference(found: bytes, configuration: dict[str, Any]) -> str:
+    """What is not as in a description, if it can be read."""
+    try:
+        content = dict(json.loads(found))
+    except (ValueError, TypeError):
+        return ""
+    names = sorted(name for name in configuration | content if content.get(name) != configuration.get(name))
+    return f", which differs in {', '.join(names)}" if names else ""
 
 
 def sha256_of(*arrays: npt.NDArray[Any] | None) -> str:

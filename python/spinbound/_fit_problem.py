@@ -198,11 +198,11 @@ def _treatment(free: tuple[str, ...], known: Mapping[str, Any], variable_project
 
 def _fixed(known: Mapping[str, Any], shape: tuple[int, ...]) -> Tissue:
     tissue = Tissue.from_dict(known)
-    _refuse_shape("fixed", tissue.shape, shape)
+    refuse_shape("fixed", tissue.shape, shape)
     return tissue
 
 
-def _refuse_shape(name: str, given: tuple[int, ...], voxels: tuple[int, ...]) -> None:
+def refuse_shape(name: str, given: tuple[int, ...], voxels: tuple[int, ...]) -> None:
     try:
         fits = np.broadcast_shapes(given, voxels) == voxels
     except ValueError:
@@ -217,7 +217,7 @@ def _start(start: Maps | None, free: tuple[str, ...], shape: tuple[int, ...]) ->
         if name not in free:
             raise InvalidParameter(f"start has {name}, which is not free; free are: {', '.join(free)}")
         values[name] = as_complex(name, value) if name == "M0" else as_real(name, value)
-        _refuse_shape(f"the start of {name}", values[name].shape, shape)
+        refuse_shape(f"the start of {name}", values[name].shape, shape)
     return values
 
 
@@ -281,6 +281,7 @@ def _pair(name: str, pair: Any, allowed: tuple[float, float]) -> tuple[float, fl
     values = as_real(f"the bounds of {name}", pair)
     if values.shape != (2,) or not values[0] < values[1]:
         raise InvalidParameter(f"the bounds of {name} must be (low, high), low < high; given {pair!r}")
+    values = np.where(np.isinf(values), np.clip(values, *allowed), values)
     if values[0] < allowed[0] or values[1] > allowed[1]:
         raise InvalidParameter(
             f"the bounds of {name} are {values[0]:g} to {values[1]:g}; "
@@ -308,7 +309,7 @@ def _sigma(sigma: npt.ArrayLike | None, shape: tuple[int, ...]) -> FloatArray | 
     if sigma is None:
         return None
     values = as_real("sigma", sigma)
-    _refuse_shape("sigma", values.shape, shape)
+    refuse_shape("sigma", values.shape, shape)
     if values.ndim == 0 and not 0 < values < np.inf:
         raise InvalidParameter(f"sigma is {values:g}; allowed: sigma > 0, finite")
     return values
@@ -357,7 +358,7 @@ def _with_prior(problem: Problem, prior: Mapping[str, tuple[npt.ArrayLike, float
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise InvalidParameter(f"the prior of {name} must be a pair (mean, standard deviation); given {pair!r}")
         k, values = problem.unknowns.index(name), as_real(f"the mean of the prior of {name}", pair[0])
-        _refuse_shape(f"the prior of {name}", values.shape, problem.shape)
+        refuse_shape(f"the prior of {name}", values.shape, problem.shape)
         if values.ndim == 0:
             as_number(f"the mean of the prior of {name}", values)
         mean[k], std[k] = problem.part(values, problem.voxels), as_number(f"the width of the prior of {name}", pair[1])

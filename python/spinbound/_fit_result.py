@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from . import _core
 from ._files import write_npz
-from ._fit_problem import Problem
-from ._validate import BoolArray, FloatArray, InvalidData, InvalidParameter, parameter_named
+from ._fit_problem import Problem, refuse_shape
+from ._validate import BoolArray, FloatArray, InvalidData, InvalidParameter, as_real, parameter_named
 from .parameters import bases, is_reciprocal
 from .tissue import Tissue, tissue_of
 
@@ -59,7 +59,7 @@ class Fit:
     residual : (...)
         |y - M0 s|/|y| of data y and signal M0 s.
     sigma : (...)
-        Noise in the real and in the imaginary part each: given, or |y - M0 s|^2 over 2 n_samples - P'.
+        Noise in the real and in the imaginary part each: given, or the root of |y - M0 s|^2/(2 n_samples - P').
     status : (...) int8
         Codes of `FitStatus`; `counts` has them in words.
     iterations : (...) int32
@@ -117,15 +117,18 @@ class Fit:
         Raises
         ------
         InvalidParameter
-            If no free parameter determines it, or the covariance was not kept.
+            If no free parameter determines it, a derivative is no real number or map, or the covariance was not kept.
         """
-        gradient = self._gradient(parameter) if isinstance(parameter, str) else dict(parameter)
-        for name in gradient:
+        given = self._gradient(parameter) if isinstance(parameter, str) else dict(parameter)
+        for name in given:
             if name not in self.at_bound:
                 raise InvalidParameter(f"{name} is not free in the tissue; free are: {', '.join(self.at_bound)}")
+        gradient = {name: as_real(f"the derivative by {name}", slope) for name, slope in given.items()}
+        for name, slope in gradient.items():
+            refuse_shape(f"the derivative by {name}", slope.shape, self.status.shape)
         if len(gradient) == 1:
             ((name, slope),) = gradient.items()
-            return np.asarray(np.abs(np.asarray(slope)) * self.std[name])
+            return np.asarray(np.abs(slope) * self.std[name])
         if self.covariance is None:
             raise InvalidParameter("the standard error of a combination needs covariance=True in the fit")
         places = {name: place for place, name in enumerate(_columns(self.free))}
@@ -133,7 +136,7 @@ class Fit:
         for one, slope in gradient.items():
             for other, other_slope in gradient.items():
                 entry = self.covariance[..., places[one], places[other]]
-                variance += np.asarray(slope) * np.asarray(other_slope) * entry
+                variance += slope * other_slope * entry
         return np.asarray(np.sqrt(variance))
 
     def _gradient(self, name: str) -> dict[str, npt.ArrayLike]:

@@ -38,13 +38,14 @@ class Starts:
     dictionary: Dictionary | None  # None where every start is given
     n_matches: int
 
-    def of(self, voxels: npt.NDArray[np.intp]) -> Iterator[Start]:
+    def of(self, voxels: npt.NDArray[np.intp], threads: int | None) -> Iterator[Start]:
         """Starts of some of the voxels, the most likely first; within the bounds, or NaN."""
         given = {name: self._given(name, voxels) for name in self.problem.start}
         if self.dictionary is None:
             yield given
             return
-        found = match(self.problem.signals(voxels), self.dictionary, self.n_matches, restrict=self._maps(voxels))
+        signals, maps = self.problem.signals(voxels), self._maps(voxels)
+        found = match(signals, self.dictionary, self.n_matches, restrict=maps, threads=threads)
         for k in range(self.n_matches):
             yield self._bounded({name: found.tissue[name][:, k] for name in self.problem.unknowns} | given)
 

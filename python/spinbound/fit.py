@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from . import _core
 from ._core import version
-from ._fit_chunks import Settings, open_folder, run, sha256_of
+from ._fit_chunks import Settings, opened, run, sha256_of
 from ._fit_problem import FITTED, Maps, Problem, check
 from ._fit_result import Fit, Volume
 from ._fit_starts import Starts, starts_of
@@ -75,7 +75,8 @@ def fit(
     bounds
         (low, high) by the names of free parameters. By default m0s 0 to 0.6, R1a and R1f 0.05 to 20 /s, R1s 0.05 to
         100 /s, R2f 0.2 to 1000 /s, Rex 0 to 500 /s, T2s 5 to 20 us, B1 0.1 to 3, omega0 1.25 pi/TR either
-        way, those of a time from its rate; and never beyond what the model allows.
+        way, those of a time from its rate; and never beyond what the model allows, which is also what stands in for
+        an infinite one.
     fixed
         Known parameters, numbers or maps (...). Parameters neither free nor fixed have the values of `Tissue`.
     mask : (...)
@@ -121,7 +122,8 @@ def fit(
     Raises
     ------
     InvalidData
-        If data or mask have a wrong type or shape, or `resume` holds the work of another fit.
+        If data or mask have a wrong type or shape, or `resume` holds the work of another fit or is in use by another
+        run.
     InvalidParameter, InvalidSequence
         If another argument is not accepted.
     OSError
@@ -158,10 +160,9 @@ def fit(
     starts = starts_of(problem, dictionary, as_count("multi_start", multi_start, 1), threads, progress)
     described = _described(problem, settings, starts)
     folder = None if resume is None else Path(resume)
-    if folder:
-        open_folder(folder, described | _hashes(problem, starts))
     volume = Volume(problem, covariance, several=starts.n_matches > 1)
-    run(problem, starts, settings, progress, folder, volume.take)
+    with opened(folder, described | (_hashes(problem, starts) if folder else {})):
+        run(problem, starts, settings, progress, folder, volume.take)
     return volume.result(described)
 
 

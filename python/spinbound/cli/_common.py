@@ -226,9 +226,9 @@ def provenance_of(seq: Sequence, source: str) -> dict[str, Any]:
     }
 
 
-def failed_status(n_invalid: int, n_voxels: int) -> int:
-    """Exit status of a command that is done: 3 if voxels were invalid, which a line on stderr says."""
-    if not n_invalid:
+def failed_status(n_failed: int, n_voxels: int, what: str = "invalid: their results are NaN") -> int:
+    """Exit status of a command that is done: 3 if voxels have failed, which a line on stderr says."""
+    if not n_failed:
         return DONE
-    print(f"spinbound: {n_invalid} of {n_voxels} voxels invalid: their results are NaN", file=sys.stderr)
+    print(f"spinbound: {n_failed} of {n_voxels} voxels {what}", file=sys.stderr)
     return DONE_WITH_FAILED_VOXELS

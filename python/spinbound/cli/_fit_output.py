@@ -49,8 +49,8 @@ class Target:
         if self.is_file:
             check_output(self.path, overwrite)
             return
-        if self.path.suffix and not self.path.is_dir():
-            raise UsageError(f"{self.path}: the output is a folder, or a .npz file")
+        if not self.path.name or (self.path.suffix and not self.path.is_dir()):
+            raise UsageError(f"{self.path}: the output is a folder with a name, or a .npz file")
         files = bids.map_files(names, names, bids.FURTHER).values()
         paths = [bids.path_of(self.path, self.prefix, file) for file in files]
         if not overwrite:
@@ -58,7 +58,7 @@ class Target:
 
 
 def write(target: Target, result: Fit, volume: Volume, settings: Mapping[str, Any]) -> list[Path]:
-    """Write all maps of a result, and return their files."""
+    """Write all maps of a result in the place of those of an earlier fit, and return their files."""
     if target.is_file:
         save_arrays(target.path, result.as_arrays(), settings)
         return [target.path]
@@ -70,7 +70,7 @@ def write(target: Target, result: Fit, volume: Volume, settings: Mapping[str, An
     further: dict[str, Any] = {"status": result.status, "iterations": result.iterations, "at_bound": at_bound}
     further |= {"residual": result.residual, "sigma": result.sigma}
     further |= {} if result.agreement is None else {"agreement": result.agreement}
-    return bids.write_maps(
+    files = bids.write_maps(
         target.path,
         {name: result.estimates[name] for name in result.free},
         volume.data.affine,
@@ -81,3 +81,5 @@ def write(target: Target, result: Fit, volume: Volume, settings: Mapping[str, An
         prefix=target.prefix,
         overwrite=True,  # what exists was refused before the work
     )
+    bids.remove_others(target.path, target.prefix, files, "Fit")  # of an earlier fit, and no part of this one
+    return files

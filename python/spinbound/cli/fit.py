@@ -131,7 +131,8 @@ def told(result: Fit, outcome: Mapping[str, Any], places: list[str], as_json: bo
     else:
         print_table(("status", "voxels", "of those fitted"), status_rows(result, n_fitted))
         print_footer(report | {"written": places})
-    return failed_status(int(np.isin(result.status, WITHOUT_RESULT).sum()), n_fitted)
+    n_failed = int(np.isin(result.status, WITHOUT_RESULT).sum())
+    return failed_status(n_failed, n_fitted, "without a result for every unknown: what is missing is NaN")
 
 
 def status_rows(result: Fit, n_fitted: int) -> Iterator[tuple[str, str, str]]:

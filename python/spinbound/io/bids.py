@@ -8,6 +8,7 @@ Voxels without a result are NaN.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -179,6 +180,16 @@ def refuse_existing(paths: Iterable[Path]) -> None:
         for file in (path, _sidecar(path)):
             if file.exists():
                 raise FileExistsError(f"{file} exists; overwrite replaces it")
+
+
+def remove_others(folder: Path, prefix: str, kept: Iterable[Path], entry: str) -> None:
+    """Remove maps with an entry in their sidecar, and their sidecars, except those that are kept."""
+    kept = set(kept)
+    for path in (path_of(folder, prefix, file) for file in map_files(MAPS, MAPS, FURTHER).values()):
+        sidecar = _sidecar(path)
+        if path not in kept and sidecar.exists() and entry in json.loads(sidecar.read_text(encoding="utf-8")):
+            path.unlink(missing_ok=True)
+            sidecar.unlink()
 
 
 def write_description(folder: Path) -> None:
