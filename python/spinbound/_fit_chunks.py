@@ -217,12 +217,6 @@ def _call(
     return results
 
 
-def _data(problem: Problem, voxels: Voxels) -> ComplexArray:
-    """Data of a chunk, white."""
-    data = problem.signals(voxels)
-    return data if problem.whitening is None else np.einsum("ij,nj->ni", problem.whitening, data)
-
-
 def _valid(
     problem: Problem, matrix: FloatArray, M0: ComplexArray, sigma: FloatArray | None, place: Voxels
 ) -> BoolArray:
