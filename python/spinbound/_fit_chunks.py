@@ -135,7 +135,7 @@ class Search:
     def explore(self, start: Start) -> None:
         """Fit for a few iterations, and keep what is better."""
         found = self._fitted(start, min(EXPLORED, self.settings.max_iterations))
-        misfit = self._misfit(found)
+        misfit = _misfit(self.problem, self.voxels, found)
         better = misfit < self.least
         fitted = zip(self.problem.unknowns, found["estimates"], strict=True)
         self.best = (self.best or start) | {
@@ -152,7 +152,7 @@ class Search:
         results["iterations"] += self.spent
         relative, absolute = SAME
         tried = np.isfinite(self.misfits)
-        agree = np.array(self.misfits) <= self._misfit(results) * (1 + relative) + absolute
+        agree = np.array(self.misfits) <= _misfit(self.problem, self.voxels, results) * (1 + relative) + absolute
         with np.errstate(invalid="ignore"):
             agreement = agree.sum(axis=0) / tried.sum(axis=0)
         return results | {"agreement": np.where(np.isfinite(results["residual"]), agreement, np.nan)}
@@ -161,16 +161,22 @@ class Search:
         report = _part_of(self.report, len(self.misfits), self.n_parts)
         return _call(self.problem, self.voxels, start, self.settings, max_iterations, report)
 
-    def _misfit(self, found: Arrays) -> FloatArray:
-        """The root of what a fit minimises, over |y|: the residual, and what a prior adds to it."""
-        prior = self.problem.prior
-        if prior is None:
-            return np.asarray(found["residual"])
-        place = np.searchsorted(self.problem.voxels, self.voxels)
-        distance = (found["estimates"] - prior.mean[:, place]) / prior.std[:, None]
-        with np.errstate(all="ignore"):  # voxels without data or noise have no residual either
-            SNR = np.linalg.norm(_data(self.problem, self.voxels) / found["sigma"][:, None], axis=-1)
-            return np.asarray(np.hypot(found["residual"], np.sqrt(np.nansum(distance**2, axis=0)) / SNR))
+
+def _misfit(problem: Problem, voxels: Voxels, results: Arrays) -> FloatArray:
+    """Root of what a fit minimises, relative to the data: the residual, and how far a prior is missed."""
+    if problem.prior is None:
+        return np.asarray(results["residual"])
+    place = np.searchsorted(problem.voxels, voxels)
+    missed = (results["estimates"] - problem.prior.mean[:, place]) / problem.prior.std[:, None]
+    with np.errstate(invalid="ignore", over="ignore"):
+        noise = results["sigma"] / np.linalg.norm(_data(problem, voxels), axis=1)
+    return np.asarray(np.hypot(results["residual"], noise * np.sqrt(np.nansum(missed**2, axis=0))))
+
+
+def _data(problem: Problem, voxels: Voxels) -> ComplexArray:
+    """What the core fits: whitened if the noise is correlated."""
+    data = problem.signals(voxels)
+    return data if problem.whitening is None else np.einsum("ij,nj->ni", problem.whitening, data)
 
 
 def _part_of(report: Report | None, part: int, n_parts: int) -> Report | None:
@@ -209,12 +215,6 @@ def _call(
         *results.values(),
     )
     return results
-
-
-def _data(problem: Problem, voxels: Voxels) -> ComplexArray:
-    """Data of a chunk, white."""
-    data = problem.signals(voxels)
-    return data if problem.whitening is None else np.einsum("ij,nj->ni", problem.whitening, data)
 
 
 def _valid(
