@@ -265,8 +265,8 @@ void VoxelFit::write(const FitResults& results) const {
 // An unknown that the data do not determine has no estimate, unless it is at a bound. M0 carries the scale of the data.
 void VoxelFit::write_estimates(const FitResults& results, const RealMatrix& covariance) const {
     const std::size_t n = problem_.unknowns.size(), size = problem_.size();
-    const bool keeps = results.status[voxel_] != static_cast<std::int8_t>(Status::singular);
-    const auto is_known = [&](Eigen::Index k) { return keeps || std::isfinite(covariance(k, k)); };
+    const unsigned bounded = at_bound();
+    const auto is_known = [&](Eigen::Index k) { return std::isfinite(covariance(k, k)) || bounded >> k & 1u; };
     for (std::size_t k = 0; k < n; ++k) {
         const auto i = static_cast<Eigen::Index>(k);
         results.estimates[k * problem_.tissue.n_voxels + voxel_] = is_known(i) ? solver_.estimate()[i] : nan;
