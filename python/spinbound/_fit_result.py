@@ -57,9 +57,10 @@ class Fit:
     covariance : (..., P', P') or None
         Of the free parameters in their order, Re M0 and Im M0 in the place of M0; if it was asked for.
     residual : (...)
-        |y - M0 s|/|y| of data y and signal M0 s.
+        ``|y - M0 s|/|y|`` of data y and signal M0 s.
     sigma : (...)
-        Noise in the real and in the imaginary part each: given, or the root of |y - M0 s|^2/(2 n_samples - P').
+        Noise in the real and in the imaginary part each: given, or the root of
+        ``|y - M0 s|^2/(2 n_samples - P')``.
     status : (...) int8
         Codes of `FitStatus`; `counts` has them in words.
     iterations : (...) int32
