@@ -23,11 +23,21 @@ struct Queue {
     std::size_t size;
 };
 
+// The kernels of a call, chosen once. Fits begin in single precision if more voxels share a register there.
+struct Kernels {
+    explicit Kernels(Model model) : full(kernels(model, Precision::full)), single(kernels(model, Precision::single)) {}
+
+    const KernelTable& of(Precision precision) const { return precision == Precision::full ? full : single; }
+    Precision first() const { return single.lanes > full.lanes ? Precision::single : Precision::full; }
+
+    const KernelTable &full, &single;
+};
+
 class Pool {
 public:
-    Pool(const FitProblem& problem, const FitResults& results, Queue& queue, std::size_t size,
+    Pool(const FitProblem& problem, const Kernels& tables, const FitResults& results, Queue& queue, std::size_t size,
          const std::atomic<bool>& stop)
-        : problem_(problem), results_(results), queue_(queue), stop_(stop), slots_(size) {
+        : problem_(problem), kernels_(tables), results_(results), queue_(queue), stop_(stop), slots_(size) {
         for (auto& values : tissue_) values.resize(size);
         tissue_view_.n_voxels = size;
         for (std::size_t p = 0; p < n_tissue_parameters; ++p) tissue_view_.value[p] = tissue_[p].data();
@@ -53,7 +63,7 @@ private:
             auto refused = refused_data(problem_, voxel);
             if (!refused && !is_valid) refused = Status::invalid;
             if (!refused) {
-                slots_[slot].emplace(problem_, voxel);
+                slots_[slot].emplace(problem_, voxel, kernels_.first());
                 return wait(slot);
             }
             write_refused(problem_, voxel, *refused, results_);
@@ -79,7 +89,7 @@ private:
             return;
         }
         const Output output = streams_in(problem_.basis);
-        const KernelTable& kernel = kernels(problem_.options.physics.model, voxel_class.precision);
+        const KernelTable& kernel = kernels_.of(voxel_class.precision);
         std::optional<Runner>& runner = runners_[static_cast<std::size_t>(voxel_class.precision)];
         if (!runner)
             runner.emplace(kernel, problem_.experiment, problem_.basis, plans,
@@ -115,6 +125,7 @@ private:
     }
 
     const FitProblem& problem_;
+    const Kernels& kernels_;
     const FitResults& results_;
     Queue& queue_;
     const std::atomic<bool>& stop_;
@@ -132,12 +143,13 @@ private:
 void fit(const FitProblem& problem, const FitResults& results) {
     Queue queue;
     queue.size = problem.tissue.n_voxels;
-    const auto lanes = static_cast<std::size_t>(kernels(problem.options.physics.model, Precision::single).lanes);
+    const Kernels tables(problem.options.physics.model);
+    const auto lanes = static_cast<std::size_t>(tables.of(tables.first()).lanes);
     const int threads = resolve_threads(problem.options.threads, (queue.size + lanes - 1) / lanes);
     const std::size_t share = queue.size / static_cast<std::size_t>(threads) / 2;
     const std::size_t pool_size = std::clamp(share, 4 * lanes, max_pool);
     const Work work = [&](std::size_t, int, const std::atomic<bool>& stop) {
-        Pool(problem, results, queue, pool_size, stop).run();
+        Pool(problem, tables, results, queue, pool_size, stop).run();
         return std::size_t{0};
     };
     Monitor monitor;

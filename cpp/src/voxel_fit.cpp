@@ -4,9 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "abi.hpp"
 #include "column.hpp"
-#include "spinbound/dispatch.hpp"
 
 namespace spinbound {
 namespace {
@@ -105,12 +103,6 @@ constexpr double single_resolution = 1e-4;
 // In single precision a fit comes to within a tenth of a standard error.
 constexpr double single_cost = 1e-3;
 
-// Whether the model has a kernel in single precision: there twice as many voxels share a register.
-bool has_single(const FitProblem& problem) {
-    const Model model = problem.options.physics.model;
-    return kernels(model, Precision::single).lanes > kernels(model, Precision::full).lanes;
-}
-
 StoppingRules rules_of(const FitProblem& problem, const Eigen::VectorXcd& data, Precision precision) {
     StoppingRules rules = problem.stopping;
     if (precision == Precision::single) {
@@ -129,13 +121,13 @@ void stack(const Eigen::VectorXcd& column, Stacked&& stacked) {
 
 }  // namespace
 
-VoxelFit::VoxelFit(const FitProblem& problem, std::size_t voxel)
+VoxelFit::VoxelFit(const FitProblem& problem, std::size_t voxel, Precision precision)
     : problem_(problem),
       voxel_(voxel),
       exponent_(exponent_of(problem, voxel)),
       data_(scaled_data(problem, voxel, exponent_)),
       tissue_(tissue_of(problem, voxel)),
-      precision_(has_single(problem) ? Precision::single : Precision::full),
+      precision_(precision),
       solver_(solver_of(problem, voxel, tissue_, exponent_, rules_of(problem, data_, precision_))) {
     proceed();
 }

@@ -3,8 +3,7 @@
 // Data are scaled by a power of two to the order of one, so that their size is nothing to the fit. An eliminated M0 is
 // s^H y/|s|^2 for every x, and the columns of the Jacobian lose their part along s (Kaufman's variable projection).
 //
-// Where the model has a kernel in single precision, a fit begins in it, at half the cost, and goes on in double precision
-// from where rounding would be seen.
+// A fit that begins in single precision, at half the cost, goes on in double precision from where rounding would be seen.
 #pragma once
 
 #include <array>
@@ -27,7 +26,8 @@ class VoxelFit {
 public:
     using Tissue = std::array<double, n_tissue_parameters>;
 
-    VoxelFit(const FitProblem& problem, std::size_t voxel);
+    // Beginning in this precision.
+    VoxelFit(const FitProblem& problem, std::size_t voxel, Precision precision);
 
     bool finished() const { return solver_.outcome() != Outcome::running; }
 
