@@ -166,8 +166,7 @@ def _misfit(problem: Problem, voxels: Voxels, results: Arrays) -> FloatArray:
     """Root of what a fit minimises, relative to the data: the residual, and how far a prior is missed."""
     if problem.prior is None:
         return np.asarray(results["residual"])
-    place = np.searchsorted(problem.voxels, voxels)
-    missed = (results["estimates"] - problem.prior.mean[:, place]) / problem.prior.std[:, None]
+    missed = (results["estimates"] - problem.prior_mean(voxels)) / problem.prior.std[:, None]
     with np.errstate(invalid="ignore", over="ignore"):
         noise = results["sigma"] / np.linalg.norm(_data(problem, voxels), axis=1)
     return np.asarray(np.hypot(results["residual"], noise * np.sqrt(np.nansum(missed**2, axis=0))))
@@ -192,21 +191,21 @@ def _call(
     matrix, M0 = _matrix(problem, voxels, start)
     sigma = None if problem.sigma is None else np.ascontiguousarray(problem.part(problem.sigma, voxels))
     low, high = zip(*(problem.bounds[name] for name in problem.unknowns), strict=True)
-    place = np.searchsorted(problem.voxels, voxels)
+    prior_mean = problem.prior_mean(voxels)
     results = _arrays(problem, voxels.size) | {"M0": M0.copy()}
     _core.fit(
         problem.trains.core(),
         _data(problem, voxels),
         matrix,
         M0,
-        _valid(problem, matrix, M0, sigma, place),
+        _valid(problem, matrix, M0, sigma, prior_mean),
         sigma,
         problem.codes,
         [PARAMETERS[name].code for name in problem.unknowns],
         problem.M0,
         list(low),
         list(high),
-        None if problem.prior is None else np.ascontiguousarray(problem.prior.mean[:, place]),
+        None if prior_mean is None else np.ascontiguousarray(prior_mean),
         [np.inf] * P if problem.prior is None else list(problem.prior.std),
         settings.stopping(max_iterations),
         problem.vectors,
@@ -218,11 +217,11 @@ def _call(
 
 
 def _valid(
-    problem: Problem, matrix: FloatArray, M0: ComplexArray, sigma: FloatArray | None, place: Voxels
+    problem: Problem, matrix: FloatArray, M0: ComplexArray, sigma: FloatArray | None, prior_mean: FloatArray | None
 ) -> BoolArray:
     """Which voxels have known values, starts, noise and priors that are accepted."""
     valid = valid_voxels(matrix, M0, sigma, problem.limits)
-    return valid if problem.prior is None else valid & np.isfinite(problem.prior.mean[:, place]).all(axis=0)
+    return valid if prior_mean is None else valid & np.isfinite(prior_mean).all(axis=0)
 
 
 def _matrix(problem: Problem, voxels: Voxels, start: Start) -> tuple[FloatArray, ComplexArray]:

@@ -88,6 +88,10 @@ class Problem:
         """(n, n_samples) data of some of the voxels, as they were given."""
         return np.ascontiguousarray(self.data[voxels], np.complex128)
 
+    def prior_mean(self, voxels: npt.NDArray[np.intp]) -> FloatArray | None:
+        """(P, n) means of the priors of some of the voxels."""
+        return None if self.prior is None else self.prior.mean[:, np.searchsorted(self.voxels, voxels)]
+
     def tissue(self, voxels: npt.NDArray[np.intp]) -> dict[str, npt.NDArray[Any]]:
         """The known parameters of some of the voxels, with what stands in for the unknown ones."""
         return {name: self.part(value, voxels) for name, value in self.fixed.as_dict().items()}
