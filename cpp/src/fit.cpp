@@ -72,8 +72,9 @@ private:
 
     void wait(std::size_t slot) {
         for (std::size_t p = 0; p < n_tissue_parameters; ++p) tissue_[p][slot] = slots_[slot]->trial()[p];
-        const Model model = problem_.options.physics.model;
-        waiting_[coarser(classify(tissue_view_, slot, model, slots_[slot]->precision()))].push_back(slot);
+        const Precision precision = slots_[slot]->precision();
+        const VoxelClass fine = classify(tissue_view_, slot, problem_.options.physics.model, precision);
+        waiting_[precision == Precision::single ? coarser(fine) : fine].push_back(slot);
     }
 
     // In blocks; those that fill no block wait for others, unless nothing fuller is there.
