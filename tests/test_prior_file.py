@@ -1,5 +1,9 @@
 """Priors as TOML: the same prior comes back, and what is wrong in a file is named."""
 
+import re
+from pathlib import Path
+
+import numpy as np
 import pytest
 import spinbound as sb
 from hypothesis import given
@@ -67,6 +71,13 @@ def test_any_written_prior_comes_back(tmp_path_factory, prior):
     prior.save(path)
     assert sb.Prior.load(path) == prior
     assert sb.Prior.load(path).sha256 == prior.sha256
+
+
+def test_the_file_on_the_page_is_read(tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "dictionaries.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    prior = sb.Prior.load(toml(tmp_path, text))
+    assert prior.bounds == {"m0s": (0, np.nextafter(1, 0)), "T1a": (0.5, 3), "T2f": (0.005, 3), "B1": (0.8, 1.2)}
 
 
 def test_a_file_states_its_units(tmp_path):
