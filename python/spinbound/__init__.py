@@ -2,10 +2,11 @@
 
 from . import sequences
 from ._core import version as __version__
+from ._dictionary_store import DictionaryStore
 from ._fit_result import Fit, FitStatus
 from ._validate import InvalidData, InvalidParameter, InvalidSequence
 from .basis import Basis
-from .dictionary import Dictionary, dictionary
+from .dictionary import Dictionary, build_dictionary, dictionary
 from .experiments import continuous_wave, inversion_recovery, saturation_recovery
 from .fisher import crb, fisher
 from .fit import fit
@@ -24,6 +25,7 @@ __all__ = [
     "Basis",
     "Constant",
     "Dictionary",
+    "DictionaryStore",
     "Fit",
     "FitStatus",
     "Grid",
@@ -42,6 +44,7 @@ __all__ = [
     "Uniform",
     "Verification",
     "__version__",
+    "build_dictionary",
     "continuous_wave",
     "crb",
     "dictionary",

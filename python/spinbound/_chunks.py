@@ -177,11 +177,11 @@ def sha256_of(*arrays: npt.NDArray[Any] | None) -> str:
 
 
 @contextmanager
-def claimed(lock: Path, part: Part | None = None) -> Iterator[None]:
+def claimed(lock: Path, part: Part | None = None, folder: Path | None = None) -> Iterator[None]:
     """Keep others out until the end, be it a kill: every run, or for a part those of all the work or the same part.
 
     The lock is one of the operating system on a file that stays. On Windows, and on file systems without locks, the
-    user must see to it.
+    user must see to it. `folder` is what the message calls the place; by default that of the lock.
 
     Raises
     ------
@@ -189,19 +189,19 @@ def claimed(lock: Path, part: Part | None = None) -> Iterator[None]:
         If another run is at work; the message says where.
     """
     with ExitStack() as held:
-        held.enter_context(_locked(lock, lock, is_shared=part is not None))
+        held.enter_context(_locked(lock, lock, folder or lock.parent, is_shared=part is not None))
         if part is not None:
             own = lock.with_name(f"{lock.name}-{part.number}-of-{part.n_parts}")
-            held.enter_context(_locked(own, lock, is_shared=False))
+            held.enter_context(_locked(own, lock, folder or lock.parent, is_shared=False))
         yield
 
 
 @contextmanager
-def _locked(path: Path, lock: Path, is_shared: bool) -> Iterator[None]:
+def _locked(path: Path, lock: Path, folder: Path, is_shared: bool) -> Iterator[None]:
     with open(path, "a+b") as file:  # NFS wants the right to read for a shared lock, to write for the other
         if not _lock(file, is_shared):
             raise InvalidData(
-                f"{lock.parent} is in use by another run{_holder(lock)}; wait for its end, or name another folder"
+                f"{folder} is in use by another run{_holder(lock)}; wait for its end, or name another folder"
             )
         if not is_shared:
             file.truncate(0)
