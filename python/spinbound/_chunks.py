@@ -30,6 +30,7 @@ from ._files import read_npz, write_atomically, write_npz
 from ._job import Part, Runner, Task, chunks_of, run_here
 from ._validate import InvalidData, Report
 
+RESULTS = "voxels-*.npz"
 PIECE = 1 << 24  # bytes of a hash
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -92,7 +93,7 @@ class VoxelJob:
         return slice(first, first + self.sizes[chunk])
 
     def _file(self, chunk: int) -> Path | None:
-        return self.folder / f"voxels-{self.voxels(chunk).start:010d}.npz" if self.folder else None
+        return file_of(self.folder, self.voxels(chunk).start) if self.folder else None
 
     def _kept(self, chunk: int) -> Arrays | None:
         """What the file of a chunk holds, if there is one."""
@@ -115,6 +116,11 @@ def _types(arrays: Arrays) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
 # The folder
 
 
+def file_of(folder: Path, first: int) -> Path:
+    """The results of a chunk by its first voxel."""
+    return folder / f"voxels-{first:010d}.npz"
+
+
 @contextmanager
 def opened(folder: Path | None, configuration: dict[str, Any], work: str, part: Part | None = None) -> Iterator[None]:
     """Make the folder of a run, or go on with the one that is there; until the end nobody else may do the same.
@@ -129,24 +135,30 @@ def opened(folder: Path | None, configuration: dict[str, Any], work: str, part: 
         return
     folder.mkdir(parents=True, exist_ok=True)
     with claimed(folder / "lock", part):
-        _check_folder(folder, configuration, work)
+        _check_folder(folder, configuration, work, is_alone=part is None)
         yield
 
 
-def _check_folder(folder: Path, configuration: dict[str, Any], work: str) -> None:
-    """Whether what is there is this work; a new folder becomes this work's."""
+def _check_folder(folder: Path, configuration: dict[str, Any], work: str, is_alone: bool) -> None:
+    """Whether what is there is this work; a folder without results becomes this work's."""
     text = json.dumps(configuration, sort_keys=True, indent=1).encode()
     file = folder / f"{work}.json"
-    if file.exists():
+    is_empty = not any(folder.glob(RESULTS))
+    if file.exists() and not (is_empty and is_alone):  # others may be at the first results
         if (found := file.read_bytes()) != text:
             other = difference(found, configuration)
             raise InvalidData(f"{folder} holds the work of another {work}{other}; remove it, or name another folder")
         return
-    if any(folder.glob("voxels-*.npz")):
+    if not is_empty:
         raise InvalidData(
             f"{folder} holds results but not {file.name}, which says of what; remove them, or name another"
         )
     write_atomically(file, lambda stream: stream.write(text))
+
+
+def n_missing(folder: Path, n: int, size: int) -> int:
+    """How many of n voxels, in chunks of a size, a folder has no results of."""
+    return sum(min(size, n - first) for first in range(0, n, size) if not file_of(folder, first).exists())
 
 
 def difference(found: bytes, configuration: dict[str, Any]) -> str:
