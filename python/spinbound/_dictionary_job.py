@@ -15,7 +15,8 @@ from . import _core
 from ._batch import store, valid_voxels, vectors_of
 from ._chunks import sha256_of
 from ._core import version
-from ._dictionary_store import MARK, DictionaryStore, basis_sha256, small_arrays
+from ._dictionary_contents import basis_sha256, small_arrays
+from ._dictionary_store import MARK, DictionaryStore
 from ._job import Task
 from ._models import check_model, limits_of
 from ._trains import Experiment, as_trains
@@ -159,7 +160,7 @@ class Drawn:
     @property
     def described(self) -> dict[str, Any]:
         """The prior and the numbers of its tissues."""
-        prior = {"prior": repr(self.prior), "prior_sha256": self.prior.sha256}
+        prior = {"prior": self.prior.toml, "prior_sha256": self.prior.sha256}
         return prior | {"seed": self.seed, "first": self.first}
 
     def rows(self, rows: slice) -> Callable[[], Tissue]:
