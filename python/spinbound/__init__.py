@@ -1,6 +1,8 @@
 """Signals, Cramér-Rao bounds and fits of quantitative magnetization transfer sequences."""
 
 from . import sequences
+from ._basis_build import build_basis
+from ._basis_report import BasisReport
 from ._core import version as __version__
 from ._fit_result import Fit, FitStatus
 from ._validate import InvalidData, InvalidParameter, InvalidSequence
@@ -22,6 +24,7 @@ from .verify import Verification, verify
 __all__ = [
     "ALL",
     "Basis",
+    "BasisReport",
     "Constant",
     "Dictionary",
     "Fit",
@@ -40,6 +43,7 @@ __all__ = [
     "Uniform",
     "Verification",
     "__version__",
+    "build_basis",
     "continuous_wave",
     "crb",
     "dictionary",
