@@ -20,9 +20,8 @@ import numpy.typing as npt
 
 from ._validate import BoolArray, FloatArray
 
-ONE_THREAD = (
-    1 << 13
-)  # entries of a matrix that OpenBLAS reduces in one thread; in several it may take 60 times as long
+# Entries of a matrix that OpenBLAS reduces in one thread; threads that wait for each other may take 60 times as long.
+ONE_THREAD = 1 << 13
 # Singular values below this fraction of the largest are null; below the second they are lost in the error of J.
 NULL, RESOLVED = 1e-6, 1e-8
 # An unknown with a larger component in a null direction is not determined: resolved, or lost in the error of J.
