@@ -15,7 +15,7 @@ from .identifiability import Identifiability, identifiability
 from .match import Match, match
 from .model_error import ModelError, model_bias, model_error
 from .parameters import ALL
-from .prior import Constant, LogUniform, Prior, TruncatedNormal, Uniform
+from .prior import Constant, Grid, LogUniform, Mixture, Prior, TruncatedNormal, Uniform
 from .sequence import Sequence
 from .simulate import sensitivities, simulate
 from .tissue import Tissue
@@ -29,12 +29,14 @@ __all__ = [
     "Dictionary",
     "Fit",
     "FitStatus",
+    "Grid",
     "Identifiability",
     "InvalidData",
     "InvalidParameter",
     "InvalidSequence",
     "LogUniform",
     "Match",
+    "Mixture",
     "ModelError",
     "Prior",
     "Sequence",

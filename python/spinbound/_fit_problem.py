@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._batch import vectors_of
-from ._models import Limits, check_model, limits_of
+from ._models import Limits, allowed, check_model, limits_of
 from ._trains import Experiment, Trains, as_trains
 from ._validate import (
     BoolArray,
@@ -267,18 +267,6 @@ def _bounds(
         name: _pair(name, given[name], ranges[name]) if name in given else _default(name, ranges[name], trains)
         for name in unknowns
     }
-
-
-def allowed(name: str, limits: list[Limits]) -> tuple[float, float]:
-    """What the parameter's range and the models' limits leave."""
-    low, high = PARAMETERS[name].least, PARAMETERS[name].largest
-    for limit in limits:
-        most_B1, least_T2s, most_T2s = limit.extremes()
-        if name == "B1":
-            high = min(high, most_B1)
-        if name == "T2s":
-            low, high = max(low, least_T2s), min(high, most_T2s)
-    return low, high
 
 
 def _pair(name: str, pair: Any, allowed: tuple[float, float]) -> tuple[float, float]:

@@ -97,8 +97,8 @@ def dictionary(
     Raises
     ------
     InvalidParameter
-        If an argument is not accepted, or a tissue cannot be simulated or gives no signal. `Prior.truncated` keeps a
-        prior within what a sequence allows.
+        If an argument is not accepted, or a tissue cannot be simulated or gives no signal. `Prior.within` keeps a
+        prior to what a sequence allows.
 
     Examples
     --------
