@@ -19,6 +19,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from .. import __version__
 from ._common import BAD_ARGUMENTS, DONE, FAILED, INTERRUPTED, TERMINATED, UsageError
+from .basis import basis
 from .crb import crb
 from .demo import demo
 from .fit import fit
@@ -32,7 +33,7 @@ app = App(
     version=__version__,
     default_parameter=Parameter(negative=()),
 )
-for command in (demo, simulate, crb, fit, info, verify):
+for command in (demo, simulate, crb, basis, fit, info, verify):
     app.command(command)
 
 
