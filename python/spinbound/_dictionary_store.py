@@ -172,6 +172,11 @@ class DictionaryStore:
         return tuple(name for name in self._layouts if name != MARK)
 
     @property
+    def shapes(self) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Shape and type of each of them."""
+        return {name: (self._layouts[name].shape, self._layouts[name].dtype) for name in self.arrays}
+
+    @property
     def sequence_sha256(self) -> str:
         """Of the sequence, or of all sequences of a joint experiment."""
         return str(self.configuration["sequence_sha256"])
