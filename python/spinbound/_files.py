@@ -51,11 +51,11 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
     final = Path(os.path.realpath(path))
     temporary = final.with_name(f".{final.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
-        with _failure_named(path), open(temporary, "xb") as stream:
+        with failure_named(path), open(temporary, "xb") as stream:
             write(stream)
             stream.flush()
             os.fsync(stream.fileno())
-        with _failure_named(path):
+        with failure_named(path):
             os.replace(temporary, final)
     except BaseException:
         with suppress(OSError):
@@ -64,7 +64,7 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
 
 
 @contextmanager
-def _failure_named(path: str | os.PathLike[str]) -> Iterator[None]:
+def failure_named(path: str | os.PathLike[str]) -> Iterator[None]:
     """Have an OSError name the file that the caller wants, not the temporary one."""
     try:
         yield

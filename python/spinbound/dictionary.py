@@ -25,7 +25,7 @@ from ._dictionary_job import (
 )
 from ._dictionary_making import made
 from ._dictionary_store import DictionaryStore
-from ._job import Runner, chunks_of, part_of, run_here
+from ._job import Runner, check_runner, chunks_of, part_of, run_here
 from ._trains import Experiment, as_trains
 from ._validate import (
     FloatArray,
@@ -226,7 +226,7 @@ def build_dictionary(
         basis=basis,
         wrt=parameter_names(wrt),
         derivatives=_derivatives(derivatives),
-        sigma=as_number("sigma", sigma),
+        sigma=_positive("sigma", sigma),
         form=one_of("form", form, FORMS),
         physics={"model": model, "lineshape": lineshape, "rtol": rtol},
         dtype=str(as_result_dtype(dtype, np.complex128)),
@@ -235,6 +235,9 @@ def build_dictionary(
     chunk = default_chunk(recipe, tissues.n) if chunk is None else min(as_count("chunk", chunk, 1), tissues.n)
     as_threads(threads)
     check_progress(progress)
+    check_runner(runner, path, "path")
+    if overwrite and part_of(runner):
+        raise InvalidParameter(f"overwrite goes with the whole work, not with part {part_of(runner)}")
     check_chunk(recipe, chunk)
     refuse_invalid(recipe, tissues)
     with made(Path(path), recipe, tissues, chunk, part_of(runner), overwrite=overwrite, rebuild=rebuild) as store:
@@ -243,6 +246,13 @@ def build_dictionary(
         with reporting(progress, total, "dictionary", "tissue") as report:
             (runner or run_here)(job, threads, report)
     return store
+
+
+def _positive(name: str, value: npt.ArrayLike) -> float:
+    number = as_number(name, value)
+    if not number > 0:
+        raise InvalidParameter(f"{name} is {number:g}; allowed: {name} > 0, finite")
+    return number
 
 
 def _derivatives(derivatives: str | Iterable[str] | None) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._files import damage_named, max_bytes, optional_module, write_atomically
+from .._files import damage_named, failure_named, max_bytes, optional_module, write_atomically
 from .._validate import InvalidData
 
 LEVEL = 3  # of zstd
@@ -103,7 +103,8 @@ def create(
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
-        _lay_out(temporary, layouts, attributes)
+        with failure_named(path):
+            _lay_out(temporary, layouts, attributes)
         write_small(temporary, layouts, small)
         _take_place(temporary, path)
     except BaseException:

@@ -1,0 +1,231 @@
+"""Dictionaries on disk: damage is found, named and made good; what is not theirs, or lies, is refused."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+import spinbound as sb
+from spinbound import _dictionary_contents, _dictionary_job, _dictionary_making, _files, cluster
+from spinbound._chunks import claimed
+from spinbound._dictionary_store import MARK
+from spinbound.io.zarr_store import HEADER
+
+from .test_build_dictionary import BASIS, built, files, posix
+from .trains import smooth_train
+
+
+def chunk_file(path, name, chunk):
+    """The file of a chunk."""
+    place = path / name / "c" / str(chunk)
+    return place if place.is_file() else next(file for file in place.rglob("0") if file.is_file())
+
+
+def flip(file):
+    """Turn over one bit in the middle of a file."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 4
+    file.write_bytes(content)
+
+
+# Damage
+
+
+@pytest.mark.parametrize("name", ["signals", "crb", "tissue/m0s", "valid", MARK])
+def test_a_flipped_bit_is_found_named_and_made_good(tmp_path, name):
+    path = tmp_path / "a.zarr"
+    store = built(path)
+    whole = files(path)
+    flip(chunk_file(path, name, 3))
+    report = store.verify()
+    assert (report.ok, report.missing, list(report.damaged)) == (False, (), [3])
+    assert f"chunk 3 of {name} is damaged" in report.damaged[3]
+    if name != MARK:
+        with pytest.raises(OSError, match=f"a.zarr: chunk 3 of {name} is damaged"):
+            store.block(3)
+    built(path)
+    assert not store.verify().ok  # what is there is checked on request only
+    assert built(path, rebuild=True).verify().ok
+    assert files(path) == whole
+
+
+def test_a_missing_chunk_is_damage_not_NaN(tmp_path):
+    store = built(tmp_path / "a.zarr")
+    chunk_file(store.path, "signals", 2).unlink()
+    assert "chunk 2 of signals is missing" in store.verify().damaged[2]
+    with pytest.raises(OSError, match="chunk 2 of signals is missing"):
+        _ = store.signals
+
+
+def test_damage_to_the_sequence_and_the_basis_is_found_and_made_good(tmp_path):
+    store = built(tmp_path / "a.zarr")
+    whole = files(store.path)
+    for name in ("sequence/0/alpha", "basis/vectors"):
+        flip(chunk_file(store.path, name, 0))
+        report = sb.DictionaryStore(store.path).verify()
+        assert not report.ok
+        assert f"chunk 0 of {name} is damaged" in report.other[0]
+        assert files(built(store.path, rebuild=True).path) == whole
+
+
+def test_damage_to_the_description_is_found(tmp_path):
+    file = built(tmp_path / "a.zarr").path / HEADER
+    content = json.loads(file.read_text())
+    content["attributes"]["configuration"]["sigma"] = 2.0
+    file.write_text(json.dumps(content))
+    with pytest.raises(OSError, match="its description is damaged"):
+        sb.DictionaryStore(tmp_path / "a.zarr")
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 1}, "differs in seed;"),
+        ({"n": 99}, "differs in n;"),
+        ({"chunk": 8}, "differs in chunk;"),
+        ({"basis": BASIS.truncate(5)}, "differs in basis_sha256;"),
+        ({"source": sb.Prior.paper().truncated(B1=(0.5, 1.4))}, "differs in prior, prior_sha256;"),
+        ({"seq": smooth_train(40, TR=3.6e-3), "basis": None}, "differs in basis_sha256, sequence_sha256;"),
+        ({"wrt": "m0s", "derivatives": "fisher"}, "differs in derivatives, wrt;"),
+    ],
+)
+def test_a_store_of_another_configuration_is_refused(tmp_path, changes, message):
+    built(tmp_path / "a.zarr")
+    with pytest.raises(sb.InvalidData, match=f"a.zarr holds another dictionary, which {message} overwrite it, or name"):
+        built(tmp_path / "a.zarr", **changes)
+
+
+def test_another_instruction_set_is_another_configuration(tmp_path, monkeypatch):
+    built(tmp_path / "a.zarr")
+    monkeypatch.setattr(_dictionary_job._core, "isa_in_use", lambda: "abacus")
+    with pytest.raises(sb.InvalidData, match="differs in instruction_set;"):
+        built(tmp_path / "a.zarr")
+
+
+def test_overwriting_replaces_a_dictionary_and_nothing_else(tmp_path):
+    built(tmp_path / "a.zarr", seed=1)
+    assert files(built(tmp_path / "a.zarr", overwrite=True).path) == files(built(tmp_path / "b.zarr").path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    with pytest.raises(OSError, match=r"mine: zarr.json is missing"):
+        built(tmp_path / "mine", overwrite=True)
+    (tmp_path / "mine" / HEADER).write_text('{"zarr_format": 3, "node_type": "group", "attributes": {}}')
+    with pytest.raises(sb.InvalidData, match="mine is no dictionary; what is there must be removed by hand"):
+        built(tmp_path / "mine", overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zarr", "b.zarr", "mine"]
+
+
+@posix
+def test_two_runs_do_not_write_to_one_store(tmp_path):
+    path = built(tmp_path / "a.zarr").path
+    with claimed(path / MARK / "lock"):
+        for overwrite in (False, True):
+            with pytest.raises(sb.InvalidData, match=r"a.zarr is in use by another run, process \d+ on .*; wait for"):
+                built(path, overwrite=overwrite)
+    built(path)
+
+
+def test_a_disk_without_room_is_refused_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(_dictionary_making.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 9000))
+    with pytest.raises(OSError, match=r"a.zarr takes 0.00 GB more, but only 0.00 GB are free"):
+        built(tmp_path / "a.zarr")
+    assert not (tmp_path / "a.zarr").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n": 0}, "n must be an integer of at least 1"),
+        ({"n": None}, "n must be an integer of at least 1; given None"),
+        ({"source": {}}, "source must be a spinbound.Prior or Tissue; given dict"),
+        ({"source": sb.Tissue(m0s=[0.1, 0.2])}, "n is 100, but the tissues are given"),
+        ({"first": -1}, "first must be an integer of at least 0"),
+        ({"chunk": 0}, "chunk must be an integer of at least 1"),
+        (
+            {"n": 10**8, "chunk": 10**8},
+            "chunk is 100000000: its signals would take 9600000000 bytes; allowed: 22020096",
+        ),
+        ({"derivatives": "hessian"}, "derivatives is 'hessian'; allowed: crb, fisher, sensitivities"),
+        ({"dtype": "float32"}, "dtype is 'float32'; allowed: complex128, complex64"),
+        ({"sigma": 0}, "sigma is 0; allowed: sigma > 0"),
+        ({"sigma": [1, 2]}, "sigma must be one number"),
+        ({"form": "imaginary"}, "form is 'imaginary'"),
+        ({"model": "gblock"}, "model is 'gblock' .did you mean 'gbloch'"),
+        ({"basis": np.eye(40)}, "basis must be a spinbound.Basis; given ndarray"),
+        ({"basis": sb.Basis(np.eye(39))}, "the basis has 39 echoes, the sequence 40"),
+        ({"basis": BASIS.truncate(2)}, "a basis of rank 2 gives 4 real numbers, too few for 6"),
+        ({"wrt": "T3"}, "a name in wrt is 'T3'"),
+        ({"threads": -1}, "threads must be an integer of at least 0"),
+        ({"progress": "bar"}, "progress must be None, True"),
+        ({"runner": "slurm"}, "runner must be one of spinbound.cluster; given str"),
+        ({"runner": cluster.part(1, 2), "overwrite": True}, "overwrite goes with the whole work, not with part 1/2"),
+    ],
+)
+def test_bad_arguments_are_refused_before_any_work(tmp_path, changes, message):
+    with pytest.raises(sb.InvalidParameter, match=message):
+        built(tmp_path / "a.zarr", **changes)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere: there is no such folder"):
+        built(tmp_path / "nowhere" / "a.zarr")
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        built(tmp_path / "file")
+
+
+def test_what_is_no_dictionary_is_refused(tmp_path):
+    with pytest.raises(OSError, match=r"a.zarr: zarr.json is missing"):
+        sb.DictionaryStore(tmp_path / "a.zarr")
+    (tmp_path / HEADER).write_text('{"zarr_format": 3, "node_type": "group", "attributes": {"format": "image"}}')
+    with pytest.raises(sb.InvalidData, match="format 'image' of version None; read: 'spinbound dictionary' of 1"):
+        sb.DictionaryStore(tmp_path)
+
+
+def forged(path, **changes):
+    """A store that says something else of itself, with the hash that belongs to it."""
+    file = path / HEADER
+    content = json.loads(file.read_text())
+    said = content["attributes"]
+    said["configuration"] |= {name: value for name, value in changes.items() if name in said["configuration"]}
+    said["contents"] |= {name: value for name, value in changes.items() if name in said["contents"]}
+    said["sha256"] = _dictionary_contents.said_sha256(said)
+    file.write_text(json.dumps(content))
+    return sb.DictionaryStore(path)
+
+
+def test_a_store_that_claims_more_than_the_memory_is_refused_before_it_is_allocated(tmp_path):
+    path = built(tmp_path / "a.zarr", n=16).path
+    n = 10**12
+    for name in (*sb.DictionaryStore(path).arrays, MARK):
+        file = path / name / HEADER
+        content = json.loads(file.read_text())
+        content["shape"][0] = n // 16 if name == MARK else n
+        file.write_text(json.dumps(content))
+    store = forged(path, n=n)
+    with pytest.raises(sb.InvalidData, match="signals claims 96000000000000 bytes, only"):
+        _ = store.signals
+    assert store.block(0).signals.shape == (16, 6)
+    with pytest.raises(sb.InvalidData, match="chunk 1 of 62500000000 is not done"):
+        store.block(1)
+
+
+def test_names_that_lead_out_of_a_store_are_refused(tmp_path):
+    store = forged(built(tmp_path / "a.zarr").path, arrays=["../b.zarr/signals"])
+    with pytest.raises(sb.InvalidData, match=r"unknown arrays among \.\./b\.zarr/signals"):
+        _ = store.signals
+
+
+def test_half_written_files_leave_no_trace(tmp_path, monkeypatch):
+    def fails(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_files.os, "fsync", fails)
+    with pytest.raises(OSError, match="No space left"):
+        built(tmp_path / "a.zarr")
+    assert os.listdir(tmp_path) == []
