@@ -138,7 +138,7 @@ def dictionary(
     >>> sb.dictionary(seq, prior, n=100)
     Dictionary(100 atoms of 1142 samples)
     """
-    tissue = _atoms(source, n, seed)
+    tissue = tissues_of(source, n, ATOMS, seed)
 
     def signals_of(voxels: Tissue, **options: Any) -> npt.NDArray[np.complex128]:
         return simulate(seq, voxels, model=model, lineshape=lineshape, rtol=rtol, basis=basis, **options)
@@ -152,10 +152,10 @@ def dictionary(
     return Dictionary(tissue, signals, scale, basis, as_trains(seq).sha256)
 
 
-def _atoms(source: Prior | Tissue, n: int | None, seed: int) -> Tissue:
-    """Tissues of M0 = 1, in one axis."""
+def tissues_of(source: Prior | Tissue, n: int | None, default: int, seed: int) -> Tissue:
+    """Tissues of M0 = 1, in one axis: n, or a default number, drawn from a prior, or those that are given."""
     if isinstance(source, Prior):
-        return source.sample(ATOMS if n is None else as_count("n", n, 1), seed).replace(M0=1)
+        return source.sample(default if n is None else as_count("n", n, 1), seed).replace(M0=1)
     if not isinstance(source, Tissue):
         raise InvalidParameter(f"source must be a spinbound.Prior or Tissue; given {type(source).__name__}")
     if n is not None:
