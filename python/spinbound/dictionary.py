@@ -300,4 +300,4 @@ def _derivatives(derivatives: str | Iterable[str] | None) -> tuple[str, ...]:
 def _source(source: Prior | Tissue, n: int | None, seed: int, first: int) -> Source:
     if isinstance(source, Prior):
         return Drawn(source, as_count("n", n, 1), as_count("seed", seed, 0), as_count("first", first, 0))
-    return Given(_atoms(source, n, 0))
+    return Given(tissues_of(source, n, ATOMS, seed))
