@@ -27,7 +27,7 @@ from .prior import Prior
 from .simulate import sensitivities, simulate
 from .tissue import Tissue
 
-TISSUES = 20_000  # of a prior, unless a number is given
+TISSUES = 10_000  # of a prior, unless a number is given
 LONGEST = 4096  # echoes of a Gram matrix, which then takes 134 MB, twice that if it is complex
 PASSES = 3  # through all tissues where the train is longer
 
@@ -60,7 +60,7 @@ def build_basis(
     source
         A `Prior` to draw from, or the tissues themselves: all voxels of a `Tissue`; their M0 is left out.
     n
-        Number of tissues to draw; 20,000 unless given. Not for a `Tissue`.
+        Number of tissues to draw; 10,000 unless given. Not for a `Tissue`.
     rank
         Number of vectors.
     real

@@ -164,8 +164,12 @@ class Basis:
         """
         if Path(path).suffix.lower() != ".npz":
             raise InvalidData(f"{path}: a basis is saved as .npz")
+        write_npz(path, self.as_dict())
+
+    def as_dict(self) -> dict[str, npt.NDArray[Any]]:
+        """What a file holds: `vectors` and, if known, `singular_values` and `sequence_sha256`."""
         content = {name: getattr(self, name) for name in VARIABLES}
-        write_npz(path, {name: np.asarray(value) for name, value in content.items() if value is not None})
+        return {name: np.asarray(value) for name, value in content.items() if value is not None}
 
     @property
     def n_echoes(self) -> int:

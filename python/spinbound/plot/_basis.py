@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._validate import InvalidParameter
 from ._maps import panels_for, plain_log_ticks
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     from .._basis_report import BasisReport
 
-LOW, HIGH = 0.05, 0.95  # quantiles that the bands reach to
+HIGH = 0.95  # the quantile of the dashed lines
+TOP = 100.0  # of the axes, unless even the last median is above
 
 
 @styled
@@ -32,9 +34,8 @@ def basis_report(reports: BasisReport | Mapping[str, BasisReport]) -> Figure:
     Returns
     -------
     Figure
-        A panel for the fraction of the signals' energy that is lost, and one for each unknown: the median over the
-        tissues as a line, from the 5th to the 95th percentile as a band. Where more than half of the tissues are not
-        determined the line ends.
+        A panel for the percentage of the signals' energy that is lost, and one for each unknown with the median
+        (solid) and the 95th percentile (dashed) over the tissues. What is infinite or beyond the axis is not drawn.
 
     Raises
     ------
@@ -45,31 +46,42 @@ def basis_report(reports: BasisReport | Mapping[str, BasisReport]) -> Figure:
     names = list(next(iter(named.values())).crb) if named else []
     if not names or any(list(report.crb) != names for report in named.values()):
         raise InvalidParameter("reports must be one or more, of the same unknowns")
-    figure, panels = panels_for(1 + len(names), 1.9)
+    figure, (first, *panels) = panels_for(1 + len(names), 1.9)
     for label, report in named.items():
-        panels[0].plot(report.ranks, 1 - report.energy, ".-", label=label)
-        for panel, name in zip(panels[1:], names, strict=True):
-            draw_ratio(panel, report, name)
-    panels[0].set(yscale="log", xlabel="number of vectors", ylabel="energy lost")
-    for panel, name in zip(panels[1:], names, strict=True):
-        finish_ratio(panel, f"$\\mathrm{{CRB}}/\\mathrm{{CRB}}_\\mathrm{{full}}$ of ${QUANTITIES[name].symbol}$")
+        first.plot(report.ranks, 100 * (1 - report.energy), ".-", label=label)
+    first.set(yscale="log", xlabel="number of vectors", ylabel="energy lost (%)")
+    finish_log_axis(first)
+    for panel, name in zip(panels, names, strict=True):
+        draw_ratios(panel, list(named.values()), name)
+    figure.suptitle("solid: median over the tissues; dashed: 95th percentile", fontsize=8)
     if any(named):
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(named))
+        figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=len(named))
     return figure
 
 
-def draw_ratio(panel: Axes, report: BasisReport, name: str) -> None:
-    """Median and band of one unknown; what is infinite is left out."""
-    low, middle, high = (report.quantiles(q)[name] for q in (LOW, 0.5, HIGH))
-    (line,) = panel.plot(report.ranks, np.where(np.isfinite(middle), middle, np.nan), ".-")
-    shown = np.isfinite(low)
-    top = np.where(np.isfinite(high), high, np.nanmax(np.where(np.isfinite(high), high, 1), initial=1))
-    panel.fill_between(report.ranks, low, top, where=shown, color=line.get_color(), alpha=0.15, linewidth=0)
-
-
-def finish_ratio(panel: Axes, label: str) -> None:
-    """A logarithmic axis from 1, where nothing is lost."""
+def draw_ratios(panel: Axes, reports: list[BasisReport], name: str) -> None:
+    """One unknown: median and high quantile of each report."""
+    top = TOP
+    for report in reports:
+        median, high = (finite(report.quantiles(q)[name]) for q in (0.5, HIGH))
+        (line,) = panel.plot(report.ranks, median, ".-")
+        panel.plot(report.ranks, high, "--", color=line.get_color(), linewidth=0.7)
+        top = max(top, float(np.nan_to_num(2 * median[-1])))
     panel.axhline(1, color="0.7", linewidth=0.6, zorder=0)
-    panel.set(yscale="log", xlabel="number of vectors", ylabel=label)
-    panel.set_ylim(0.9, max(panel.get_ylim()[1], 2))
-    plain_log_ticks(panel.yaxis, panel.get_ylim()[1] / 0.9)
+    label = rf"$\mathrm{{CRB}}\,/\,\mathrm{{CRB}}_\mathrm{{full}}$ of ${QUANTITIES[name].symbol}$"
+    panel.set(yscale="log", ylim=(0.9, top), xlabel="number of vectors", ylabel=label)
+    finish_log_axis(panel)
+
+
+def finish_log_axis(panel: Axes) -> None:
+    """Plain numbers on the vertical axis, whole ones on the horizontal."""
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = panel.get_ylim()
+    plain_log_ticks(panel.yaxis, high / low)
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """NaN, which no line shows, for what is infinite."""
+    return np.where(np.isfinite(values), values, np.nan)
