@@ -1,11 +1,14 @@
 """Signals, Cramér-Rao bounds and fits of quantitative magnetization transfer sequences."""
 
 from . import sequences
+from ._basis_build import build_basis
+from ._basis_report import BasisReport
 from ._core import version as __version__
+from ._dictionary_store import DictionaryStore
 from ._fit_result import Fit, FitStatus
 from ._validate import InvalidData, InvalidParameter, InvalidSequence
 from .basis import Basis
-from .dictionary import Dictionary, dictionary
+from .dictionary import Dictionary, build_dictionary, dictionary
 from .experiments import continuous_wave, inversion_recovery, saturation_recovery
 from .fisher import crb, fisher
 from .fit import fit
@@ -22,8 +25,10 @@ from .verify import Verification, verify
 __all__ = [
     "ALL",
     "Basis",
+    "BasisReport",
     "Constant",
     "Dictionary",
+    "DictionaryStore",
     "Fit",
     "FitStatus",
     "Grid",
@@ -42,6 +47,8 @@ __all__ = [
     "Uniform",
     "Verification",
     "__version__",
+    "build_basis",
+    "build_dictionary",
     "continuous_wave",
     "crb",
     "dictionary",
