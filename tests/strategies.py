@@ -54,3 +54,36 @@ def sequences(draw, min_pulses=1, max_pulses=30, start=None):
         rf_phase_increment=draw(st.sampled_from((np.pi, 0.0, 1.0))),
         start=draw(starts()) if start is None else start,
     )
+
+
+def invertible(low, high):
+    """Distributions between two positive limits."""
+    middle = (low + high) / 2
+    return st.sampled_from(
+        [
+            sb.Constant(middle),
+            sb.Uniform(low, middle),
+            sb.LogUniform(low, high),
+            sb.TruncatedNormal(low, 0.3 * (high - low), low, high),
+            sb.TruncatedNormal(high, high - low, middle, high),
+        ]
+    )
+
+
+def mixtures(low, high):
+    """Mixtures between two positive limits."""
+    parts = st.lists(st.tuples(st.floats(0.01, 10), invertible(low, high)), min_size=1, max_size=4)
+    return st.builds(sb.Mixture, parts)
+
+
+@st.composite
+def priors(draw):
+    """Priors of mixtures and grids, with one parameter that limits another."""
+    T2f = draw(mixtures(0.01, 0.15))
+    return sb.Prior(
+        T2f=sb.Mixture(T2f.parts, high="T1a"),
+        T1a=draw(st.one_of(invertible(0.2, 3), mixtures(0.2, 3))),
+        B1=sb.Grid(draw(st.lists(st.floats(0.5, 1.5), min_size=1, max_size=5))),
+        m0s=draw(st.one_of(mixtures(0.01, 0.4), st.just(sb.Grid([0.05, 0.2, 0.1])))),
+        Rex=draw(invertible(5, 80)),
+    )

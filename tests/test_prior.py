@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from spinbound.parameters import PARAMETERS
 
+from .strategies import priors
+
 U = np.linspace(0.001, 0.999, 201)
 PAPER = sb.Prior.paper()
 
@@ -84,11 +86,17 @@ def test_a_distribution_that_makes_no_sense_is_refused(make, message):
 # Samples
 
 
-@given(first=st.integers(0, 2**40), n=st.integers(0, 40), cut=st.integers(0, 40), seed=st.integers(0, 2**70))
-def test_a_tissue_is_the_same_in_any_chunk(first, n, cut, seed):
-    whole, cut = PAPER.sample(n, seed, first), min(cut, n)
-    parts = [PAPER.sample(cut, seed, first), PAPER.sample(n - cut, seed, first + cut)]
-    for name in PAPER.names:
+@given(
+    prior=st.one_of(st.just(PAPER), priors()),
+    first=st.integers(0, 2**40),
+    n=st.integers(0, 40),
+    cut=st.integers(0, 40),
+    seed=st.integers(0, 2**70),
+)
+def test_a_tissue_is_the_same_in_any_chunk(prior, first, n, cut, seed):
+    whole, cut = prior.sample(n, seed, first), min(cut, n)
+    parts = [prior.sample(cut, seed, first), prior.sample(n - cut, seed, first + cut)]
+    for name in prior.names:
         assert np.array_equal(np.concatenate([part[name] for part in parts]), whole[name])
 
 
@@ -150,6 +158,8 @@ def test_a_parameter_may_limit_another():
     assert (tissue["T2f"] <= tissue["T1a"]).all()
     share = (two_limits().sample(20_000)["T2f"] - 0.01) / (two_limits().sample(20_000)["T1a"] - 0.01)
     assert stats.kstest(share, "uniform").pvalue > 1e-3
+    lower = sb.Prior(R2f=sb.Uniform("R1f", 100), R1f=sb.Uniform(0.5, 50)).sample(20_000)
+    assert stats.kstest((lower["R2f"] - lower["R1f"]) / (100 - lower["R1f"]), "uniform").pvalue > 1e-3
 
 
 def test_the_order_in_which_parameters_are_named_does_not_matter():
@@ -237,3 +247,27 @@ def test_limits_that_make_no_sense_are_refused(limits, message):
 def test_a_repetition_time_is_positive(TR):
     with pytest.raises(sb.InvalidParameter, match="TR"):
         sb.Prior.paper(TR)
+
+
+def test_a_prior_keeps_within_what_a_sequence_takes():
+    seq = sb.Sequence([2.5, 1.0], [20e-6, 20e-6], 3.5e-3, gradient_moment="balanced")
+    wide = PAPER.truncated(B1=(0.5, None))
+    narrow = wide.within(seq)
+    assert narrow.bounds["B1"][0] == 0.5
+    assert narrow.bounds["B1"][1] == pytest.approx(4.4 / 2.5, rel=1e-12)
+    assert narrow.bounds["T2s"][1] == pytest.approx(10e-6, rel=1e-12)  # TRF is at least 2 T2s
+    assert narrow.truncated() == narrow.within([seq, seq])
+    assert np.isfinite(sb.simulate(seq, narrow.sample(2000))).all()
+    assert not np.isfinite(sb.simulate(seq, wide.sample(2000))).all()
+    assert wide.within(seq, "graham") == wide  # takes pulses of any length, and flip angles up to 50
+    assert sb.Prior(m0s=PAPER["m0s"]).within(seq) == sb.Prior(m0s=PAPER["m0s"])
+
+
+def test_a_prior_that_a_sequence_cannot_take_is_refused():
+    seq = sb.Sequence([np.pi, 1.0], [1e-4, 1e-4], 3.5e-3, gradient_moment="balanced")
+    with pytest.raises(sb.InvalidParameter, match="B1: the value is 1.5, not between -inf and 1.4"):
+        sb.Prior(B1=sb.Constant(1.5)).within(seq)
+    with pytest.raises(sb.InvalidParameter, match="model is 'gbloc'"):
+        PAPER.within(seq, "gbloc")
+    with pytest.raises(sb.InvalidSequence, match="must be a spinbound.Sequence"):
+        PAPER.within(None)

@@ -205,6 +205,8 @@ def test_toml_states_its_units_in_the_names(tmp_path):
         ("TR_ms = 3.5", "TR_ms = nan", "TR must be finite"),
         ("TR_ms = 3.5", "TR_ms = 3.5\nTR_s = 0.0035", "TR is given twice"),
         ("TR_ms = 3.5", "TR_ms = 3.5ms", "not valid TOML"),
+        ("TR_ms = 3.5", "TR_ms = " + "[" * 100_000, "not valid TOML"),
+        ("TR_ms = 3.5", "TR_ms = " + "1" * 10_000, "not valid TOML"),
         ("[500, 300, 200]", "[500, 300]", "alpha has 3 pulses but TRF has 2"),
         ("TRF_us = [500, 300, 200]", "", "no variable TRF; it has: alpha_deg, TR_ms"),
     ],

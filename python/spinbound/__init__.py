@@ -2,10 +2,11 @@
 
 from . import sequences
 from ._core import version as __version__
+from ._dictionary_store import DictionaryStore
 from ._fit_result import Fit, FitStatus
 from ._validate import InvalidData, InvalidParameter, InvalidSequence
 from .basis import Basis
-from .dictionary import Dictionary, dictionary
+from .dictionary import Dictionary, build_dictionary, dictionary
 from .experiments import continuous_wave, inversion_recovery, saturation_recovery
 from .fisher import crb, fisher
 from .fit import fit
@@ -13,7 +14,7 @@ from .identifiability import Identifiability, identifiability
 from .match import Match, match
 from .model_error import ModelError, model_bias, model_error
 from .parameters import ALL
-from .prior import Constant, LogUniform, Prior, TruncatedNormal, Uniform
+from .prior import Constant, Grid, LogUniform, Mixture, Prior, TruncatedNormal, Uniform
 from .sequence import Sequence
 from .simulate import sensitivities, simulate
 from .tissue import Tissue
@@ -24,14 +25,17 @@ __all__ = [
     "Basis",
     "Constant",
     "Dictionary",
+    "DictionaryStore",
     "Fit",
     "FitStatus",
+    "Grid",
     "Identifiability",
     "InvalidData",
     "InvalidParameter",
     "InvalidSequence",
     "LogUniform",
     "Match",
+    "Mixture",
     "ModelError",
     "Prior",
     "Sequence",
@@ -40,6 +44,7 @@ __all__ = [
     "Uniform",
     "Verification",
     "__version__",
+    "build_dictionary",
     "continuous_wave",
     "crb",
     "dictionary",

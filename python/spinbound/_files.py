@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import struct
+import tomllib
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -126,6 +127,16 @@ def read_npz(path: Path, wanted: Sequence[str], error: type[ValueError]) -> Vari
     with damage_named(path, error), zipfile.ZipFile(path) as archive:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         return {name: _npz_array(archive, members[name], allowance) for name in wanted if name in members}
+
+
+def read_toml(path: Path, most: int, error: type[ValueError]) -> dict[str, Any]:
+    """The content of a TOML file of at most so many bytes."""
+    if path.stat().st_size > most:
+        raise error(f"{path}: longer than {most} bytes, the most that is read of such a file")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as problem:  # thousands of digits are a ValueError, nested brackets the other
+        raise error(f"{path}: not valid TOML: {problem}") from None
 
 
 def npz_names(path: Path, error: type[ValueError]) -> list[str]:

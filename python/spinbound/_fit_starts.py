@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ._distributions import Distribution, LogUniform, Uniform
-from ._fit_problem import FITTED, Problem, allowed
+from ._fit_problem import FITTED, Problem
+from ._models import allowed
 from ._validate import FloatArray, InvalidParameter, Report
 from .dictionary import ATOMS, Dictionary, dictionary
 from .match import match

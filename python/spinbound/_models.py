@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from . import _core
 from ._validate import BoolArray, FloatArray, InvalidParameter, InvalidSequence, as_number, one_of
+from .parameters import PARAMETERS
 from .sequence import Sequence
 
 LINESHAPES = ("superlorentzian", "gaussian", "lorentzian")  # in the order of the core's codes
@@ -159,3 +160,15 @@ def limits_of(model: str, seq: Sequence) -> Limits:
         _check_sequence(model, seq)
         kept[model] = Limits(model, seq)
     return kept[model]
+
+
+def allowed(name: str, limits: list[Limits]) -> tuple[float, float]:
+    """What the parameter's range and the models' limits leave."""
+    low, high = PARAMETERS[name].least, PARAMETERS[name].largest
+    for limit in limits:
+        most_B1, least_T2s, most_T2s = limit.extremes()
+        if name == "B1":
+            high = min(high, most_B1)
+        if name == "T2s":
+            low, high = max(low, least_T2s), min(high, most_T2s)
+    return low, high

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterable, Mapping
 from math import pi
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ._files import npz_names, read_mat, read_npz, write_atomically, write_npz
+from ._files import max_bytes, npz_names, read_mat, read_npz, read_toml, write_atomically, write_npz
 from ._validate import ComplexArray, InvalidSequence, as_real, one_of, suggestion
 
 Fields = Mapping[str, Any]
@@ -86,10 +85,7 @@ def _read_mat(path: Path) -> dict[str, Any]:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise InvalidSequence(f"not valid TOML: {problem}") from None
+    content = read_toml(path, max_bytes(), InvalidSequence)
     fields: dict[str, Any] = {}
     for key, value in content.items():
         name, factor = _toml_field(key)

@@ -2,29 +2,46 @@
 
 Tissue k takes the k-th number of a stream of each parameter: a Philox generator whose key is the sha256 of the seed and
 the parameter's name, and whose counter is k // 4 (a step makes four numbers). So a tissue depends on the seed and on k
-alone, and a parameter's values on no other's but those that are its limits.
+alone, and a parameter's values on no other's but those that are its limits. Grids are counted through instead: tissue k
+has the combination k modulo their number.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
-from math import inf, isfinite, pi
+from math import pi, prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ._distributions import Constant, Distribution, LogUniform, TruncatedNormal, Uniform
-from ._validate import FloatArray, InvalidParameter, as_count, as_number, parameter_named, refuse_conflicts
-from .parameters import PARAMETERS
+from ._distributions import Constant, Distribution, Grid, LogUniform, TruncatedNormal, Uniform
+from ._mixture import Mixture
+from ._models import MODELS, Limits, allowed, limits_of
+from ._prior_file import as_text, read_distributions, write_distributions
+from ._prior_limits import accepted, supports
+from ._trains import Experiment, as_trains
+from ._units import check_plausible
+from ._validate import (
+    FloatArray,
+    InvalidData,
+    InvalidParameter,
+    as_count,
+    as_number,
+    one_of,
+    parameter_named,
+    refuse_conflicts,
+)
 from .tissue import Tissue
 
-__all__ = ["Constant", "LogUniform", "Prior", "TruncatedNormal", "Uniform"]
+__all__ = ["Constant", "Grid", "LogUniform", "Mixture", "Prior", "TruncatedNormal", "Uniform"]
 
 PER_STEP = 4  # numbers of 64 bits that Philox makes of one value of its counter
+MAX_COMBINATIONS = 2**53  # of the values of grids
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -34,16 +51,17 @@ class Prior:
     Parameters
     ----------
     **distributions
-        A distribution by the name of its parameter, base or derived: `TruncatedNormal`, `Uniform`, `LogUniform` or
-        `Constant`. An infinite limit becomes that of the parameter (m0s < 1); a limit that is the name of another
-        parameter of the prior is its value in the same tissue: ``T2f=sb.TruncatedNormal(0.1, 0.2, 0.005, "T1a")``.
-        Parameters without a distribution have the value that `Tissue` gives them.
+        A distribution by the name of its parameter, base or derived: `TruncatedNormal`, `Uniform`, `LogUniform`,
+        `Constant`, `Mixture` or `Grid`. An infinite limit becomes that of the parameter (m0s < 1); a limit that is the
+        name of another parameter of the prior is its value in the same tissue:
+        ``T2f=sb.TruncatedNormal(0.1, 0.2, 0.005, "T1a")``. Parameters without a distribution have the value that
+        `Tissue` gives them.
 
     Raises
     ------
     InvalidParameter
         For names as in `Tissue`, what is no distribution, limits outside the range of a parameter, limits that
-        depend on each other in a circle, and those that could cross.
+        depend on each other in a circle, and those that could cross or leave nothing of a mixture between them.
 
     Examples
     --------
@@ -66,7 +84,9 @@ class Prior:
             if not isinstance(distribution, Distribution):
                 raise InvalidParameter(f"{name} must be a distribution; given {type(distribution).__name__}")
         object.__setattr__(self, "_distributions", distributions)
-        object.__setattr__(self, "_bounds", _supports(distributions))
+        object.__setattr__(self, "_bounds", supports(distributions))
+        if prod(self.grid_shape) > MAX_COMBINATIONS:
+            raise InvalidParameter(f"the grids have {prod(self.grid_shape)} combinations; allowed: {MAX_COMBINATIONS}")
 
     @classmethod
     def paper(cls, TR: float = 3.5e-3) -> Prior:
@@ -81,7 +101,7 @@ class Prior:
         - T2f >= 5 ms: half that of myelin water, the shortest of a free pool.
         - B1 from 0.1 to 1.9, three standard deviations, so that it stays positive.
 
-        A model takes pulses up to a flip angle B1 alpha only; `truncated` adapts B1 to a sequence.
+        A model takes pulses up to a flip angle B1 alpha only; `within` adapts B1 to a sequence.
 
         Parameters
         ----------
@@ -110,6 +130,62 @@ class Prior:
             B1=TruncatedNormal(1, 0.3, low=0.1, high=1.9),
         )
 
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Prior:
+        """Read a prior from a TOML file, in which every parameter has a table, in SI units.
+
+        `distribution` is truncated-normal, uniform, log-uniform, constant, mixture or grid; its numbers have the names
+        of the arguments in Python. `save` writes such files.
+
+        Raises
+        ------
+        InvalidData
+            If the file is no TOML, has a key that is unknown or lacks one, or the prior makes no sense; for B1 that
+            looks like percent.
+        OSError
+            If the file cannot be read.
+
+        Warns
+        -----
+        UserWarning
+            Where the middle of a distribution suggests another unit.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> import spinbound as sb
+        >>> text = '[m0s]\\ndistribution = "truncated-normal"\\nmean = 0.12\\nstd = 0.08\\nlow = 0'
+        >>> _ = Path("m0s.toml").write_text(text)
+        >>> sb.Prior.load("m0s.toml")
+        Prior(m0s=TruncatedNormal(mean=0.12, std=0.08, low=0.0, high=inf))
+        """
+        path = Path(path)
+        try:
+            prior = cls(**read_distributions(path))
+            middle = prior._values(lambda name: np.array([0.5]))
+        except InvalidParameter as problem:
+            raise InvalidData(f"{path}: {problem}") from None
+        for name, value in middle.items():
+            check_plausible(name, value, path, "The numbers of a prior are in SI units")
+        return prior
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the prior as TOML, whole or not at all; `load` gives an equal one with the same hash.
+
+        Raises
+        ------
+        InvalidParameter
+            If the file would be longer than the million bytes that `load` reads.
+        OSError
+            If the file cannot be written.
+        """
+        write_distributions(path, self._distributions)
+
+    @property
+    def toml(self) -> str:
+        """The text that `save` writes."""
+        return as_text(self._distributions)
+
     @property
     def names(self) -> tuple[str, ...]:
         """The parameters that have a distribution."""
@@ -119,6 +195,15 @@ class Prior:
     def bounds(self) -> dict[str, tuple[float, float]]:
         """The limits between which all values of each parameter lie."""
         return {name: self._bounds[name] for name in self.names}
+
+    @property
+    def grid_shape(self) -> tuple[int, ...]:
+        """How many values each `Grid` has, in the order in which the grids were named; their product repeats."""
+        return tuple(len(grid.values) for grid in self._grids.values())
+
+    @property
+    def _grids(self) -> dict[str, Grid]:
+        return {name: grid for name, grid in self._distributions.items() if isinstance(grid, Grid)}
 
     def __getitem__(self, name: str) -> Distribution:
         """The distribution of a parameter."""
@@ -144,11 +229,25 @@ class Prior:
             If one of them is no integer or negative.
         """
         n, seed, first = as_count("n", n, 0), as_count("seed", seed, 0), as_count("first", first, 0)
+        turns = self._turns(n, first)
+        return Tissue(**self._values(lambda name: turns[name] if name in turns else _uniforms(name, n, seed, first)))
+
+    def _turns(self, n: int, first: int) -> dict[str, FloatArray]:
+        """For each grid the u of its values in tissues `first` to `first + n - 1`: the middles of their shares."""
+        shape = self.grid_shape
+        if not shape:
+            return {}
+        combinations = (first % prod(shape) + np.arange(n)) % prod(shape)
+        places = zip(self._grids, np.unravel_index(combinations, shape), shape, strict=True)
+        return {name: (place + 0.5) / size for name, place, size in places}
+
+    def _values(self, uniforms: Callable[[str], FloatArray]) -> dict[str, Any]:
+        """The values of all parameters, each from its own u, in an order in which limits come first."""
         values: dict[str, Any] = {}
         for name in self._bounds:
             low, high = self._limits(name, values)
-            values[name] = self[name].between(_uniforms(name, n, seed, first), low, high)
-        return Tissue(**values)
+            values[name] = self[name].between(uniforms(name), low, high)
+        return values
 
     def _limits(self, name: str, values: Mapping[str, FloatArray]) -> tuple[npt.ArrayLike, npt.ArrayLike]:
         """Those of each tissue, of the parameters that are known so far."""
@@ -187,15 +286,47 @@ class Prior:
         except InvalidParameter as problem:
             raise InvalidParameter(f"{name}: {problem}") from None
 
+    def within(self, seq: Experiment, model: str = "gbloch") -> Prior:
+        """The prior with B1 and T2s narrowed to what a model takes in a sequence, as far as they have distributions.
+
+        Parameters
+        ----------
+        seq
+            The pulse sequence, or a list of them as in `simulate`.
+        model
+            As in `simulate`.
+
+        Raises
+        ------
+        InvalidParameter
+            For an unknown model, and if nothing remains of a parameter.
+        InvalidSequence
+            If the model does not know something in the sequence.
+
+        Examples
+        --------
+        >>> import spinbound as sb
+        >>> prior = sb.Prior.paper().within(sb.sequences.load("hybrid-mt-4s"))
+        >>> round(prior.bounds["B1"][1], 4)
+        1.7507
+        """
+        one_of("model", model, MODELS)
+        limits = [limits_of(model, train) for train in as_trains(seq).sequences]
+        return self.truncated(**{name: _demanded(name, limits) for name in ("B1", "T2s") if name in self.names})
+
     @property
     def sha256(self) -> str:
-        """Hash of the contents, whatever the order of the parameters."""
+        """Hash of the contents, whatever the order of the parameters but that of several grids."""
         content = ", ".join(f"{name}={self[name]!r}" for name in sorted(self.names))
+        if len(self._grids) > 1:
+            content += f", grids: {', '.join(self._grids)}"
         return hashlib.sha256(content.encode()).hexdigest()
 
     def __eq__(self, other: object) -> bool:
-        """Whether all distributions agree."""
-        return self._distributions == other._distributions if isinstance(other, Prior) else NotImplemented
+        """Whether all distributions agree, and the order of the grids."""
+        if not isinstance(other, Prior):
+            return NotImplemented
+        return self._distributions == other._distributions and list(self._grids) == list(other._grids)
 
     def __repr__(self) -> str:
         return f"Prior({', '.join(f'{name}={self[name]!r}' for name in self.names)})"
@@ -209,48 +340,7 @@ def _uniforms(name: str, n: int, seed: int, first: int) -> FloatArray:
     return ((raw >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
 
-def _supports(distributions: Mapping[str, Distribution]) -> dict[str, tuple[float, float]]:
-    """The limits of all values of each parameter; those that limit others first."""
-    bounds: dict[str, tuple[float, float]] = {}
-    for name in _ordered(distributions):
-        low, high = distributions[name].low, distributions[name].high
-        lows, highs = _range(name, low, bounds), _range(name, high, bounds)
-        least, largest = _accepted(name)
-        bounds[name] = (max(lows[0], least), min(highs[1], largest))
-        if not max(lows[1], least) <= min(highs[0], largest):
-            raise InvalidParameter(f"{name}: its limits {low} and {high} could cross; {_stated(low, high, bounds)}")
-    return bounds
-
-
-def _accepted(name: str) -> tuple[float, float]:
-    """The least and the largest value of a parameter, or infinity."""
-    parameter = PARAMETERS[name]
-    least = parameter.least if isfinite(parameter.low) else -inf
-    return least, parameter.largest if isfinite(parameter.high) else inf
-
-
-def _range(name: str, limit: float | str, bounds: Mapping[str, tuple[float, float]]) -> tuple[float, float]:
-    """The values that a limit may have; a finite number must be one of the parameter."""
-    if isinstance(limit, str):
-        return bounds[limit]
-    if isfinite(limit) and not PARAMETERS[name].contains(np.asarray(limit)):
-        raise InvalidParameter(f"{name} of the prior is limited by {limit:g}; allowed: {PARAMETERS[name].allowed}")
-    return limit, limit
-
-
-def _stated(low: float | str, high: float | str, bounds: Mapping[str, tuple[float, float]]) -> str:
-    names = [limit for limit in (low, high) if isinstance(limit, str)]
-    return " and ".join(f"{name} is between {bounds[name][0]:g} and {bounds[name][1]:g}" for name in names)
-
-
-def _ordered(distributions: Mapping[str, Distribution]) -> tuple[str, ...]:
-    """The names, each after those that limit it."""
-    limits = {name: [side for side in (d.low, d.high) if isinstance(side, str)] for name, d in distributions.items()}
-    for name, others in limits.items():
-        for other in others:
-            if other not in distributions:
-                raise InvalidParameter(f"{name} is limited by {other}, which has no distribution in the prior")
-    try:
-        return tuple(TopologicalSorter(limits).static_order())
-    except CycleError as problem:
-        raise InvalidParameter(f"limits depend on each other in a circle: {' < '.join(problem.args[1])}") from None
+def _demanded(name: str, limits: list[Limits]) -> tuple[float | None, float | None]:
+    """The limits of a parameter that models add to its own; None for a side to which they add none."""
+    (low, high), (least, largest) = allowed(name, limits), accepted(name)
+    return low if low > least else None, high if high < largest else None
