@@ -88,7 +88,7 @@ def test_a_small_file_is_read(tmp_path):
         ("num_samples 2\n1\n1\n", "num_samples 3\n1\n1\n", "a shape of 3 samples holds 2"),
         ("num_samples 2\n1\n1\n", "num_samples 9\n0\n0\n7.5\n", "a run of 7.5 further samples"),
         ("num_samples 2\n1\n1\n", "num_samples 9\n0\n0\n-3\n", "a run of -3 further samples"),
-        ("num_samples 2\n1\n1\n", "num_samples 9\n0\n0\n1e18\n", r"a run of 1e\+18 further samples in a shape of 9"),
+        ("num_samples 2\n1\n1\n", "num_samples 9\n0\n0\n1e14\n", r"a run of 1e\+14 further samples in a shape of 9"),
         (
             "num_samples 2\n1\n1\n",
             "num_samples 2000000000\n0\n0\n1999999998\n",

@@ -223,7 +223,8 @@ def _table(path: Path, section: str, lines: list[Line], columns: tuple[str, ...]
         values = {name: parsed(word) for name, word in zip(columns, words[1:], strict=True) if name != "use"}
         wrong = [name for name, value in values.items() if value is None]
         if wrong or not words[0].isdecimal():
-            raise InvalidSequence(f"{path}: line {line}: {', '.join(wrong) or 'the id'} must be a number of at most {LARGEST:g}")
+            what = ", ".join(wrong) or "the id"
+            raise InvalidSequence(f"{path}: line {line}: {what} must be a number of at most {LARGEST:g}")
         number = int(words[0])
         if number in rows or number == 0:
             raise InvalidSequence(f"{path}: line {line}: id {number} of [{section}] is 0 or there twice")
@@ -246,7 +247,8 @@ def _shapes(path: Path, lines: list[Line]) -> dict[int, Shape]:
         (line, (_, name)), n_samples = head, count[1][1]
         numbers = [parsed(words[0]) if len(words) == 1 else None for _, words in values]
         if None in numbers:
-            raise InvalidSequence(f"{path}: line {values[numbers.index(None)][0]}: a sample must be a number of at most {LARGEST:g}")
+            line = values[numbers.index(None)][0]
+            raise InvalidSequence(f"{path}: line {line}: a sample must be a number of at most {LARGEST:g}")
         if not name.isdecimal() or not n_samples.isdecimal() or int(name) in shapes or not 0 < len(numbers):
             raise InvalidSequence(f"{path}: line {line}: shape {name} is there twice, without samples or not numbered")
         shapes[int(name)] = Shape(line, int(n_samples), np.array(numbers, np.float64))
