@@ -144,12 +144,17 @@ def dictionary(
         return simulate(seq, voxels, model=model, lineshape=lineshape, rtol=rtol, basis=basis, **options)
 
     signals = signals_of(tissue, threads=threads, progress=progress)
-    scale = np.sqrt(np.sum(np.square(signals.view(np.float64)), axis=-1))
+    scale = norms(signals)
     _refuse_without_signal(tissue, scale, signals_of)
     signals /= scale[:, None]
     for array in (signals, scale):
         array.setflags(write=False)
     return Dictionary(tissue, signals, scale, basis, as_trains(seq).sha256)
+
+
+def norms(signals: npt.NDArray[np.complex128]) -> FloatArray:
+    """Of signals (..., samples), the same whatever their number."""
+    return np.sqrt(np.sum(np.square(signals.view(np.float64)), axis=-1))
 
 
 def _atoms(source: Prior | Tissue, n: int | None, seed: int) -> Tissue:
