@@ -237,7 +237,7 @@ def test_a_file_of_something_else_is_named(folder, tmp_path, change):
     change(arrays)
     np.savez(file, **arrays)
     with pytest.raises(
-        sb.InvalidData, match=f"{file.name}: not the results of 8 voxels; remove it to have them fitted"
+        sb.InvalidData, match=f"{file.name}: not the results of 8 voxels; remove it, and they are computed again"
     ):
         fitted(resume=tmp_path)
     file.unlink()

@@ -189,7 +189,7 @@ def test_an_empty_mask_masks_every_voxel(start):
 
 
 def test_every_status_has_a_sentence():
-    assert len({status.sentence for status in FitStatus}) == len(FitStatus) == 11
+    assert len({status.sentence for status in FitStatus}) == len(FitStatus) == 12
     assert FitStatus.at_bound.sentence == "converged with unknowns at their bounds"
 
 

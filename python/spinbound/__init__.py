@@ -4,10 +4,11 @@ from . import sequences
 from ._basis_build import build_basis
 from ._basis_report import BasisReport
 from ._core import version as __version__
+from ._dictionary_store import DictionaryStore
 from ._fit_result import Fit, FitStatus
 from ._validate import InvalidData, InvalidParameter, InvalidSequence
 from .basis import Basis
-from .dictionary import Dictionary, dictionary
+from .dictionary import Dictionary, build_dictionary, dictionary
 from .experiments import continuous_wave, inversion_recovery, saturation_recovery
 from .fisher import crb, fisher
 from .fit import fit
@@ -27,6 +28,7 @@ __all__ = [
     "BasisReport",
     "Constant",
     "Dictionary",
+    "DictionaryStore",
     "Fit",
     "FitStatus",
     "Grid",
@@ -46,6 +48,7 @@ __all__ = [
     "Verification",
     "__version__",
     "build_basis",
+    "build_dictionary",
     "continuous_wave",
     "crb",
     "dictionary",

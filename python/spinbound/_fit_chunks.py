@@ -1,35 +1,27 @@
-"""The voxels of a fit, some thousands at a time: a folder keeps what is done, and a run that was killed goes on."""
+"""The voxels of a fit, some thousands at a time: each chunk from its starts to its end."""
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._batch import reporting, shifted, valid_voxels, without_exchange
-from ._files import read_npz, write_atomically, write_npz
+from ._batch import valid_voxels, without_exchange
+from ._chunks import Arrays, VoxelJob, cut
 from ._fit_problem import ELIMINATED, KNOWN, Problem
 from ._fit_starts import Start, Starts
-from ._validate import BoolArray, ComplexArray, FloatArray, InvalidData, Report
+from ._validate import BoolArray, ComplexArray, FloatArray, Report, as_threads
 from .parameters import PARAMETERS, TISSUE, bases, is_reciprocal
 
 CHUNK = 4096  # voxels
-PIECE = 1 << 24  # bytes of a hash
 EXPLORED = 12  # iterations of every start before the best goes on
 SAME = 1e-3, 1e-6  # relative and absolute difference of misfits, in units of the data, that is no disagreement
 
-Arrays = dict[str, npt.NDArray[Any]]
 Voxels = npt.NDArray[np.intp]
 
 
@@ -48,41 +40,40 @@ class Settings:
         return self.gradient, self.step, self.cost, max_iterations
 
 
-def run(
+@dataclass(frozen=True)
+class Chunk:
+    """The fit of some voxels, apart from all others."""
+
+    problem: Problem
+    starts: Starts
+    settings: Settings
+
+    def __call__(self, threads: int | None, report: Report | None) -> Arrays:
+        """Fit them."""
+        settings = replace(self.settings, threads=as_threads(threads))
+        return _fit(self.problem, self.starts, settings, self.problem.voxels, report)
+
+
+def job_of(
     problem: Problem,
     starts: Starts,
     settings: Settings,
-    progress: bool | Report | None,
     folder: Path | None,
-    take: Callable[[Voxels, Arrays], None],
-) -> None:
-    """Fit all voxels of the mask and hand their results to `take`, in chunks; what the folder has is not done again."""
-    n = problem.voxels.size
-    with reporting(progress, n, "fit") as report:
-        for first in range(0, n, CHUNK):
-            voxels = problem.voxels[first : first + CHUNK]
-            file = folder / f"voxels-{first:010d}.npz" if folder else None
-            results = _kept(file, problem, voxels.size)
-            if results is None:
-                results = _fit(problem, starts, settings, voxels, shifted(report, first, n))
-                if file:
-                    write_npz(file, results)
-            take(voxels, results)
-            if report:
-                report(first + voxels.size, n)
+    take: Callable[[Voxels, Arrays], object],
+) -> VoxelJob:
+    """All voxels of the mask, in chunks, whose results `take` gets."""
 
+    def chunk(voxels: slice) -> Chunk:
+        part = problem.of(problem.voxels[voxels])
+        return Chunk(part, replace(starts, problem=part), settings)
 
-def _kept(file: Path | None, problem: Problem, n: int) -> Arrays | None:
-    """What a file of an earlier run holds, if there is one."""
-    if file is None or not file.exists():
-        return None
-    wanted = _arrays(problem, n) | {"agreement": np.empty(n)}
-    kept = read_npz(file, list(wanted), InvalidData)
-    if {name: (kept[name].dtype, kept[name].shape) for name in kept} != {
-        name: (values.dtype, values.shape) for name, values in wanted.items()
-    }:
-        raise InvalidData(f"{file}: not the results of {n} voxels; remove it to have them fitted again")
-    return kept
+    return VoxelJob(
+        sizes=cut(problem.voxels.size, CHUNK),
+        compute=chunk,
+        layout=lambda n: _arrays(problem, n) | {"agreement": np.empty(n)},
+        take=lambda voxels, results: take(problem.voxels[voxels], results),
+        folder=folder,
+    )
 
 
 # One chunk
@@ -235,78 +226,3 @@ def _matrix(problem: Problem, voxels: Voxels, start: Start) -> tuple[FloatArray,
         without_exchange(matrix)
     M0 = np.ones(voxels.size) if problem.M0 == ELIMINATED else start["M0"] if problem.M0 != KNOWN else tissue["M0"]
     return matrix, np.ascontiguousarray(M0, np.complex128)
-
-
-# The folder of a run
-
-
-@contextmanager
-def opened(folder: Path | None, configuration: dict[str, Any]) -> Iterator[None]:
-    """Make the folder of a run, or go on with the one that is there; until the end no other run may enter.
-
-    Raises
-    ------
-    InvalidData
-        If it belongs to another fit, or to none that is known, or another run is at work there.
-    """
-    if folder is None:
-        yield
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "ab") as lock:
-        _lock(lock, folder)
-        _check_folder(folder, configuration)
-        yield
-
-
-def _lock(file: BinaryIO, folder: Path) -> None:
-    """Until the file is closed, be it by a kill; on Windows and file systems without locks the user must see to it."""
-    if sys.platform == "win32":
-        return
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InvalidData(f"{folder} is in use by another run; wait for its end, or name another folder") from None
-    except OSError as problem:
-        if problem.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
-            raise
-
-
-def _check_folder(folder: Path, configuration: dict[str, Any]) -> None:
-    """Whether what is there is the work of this fit; a new folder becomes this fit's."""
-    text = json.dumps(configuration, sort_keys=True, indent=1).encode()
-    file = folder / "fit.json"
-    if file.exists():
-        if (found := file.read_bytes()) != text:
-            other = _difference(found, configuration)
-            raise InvalidData(f"{folder} holds the work of another fit{other}; remove it, or name another folder")
-        return
-    if any(folder.glob("voxels-*.npz")):
-        raise InvalidData(f"{folder} holds results but not fit.json, which says of what; remove them, or name another")
-    write_atomically(file, lambda stream: stream.write(text))
-
-
-def _difference(found: bytes, configuration: dict[str, Any]) -> str:
-    """What is not as in a description, if it can be read."""
-    try:
-        content = dict(json.loads(found))
-    except (ValueError, TypeError):
-        return ""
-    names = sorted(name for name in configuration | content if content.get(name) != configuration.get(name))
-    return f", which differs in {', '.join(names)}" if names else ""
-
-
-def sha256_of(*arrays: npt.NDArray[Any] | None) -> str:
-    """Hash of types, shapes and values."""
-    content = hashlib.sha256()
-    for array in arrays:
-        if array is None:
-            content.update(b"none")
-            continue
-        content.update(f"{array.dtype}{array.shape}".encode())
-        values = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-        for first in range(0, values.size, PIECE):  # between them Ctrl-C is heard
-            content.update(values[first : first + PIECE].data)
-    return content.hexdigest()

@@ -29,7 +29,7 @@ from ._validate import (
 )
 from .basis import Basis
 from .parameters import PARAMETERS, bases, is_reciprocal
-from .tissue import Tissue
+from .tissue import Tissue, tissue_of
 
 Maps = Mapping[str, npt.ArrayLike]
 
@@ -95,6 +95,25 @@ class Problem:
     def tissue(self, voxels: npt.NDArray[np.intp]) -> dict[str, npt.NDArray[Any]]:
         """The known parameters of some of the voxels, with what stands in for the unknown ones."""
         return {name: self.part(value, voxels) for name, value in self.fixed.as_dict().items()}
+
+    def of(self, voxels: npt.NDArray[np.intp]) -> Problem:
+        """The same for some of the voxels alone."""
+        mean = self.prior_mean(voxels)
+
+        def part(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            return self.part(value, voxels) if value.ndim else value
+
+        return replace(
+            self,
+            data=self.data[voxels],
+            shape=voxels.shape,
+            mask=np.ones(voxels.shape, np.bool_),
+            voxels=np.arange(voxels.size),
+            fixed=tissue_of({name: part(value) for name, value in self.fixed.as_dict().items()}),
+            start={name: part(value) for name, value in self.start.items()},
+            sigma=None if self.sigma is None else part(self.sigma),
+            prior=None if self.prior is None or mean is None else replace(self.prior, mean=mean),
+        )
 
 
 def check(

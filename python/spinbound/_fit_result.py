@@ -32,10 +32,13 @@ class FitStatus(IntEnum):
     """
 
     gradient, step, cost, at_bound, max_iterations, singular, no_data, not_finite, invalid, failed, masked = range(11)
+    unfinished = 11  # of which the core, which finishes all that it begins, knows nothing
 
     @property
     def sentence(self) -> str:
         """For the user."""
+        if self == FitStatus.unfinished:
+            return "not fitted yet: in a part of the work that is not done"
         return str(_core.statuses[self][1])
 
 
@@ -192,6 +195,7 @@ class Volume:
         self.maps: dict[str, npt.NDArray[Any]] = {
             name: np.full(n, _filler(name), dtypes.get(name, np.float64)) for name in names
         }
+        self.maps["status"][problem.voxels] = FitStatus.unfinished
         self.maps |= {f"at_bound_{name}": np.zeros(n, np.bool_) for name in problem.unknowns}
         if several:
             self.maps["agreement"] = np.full(n, np.nan)

@@ -12,6 +12,9 @@ and CRB = diag(F^-1), the least variance that an unbiased estimator can have.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,12 +22,25 @@ import numpy.typing as npt
 
 from . import _core
 from ._batch import Batch, check_apparent, compute, prepare, reporting, shifted, store
+from ._chunks import Arrays, VoxelJob, cut, opened, sha256_of
+from ._core import version
+from ._job import Runner, check_runner, part_of
 from ._trains import Experiment
-from ._validate import InvalidParameter, Report, as_result, as_result_dtype, one_of, parameter_names, refuse_overlap
+from ._validate import (
+    InvalidParameter,
+    Report,
+    as_result,
+    as_result_dtype,
+    as_threads,
+    one_of,
+    parameter_names,
+    refuse_overlap,
+)
 from .basis import Basis
 from .parameters import ALL, PARAMETERS
 from .tissue import Tissue
 
+CHUNK = 4096  # voxels whose bounds are stored together
 FORMS = ("real", "complex", "real-M0")  # in the order of the core's codes
 
 
@@ -141,6 +157,8 @@ def crb(
     basis: Basis | None = None,
     dtype: npt.DTypeLike | None = None,
     out: Mapping[str, npt.NDArray[Any]] | None = None,
+    resume: str | PathLike[str] | None = None,
+    runner: Runner | None = None,
     threads: int | None = None,
     progress: bool | Report | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
@@ -160,6 +178,12 @@ def crb(
     out
         A dict with an array of the voxels' shape for every name in `wrt`, as in `simulate`, that do not overlap;
         written in place and returned.
+    resume
+        A folder for the work: bounds are written there every 4096 voxels. A run that was killed goes on from there, to
+        the same bits.
+    runner
+        Who does the work, of `spinbound.cluster`: other processes or machines, or this one for a part of it. It needs
+        `resume`. Bounds that are not computed then are NaN.
     model, lineshape, rtol, basis, threads, progress
         As in `simulate`.
 
@@ -175,6 +199,10 @@ def crb(
     InvalidParameter
         If an argument is not accepted, names in `wrt` determine each other, a basis has fewer real coefficients
         than there are parameters, or every voxel is invalid.
+    InvalidData
+        If `resume` holds the work of other bounds, or is in use by another run.
+    OSError
+        If the folder cannot be written.
     KeyboardInterrupt
         Within 0.2 s of Ctrl-C.
 
@@ -204,11 +232,15 @@ def crb(
     )
     check_apparent(names, batch)
     _refuse_too_few_data(batch, n_columns(names, form))
+    check_runner(runner, resume, "resume")
     number = as_result_dtype(dtype, np.float64)
-    if out is None and number == np.float64:
+    if out is None and resume is None and number == np.float64:
         return _whole(batch, names, code)
     results = _outputs(out, names, tissue.shape, number)
-    _in_parts(batch, names, code, results)
+    if resume is None:
+        _in_parts(batch, names, code, results)
+    else:
+        _in_folder(Path(resume), batch, names, form, results, runner, threads)
     return results if out is not None else {name: bound[()] for name, bound in results.items()}
 
 
@@ -238,6 +270,71 @@ def _in_parts(batch: Batch, names: tuple[str, ...], code: int, results: Mapping[
             _core.crb(*_arguments(part, names, code, share, bounds))
             for name, bound in zip(names, bounds, strict=True):
                 store(batch.flat(results[name]), voxels, bound)
+
+
+@dataclass(frozen=True)
+class BoundsOf:
+    """The bounds of some voxels, apart from all others."""
+
+    batch: Batch
+    names: tuple[str, ...]
+    code: int
+
+    def __call__(self, threads: int | None, report: Report | None) -> Arrays:
+        """Compute them."""
+        experiment = self.batch.trains.core()  # which cannot be pickled
+        batch = replace(self.batch, experiment=experiment, threads=as_threads(threads), progress=report)
+        return _whole(batch, self.names, self.code)
+
+
+def _in_folder(
+    folder: Path,
+    batch: Batch,
+    names: tuple[str, ...],
+    form: str,
+    results: Arrays,
+    runner: Runner | None,
+    threads: int | None,
+) -> None:
+    """Bounds whose chunks a folder keeps."""
+
+    def chunk(voxels: slice) -> BoundsOf:
+        part = batch.part(voxels)
+        return BoundsOf(replace(part, shape=part.valid.shape, experiment=None), names, FORMS.index(form))
+
+    def take(voxels: slice, bounds: Arrays) -> None:
+        for name, bound in bounds.items():
+            store(batch.flat(results[name]), voxels, bound)
+
+    for result in results.values():
+        result[...] = np.nan
+    job = VoxelJob(
+        sizes=cut(batch.n_voxels, CHUNK),
+        compute=chunk,
+        layout=lambda n: {name: np.empty(n) for name in names},
+        take=take,
+        folder=folder,
+    )
+    with (
+        opened(folder, _described(batch, names, form), "crb", part_of(runner)),
+        reporting(batch.progress, batch.n_voxels, "crb") as report,
+    ):
+        job.run(runner, threads, report)
+
+
+def _described(batch: Batch, names: tuple[str, ...], form: str) -> dict[str, Any]:
+    """All that the bounds depend on."""
+    return {
+        "spinbound": version,
+        "instruction_set": _core.isa_in_use(),
+        "wrt": list(names),
+        "form": form,
+        "physics": list(batch.physics),
+        "sequence_sha256": batch.trains.sha256,
+        "basis": sha256_of(batch.basis),
+        "tissue": sha256_of(batch.tissue, batch.M0, batch.valid),
+        "sigma": sha256_of(batch.sigma),
+    }
 
 
 def _outputs(

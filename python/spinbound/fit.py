@@ -15,11 +15,14 @@ from typing import Any
 import numpy.typing as npt
 
 from . import _core
+from ._batch import reporting
+from ._chunks import opened, sha256_of
 from ._core import version
-from ._fit_chunks import Settings, opened, run, sha256_of
+from ._fit_chunks import Settings, job_of
 from ._fit_problem import FITTED, Maps, Problem, check
 from ._fit_result import Fit, Volume
 from ._fit_starts import Starts, starts_of
+from ._job import Runner, check_runner, part_of
 from ._trains import Experiment
 from ._validate import MAX_INT, InvalidParameter, Report, as_count, as_number, as_threads, check_progress
 from .basis import Basis
@@ -51,6 +54,7 @@ def fit(
     tolerance: float = 1e-8,
     covariance: bool = False,
     resume: str | PathLike[str] | None = None,
+    runner: Runner | None = None,
     model: str = "gbloch",
     lineshape: str = "superlorentzian",
     rtol: float = 1e-8,
@@ -110,6 +114,9 @@ def fit(
     resume
         A folder for the work: results are written there every 4096 voxels. A run that was killed goes on from there,
         to the same bits.
+    runner
+        Who does the work, of `spinbound.cluster`: other processes or machines, or this one for a part of it. It needs
+        `resume`. Voxels that are not done then are `unfinished`.
     model, lineshape, rtol, threads, progress
         As in `simulate`.
 
@@ -157,12 +164,17 @@ def fit(
         as_threads(threads),
     )
     check_progress(progress)
+    check_runner(runner, resume, "resume")
     starts = starts_of(problem, dictionary, as_count("multi_start", multi_start, 1), threads, progress)
     described = _described(problem, settings, starts)
     folder = None if resume is None else Path(resume)
     volume = Volume(problem, covariance, several=starts.n_matches > 1)
-    with opened(folder, described | (_hashes(problem, starts) if folder else {})):
-        run(problem, starts, settings, progress, folder, volume.take)
+    job = job_of(problem, starts, settings, folder, volume.take)
+    with (
+        opened(folder, described | (_hashes(problem, starts) if folder else {}), "fit", part_of(runner)),
+        reporting(progress, problem.voxels.size, "fit") as report,
+    ):
+        job.run(runner, threads, report)
     return volume.result(described)
 
 

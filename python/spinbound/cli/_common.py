@@ -177,6 +177,11 @@ def make_folder(path: Path) -> None:
         raise PermissionError(f"{path}: no permission to write there")
 
 
+def work_beside(output: Path, command: str) -> Path:
+    """The folder beside an output where a command keeps work in progress; while it is there, a run has not finished."""
+    return output.with_name(f".{output.name}.spinbound-{command}")
+
+
 def can_draw() -> bool:
     """Whether the extra ``plot`` is installed; if not, a note on stderr says so."""
     try:

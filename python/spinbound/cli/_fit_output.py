@@ -11,7 +11,7 @@ import numpy as np
 
 from .._fit_result import Fit, FitStatus
 from ..io import bids
-from ._common import UsageError, check_output, save_arrays
+from ._common import UsageError, check_output, save_arrays, work_beside
 from ._fit_files import Volume
 
 SENTENCES = {int(status): status.sentence for status in FitStatus}
@@ -37,7 +37,7 @@ class Target:
     @property
     def unfinished(self) -> Path:
         """The folder of work in progress."""
-        return self.path.with_name(f".{self.path.name}{UNFINISHED}") if self.is_file else self.path / UNFINISHED
+        return work_beside(self.path, "fit") if self.is_file else self.path / UNFINISHED
 
     @property
     def figure(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
@@ -11,6 +12,9 @@ import numpy as np
 from cyclopts import Parameter, validators
 from numpy.typing import NDArray
 
+from .._chunks import n_missing
+from .._job import part_of
+from ..fisher import CHUNK
 from ..fisher import crb as bounds_of
 from ..tissue import Tissue
 from ._common import (
@@ -31,8 +35,10 @@ from ._common import (
     save_arrays,
     save_figure,
     unknowns,
+    work_beside,
 )
 from ._report import bound_row, bounds_table, print_json
+from ._runner import Workers, runner_of, told_part
 
 
 def crb(
@@ -45,9 +51,12 @@ def crb(
     wrt: str = "",
     sigma: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 1.0,
     form: Literal["real", "complex", "real-M0"] = "real",
+    workers: Workers | None = None,
     inputs: Inputs | None = None,
 ) -> int:
     """Cramér-Rao bounds of tissue parameters: the least variance of an unbiased estimate, in every voxel.
+
+    A run that was killed goes on where it stopped when the same command is given again.
 
     Parameters
     ----------
@@ -62,19 +71,22 @@ def crb(
     form
         Fisher matrix over real parameters, over complex ones, or with M0 real.
     """
-    inputs, names = inputs or Inputs(), unknowns(wrt)
+    inputs, names, runner, work = inputs or Inputs(), unknowns(wrt), runner_of(workers), work_beside(output, "crb")
     check_npz(output)
-    check_output(output, inputs.overwrite)
+    overwrite = inputs.overwrite or work.exists()  # what an earlier run has left is part of this one
+    check_output(output, overwrite)
     picture = figure or (output.with_suffix(".png") if can_draw() else None)
     if picture:
-        check_figure(picture, output, inputs.overwrite)
+        check_figure(picture, output, overwrite)
     seq, basis = open_sequence(sequence, inputs), open_basis(inputs.basis)
     voxels, given = open_tissue(tissue)
-    check_output(output, inputs.overwrite, n_bytes=8 * voxels.size * len(names))
+    check_output(output, overwrite, n_bytes=8 * voxels.size * len(names))
     begin = perf_counter()
     with progress_bar(voxels.size, "CRB") as report:
         options = inputs.physics | {"basis": basis, "threads": inputs.threads, "progress": report}
-        bounds = bounds_of(seq, voxels, names, sigma, form, **options)
+        bounds = bounds_of(seq, voxels, names, sigma, form, resume=work, runner=runner, **options)
+    if part_of(runner):
+        return told_part(runner, work, inputs.json)
     seconds = perf_counter() - begin
     chosen = {"tissue": str(tissue), "wrt": names, "sigma": sigma, "form": form}
     settings = provenance_of(seq, sequence) | inputs.physics | chosen
@@ -85,6 +97,8 @@ def crb(
     rows = [bound_row(voxels, name, np.asarray(variance)) for name, variance in bounds.items()]
     outcome = {"voxels": voxels.size, "seconds": seconds, "bounds": rows, "written": [*map(str, written)]}
     (print_json if inputs.json else bounds_table)(settings | outcome)
+    if not n_missing(work, voxels.size, CHUNK):
+        shutil.rmtree(work, ignore_errors=True)
     return failed_status(rows[0]["invalid"], voxels.size)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from .._fit_result import Fit, FitStatus
+from .._job import part_of
 from ..fit import fit as fitted
 from ._common import (
     Inputs,
@@ -30,12 +31,19 @@ from ._fit_files import DataFile, Scan, Volume, open_volume
 from ._fit_output import SENTENCES, Target, write
 from ._fit_unknowns import Unknowns, numbers
 from ._report import percent, print_footer, print_json, print_table
+from ._runner import Workers, runner_of, told_part
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 UNWANTED = (FitStatus.masked, FitStatus.no_data)  # voxels that nobody wanted fitted
-WITHOUT_RESULT = (FitStatus.singular, FitStatus.not_finite, FitStatus.invalid, FitStatus.failed)
+WITHOUT_RESULT = (
+    FitStatus.singular,
+    FitStatus.not_finite,
+    FitStatus.invalid,
+    FitStatus.failed,
+    FitStatus.unfinished,
+)
 
 
 def fit(
@@ -48,6 +56,7 @@ def fit(
     prefix: str = "sub-01",
     scan: Scan | None = None,
     unknowns: Unknowns | None = None,
+    workers: Workers | None = None,
     inputs: Inputs | None = None,
 ) -> int:
     """Fit tissue parameters to the data of every voxel.
@@ -66,21 +75,24 @@ def fit(
     """
     scan, unknowns, inputs = scan or Scan(), unknowns or Unknowns(), inputs or Inputs()
     target, arguments = Target(output or default_output(data), prefix), unknowns.arguments(scan.known)
-    picture = checked_outputs(target, figure, arguments["free"], inputs.overwrite)
+    picture, runner = checked_outputs(target, figure, arguments["free"], inputs.overwrite), runner_of(workers)
     seq, basis, volume = open_sequence(sequence, inputs), open_basis(inputs.basis), open_volume(data, scan)
     known = numbers("--fixed", unknowns.fixed)
     options = inputs.physics | arguments | {"fixed": merged(known, volume), "mask": volume.mask}
     begin = perf_counter()
     with progress_bar(volume.n_voxels, "fit") as report:
-        options |= {"threads": inputs.threads, "progress": report, "resume": target.unfinished}
+        options |= {"threads": inputs.threads, "progress": report, "resume": target.unfinished, "runner": runner}
         result = fitted(volume.data.data, seq, basis, **options)
+    if part_of(runner):
+        return told_part(runner, target.unfinished, inputs.json)
     seconds = perf_counter() - begin
     chosen = {"data": data, "images": vars(scan), "basis": str(inputs.basis or ""), "start": arguments["start"]}
     settings = provenance_of(seq, sequence) | result.settings | chosen
     files = write(target, result, volume, settings)
     if picture:
         save_figure(picture, drawn(result))
-    shutil.rmtree(target.unfinished, ignore_errors=True)
+    if not result.counts.get(FitStatus.unfinished.name):
+        shutil.rmtree(target.unfinished, ignore_errors=True)
     pictures = [picture] if picture else []
     outcome = {**settings, "seconds": seconds, "written": [str(path) for path in files + pictures]}
     return told(result, outcome, [str(path) for path in [target.path, *pictures]], inputs.json)
