@@ -82,7 +82,9 @@ def test_the_file_on_the_page_is_read(tmp_path):
 
 def test_a_file_states_its_units(tmp_path):
     sb.Prior.paper().save(tmp_path / "prior.toml")
-    lines = (tmp_path / "prior.toml").read_text(encoding="utf-8").splitlines()
+    text = (tmp_path / "prior.toml").read_text(encoding="utf-8")
+    assert text == sb.Prior.paper().toml
+    lines = text.splitlines()
     assert "SI units" in lines[0]
     assert {"[T1a]  # s", "[Rex]  # 1/s", "[omega0]  # rad/s", "[B1]", "low = 5e-06", 'high = "T1a"'} <= set(lines)
 
@@ -99,7 +101,7 @@ def test_a_file_states_its_units(tmp_path):
             "truncated_normal",
             r"\[m0s\]: distribution is 'truncated_normal' \(did you mean 'truncated-normal'",
         ),
-        ('distribution = "uniform"', "", r"\[T1a\]: lacks the key distribution; allowed: truncated-normal, uniform"),
+        ('distribution = "uniform"', "", r"\[T1a\]: lacks the key distribution; it has: low, high"),
         ("mean = 0.12", 'mean = "1e-3"', r"\[m0s\]: mean is the text '1e-3'; a number has no quotes"),
         ("low = 0.5", 'low = "0.5"', r"\[T1a\]: low is the text '0.5'; a number has no quotes"),
         ("low = 0.5", "low = true", r"\[T1a\]: low must be real numbers; given True"),

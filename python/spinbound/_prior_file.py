@@ -60,7 +60,7 @@ def _distribution(table: Any, place: str) -> Distribution:
     if not isinstance(table, dict):
         raise InvalidData(f"{place}: must be a table; given {table!r}")
     if "distribution" not in table:
-        raise InvalidData(f"{place}: lacks the key distribution; allowed: {', '.join(KINDS)}")
+        raise InvalidData(f"{place}: lacks the key distribution; it has: {', '.join(table) or 'nothing'}")
     word = one_of(f"{place}: distribution", table["distribution"], KINDS, InvalidData)
     arguments = {key: value for key, value in table.items() if key != "distribution"}
     _check_keys(KINDS[word], arguments, place)
@@ -101,6 +101,11 @@ def _reads_as_number(text: str) -> bool:
     return True
 
 
+def as_text(distributions: Mapping[str, Distribution]) -> str:
+    """The content of a file."""
+    return "\n".join([HEAD, *(_table(name, distribution) for name, distribution in distributions.items())])
+
+
 def write_distributions(path: str | os.PathLike[str], distributions: Mapping[str, Distribution]) -> None:
     """Write a file, whole or not at all.
 
@@ -111,8 +116,7 @@ def write_distributions(path: str | os.PathLike[str], distributions: Mapping[str
     OSError
         If it cannot be written.
     """
-    tables = [_table(name, distribution) for name, distribution in distributions.items()]
-    content = "\n".join([HEAD, *tables]).encode()
+    content = as_text(distributions).encode()
     if len(content) > MAX_BYTES:
         raise InvalidParameter(f"the prior takes {len(content)} bytes in a file; allowed: {MAX_BYTES}")
     write_atomically(path, lambda stream: stream.write(content))

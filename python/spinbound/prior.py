@@ -22,7 +22,7 @@ import numpy.typing as npt
 from ._distributions import Constant, Distribution, Grid, LogUniform, TruncatedNormal, Uniform
 from ._mixture import Mixture
 from ._models import MODELS, Limits, allowed, limits_of
-from ._prior_file import read_distributions, write_distributions
+from ._prior_file import as_text, read_distributions, write_distributions
 from ._prior_limits import accepted, supports
 from ._trains import Experiment, as_trains
 from ._units import check_plausible
@@ -180,6 +180,11 @@ class Prior:
             If the file cannot be written.
         """
         write_distributions(path, self._distributions)
+
+    @property
+    def toml(self) -> str:
+        """The text that `save` writes."""
+        return as_text(self._distributions)
 
     @property
     def names(self) -> tuple[str, ...]:
