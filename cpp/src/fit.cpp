@@ -72,9 +72,9 @@ private:
 
     void wait(std::size_t slot) {
         for (std::size_t p = 0; p < n_tissue_parameters; ++p) tissue_[p][slot] = slots_[slot]->trial()[p];
-        const Precision precision = slots_[slot]->precision();
-        const VoxelClass fine = classify(tissue_view_, slot, problem_.options.physics.model, precision);
-        waiting_[precision == Precision::single ? coarser(fine) : fine].push_back(slot);
+        const VoxelFit& fit = *slots_[slot];
+        const VoxelClass fine = classify(tissue_view_, slot, problem_.options.physics.model, fit.precision());
+        waiting_[fit.is_exact() ? fine : coarser(fine)].push_back(slot);
     }
 
     // In blocks; those that fill no block wait for others, unless nothing fuller is there.

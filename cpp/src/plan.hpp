@@ -26,7 +26,7 @@ struct VoxelClass {
 VoxelClass classify(const TissueView& tissue, std::size_t voxel, Model model, Precision precision);
 
 // The class of a fit, whose voxels come back with other values: so wide that few classes share the voxels under way, for
-// some 10 % more work in each run.
+// some 10 % more work in each run, and another plan than `simulate` chooses: signals differ by up to 4e-10.
 VoxelClass coarser(const VoxelClass& voxel_class);
 
 // The largest values within a class (and the smallest T2s).

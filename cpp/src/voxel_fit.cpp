@@ -102,6 +102,8 @@ LeastSquares solver_of(const FitProblem& problem, std::size_t voxel, const Voxel
 constexpr double single_resolution = 1e-4;
 // In single precision a fit comes to within a tenth of a standard error.
 constexpr double single_cost = 1e-3;
+// Of the residual, relative to the data: noise of this size hides the errors of a plan by five orders of magnitude.
+constexpr double exact_residual = 1e-4;
 
 StoppingRules rules_of(const FitProblem& problem, const Eigen::VectorXcd& data, Precision precision) {
     StoppingRules rules = problem.stopping;
@@ -130,6 +132,10 @@ VoxelFit::VoxelFit(const FitProblem& problem, std::size_t voxel, Precision preci
       precision_(precision),
       solver_(solver_of(problem, voxel, tissue_, exponent_, rules_of(problem, data_, precision_))) {
     proceed();
+}
+
+bool VoxelFit::is_exact() const {
+    return precision_ == Precision::full && solver_.cost() < exact_residual * exact_residual * data_.squaredNorm();
 }
 
 void VoxelFit::proceed() {

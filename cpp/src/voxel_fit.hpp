@@ -37,6 +37,9 @@ public:
     // How exactly.
     Precision precision() const { return precision_; }
 
+    // Whether the estimate is so near to data without noise that the errors of the model show.
+    bool is_exact() const;
+
     // The streams (n_samples, n_streams) at the trial, for M0 = 1.
     void take(const ComplexMatrix& streams, FitScratch& scratch);
 

@@ -237,8 +237,7 @@ class DictionaryStore:
 
     def block(self, chunk: int) -> Block:
         """The tissues of one chunk."""
-        sha256 = self._sha256(chunk)
-        content = {name: self._chunk(name, chunk, sha256[name]) for name in self.arrays}
+        content = self.columns(chunk, *self.arrays)
         crb = content.get("crb")
         return Block(
             first=self.rows(chunk).start,
@@ -249,6 +248,11 @@ class DictionaryStore:
             fisher=content.get("fisher"),
             sensitivities=content.get("sensitivities"),
         )
+
+    def columns(self, chunk: int, *names: str) -> dict[str, Array]:
+        """Some of the arrays of one chunk."""
+        sha256 = self._sha256(chunk)
+        return {name: self._chunk(name, chunk, sha256[name]) for name in names}
 
     def blocks(self) -> Iterator[Block]:
         """All tissues, chunk by chunk."""

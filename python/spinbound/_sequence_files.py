@@ -1,4 +1,4 @@
-"""The files of a pulse sequence: .npz, .toml, MATLAB; fields by the names of `Sequence`'s arguments, SI units."""
+"""The files of a pulse sequence: .npz, .toml, MATLAB, Pulseq; fields by `Sequence`'s arguments, in SI units."""
 
 from __future__ import annotations
 
@@ -146,5 +146,18 @@ def _write_toml(fields: Fields, path: Path) -> None:
     write_atomically(path, lambda stream: stream.write(text.encode()))
 
 
-_READERS = {".npz": _read_npz, ".mat": _read_mat, ".toml": _read_toml}
-_WRITERS = {".npz": _write_npz, ".mat": _write_mat, ".toml": _write_toml}
+def _read_seq(path: Path) -> dict[str, Any]:
+    from .io import _pulseq_read, _pulseq_text
+
+    return _pulseq_read.fields_of(_pulseq_text.read_text(path))
+
+
+def _write_seq(fields: Fields, path: Path) -> None:
+    from .io import _pulseq_write
+
+    content = _pulseq_write.text_of(fields)
+    write_atomically(path, lambda stream: stream.write(content))
+
+
+_READERS = {".npz": _read_npz, ".mat": _read_mat, ".toml": _read_toml, ".seq": _read_seq}
+_WRITERS = {".npz": _write_npz, ".mat": _write_mat, ".toml": _write_toml, ".seq": _write_seq}

@@ -277,7 +277,7 @@ class Sequence:
         TR: npt.ArrayLike | None = None,
         gradient_moment: str | Iterable[str] | None = None,
     ) -> Sequence:
-        """Read a sequence from a .npz, .toml or MATLAB (.mat, v5 or v7.3) file.
+        """Read a sequence from a .npz, .toml, MATLAB (.mat, v5 or v7.3) or Pulseq (.seq) file.
 
         Variables: `alpha`, `TRF`, and, if there, `TR`, `gradient_moment`, `rf_phase_increment`, `start`, `echo`,
         `shape`, in SI units. In TOML the names carry the unit: ``alpha_rad`` or ``alpha_deg``; ``TRF_s``, ``TRF_ms`` or
@@ -309,12 +309,12 @@ class Sequence:
         return seq
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the sequence to a .npz, .toml or .mat (v5) file, whole or not at all.
+        """Write the sequence to a .npz, .toml, .mat (v5) or .seq (Pulseq) file, whole or not at all.
 
         Raises
         ------
         InvalidSequence
-            For another suffix.
+            For another suffix, and for what a Pulseq file cannot say (see `spinbound.io.pulseq`).
         OSError
             If the file cannot be written.
         """
