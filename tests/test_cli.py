@@ -17,7 +17,7 @@ import spinbound as sb
 from scipy.io import savemat
 from spinbound.cli import main
 
-COMMANDS = ("demo", "simulate", "crb", "basis", "fit", "info", "verify")
+COMMANDS = ("demo", "simulate", "crb", "basis", "dictionary", "fit", "info", "verify")
 
 
 @pytest.fixture

@@ -97,7 +97,8 @@ def test_a_dictionary_tells_its_size():
     assert repr(sb.dictionary(TRAIN, sb.Tissue())) == "Dictionary(1 atoms of 60 samples)"
 
 
-def test_examples_of_the_page_run():
+def test_examples_of_the_page_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     page = (Path(__file__).parents[1] / "docs" / "dictionaries.md").read_text(encoding="utf-8")
     names = {}
     exec("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), names)

@@ -4,7 +4,7 @@ from . import sequences
 from ._basis_build import build_basis
 from ._basis_report import BasisReport
 from ._core import version as __version__
-from ._dictionary_store import DictionaryStore
+from ._dictionary_store import Block, DictionaryStore, StoreReport
 from ._fit_result import Fit, FitStatus
 from ._validate import InvalidData, InvalidParameter, InvalidSequence
 from .basis import Basis
@@ -26,6 +26,7 @@ __all__ = [
     "ALL",
     "Basis",
     "BasisReport",
+    "Block",
     "Constant",
     "Dictionary",
     "DictionaryStore",
@@ -42,6 +43,7 @@ __all__ = [
     "ModelError",
     "Prior",
     "Sequence",
+    "StoreReport",
     "Tissue",
     "TruncatedNormal",
     "Uniform",

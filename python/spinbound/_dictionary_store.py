@@ -61,6 +61,15 @@ class Block:
         Bounds by the name of the parameter; empty if the store has none.
     fisher : (m, P', P') or None
     sensitivities : (m, samples, P) or None
+
+    Examples
+    --------
+    >>> import spinbound as sb, tempfile
+    >>> seq, tissue = sb.sequences.load("hybrid-mt-4s"), sb.Tissue(m0s=[0.1, 0.2, 0.3])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = sb.build_dictionary(seq, tissue, None, f"{folder}/atoms.zarr", chunk=2)
+    ...     [(block.first, block.signals.shape) for block in store.blocks()]
+    [(0, (2, 1142)), (2, (1, 1142))]
     """
 
     first: int
@@ -86,6 +95,12 @@ class StoreReport:
         What is wrong with a chunk.
     other : tuple of str
         What is wrong with the sequence or the basis.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> sb.StoreReport(n_chunks=3, missing=(1, 2), damaged={}, other=()).ok
+    False
     """
 
     n_chunks: int
