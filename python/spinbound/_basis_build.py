@@ -102,7 +102,8 @@ def build_basis(
     -----
     Memory is that of matrices n x n, n the number of echoes, and of 0.2 GB for signals on their way; beyond 4096 echoes
     that of n x (2 rank + 10), and the tissues are simulated three times. Neither `threads` nor `progress` changes the
-    result. The linear algebra library decides the last bits, and they may differ with its number of threads.
+    result. The linear algebra library decides the last bits, and they may differ with its number of threads: vectors of
+    a train of 1142 echoes by 1e-13.
 
     References
     ----------
