@@ -63,6 +63,23 @@ void py_crb(const Experiment& experiment, const Array<double>& tissue, const Arr
     crb(call.problem, bounds);
 }
 
+// Arrays that are None are left out.
+void py_in_one_run(const Experiment& experiment, const Array<double>& tissue, const Array<Complex>& M0,
+                   const Array<double>& sigma, const Array<bool>& valid, const PhysicsCodes& physics,
+                   const std::vector<int>& wrt, int form, const Array<Complex>& basis, int threads,
+                   const py::object& progress, Array<Complex> signal, std::optional<Array<Complex>> jacobian,
+                   std::optional<py::array> F, std::optional<Array<double>> bounds) {
+    const Call call(experiment, tissue, M0, sigma, valid, physics, wrt, form, basis, threads, progress);
+    const py::ssize_t n = call.voxels.size(), rank = basis.shape(1), P = static_cast<py::ssize_t>(wrt.size());
+    require_shape(signal, {n, rank}, "signal");
+    if (jacobian) require_shape(*jacobian, {n, rank, P}, "jacobian");
+    if (bounds) require_shape(*bounds, {P, n}, "bounds");
+    const FisherResults results{signal.mutable_data(), jacobian ? jacobian->mutable_data() : nullptr,
+                                F ? fisher_output(*F, call) : nullptr, bounds ? bounds->mutable_data() : nullptr};
+    const WithoutGil nogil;
+    in_one_run(call.problem, results);
+}
+
 }  // namespace
 
 void bind_fisher(py::module_& m) {
@@ -72,6 +89,10 @@ void bind_fisher(py::module_& m) {
     m.def("crb", &py_crb, py::arg("experiment"), py::arg("tissue"), py::arg("M0"), py::arg("sigma"), py::arg("valid"),
           py::arg("physics"), py::arg("wrt"), py::arg("form"), py::arg("basis"), py::arg("threads"),
           py::arg("progress"), py::arg("out").noconvert());
+    m.def("in_one_run", &py_in_one_run, py::arg("experiment"), py::arg("tissue"), py::arg("M0"), py::arg("sigma"),
+          py::arg("valid"), py::arg("physics"), py::arg("wrt"), py::arg("form"), py::arg("basis"), py::arg("threads"),
+          py::arg("progress"), py::arg("signal").noconvert(), py::arg("jacobian").noconvert(), py::arg("F").noconvert(),
+          py::arg("bounds").noconvert());
 }
 
 }  // namespace spinbound::bindings

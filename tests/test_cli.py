@@ -386,7 +386,8 @@ def test_signals_end_a_long_run_without_output(here, number, status):
         err = process.stderr.read()
     assert process.returncode == status
     assert "Traceback" not in err
-    assert sorted(os.listdir()) == ["many.npz", "tissue.csv", "train.npz"]
+    work = ".crb.npz.spinbound-crb"  # from which the run may go on
+    assert sorted({*os.listdir()} - {work}) == ["many.npz", "tissue.csv", "train.npz"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX pipes")

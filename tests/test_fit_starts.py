@@ -240,7 +240,7 @@ REFUSED = {
         {"dictionary": sb.dictionary(SEQ, ATOMS.tissue[:5], basis=SMALL)},
         "the dictionary has the basis Basis.40 echoes, rank 5, complex128., the fit None",
     ),
-    "no dictionary": ({"dictionary": ATOMS.tissue}, "dictionary must be a spinbound.Dictionary or Prior; given Tissue"),
+    "no dictionary": ({"dictionary": ATOMS.tissue}, "dictionary must be a .* or Prior; given Tissue"),
     "too many": ({"multi_start": 1001}, "multi_start is 1001; allowed: 1 to 1000, the atoms of the dictionary"),
     "fitted M0": (
         {"multi_start": 2, "variable_projection": False, "start": {"M0": 1}},

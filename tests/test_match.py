@@ -8,7 +8,6 @@ import threading
 import numpy as np
 import pytest
 import spinbound as sb
-import spinbound.match
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +20,7 @@ N, V = 1000, 60  # atoms and voxels
 ATOMS = sb.dictionary(TRAIN, PRIOR, n=N, basis=BASIS)
 DATA = sb.simulate(TRAIN, PRIOR.sample(V, seed=1).replace(M0=np.exp(1j * np.arange(V))), basis=BASIS)
 FOUND = sb.match(DATA, ATOMS, k=2)
-MODULE = sys.modules["spinbound.match"]
+MODULE = sys.modules["spinbound._match_search"]
 
 
 def correlations(data=DATA, atoms=ATOMS):
@@ -171,8 +170,8 @@ def test_rounding_errors_of_products_do_not_decide(monkeypatch):
     atoms = sb.Dictionary(ATOMS.tissue, signals, ATOMS.scale, BASIS, TRAIN.sha256)
     found = sb.match(DATA, atoms, k=3)
 
-    def shaken(signals, data, turned, k):
-        return candidates(signals * (1 + eps * rng.integers(-3, 4, signals.shape)), data, turned, k)
+    def shaken(signals, *others):
+        return candidates(signals * (1 + eps * rng.integers(-3, 4, signals.shape)), *others)
 
     monkeypatch.setattr(MODULE, "_candidates", shaken)
     assert same(sb.match(DATA, atoms, k=3), found)
@@ -261,7 +260,7 @@ def test_data_of_any_numbers_are_accepted(dtype):
     [
         ({"data": DATA[:, :12]}, r"data have shape \(60, 12\); the last axis must be 13, as that of"),
         ({"data": "a"}, "data must be numbers"),
-        ({"dictionary": ATOMS.signals}, "dictionary must be a spinbound.Dictionary; given ndarray"),
+        ({"dictionary": ATOMS.signals}, "dictionary must be a spinbound.Dictionary or DictionaryStore; given ndarray"),
         ({"k": 0}, "k must be an integer of at least 1"),
         ({"k": N + 1}, "k is 1001; allowed: 1 to 1000, the number of atoms"),
         ({"restrict": {"b1": 1}}, "restrict: a name in values is 'b1'; allowed: M0, m0s"),

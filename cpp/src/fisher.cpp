@@ -8,7 +8,7 @@
 
 #include "batch.hpp"
 #include "bound.hpp"
-#include "column.hpp"
+#include "row_writer.hpp"
 
 namespace spinbound {
 namespace {
@@ -68,6 +68,10 @@ public:
         const ComplexMatrix S = rows(out_, n_samples_, lane);
         return S.adjoint() * S;
     }
+
+    // As the kernel gives them, for all lanes.
+    const double* pairs() const { return out_; }
+    int lanes() const { return lanes_; }
 
     // The streams themselves; in the time domain a second run of the block, for rare voxels.
     ComplexMatrix samples(int lane) {
@@ -148,6 +152,96 @@ ComplexMatrix fisher_matrix(const Columns& columns, const ComplexMatrix& gram) {
     return F;
 }
 
+// F of every voxel, real or complex as the form says.
+class FisherWriter {
+public:
+    FisherWriter(const FisherProblem& problem, void* F)
+        : problem_(problem),
+          n_entries_(static_cast<std::size_t>(problem.size()) * static_cast<std::size_t>(problem.size())),
+          real_(problem.form == FisherForm::complex ? nullptr : static_cast<double*>(F)),
+          complex_(problem.form == FisherForm::complex ? static_cast<Complex*>(F) : nullptr) {}
+
+    void write(std::size_t voxel, const ComplexMatrix& gram) const {
+        const ComplexMatrix matrix = fisher_matrix(columns_of_fisher(problem_, voxel), gram);
+        std::size_t k = voxel * n_entries_;
+        for (Eigen::Index i = 0; i < matrix.rows(); ++i)
+            for (Eigen::Index j = 0; j < matrix.cols(); ++j, ++k) {
+                if (complex_)
+                    complex_[k] = matrix(i, j);
+                else
+                    real_[k] = matrix(i, j).real();
+            }
+    }
+
+    void invalidate(std::size_t voxel) const {
+        if (complex_)
+            std::fill_n(complex_ + voxel * n_entries_, n_entries_, Complex(nan, nan));
+        else
+            std::fill_n(real_ + voxel * n_entries_, n_entries_, nan);
+    }
+
+private:
+    const FisherProblem& problem_;
+    std::size_t n_entries_;
+    double* real_;
+    Complex* complex_;
+};
+
+// The bounds of every voxel, a row for each parameter.
+class BoundWriter {
+public:
+    BoundWriter(const FisherProblem& problem, double* crb) : problem_(problem), crb_(crb) {}
+
+    void write(std::size_t voxel, int lane, Streams& streams, const ComplexMatrix& gram) const {
+        const Columns columns = columns_of_fisher(problem_, voxel);
+        const auto jacobian = [&]() -> ComplexMatrix { return streams.samples(lane) * columns.weight; };
+        const ComplexMatrix F = columns.weight.adjoint() * gram * columns.weight;
+        const Eigen::VectorXd unit = voxel_bound(F, problem_.form, jacobian);
+        const auto variance = [&](Eigen::Index k) { return unit[k] / columns.scale[k] / columns.scale[k]; };
+        Eigen::Index k = 0;
+        for (std::size_t p = 0; p < problem_.wrt.size(); ++p, ++k) {
+            at(p, voxel) = variance(k);
+            if (problem_.splits(problem_.wrt[p])) at(p, voxel) += variance(++k);
+        }
+    }
+
+    void invalidate(std::size_t voxel) const {
+        for (std::size_t p = 0; p < problem_.wrt.size(); ++p) at(p, voxel) = nan;
+    }
+
+private:
+    double& at(std::size_t p, std::size_t voxel) const { return crb_[p * problem_.tissue.n_voxels + voxel]; }
+
+    const FisherProblem& problem_;
+    double* crb_;
+};
+
+// Signals in a basis, and their sensitivities if there is a place for them.
+class SampleWriter {
+public:
+    SampleWriter(const FisherProblem& problem, Complex* s, Complex* J) : problem_(problem), s_(s), J_(J) {
+        if (J) wrt_ = problem.wrt;
+    }
+
+    void write(std::size_t voxel, int lane, const Streams& streams) const {
+        const RowWriter writer(wrt_, problem_.tissue, problem_.options.physics.model, voxel, streams.lanes(), lane);
+        writer.write(streams.pairs(), rank(), s_ + voxel * rank(), J_ + voxel * rank() * wrt_.size());
+    }
+
+    void invalidate(std::size_t voxel) const {
+        const std::size_t n_entries = rank() * wrt_.size();
+        std::fill_n(s_ + voxel * rank(), rank(), Complex(nan, nan));
+        std::fill_n(J_ + voxel * n_entries, n_entries, Complex(nan, nan));
+    }
+
+private:
+    std::size_t rank() const { return static_cast<std::size_t>(problem_.basis.rank); }
+
+    const FisherProblem& problem_;
+    std::vector<Parameter> wrt_;
+    Complex *s_, *J_;
+};
+
 }  // namespace
 
 int FisherProblem::size() const {
@@ -156,46 +250,32 @@ int FisherProblem::size() const {
 }
 
 void fisher(const FisherProblem& problem, void* F) {
-    const bool is_complex = problem.form == FisherForm::complex;
-    const auto n = static_cast<std::size_t>(problem.size()), n_entries = n * n;
-    double* const real = static_cast<double*>(F);
-    Complex* const complex = static_cast<Complex*>(F);
-    const auto write = [&](std::size_t voxel, int, Streams&, const ComplexMatrix& gram) {
-        const ComplexMatrix matrix = fisher_matrix(columns_of_fisher(problem, voxel), gram);
-        std::size_t k = voxel * n_entries;
-        for (Eigen::Index i = 0; i < matrix.rows(); ++i)
-            for (Eigen::Index j = 0; j < matrix.cols(); ++j, ++k) {
-                if (is_complex)
-                    complex[k] = matrix(i, j);
-                else
-                    real[k] = matrix(i, j).real();
-            }
-    };
-    const auto invalidate = [&](std::size_t voxel) {
-        if (is_complex)
-            std::fill_n(complex + voxel * n_entries, n_entries, Complex(nan, nan));
-        else
-            std::fill_n(real + voxel * n_entries, n_entries, nan);
-    };
-    for_each_voxel(problem, write, invalidate);
+    const FisherWriter writer(problem, F);
+    const auto write = [&](std::size_t voxel, int, Streams&, const ComplexMatrix& gram) { writer.write(voxel, gram); };
+    for_each_voxel(problem, write, [&](std::size_t voxel) { writer.invalidate(voxel); });
 }
 
 void crb(const FisherProblem& problem, double* crb) {
-    const std::size_t n_voxels = problem.tissue.n_voxels;
+    const BoundWriter writer(problem, crb);
     const auto write = [&](std::size_t voxel, int lane, Streams& streams, const ComplexMatrix& gram) {
-        const Columns columns = columns_of_fisher(problem, voxel);
-        const auto jacobian = [&]() -> ComplexMatrix { return streams.samples(lane) * columns.weight; };
-        const ComplexMatrix F = columns.weight.adjoint() * gram * columns.weight;
-        const Eigen::VectorXd unit = voxel_bound(F, problem.form, jacobian);
-        const auto variance = [&](Eigen::Index k) { return unit[k] / columns.scale[k] / columns.scale[k]; };
-        Eigen::Index k = 0;
-        for (std::size_t p = 0; p < problem.wrt.size(); ++p, ++k) {
-            crb[p * n_voxels + voxel] = variance(k);
-            if (problem.splits(problem.wrt[p])) crb[p * n_voxels + voxel] += variance(++k);
-        }
+        writer.write(voxel, lane, streams, gram);
+    };
+    for_each_voxel(problem, write, [&](std::size_t voxel) { writer.invalidate(voxel); });
+}
+
+void in_one_run(const FisherProblem& problem, const FisherResults& results) {
+    const FisherWriter matrices(problem, results.F);
+    const BoundWriter bounds(problem, results.crb);
+    const SampleWriter samples(problem, results.signal, results.jacobian);
+    const auto write = [&](std::size_t voxel, int lane, Streams& streams, const ComplexMatrix& gram) {
+        samples.write(voxel, lane, streams);
+        if (results.F) matrices.write(voxel, gram);
+        if (results.crb) bounds.write(voxel, lane, streams, gram);
     };
     const auto invalidate = [&](std::size_t voxel) {
-        for (std::size_t p = 0; p < problem.wrt.size(); ++p) crb[p * n_voxels + voxel] = nan;
+        samples.invalidate(voxel);
+        if (results.F) matrices.invalidate(voxel);
+        if (results.crb) bounds.invalidate(voxel);
     };
     for_each_voxel(problem, write, invalidate);
 }

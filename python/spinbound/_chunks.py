@@ -16,7 +16,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
@@ -133,10 +133,24 @@ def opened(folder: Path | None, configuration: dict[str, Any], work: str, part: 
     if folder is None:
         yield
         return
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     with claimed(folder / "lock", part):
-        _check_folder(folder, configuration, work, is_alone=part is None)
-        yield
+        try:
+            _check_folder(folder, configuration, work, is_alone=part is None)
+            yield
+        except BaseException:
+            if is_new and part is None and not any(folder.glob(RESULTS)):
+                _remove(folder, work)
+            raise
+
+
+def _remove(folder: Path, work: str) -> None:
+    """Leave nothing behind where nothing was done."""
+    with suppress(OSError):
+        (folder / f"{work}.json").unlink(missing_ok=True)
+        (folder / "lock").unlink()
+        folder.rmdir()
 
 
 def _check_folder(folder: Path, configuration: dict[str, Any], work: str, is_alone: bool) -> None:

@@ -15,13 +15,15 @@ from . import _core
 from ._batch import store, valid_voxels, vectors_of
 from ._chunks import sha256_of
 from ._core import version
-from ._dictionary_store import MARK, DictionaryStore, basis_sha256, small_arrays
+from ._dictionary_contents import basis_sha256, small_arrays
+from ._dictionary_store import MARK, DictionaryStore
 from ._job import Task
 from ._models import check_model, limits_of
 from ._trains import Experiment, as_trains
 from ._validate import BoolArray, InvalidParameter, Report
+from ._voxels import reports
 from .basis import Basis
-from .fisher import crb, fisher, n_columns
+from .fisher import crb, fisher, in_one_run, n_columns
 from .io import zarr_store
 from .io.zarr_store import Array, Layout
 from .parameters import PARAMETERS, TISSUE
@@ -97,17 +99,28 @@ class Recipe:
 
     def results(self, tissue: Tissue, threads: int | None, report: Report | None) -> dict[str, Array]:
         """What the core computes; at least one of the tissues is valid."""
-        options = self.physics | {"basis": self.basis, "threads": threads, "progress": report}
-        results = {}
+        options = self.physics | {"basis": self.basis, "threads": threads}
+        if self.derivatives and self.basis is not None:
+            asked = self.wrt, self.sigma, self.form, self.derivatives
+            return in_one_run(self.seq, tissue, *asked, progress=report, **options)
+        return self._in_turn(tissue, options, report)
+
+    def _in_turn(self, tissue: Tissue, options: dict[str, Any], report: Report | None) -> dict[str, Any]:
+        """In the time domain, where each is a run of its own."""
+        functions: dict[str, Callable[..., Any]] = {"fisher": fisher, "crb": crb}
+        further = [name for name in functions if name in self.derivatives]
+        first, *others = reports(report, 1 + len(further), 0, tissue.size, tissue.size)
+        results: dict[str, Any] = {}
         if "sensitivities" in self.derivatives:
-            results["signals"], results["sensitivities"] = sensitivities(self.seq, tissue, self.wrt, **options)
+            pair = sensitivities(self.seq, tissue, self.wrt, progress=first, **options)
+            results["signals"], results["sensitivities"] = pair
         else:
-            results["signals"] = simulate(self.seq, tissue, **options)
-        if "fisher" in self.derivatives:
-            results["fisher"] = fisher(self.seq, tissue, self.wrt, self.sigma, self.form, **options)
-        if "crb" in self.derivatives:
-            bounds = crb(self.seq, tissue, self.wrt, self.sigma, self.form, **options)
-            results["crb"] = np.stack([bounds[name] for name in self.wrt], axis=-1)
+            results["signals"] = simulate(self.seq, tissue, progress=first, **options)
+        for name, share in zip(further, others, strict=True):
+            asked = self.wrt, self.sigma, self.form
+            results[name] = functions[name](self.seq, tissue, *asked, progress=share, **options)
+        if "crb" in results:
+            results["crb"] = np.stack([results["crb"][name] for name in self.wrt], axis=-1)
         return results
 
 
@@ -147,7 +160,7 @@ class Drawn:
     @property
     def described(self) -> dict[str, Any]:
         """The prior and the numbers of its tissues."""
-        prior = {"prior": repr(self.prior), "prior_sha256": self.prior.sha256}
+        prior = {"prior": self.prior.toml, "prior_sha256": self.prior.sha256}
         return prior | {"seed": self.seed, "first": self.first}
 
     def rows(self, rows: slice) -> Callable[[], Tissue]:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ._chunks import claimed, difference
+from ._dictionary_contents import said_sha256, small_arrays
 from ._dictionary_job import Recipe, Source, all_layouts, configuration, contents
-from ._dictionary_store import FORMAT, MARK, VERSION, DictionaryStore, said_sha256, small_arrays
+from ._dictionary_store import FORMAT, MARK, VERSION, DictionaryStore
 from ._job import Part
 from ._trains import as_trains
 from ._validate import InvalidData

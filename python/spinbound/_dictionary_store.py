@@ -17,22 +17,18 @@ basis/NAME           (echoes, rank), (values,)         vectors, singular_values
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ._batch import reporting
-from ._chunks import sha256_of
-from ._files import Allowance
-from ._sequence_checks import GRADIENT_MOMENTS
-from ._trains import Trains, as_trains
+from ._dictionary_atoms import Dictionary, norms, scaled
+from ._dictionary_contents import allow, basis_sha256, read_basis, read_train, said_sha256
+from ._trains import as_trains
 from ._validate import BoolArray, FloatArray, InvalidData, Report
 from .basis import Basis
 from .io import zarr_store
@@ -45,7 +41,6 @@ FORMAT, VERSION = "spinbound dictionary", 1
 MARK = "chunk_sha256"
 TISSUES = tuple(f"tissue/{name}" for name in TISSUE)
 RESULTS = ("valid", "signals", "crb", "fisher", "sensitivities")
-EVERY_PULSE = ("alpha", "TRF", "TR", "rf_phase_increment", "gradient_moment", "echo")
 
 
 @dataclass(frozen=True)
@@ -178,6 +173,11 @@ class DictionaryStore:
         return tuple(name for name in self._layouts if name != MARK)
 
     @property
+    def shapes(self) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Shape and type of each of them."""
+        return {name: (self._layouts[name].shape, self._layouts[name].dtype) for name in self.arrays}
+
+    @property
     def sequence_sha256(self) -> str:
         """Of the sequence, or of all sequences of a joint experiment."""
         return str(self.configuration["sequence_sha256"])
@@ -185,35 +185,19 @@ class DictionaryStore:
     @cached_property
     def sequence(self) -> Sequence | list[Sequence]:
         """The sequence, or the list of them."""
-        trains = [self._train(k, start) for k, start in enumerate(self._contents["starts"])]
+        trains = [read_train(self.path, k, self._contents) for k in range(len(self._contents["starts"]))]
         if as_trains(trains).sha256 != self.sequence_sha256:
             raise OSError(f"{self.path}: the sequence is damaged: its sha256 is not that of what was written")
         return trains if len(trains) > 1 else trains[0]
 
-    def _train(self, k: int, start: str | list[float]) -> Sequence:
-        fields: dict[str, Any] = {name: self._small(f"sequence/{k}/{name}") for name in EVERY_PULSE}
-        fields["gradient_moment"] = [GRADIENT_MOMENTS[code] for code in fields["gradient_moment"]]
-        if f"sequence/{k}/shape" in self._contents["small_arrays"]:
-            fields["shape"] = self._small(f"sequence/{k}/shape")
-        return Sequence(**fields, start=start)
-
     @cached_property
     def basis(self) -> Basis | None:
         """The basis of the signals; None in the time domain."""
-        if self.configuration["basis_sha256"] is None:
-            return None
-        has_values = "basis/singular_values" in self._contents["small_arrays"]
-        values = self._small("basis/singular_values") if has_values else None
-        seq = self.sequence if self._contents["basis_has_sequence"] else None
-        basis = Basis(self._small("basis/vectors"), values, seq=seq)
-        if basis_sha256(basis) != self.configuration["basis_sha256"]:
+        wanted = self.configuration["basis_sha256"]
+        basis = None if wanted is None else read_basis(self.path, self._contents, self.sequence)
+        if basis_sha256(basis) != wanted:
             raise OSError(f"{self.path}: the basis is damaged: its sha256 is not that of what was written")
         return basis
-
-    def _small(self, name: str) -> Array:
-        layout = zarr_store.read_layout(self.path, name)
-        self._allow(name, layout)
-        return zarr_store.read(self.path, name, layout)
 
     def __repr__(self) -> str:
         state = "" if self.complete else ", incomplete"
@@ -253,8 +237,7 @@ class DictionaryStore:
 
     def block(self, chunk: int) -> Block:
         """The tissues of one chunk."""
-        sha256 = self._sha256(chunk)
-        content = {name: self._chunk(name, chunk, sha256[name]) for name in self.arrays}
+        content = self.columns(chunk, *self.arrays)
         crb = content.get("crb")
         return Block(
             first=self.rows(chunk).start,
@@ -266,9 +249,21 @@ class DictionaryStore:
             sensitivities=content.get("sensitivities"),
         )
 
+    def columns(self, chunk: int, *names: str) -> dict[str, Array]:
+        """Some of the arrays of one chunk."""
+        sha256 = self._sha256(chunk)
+        return {name: self._chunk(name, chunk, sha256[name]) for name in names}
+
     def blocks(self) -> Iterator[Block]:
         """All tissues, chunk by chunk."""
         return map(self.block, range(self.n_chunks))
+
+    def load(self) -> Dictionary:
+        """The dictionary in memory; tissues that are invalid or give no signal are left out."""
+        signals = np.ascontiguousarray(self.signals, np.complex128)
+        scale = norms(signals)
+        usable = scale > 0
+        return scaled(self.tissue[usable], signals[usable], scale[usable], self.basis, self.sequence_sha256)
 
     @cached_property
     def _layouts(self) -> dict[str, Layout]:
@@ -286,7 +281,7 @@ class DictionaryStore:
 
     def _whole(self, name: str) -> Array:
         layout = self._layout(name)
-        self._allow(name, layout)
+        allow(self.path, name, layout)
         whole = np.empty(layout.shape, layout.dtype)
         for chunk in range(layout.n_chunks):
             whole[layout.rows(chunk)] = self._chunk(name, chunk, self._sha256(chunk)[name])
@@ -296,11 +291,6 @@ class DictionaryStore:
         if name not in self._layouts:
             raise InvalidData(f"{self.path} holds no {name}; it has: {', '.join(self.arrays)}")
         return self._layouts[name]
-
-    def _allow(self, name: str, layout: Layout) -> None:
-        """Refuse, before it is allocated, more than most of the memory."""
-        claimed = prod(layout.shape) * np.dtype(layout.dtype).itemsize
-        Allowance(self.path, InvalidData).take(name, claimed, claimed)
 
     def _chunk(self, name: str, chunk: int, sha256: bytes) -> Array:
         return zarr_store.read_chunk(self.path, name, self._layouts[name], chunk, sha256)
@@ -365,29 +355,3 @@ def _problem(read: Callable[[], object]) -> str:
 
 def _tissue(values: Mapping[str, FloatArray]) -> Tissue:
     return tissue_of({"M0": np.array(1 + 0j), **values})
-
-
-def said_sha256(attributes: Mapping[str, Any]) -> str:
-    """Hash of what a store says of itself."""
-    said = [attributes.get(name) for name in ("configuration", "contents")]
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-
-
-def basis_sha256(basis: Basis | None) -> str | None:
-    """Hash of a basis."""
-    return None if basis is None else sha256_of(basis.vectors, basis.singular_values)
-
-
-def small_arrays(trains: Trains, basis: Basis | None) -> dict[str, Array]:
-    """What does not grow with the tissues: the trains and the basis, by their names in a store."""
-    arrays: dict[str, Array] = {}
-    for k, train in enumerate(trains.sequences):
-        fields = {name: np.broadcast_to(getattr(train, name), train.n_pulses) for name in EVERY_PULSE}
-        fields["gradient_moment"] = np.array([GRADIENT_MOMENTS.index(word) for word in train.gradient_moment], np.uint8)
-        if train.shape is not None:
-            fields["shape"] = train.shape
-        arrays |= {f"sequence/{k}/{name}": values for name, values in fields.items()}
-    if basis is not None:
-        parts = {"vectors": basis.vectors, "singular_values": basis.singular_values}
-        arrays |= {f"basis/{name}": values for name, values in parts.items() if values is not None}
-    return arrays

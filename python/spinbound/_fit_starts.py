@@ -15,8 +15,10 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from ._dictionary_store import DictionaryStore
 from ._distributions import Distribution, LogUniform, Uniform
 from ._fit_problem import FITTED, Problem
+from ._match_atoms import atoms_of
 from ._models import allowed
 from ._validate import FloatArray, InvalidParameter, Report
 from .dictionary import ATOMS, Dictionary, dictionary
@@ -37,7 +39,7 @@ class Starts:
     """The starts of every voxel of a problem."""
 
     problem: Problem
-    dictionary: Dictionary | None  # None where every start is given
+    dictionary: Dictionary | DictionaryStore | None  # None where every start is given
     n_matches: int
 
     def of(self, voxels: npt.NDArray[np.intp], threads: int | None) -> Iterator[Start]:
@@ -109,7 +111,7 @@ class Starts:
 
 def starts_of(
     problem: Problem,
-    given: Dictionary | Prior | None,
+    given: Dictionary | DictionaryStore | Prior | None,
     multi_start: int,
     threads: int | None,
     progress: bool | Report | None,
@@ -120,6 +122,8 @@ def starts_of(
     ------
     InvalidParameter
         If the dictionary is none, or of another sequence or basis.
+    InvalidData
+        If it is on disk and not complete.
     """
     if all(name in problem.start for name in problem.unknowns):
         if multi_start > 1:
@@ -129,11 +133,13 @@ def starts_of(
         return Starts(problem, None, 1)
     if problem.M0 == FITTED and multi_start > 1:
         raise InvalidParameter("multi_start needs variable projection: a match has its own M0 for every start")
-    if isinstance(given, Dictionary):
+    if isinstance(given, (Dictionary, DictionaryStore)):
         _check_dictionary(problem, given, multi_start)
         return Starts(problem, given, multi_start)
     if not (given is None or isinstance(given, Prior)):
-        raise InvalidParameter(f"dictionary must be a spinbound.Dictionary or Prior; given {type(given).__name__}")
+        raise InvalidParameter(
+            f"dictionary must be a spinbound.Dictionary, DictionaryStore or Prior; given {type(given).__name__}"
+        )
     if not problem.voxels.size:
         return Starts(problem, None, 1)
     atoms = dictionary(
@@ -148,7 +154,7 @@ def starts_of(
     return Starts(problem, atoms, multi_start)
 
 
-def _check_dictionary(problem: Problem, atoms: Dictionary, multi_start: int) -> None:
+def _check_dictionary(problem: Problem, atoms: Dictionary | DictionaryStore, multi_start: int) -> None:
     if atoms.sequence_sha256 != problem.trains.sha256:
         raise InvalidParameter("the dictionary belongs to another sequence")
     if atoms.basis != problem.basis:
@@ -156,7 +162,8 @@ def _check_dictionary(problem: Problem, atoms: Dictionary, multi_start: int) -> 
     if multi_start > len(atoms):
         raise InvalidParameter(f"multi_start is {multi_start}; allowed: 1 to {len(atoms)}, the atoms of the dictionary")
     for name in problem.unknowns:
-        atoms.tissue[name]  # refused where the atoms have no single value of it, as R1a where R1f and R1s differ
+        if len(bases(name)) > 1:
+            atoms_of(atoms).values(name)  # refused where the atoms have no single value of it: R1f and R1s differ
 
 
 def likely(problem: Problem) -> Tissue:

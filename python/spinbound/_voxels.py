@@ -43,12 +43,12 @@ class Voxels:
             index = start + np.flatnonzero(self.valid[start:stop])
             if index.size:
                 part = self.tissue[np.unravel_index(index, self.tissue.shape)]
-                yield Part(index, part, _reports(report, n_calls, start, stop, total))
+                yield Part(index, part, reports(report, n_calls, start, stop, total))
             elif report is not None:
                 report(stop, total)
 
 
-def _reports(report: Report | None, n_calls: int, start: int, stop: int, total: int) -> tuple[Report | None, ...]:
+def reports(report: Report | None, n_calls: int, start: int, stop: int, total: int) -> tuple[Report | None, ...]:
     """Reports of consecutive calls upon the same voxels as progress of the whole; the last one's ends at `stop`."""
     if report is None:
         return (None,) * n_calls

@@ -147,20 +147,26 @@ def slurm(
     >>> runner = cluster.slurm(20, **options)  # doctest: +SKIP
     """
     optional_module("dask_jobqueue", "cluster")  # which completes Dask's configuration
-    usual = optional_module("dask", "cluster").config.get("jobqueue.slurm.job-script-prologue") or ()
+    usual = optional_module("dask", "cluster").config.get("jobqueue.slurm")
+    each = as_count("cores", usual["cores"] if cores is None else cores, 1)
     options = {
         "processes": 1,  # Dask does not replace a job of several
-        "cores": None if cores is None else as_count("cores", cores, 1),
+        "cores": 1,  # chunks at a time
+        "job_cpu": each,
         "memory": memory,
         "walltime": walltime,
         "queue": queue,
         "account": account,
         "interface": interface,
         "job_extra_directives": list(directives) or None,
-        "job_script_prologue": [*(prologue or usual), f"export SPINBOUND_ISA={_core.isa_in_use()}"],
+        "job_script_prologue": [
+            *(prologue or usual["job-script-prologue"]),
+            f"export SPINBOUND_ISA={_core.isa_in_use()}",
+        ],
         "log_directory": None if logs is None else str(logs),
     }
-    runner = _Slurm(as_count("jobs", jobs, 1), {name: value for name, value in options.items() if value is not None})
+    given = {name: value for name, value in options.items() if value is not None}
+    runner = _Slurm(as_count("jobs", jobs, 1), each, given)
     runner.example()
     for command in ("sbatch", "squeue", "scancel"):
         if shutil.which(command) is None:
@@ -232,12 +238,13 @@ class _Slurm:
     """Jobs of SLURM, of one worker each."""
 
     n: int
+    threads: int
     options: dict[str, Any]
     problems: list[BaseException] = field(default_factory=list)  # of submitting them
 
     def __call__(self, job: Job, threads: int | None, report: Report | None) -> None:
         """Do what is not done."""
-        distribute(job, self, self.example().worker_cores if threads is None else threads, report)
+        distribute(job, self, self.threads if threads is None else threads, report)
 
     def example(self) -> Any:
         """A job like those that are submitted; its `job_script` is what sbatch gets.
@@ -245,12 +252,12 @@ class _Slurm:
         Raises
         ------
         InvalidParameter
-            If cores or memory are neither given nor configured.
+            If options are missing or make no sense.
         """
         try:
             return _slurm_job()("tcp://this-machine:port", name="worker", **self.options)
         except ValueError as problem:
-            raise InvalidParameter(f"cores and memory of a job are missing or make no sense: {problem}") from None
+            raise InvalidParameter(f"memory of a job is missing, or an option makes no sense: {problem}") from None
 
     @contextmanager
     def started(self) -> Iterator[Any]:
@@ -258,12 +265,18 @@ class _Slurm:
         job, problems = _slurm_job(), self.problems
 
         class TellingJob(job):  # type: ignore[misc, valid-type]
+            status: Any
+
             async def start(self) -> None:
                 try:
                     await super().start()
-                except Exception as problem:  # which Dask would log only
+                except (OSError, RuntimeError, ValueError) as problem:  # which Dask would log, and wait on
                     problems.append(problem)
-                    raise
+                    self.status = type(self.status).running
+
+            async def close(self) -> None:
+                await super().close()
+                self.status = type(self.status).closed  # Dask asks for it, dask-jobqueue forgets it
 
         scheduler = {"dashboard": False, "dashboard_address": None}
         cluster = optional_module("dask_jobqueue", "cluster").SLURMCluster(

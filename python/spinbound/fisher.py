@@ -11,7 +11,7 @@ and CRB = diag(F^-1), the least variance that an unbiased estimator can have.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -356,3 +356,34 @@ def _arguments(
     wrt = [PARAMETERS[name].code for name in names]
     voxels = (batch.tissue, batch.M0, batch.sigma, batch.valid)
     return (batch.experiment, *voxels, batch.physics, wrt, code, batch.basis, batch.threads, report, out)
+
+
+def in_one_run(
+    seq: Experiment,
+    tissue: Tissue,
+    names: tuple[str, ...],
+    sigma: float,
+    form: str,
+    wanted: Collection[str],
+    progress: Report | None = None,
+    **options: Any,
+) -> dict[str, npt.NDArray[Any]]:
+    """Of n tissues in a basis: ``signals``, and those of ``sensitivities``, ``fisher`` and ``crb`` that are wanted.
+
+    Bit for bit what the functions of these names give, in the time of one of them; ``crb`` is (n, P).
+    """
+    batch = prepare(seq, tissue, sigma, progress=progress, **options)
+    check_apparent(names, batch)
+    if "crb" in wanted:
+        _refuse_too_few_data(batch, n_columns(names, form))
+    n, rank, columns = batch.n_voxels, batch.n_samples, n_columns(names, form)
+    shapes: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {
+        "sensitivities": ((n, rank, len(names)), np.complex128),
+        "fisher": ((n, columns, columns), np.complex128 if form == "complex" else np.float64),
+        "crb": ((len(names), n), np.float64),
+    }
+    results = {name: np.empty(*place) for name, place in shapes.items() if name in wanted}
+    results["signals"] = np.empty((n, rank), np.complex128)
+    arguments = _arguments(batch, names, FORMS.index(form), progress, results["signals"])
+    _core.in_one_run(*arguments, *map(results.get, shapes))
+    return results | ({"crb": results["crb"].T} if "crb" in wanted else {})

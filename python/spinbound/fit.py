@@ -18,11 +18,13 @@ from . import _core
 from ._batch import reporting
 from ._chunks import opened, sha256_of
 from ._core import version
+from ._dictionary_store import DictionaryStore
 from ._fit_chunks import Settings, job_of
 from ._fit_problem import FITTED, Maps, Problem, check
 from ._fit_result import Fit, Volume
 from ._fit_starts import Starts, starts_of
 from ._job import Runner, check_runner, part_of
+from ._match_atoms import atoms_of
 from ._trains import Experiment
 from ._validate import MAX_INT, InvalidParameter, Report, as_count, as_number, as_threads, check_progress
 from .basis import Basis
@@ -49,7 +51,7 @@ def fit(
     *,
     noise_covariance: npt.ArrayLike | None = None,
     prior: Mapping[str, tuple[npt.ArrayLike, float]] | None = None,
-    dictionary: Dictionary | Prior | None = None,
+    dictionary: Dictionary | DictionaryStore | Prior | None = None,
     variable_projection: bool = True,
     tolerance: float = 1e-8,
     covariance: bool = False,
@@ -101,8 +103,8 @@ def fit(
         Gaussian priors (mean, standard deviation) by the names of free parameters, the mean a number or a map (...):
         the estimate is then that of the largest posterior probability. Needs sigma or noise_covariance.
     dictionary
-        What to match: made by `dictionary` for this sequence and basis, or a `Prior` to make 20,000 atoms from. By
-        default tissues like those of `Prior.paper` within the bounds.
+        What to match: made by `dictionary` or `build_dictionary` for this sequence and basis, or a `Prior` to make
+        20,000 atoms from. By default tissues like those of `Prior.paper` within the bounds.
     variable_projection
         Eliminate M0: for every x it has its best value. False: Re M0 and Im M0 are unknowns like the others, with a
         start of M0.
@@ -211,7 +213,6 @@ def _plain(value: npt.NDArray[Any]) -> float | list[float]:
 
 def _hashes(problem: Problem, starts: Starts) -> dict[str, str]:
     """Of all arrays that the results depend on."""
-    atoms = starts.dictionary
     return {
         "data": sha256_of(problem.data, problem.mask),
         "known_maps": sha256_of(*problem.fixed.as_dict().values()),
@@ -219,5 +220,5 @@ def _hashes(problem: Problem, starts: Starts) -> dict[str, str]:
         "noise": sha256_of(problem.sigma, problem.whitening),
         "prior": sha256_of(*((problem.prior.mean, problem.prior.std) if problem.prior else ())),
         "basis": sha256_of(problem.vectors),
-        "dictionary": sha256_of(*((atoms.signals, atoms.scale) if atoms else ())),
+        "dictionary": sha256_of() if starts.dictionary is None else atoms_of(starts.dictionary).sha256,
     }

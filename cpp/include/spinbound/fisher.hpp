@@ -31,4 +31,14 @@ void fisher(const FisherProblem& problem, void* F);
 // crb: (wrt.size(), n_voxels), diag(F^-1), for M0 in the real form the sum of both parts; inf where unidentifiable.
 void crb(const FisherProblem& problem, double* crb);
 
+// What one run of a voxel in a basis gives, bit for bit as sensitivities, fisher and crb do; null is left out.
+struct FisherResults {
+    Complex* signal;    // (n_voxels, rank), always there
+    Complex* jacobian;  // (n_voxels, rank, wrt.size())
+    void* F;
+    double* crb;
+};
+
+void in_one_run(const FisherProblem& problem, const FisherResults& results);
+
 }  // namespace spinbound

@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 from . import reference
-__all__: list[str] = ['Experiment', 'LeastSquares', 'PoolResponse', 'R2sl', 'Sequence', 'available_threads', 'cgroup_cpu_limit', 'compiler', 'crb', 'fisher', 'fit', 'greens_function', 'greens_slope', 'isa_available', 'isa_in_use', 'limits', 'magnetization', 'parameters', 'pulse_propagator', 'reference', 'response_table', 'sensitivities', 'simulate', 'statuses', 'version']
+__all__: list[str] = ['Experiment', 'LeastSquares', 'PoolResponse', 'R2sl', 'Sequence', 'available_threads', 'cgroup_cpu_limit', 'compiler', 'crb', 'fisher', 'fit', 'greens_function', 'greens_slope', 'in_one_run', 'isa_available', 'isa_in_use', 'limits', 'magnetization', 'parameters', 'pulse_propagator', 'reference', 'response_table', 'sensitivities', 'simulate', 'statuses', 'version']
 class Sequence:
     def __init__(self: Sequence, alpha: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], TRF: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], TR: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], rf_phase_increment: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], gradient_moment: typing.Annotated[numpy.typing.ArrayLike, numpy.int32], echo: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], shape: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], start: typing.SupportsInt | typing.SupportsIndex, initial: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> None:
         ...
@@ -87,6 +87,8 @@ def greens_slope(lineshape: typing.Annotated[numpy.typing.ArrayLike, numpy.int32
     """
     dG/dkappa of the same.
     """
+def in_one_run(experiment: Experiment, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], sigma: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], physics: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex], wrt: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], form: typing.SupportsInt | typing.SupportsIndex, basis: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, signal: numpy.typing.NDArray[numpy.complex128], jacobian: numpy.typing.NDArray[numpy.complex128] | None, F: numpy.ndarray | None, bounds: numpy.typing.NDArray[numpy.float64] | None) -> None:
+    ...
 def isa_available() -> list[str]:
     """
     Instruction sets that this build and processor can run, the widest last.

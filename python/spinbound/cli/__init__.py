@@ -22,6 +22,7 @@ from ._common import BAD_ARGUMENTS, DONE, FAILED, INTERRUPTED, TERMINATED, Usage
 from .basis import basis
 from .crb import crb
 from .demo import demo
+from .dictionary import dictionary
 from .fit import fit
 from .info import info
 from .simulate import simulate
@@ -33,7 +34,7 @@ app = App(
     version=__version__,
     default_parameter=Parameter(negative=()),
 )
-for command in (demo, simulate, crb, basis, fit, info, verify):
+for command in (demo, simulate, crb, basis, dictionary, fit, info, verify):
     app.command(command)
 
 

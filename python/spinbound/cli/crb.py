@@ -97,8 +97,9 @@ def crb(
     rows = [bound_row(voxels, name, np.asarray(variance)) for name, variance in bounds.items()]
     outcome = {"voxels": voxels.size, "seconds": seconds, "bounds": rows, "written": [*map(str, written)]}
     (print_json if inputs.json else bounds_table)(settings | outcome)
-    if not n_missing(work, voxels.size, CHUNK):
-        shutil.rmtree(work, ignore_errors=True)
+    if n_missing(work, voxels.size, CHUNK):
+        return failed_status(rows[0]["invalid"], voxels.size, "invalid or not computed: their results are NaN")
+    shutil.rmtree(work, ignore_errors=True)
     return failed_status(rows[0]["invalid"], voxels.size)
 
 

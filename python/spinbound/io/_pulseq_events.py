@@ -170,9 +170,9 @@ class EventReader:
         if times is None:
             oversampled = row["time"] == -1  # samples at the edges of the raster too
             return (samples[::2], (samples.size + 1) // 2) if oversampled else (samples, samples.size)
-        if times[0] < 0 or (np.diff(times) <= 0).any():
-            raise text.error(row.line, "the times of the pulse do not rise")
         duration = ceil(times[-1] - 1e-6)
+        if times[0] < 0 or (np.diff(times) <= 0).any() or duration == 0:
+            raise text.error(row.line, "the times of the pulse do not rise")
         if times[0] == 0 and isclose(times[-1], duration) and (samples == samples[0]).all():
             return samples[:1], duration
         text.take(duration, row.line)

@@ -1,7 +1,7 @@
 """The text of a Pulseq file (.seq, version 1.4 or 1.5): tables of events, shapes, and the signature.
 
-Nothing in it is believed: numbers are finite, what is referred to exists, and shapes, of which two lines may stand for
-any length, are expanded when they are used, up to `MAX_SAMPLES` samples in all. Errors name the line.
+Nothing in it is believed: numbers are within reason, what is referred to exists, and shapes, of which a few lines may
+stand for any length, are expanded when they are used, up to `MAX_SAMPLES` samples in all. Errors name the line.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .._files import Allowance, damage_named
 from .._validate import FloatArray, InvalidSequence
 
 MAX_SAMPLES = 1 << 24  # 16 s of a waveform on a raster of 1 us
+LARGEST = 1e15  # of all numbers: no amplitude is as high, and no time as long in any unit
 HASHES = ("md5", "sha1", "sha256")
 SIGNATURE = b"\n[SIGNATURE]"  # the new line before it is not signed
 
@@ -222,7 +223,8 @@ def _table(path: Path, section: str, lines: list[Line], columns: tuple[str, ...]
         values = {name: parsed(word) for name, word in zip(columns, words[1:], strict=True) if name != "use"}
         wrong = [name for name, value in values.items() if value is None]
         if wrong or not words[0].isdecimal():
-            raise InvalidSequence(f"{path}: line {line}: {', '.join(wrong) or 'the id'} must be a finite number")
+            what = ", ".join(wrong) or "the id"
+            raise InvalidSequence(f"{path}: line {line}: {what} must be a number of at most {LARGEST:g}")
         number = int(words[0])
         if number in rows or number == 0:
             raise InvalidSequence(f"{path}: line {line}: id {number} of [{section}] is 0 or there twice")
@@ -231,12 +233,12 @@ def _table(path: Path, section: str, lines: list[Line], columns: tuple[str, ...]
 
 
 def parsed(word: str) -> float | None:
-    """A finite number, or None."""
+    """A number, or None; sums and products of larger ones might be infinite."""
     try:
         value = float(word)
     except ValueError:
         return None
-    return value if np.isfinite(value) else None
+    return value if abs(value) <= LARGEST else None
 
 
 def _shapes(path: Path, lines: list[Line]) -> dict[int, Shape]:
@@ -245,7 +247,8 @@ def _shapes(path: Path, lines: list[Line]) -> dict[int, Shape]:
         (line, (_, name)), n_samples = head, count[1][1]
         numbers = [parsed(words[0]) if len(words) == 1 else None for _, words in values]
         if None in numbers:
-            raise InvalidSequence(f"{path}: line {values[numbers.index(None)][0]}: a sample must be a finite number")
+            line = values[numbers.index(None)][0]
+            raise InvalidSequence(f"{path}: line {line}: a sample must be a number of at most {LARGEST:g}")
         if not name.isdecimal() or not n_samples.isdecimal() or int(name) in shapes or not 0 < len(numbers):
             raise InvalidSequence(f"{path}: line {line}: shape {name} is there twice, without samples or not numbered")
         shapes[int(name)] = Shape(line, int(n_samples), np.array(numbers, np.float64))
