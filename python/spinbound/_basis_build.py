@@ -85,18 +85,18 @@ def build_basis(
         With the singular values of the signals, or of signals and directions, as far as they can be told from
         rounding errors.
 
-    Warns
-    -----
-    UserWarning
-        If tissues cannot be simulated: they are left out. `Prior.truncated` keeps a prior within what a sequence
-        allows.
-
     Raises
     ------
     InvalidParameter
         If an argument is not accepted, no tissue can be simulated, or the signals have fewer directions than `rank`.
     KeyboardInterrupt
         Within 0.2 s of Ctrl-C while simulating.
+
+    Warns
+    -----
+    UserWarning
+        If tissues cannot be simulated: they are left out. `Prior.truncated` keeps a prior within what a sequence
+        allows.
 
     Notes
     -----
