@@ -95,7 +95,7 @@ def build_basis(
     Warns
     -----
     UserWarning
-        If tissues cannot be simulated: they are left out. `Prior.truncated` keeps a prior within what a sequence
+        If tissues cannot be simulated: they are left out. `Prior.within` keeps a prior within what a sequence
         allows.
 
     Notes
