@@ -1,5 +1,8 @@
 """What a basis keeps of energies and bounds: the numbers are those of the calls that they stand for."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import spinbound as sb
@@ -89,3 +92,14 @@ def test_the_text_is_a_table_of_medians():
 def test_arguments_that_make_no_sense_are_refused(arguments, message):
     with pytest.raises(sb.InvalidParameter, match=message):
         BASIS.report(**({"seq": SEQ, "source": PRIOR, "n": 5, "wrt": WRT} | arguments))
+
+
+def test_examples_of_the_page_run(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[1] / "docs" / "bases.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), names)
+    aware = names["aware"].report(names["seq"], names["prior"], 100, names["wrt"], [13])
+    before, after = (report.quantiles(0.5) for report in (names["report"], aware))
+    assert all(after[name][-1] < before[name][-1] for name in ("m0s", "R1a", "T2f", "Rex"))
+    assert sb.Basis.load("basis.npz") == names["basis"]

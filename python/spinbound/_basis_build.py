@@ -85,12 +85,6 @@ def build_basis(
         With the singular values of the signals, or of signals and directions, as far as they can be told from
         rounding errors.
 
-    Warns
-    -----
-    UserWarning
-        If tissues cannot be simulated: they are left out. `Prior.truncated` keeps a prior within what a sequence
-        allows.
-
     Raises
     ------
     InvalidParameter
@@ -98,11 +92,18 @@ def build_basis(
     KeyboardInterrupt
         Within 0.2 s of Ctrl-C while simulating.
 
+    Warns
+    -----
+    UserWarning
+        If tissues cannot be simulated: they are left out. `Prior.within` keeps a prior within what a sequence
+        allows.
+
     Notes
     -----
     Memory is that of matrices n x n, n the number of echoes, and of 0.2 GB for signals on their way; beyond 4096 echoes
     that of n x (2 rank + 10), and the tissues are simulated three times. Neither `threads` nor `progress` changes the
-    result. The linear algebra library decides the last bits, and they may differ with its number of threads.
+    result. The linear algebra library decides the last bits, and they may differ with its number of threads: vectors of
+    a train of 1142 echoes by 1e-13.
 
     References
     ----------
