@@ -215,6 +215,35 @@ def test_a_store_that_claims_more_than_the_memory_is_refused_before_it_is_alloca
         store.block(1)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n": "many"},
+        {"n": -1},
+        {"chunk": 0},
+        {"wrt": []},
+        {"wrt": 3},
+        {"arrays": 7},
+        {"arrays": []},
+        {"arrays": ["valid"]},
+    ],
+    ids=repr,
+)
+def test_a_description_that_makes_no_sense_is_refused(tmp_path, changes):
+    store = forged(built(tmp_path / "a.zarr", n=16).path, **changes)
+    with pytest.raises((sb.InvalidData, OSError), match=r"a\.zarr"):
+        _ = store.crb
+
+
+@pytest.mark.parametrize(
+    "changes", [{"starts": []}, {"starts": 1}, {"starts": ["often"]}, {"small_arrays": None}], ids=repr
+)
+def test_a_train_that_makes_no_sense_is_refused(tmp_path, changes):
+    store = forged(built(tmp_path / "a.zarr", n=16).path, **changes)
+    with pytest.raises((sb.InvalidData, OSError), match=r"a\.zarr"):
+        _ = store.sequence
+
+
 def test_names_that_lead_out_of_a_store_are_refused(tmp_path):
     store = forged(built(tmp_path / "a.zarr").path, arrays=["../b.zarr/signals"])
     with pytest.raises(sb.InvalidData, match=r"unknown arrays among \.\./b\.zarr/signals"):

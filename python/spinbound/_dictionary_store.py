@@ -28,6 +28,7 @@ import numpy as np
 from ._batch import reporting
 from ._dictionary_atoms import Dictionary, norms, scaled
 from ._dictionary_contents import allow, basis_sha256, read_basis, read_train, said_sha256
+from ._files import damage_named
 from ._trains import as_trains
 from ._validate import BoolArray, FloatArray, InvalidData, Report
 from .basis import Basis
@@ -200,8 +201,10 @@ class DictionaryStore:
     @cached_property
     def sequence(self) -> Sequence | list[Sequence]:
         """The sequence, or the list of them."""
-        trains = [read_train(self.path, k, self._contents) for k in range(len(self._contents["starts"]))]
-        if as_trains(trains).sha256 != self.sequence_sha256:
+        with damage_named(self.path, InvalidData):
+            trains = [read_train(self.path, k, self._contents) for k in range(len(self._contents["starts"]))]
+            sha256 = as_trains(trains).sha256
+        if sha256 != self.sequence_sha256:
             raise OSError(f"{self.path}: the sequence is damaged: its sha256 is not that of what was written")
         return trains if len(trains) > 1 else trains[0]
 
@@ -209,7 +212,8 @@ class DictionaryStore:
     def basis(self) -> Basis | None:
         """The basis of the signals; None in the time domain."""
         wanted = self.configuration["basis_sha256"]
-        basis = None if wanted is None else read_basis(self.path, self._contents, self.sequence)
+        with damage_named(self.path, InvalidData):
+            basis = None if wanted is None else read_basis(self.path, self._contents, self.sequence)
         if basis_sha256(basis) != wanted:
             raise OSError(f"{self.path}: the basis is damaged: its sha256 is not that of what was written")
         return basis
@@ -283,13 +287,17 @@ class DictionaryStore:
     @cached_property
     def _layouts(self) -> dict[str, Layout]:
         """Of all arrays that have a row for each tissue, and of the mark."""
-        names = self._contents["arrays"]
+        with damage_named(self.path, InvalidData):
+            return self._checked_layouts([str(name) for name in self._contents["arrays"]])
+
+    def _checked_layouts(self, names: list[str]) -> dict[str, Layout]:
         if not set(names) <= {*TISSUES, *RESULTS}:
-            raise InvalidData(f"{self.path}: unknown arrays among {', '.join(map(str, names))}")
+            raise InvalidData(f"{self.path}: unknown arrays among {', '.join(names)}")
         layouts = {name: zarr_store.read_layout(self.path, name) for name in (*names, MARK)}
         n, chunk = self.configuration["n"], self.configuration["chunk"]
         for name, layout in layouts.items():
-            wanted = (-(-n // chunk), len(names), 32) if name == MARK else (n, *layout.shape[1:])
+            shapes = {MARK: (-(-n // chunk), len(names), 32), "crb": (n, len(self.configuration["wrt"]))}
+            wanted = shapes.get(name, (n, *layout.shape[1:]))
             if layout.shape != wanted or layout.chunk != (1 if name == MARK else chunk):
                 raise InvalidData(f"{self.path}: {name} has shape {layout.shape}, but the store {n} tissues")
         return layouts
@@ -346,17 +354,18 @@ class DictionaryStore:
         progress
             True: a bar on stderr; or a callable (done, total), in chunks.
         """
+        store = DictionaryStore(self.path)  # which has read nothing yet
         missing, damaged = [], {}
-        with reporting(progress, self.n_chunks, "verify", "chunk") as report:
-            for chunk in range(self.n_chunks):
-                if not self.is_done(chunk):
+        with reporting(progress, store.n_chunks, "verify", "chunk") as report:
+            for chunk in range(store.n_chunks):
+                if not store.is_done(chunk):
                     missing.append(chunk)
-                elif problem := _problem(partial(self.block, chunk)):
+                elif problem := _problem(partial(store.block, chunk)):
                     damaged[chunk] = problem
                 if report:
-                    report(chunk + 1, self.n_chunks)
-        other = filter(None, (_problem(lambda: self.sequence), _problem(lambda: self.basis)))
-        return StoreReport(self.n_chunks, tuple(missing), damaged, tuple(other))
+                    report(chunk + 1, store.n_chunks)
+        other = filter(None, (_problem(lambda: store.sequence), _problem(lambda: store.basis)))
+        return StoreReport(store.n_chunks, tuple(missing), damaged, tuple(other))
 
 
 def _problem(read: Callable[[], object]) -> str:
