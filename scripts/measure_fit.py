@@ -53,11 +53,11 @@ def error(estimates, tissue, unknowns):
     return np.max(list(errors.values()), axis=0)
 
 
-def recovery_row(seq, domain, basis, chosen, n, matches):
+def recovery_row(seq, domain, basis, chosen, n, matches, iterations):
     tissue, unknowns = tissues_of_prior(seq, n), UNKNOWNS[chosen]
     data = sb.simulate(seq, tissue, basis=basis)
     begin = perf_counter()
-    options = {"bounds": TWO_PERIODS, "multi_start": matches, "max_iterations": 300}
+    options = {"bounds": TWO_PERIODS, "multi_start": matches, "max_iterations": iterations}
     found = sb.fit(data, seq, basis, ("M0", *unknowns), **options)
     seconds = perf_counter() - begin
     lost = np.flatnonzero(~(error(found.estimates, tissue, unknowns) < RECOVERED))
@@ -274,8 +274,8 @@ def low_snr_table(seq, basis, chosen, n):
 
 def print_recovery(seq, domains, chosen):
     head = ("data", "unknown R1", "multi_start", "recovered", "evaluations", "time")
-    matches, n = chosen.matches, chosen.n or 500
-    rows = [recovery_row(seq, domain, basis, R1, n, matches) for domain, basis in domains.items() for R1 in UNKNOWNS]
+    settings = chosen.n or 500, chosen.matches, chosen.iterations
+    rows = [recovery_row(seq, domain, basis, R1, *settings) for domain, basis in domains.items() for R1 in UNKNOWNS]
     print(markdown(head, rows))
 
 
@@ -315,6 +315,7 @@ def main():
     parser.add_argument("basis", help="file of the basis")
     parser.add_argument("--n", type=int, help="tissues of recovery, noise realisations of the others")
     parser.add_argument("--matches", type=int, default=4, help="multi_start of recovery and starts")
+    parser.add_argument("--iterations", type=int, default=300, help="max_iterations of recovery")
     parser.add_argument("--domain", choices=("basis", "time"))
     chosen = parser.parse_args()
     seq = sb.Sequence.load(chosen.train, TR=TR, gradient_moment=MOMENTS)

@@ -63,6 +63,7 @@ def test_a_mixture_of_one_part_is_that_part():
 
 def test_limits_are_those_of_the_outermost_parts():
     assert sb.Mixture(PARTS) == sb.Mixture(PARTS, 0.01, np.inf)
+    assert (sb.Mixture(PARTS[1:]).low, sb.Mixture(PARTS[1:]).high) == (0.01, 1)
     narrow = sb.Mixture(PARTS, high=2).truncated(0.03, 0.5)
     assert (narrow.low, narrow.high) == (0.03, 0.5)
     assert sb.Prior(T2f=narrow).bounds == {"T2f": (0.03, 0.5)}

@@ -261,6 +261,8 @@ def test_a_prior_keeps_within_what_a_sequence_takes():
     assert not np.isfinite(sb.simulate(seq, wide.sample(2000))).all()
     assert wide.within(seq, "graham") == wide  # takes pulses of any length, and flip angles up to 50
     assert sb.Prior(m0s=PAPER["m0s"]).within(seq) == sb.Prior(m0s=PAPER["m0s"])
+    slow = sb.Sequence([1.0], [20e-3], 30e-3, gradient_moment="balanced")
+    assert PAPER.within(slow, "gbloch-ide").bounds["T2s"] == pytest.approx((10e-6, 20e-6), rel=1e-12)  # TRF/2000
 
 
 def test_a_prior_that_a_sequence_cannot_take_is_refused():

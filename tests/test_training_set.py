@@ -56,7 +56,8 @@ def test_commands_make_the_same_bits(made, name):
 
 
 def test_bounds_scale_with_noise_and_signal(made):
-    store, seq, basis, unknowns = (made[2][name] for name in ("store", "seq", "basis", "unknowns"))
+    store = sb.DictionaryStore(made[0] / "plane.zarr")
+    seq, basis, unknowns = (made[2][name] for name in ("seq", "basis", "unknowns"))
     tissue = store.tissue.replace(M0=0.2j)
     bounds = sb.crb(seq, tissue, unknowns, sigma=0.01, basis=basis)
     for name in unknowns[1:]:
@@ -66,6 +67,6 @@ def test_bounds_scale_with_noise_and_signal(made):
 
 def test_a_slice_is_a_grid(made):
     assert made[2]["bound"].shape == (3, 2)
-    tissue = made[2]["store"].tissue
+    tissue = sb.DictionaryStore(made[0] / "plane.zarr").tissue
     assert tissue["m0s"].reshape(3, 2)[:, 0].tolist() == np.linspace(0, 0.4, 3).tolist()
     assert (tissue["Rex"] == 44).all()

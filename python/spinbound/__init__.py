@@ -1,6 +1,8 @@
 """Signals, Cramér-Rao bounds and fits of quantitative magnetization transfer sequences."""
 
 from . import sequences
+from ._basis_build import build_basis
+from ._basis_report import BasisReport
 from ._core import version as __version__
 from ._dictionary_store import DictionaryStore
 from ._fit_result import Fit, FitStatus
@@ -23,6 +25,7 @@ from .verify import Verification, verify
 __all__ = [
     "ALL",
     "Basis",
+    "BasisReport",
     "Constant",
     "Dictionary",
     "DictionaryStore",
@@ -44,6 +47,7 @@ __all__ = [
     "Uniform",
     "Verification",
     "__version__",
+    "build_basis",
     "build_dictionary",
     "continuous_wave",
     "crb",

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from ._batch import reporting
+from ._dictionary_atoms import Dictionary, norms, scaled
 from ._dictionary_contents import allow, basis_sha256, read_basis, read_train, said_sha256
 from ._trains import as_trains
 from ._validate import BoolArray, FloatArray, InvalidData, Report
@@ -172,6 +173,11 @@ class DictionaryStore:
         return tuple(name for name in self._layouts if name != MARK)
 
     @property
+    def shapes(self) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Shape and type of each of them."""
+        return {name: (self._layouts[name].shape, self._layouts[name].dtype) for name in self.arrays}
+
+    @property
     def sequence_sha256(self) -> str:
         """Of the sequence, or of all sequences of a joint experiment."""
         return str(self.configuration["sequence_sha256"])
@@ -251,6 +257,13 @@ class DictionaryStore:
     def blocks(self) -> Iterator[Block]:
         """All tissues, chunk by chunk."""
         return map(self.block, range(self.n_chunks))
+
+    def load(self) -> Dictionary:
+        """The dictionary in memory; tissues that are invalid or give no signal are left out."""
+        signals = np.ascontiguousarray(self.signals, np.complex128)
+        scale = norms(signals)
+        usable = scale > 0
+        return scaled(self.tissue[usable], signals[usable], scale[usable], self.basis, self.sequence_sha256)
 
     @cached_property
     def _layouts(self) -> dict[str, Layout]:

@@ -20,6 +20,8 @@ import numpy.typing as npt
 
 from ._validate import BoolArray, FloatArray
 
+# Entries of a matrix that OpenBLAS reduces in one thread; threads that wait for each other may take 60 times as long.
+ONE_THREAD = 1 << 13
 # Singular values below this fraction of the largest are null; below the second they are lost in the error of J.
 NULL, RESOLVED = 1e-6, 1e-8
 # An unknown with a larger component in a null direction is not determined: resolved, or lost in the error of J.
@@ -41,11 +43,23 @@ def real_columns(J: npt.NDArray[Any], names: tuple[str, ...]) -> FloatArray:
 
 
 def triangular(A: FloatArray) -> FloatArray:
-    """(..., K, K): R of A = Q R. Householder's columns keep their relative accuracy whatever their size."""
-    missing = A.shape[-1] - A.shape[-2]
-    if missing > 0:
-        A = np.concatenate([A, np.zeros((*A.shape[:-2], missing, A.shape[-1]))], axis=-2)
+    """(..., K, K): R of A = Q R. Householder's columns keep their relative accuracy whatever their size.
+
+    Tall matrices are reduced in pieces first: R of the pieces' R, one above the other, is that of the whole.
+    """
+    pieces = max(1, -(-A.shape[-2] * A.shape[-1] // ONE_THREAD))
+    rows = max(-(-A.shape[-2] // pieces), A.shape[-1])
+    A = _with_rows(A, pieces * rows)
+    if pieces > 1:
+        parts = np.linalg.qr(A.reshape(*A.shape[:-2], pieces, rows, A.shape[-1]), mode="r")
+        A = np.asarray(parts).reshape(*A.shape[:-2], -1, A.shape[-1])
     return np.asarray(np.linalg.qr(A, mode="r"))
+
+
+def _with_rows(A: FloatArray, count: int) -> FloatArray:
+    """A, with rows of zeros up to that many."""
+    missing = count - A.shape[-2]
+    return np.concatenate([A, np.zeros((*A.shape[:-2], missing, A.shape[-1]))], axis=-2) if missing else A
 
 
 @dataclass(frozen=True)
@@ -104,6 +118,14 @@ class Directions:
         length = np.sqrt((root**2).sum(axis=-1, keepdims=True))
         rows = np.where(self.is_lost[..., None], np.nan, root / np.where(length > 0, length, 1))
         return np.clip(rows @ np.swapaxes(rows, -1, -2), -1, 1)
+
+    @property
+    def apart(self) -> FloatArray:
+        """(..., K, K): A times column k is A_k less its part along the others, of length 1; 0 if not determined."""
+        length = np.sqrt((self.root**2).sum(axis=-1))
+        weights = self.root @ np.swapaxes(self.root, -1, -2)
+        scale = self.norm[..., :, None] * length[..., None, :]
+        return np.where(self.is_lost[..., None, :] | (scale == 0), 0, weights / np.where(scale > 0, scale, 1))
 
     def solve(self, c: FloatArray) -> FloatArray:
         """(..., K): the least-squares fit to Q^T r = c; NaN for what is not determined."""

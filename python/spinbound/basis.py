@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,13 @@ import numpy.typing as npt
 from ._files import npz_names, read_npz, write_npz
 from ._trains import Experiment, Trains, as_trains
 from ._validate import FloatArray, InvalidData, InvalidParameter, as_array, as_complex, as_count, as_data, as_real
+from .parameters import ALL
 from .sequence import Sequence
+
+if TYPE_CHECKING:
+    from ._basis_report import BasisReport
+    from .prior import Prior
+    from .tissue import Tissue
 
 # A basis stored in single precision deviates from orthonormality by a few 1e-7; a bound would err as much.
 ORTHONORMALITY = 1e-5
@@ -120,7 +127,7 @@ class Basis:
             )
         # With rows = Q R the signals as columns are R^T Q^T: the SVD of R^T, n x n, has their vectors and values.
         vectors, singular_values, _ = np.linalg.svd(np.asarray(np.linalg.qr(rows, mode="r")).T, full_matrices=False)
-        return cls(_with_fixed_phase(vectors[:, :rank]), singular_values, seq=seq)
+        return cls(with_fixed_phase(vectors[:, :rank]), singular_values, seq=seq)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Basis:
@@ -157,8 +164,12 @@ class Basis:
         """
         if Path(path).suffix.lower() != ".npz":
             raise InvalidData(f"{path}: a basis is saved as .npz")
+        write_npz(path, self.as_dict())
+
+    def as_dict(self) -> dict[str, npt.NDArray[Any]]:
+        """What a file holds: `vectors` and, if known, `singular_values` and `sequence_sha256`."""
         content = {name: getattr(self, name) for name in VARIABLES}
-        write_npz(path, {name: np.asarray(value) for name, value in content.items() if value is not None})
+        return {name: np.asarray(value) for name, value in content.items() if value is not None}
 
     @property
     def n_echoes(self) -> int:
@@ -215,6 +226,42 @@ class Basis:
                 f"the basis belongs to another sequence (sha256 {self.sequence_sha256:.12}..., "
                 f"this sequence {seq.sha256:.12}...)"
             )
+
+    def report(
+        self,
+        seq: Experiment,
+        source: Prior | Tissue,
+        n: int | None = None,
+        wrt: str | Iterable[str] = ALL,
+        ranks: Iterable[int] | None = None,
+        **options: Any,
+    ) -> BasisReport:
+        """What the first vectors keep of the energy of signals and of Cramér-Rao bounds, over the tissues of a prior.
+
+        Parameters
+        ----------
+        seq
+            The pulse sequence that the basis belongs to.
+        source
+            A `Prior` to draw from, or the tissues themselves.
+        n
+            Number of tissues to draw; 2,000 unless given. Not for a `Tissue`.
+        wrt
+            The unknowns of the bounds, as in `crb`.
+        ranks
+            Numbers of vectors; unless given, all that give at least as many real numbers as there are unknowns.
+        **options
+            `seed` of the draw, 1 unless given and so another than that of `build_basis`: a basis is judged by tissues
+            that it was not made of; `model`, `lineshape`, `rtol`, `threads` and `progress` as in `simulate`.
+
+        Raises
+        ------
+        InvalidParameter
+            If an argument is not accepted, or no tissue can be simulated.
+        """
+        from ._basis_report import basis_report  # which simulates, and simulations know bases
+
+        return basis_report(self, seq, source, n, wrt, ranks, **options)
 
     def __eq__(self, other: object) -> bool:
         """Whether vectors, singular values and sequence agree."""
@@ -300,7 +347,8 @@ def _finite_signals(signals: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.asarray(rows[finite])
 
 
-def _with_fixed_phase(vectors: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def with_fixed_phase(vectors: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The same columns, turned so that the largest entry of each is real and positive."""
     largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
     turned: npt.NDArray[Any] = vectors * (np.abs(largest) / largest)
     return turned

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._batch import reporting
+from ._dictionary_atoms import Dictionary, norms, scaled
 from ._dictionary_job import (
     DERIVATIVES,
     DictionaryJob,
@@ -46,51 +46,9 @@ from .prior import Prior
 from .simulate import simulate
 from .tissue import Tissue
 
+__all__ = ["Dictionary", "build_dictionary", "dictionary", "tissues_of"]
+
 ATOMS = 20_000  # of a prior, unless a number is given
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Dictionary:
-    """The signals of n tissues, the atoms, scaled to unit norm.
-
-    Attributes
-    ----------
-    tissue
-        The atoms, of shape (n,), with M0 = 1.
-    signals : (n, samples) complex
-        Of unit norm; `samples` are echoes, or the vectors of the basis.
-    scale : (n,)
-        Norm of the signal for M0 = 1.
-    basis
-        The `Basis` that the signals are compressed to, or None.
-    sequence_sha256 : str
-        Of the sequence, or of all sequences of a joint experiment.
-
-    Examples
-    --------
-    >>> import spinbound as sb
-    >>> atoms = sb.dictionary(sb.sequences.load("hybrid-mt-4s"), sb.Tissue(m0s=[0.1, 0.2]))
-    >>> isinstance(atoms, sb.Dictionary), len(atoms)
-    (True, 2)
-    """
-
-    tissue: Tissue
-    signals: npt.NDArray[np.complex128]
-    scale: FloatArray
-    basis: Basis | None
-    sequence_sha256: str
-
-    def __len__(self) -> int:
-        """Number of atoms."""
-        return self.scale.size
-
-    @property
-    def n_samples(self) -> int:
-        """Samples of one signal."""
-        return int(self.signals.shape[1])
-
-    def __repr__(self) -> str:
-        return f"Dictionary({len(self)} atoms of {self.n_samples} samples)"
 
 
 def dictionary(
@@ -138,7 +96,7 @@ def dictionary(
     >>> sb.dictionary(seq, prior, n=100)
     Dictionary(100 atoms of 1142 samples)
     """
-    tissue = _atoms(source, n, seed)
+    tissue = tissues_of(source, n, ATOMS, seed)
 
     def signals_of(voxels: Tissue, **options: Any) -> npt.NDArray[np.complex128]:
         return simulate(seq, voxels, model=model, lineshape=lineshape, rtol=rtol, basis=basis, **options)
@@ -146,10 +104,7 @@ def dictionary(
     signals = signals_of(tissue, threads=threads, progress=progress)
     scale = norms(signals)
     _refuse_without_signal(tissue, scale, signals_of)
-    signals /= scale[:, None]
-    for array in (signals, scale):
-        array.setflags(write=False)
-    return Dictionary(tissue, signals, scale, basis, as_trains(seq).sha256)
+    return scaled(tissue, signals, scale, basis, as_trains(seq).sha256)
 
 
 def norms(signals: npt.NDArray[np.complex128]) -> FloatArray:
@@ -157,10 +112,10 @@ def norms(signals: npt.NDArray[np.complex128]) -> FloatArray:
     return np.sqrt(np.sum(np.square(signals.view(np.float64)), axis=-1))
 
 
-def _atoms(source: Prior | Tissue, n: int | None, seed: int) -> Tissue:
-    """Tissues of M0 = 1, in one axis."""
+def tissues_of(source: Prior | Tissue, n: int | None, default: int, seed: int) -> Tissue:
+    """Tissues of M0 = 1, in one axis: n, or a default number, drawn from a prior, or those that are given."""
     if isinstance(source, Prior):
-        return source.sample(ATOMS if n is None else as_count("n", n, 1), seed).replace(M0=1)
+        return source.sample(default if n is None else as_count("n", n, 1), seed).replace(M0=1)
     if not isinstance(source, Tissue):
         raise InvalidParameter(f"source must be a spinbound.Prior or Tissue; given {type(source).__name__}")
     if n is not None:
@@ -305,4 +260,4 @@ def _derivatives(derivatives: str | Iterable[str] | None) -> tuple[str, ...]:
 def _source(source: Prior | Tissue, n: int | None, seed: int, first: int) -> Source:
     if isinstance(source, Prior):
         return Drawn(source, as_count("n", n, 1), as_count("seed", seed, 0), as_count("first", first, 0))
-    return Given(_atoms(source, n, 0))
+    return Given(tissues_of(source, n, ATOMS, 0))

@@ -19,8 +19,10 @@ from cyclopts import App, CycloptsError, Parameter
 
 from .. import __version__
 from ._common import BAD_ARGUMENTS, DONE, FAILED, INTERRUPTED, TERMINATED, UsageError
+from .basis import basis
 from .crb import crb
 from .demo import demo
+from .dictionary import dictionary
 from .fit import fit
 from .info import info
 from .simulate import simulate
@@ -32,7 +34,7 @@ app = App(
     version=__version__,
     default_parameter=Parameter(negative=()),
 )
-for command in (demo, simulate, crb, fit, info, verify):
+for command in (demo, simulate, crb, basis, dictionary, fit, info, verify):
     app.command(command)
 
 

@@ -1,23 +1,71 @@
-"""``spinbound info``: what is installed and what it runs on."""
+"""``spinbound info``: what is installed and what it runs on, or what a store holds and whether it is whole."""
 
 from __future__ import annotations
 
 import re
+import sys
+from dataclasses import asdict
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from .. import __version__, _core, sequences
+from .._dictionary_store import DictionaryStore, StoreReport
+from ._common import DONE, FAILED, progress_bar
 from ._report import print_json
+from .dictionary import arrays_table
+from .dictionary import described as described_store
 
 
-def info(*, json: bool = False) -> None:
-    """Version, instruction sets, threads, compiler, bundled sequences and extras.
+def info(store: Path | None = None, /, *, json: bool = False) -> int:
+    """Version, instruction sets, threads, compiler, bundled sequences and extras; or what a store holds.
+
+    A store is read and compared with its checksums. The exit status is 1 if something is missing or damaged.
 
     Parameters
     ----------
+    store
+        The folder of a dictionary.
     json
         Report as JSON on stdout.
     """
+    if store is None:
+        installed(json)
+        return DONE
+    opened = DictionaryStore(store)
+    with progress_bar(opened.n_chunks, "check") as progress:
+        checked = opened.verify(progress)
+    report = described_store(opened) | {"check": asdict(checked) | {"ok": checked.ok}}
+    if json:
+        print_json(report)
+    else:
+        tell_store(report)
+    for line in complaints(checked):
+        print(f"spinbound: {store}: {line}", file=sys.stderr)
+    return DONE if checked.ok else FAILED
+
+
+def tell_store(report: dict[str, Any]) -> None:
+    """What a store holds and where it comes from, one thing per line."""
+    arrays_table(report)
+    for name, value in report["configuration"].items():
+        if value is not None and name != "prior":
+            print(f"{name:<16} {', '.join(map(str, value)) if isinstance(value, list) else value}")
+    if prior := report["configuration"].get("prior"):
+        print(f"prior:\n{prior.rstrip()}")
+    invalid = "" if not report["invalid"] else f", {report['invalid']:,} of them invalid"
+    size, state = f"{report['bytes'] / 1e6:.1f} MB", "checked" if report["check"]["ok"] else "NOT whole"
+    print(f"{report['tissues']:,} tissues{invalid} in {report['chunks']} chunks, {size}: {state}")
+
+
+def complaints(checked: StoreReport) -> list[str]:
+    """What is wrong with a store, in sentences."""
+    missing = [f"{len(checked.missing)} of {checked.n_chunks} chunks are not done"] if checked.missing else []
+    return [*missing, *checked.damaged.values(), *checked.other]
+
+
+def installed(json: bool) -> None:
+    """What is installed and what it runs on."""
     report = described()
     if json:
         print_json(report)

@@ -179,7 +179,7 @@ def refuse_existing(paths: Iterable[Path]) -> None:
     for path in paths:
         for file in (path, _sidecar(path)):
             if file.exists():
-                raise FileExistsError(f"{file} exists; overwrite replaces it")
+                raise FileExistsError(f"{file} exists; overwrite=True (--overwrite) replaces it")
 
 
 def remove_others(folder: Path, prefix: str, kept: Iterable[Path], entry: str) -> None:
