@@ -107,11 +107,6 @@ def dictionary(
     return scaled(tissue, signals, scale, basis, as_trains(seq).sha256)
 
 
-def norms(signals: npt.NDArray[np.complex128]) -> FloatArray:
-    """Of signals (..., samples), the same whatever their number."""
-    return np.sqrt(np.sum(np.square(signals.view(np.float64)), axis=-1))
-
-
 def tissues_of(source: Prior | Tissue, n: int | None, default: int, seed: int) -> Tissue:
     """Tissues of M0 = 1, in one axis: n, or a default number, drawn from a prior, or those that are given."""
     if isinstance(source, Prior):
