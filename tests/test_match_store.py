@@ -119,4 +119,4 @@ def test_a_fit_is_not_resumed_with_another_store(tmp_path):
 def test_a_store_of_another_sequence_is_refused(tmp_path):
     store = stored(tmp_path, n=20)
     with pytest.raises(sb.InvalidParameter, match="the dictionary belongs to another sequence"):
-        sb.fit(np.ones((2, TRAIN.n_echoes)), TRAIN.replace(TR=4e-3), free=("M0", "m0s"), dictionary=store)
+        sb.fit(np.ones((2, TRAIN.n_echoes), complex), TRAIN.replace(TR=4e-3), free=("M0", "m0s"), dictionary=store)
