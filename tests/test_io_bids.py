@@ -3,8 +3,6 @@
 import errno
 import json
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -142,13 +140,3 @@ def test_a_full_disk_leaves_no_image_without_its_sidecar(tmp_path, monkeypatch):
     images = list(tmp_path.rglob("*.nii.gz"))
     assert len(images) == 1
     assert images[0].with_name(images[0].name.replace(".nii.gz", ".json")).exists()
-
-
-@pytest.mark.skipif(shutil.which("bids-validator-deno") is None, reason="the BIDS validator is not installed")
-def test_the_bids_validator_finds_no_error(tmp_path):
-    maps = {name: np.ones((4, 3, 2), complex if name == "M0" else float) for name in bids.MAPS}
-    further = dict.fromkeys(bids.FURTHER, STATUS)
-    bids.write_maps(tmp_path, maps, AFFINE, std=dict.fromkeys(maps, maps["m0s"]), further=further)
-    command = ["bids-validator-deno", "--json", tmp_path]
-    found = json.loads(subprocess.run(command, capture_output=True, text=True).stdout)["issues"]["issues"]
-    assert [issue for issue in found if issue["severity"] == "error"] == []

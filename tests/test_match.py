@@ -139,6 +139,8 @@ signals /= np.linalg.norm(signals, axis=1, keepdims=True)
 atoms = sb.Dictionary(sb.Tissue(m0s=np.linspace(0, 0.3, 5000)), signals, np.ones(5000), None, "")
 found = sb.match(rng.normal(size=(300, 52)).view(complex), atoms, k=3)
 sys.stdout.buffer.write(found.index.tobytes() + found.correlation.tobytes() + found.tissue["M0"].tobytes())
+between = sb.match(rng.normal(size=(300, 52)).view(complex), atoms, interpolate=True)
+sys.stdout.buffer.write(between.tissue["M0"].tobytes() + between.tissue["m0s"].tobytes())
 """
 
 
@@ -150,7 +152,7 @@ def test_the_threads_of_the_linear_algebra_library_do_not_matter():
         ).stdout
         for n in ("1", "2")
     )
-    assert len(one) == 300 * 3 * (8 + 8 + 16)
+    assert len(one) == 300 * (3 * (8 + 8 + 16) + 16 + 8)
     assert one == two
 
 

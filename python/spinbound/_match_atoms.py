@@ -47,6 +47,9 @@ class Atoms(Protocol):
     def blocks(self) -> Iterator[AtomBlock]:
         """All atoms that have a signal."""
 
+    def signals(self, numbers: Index) -> FloatArray:
+        """(m, 2 n) of unit norm, of atoms by their numbers, which rise; zero for the number -1."""
+
     def values(self, name: str) -> FloatArray:
         """(n,) a parameter of all atoms."""
 
@@ -70,6 +73,10 @@ class InMemory:
         """All atoms."""
         atoms = self.dictionary
         yield AtomBlock(np.arange(len(atoms)), atoms.signals.view(np.float64), atoms.scale)
+
+    def signals(self, numbers: Index) -> FloatArray:
+        """(m, 2 n) of unit norm, of atoms by their numbers, which rise; zero for the number -1."""
+        return np.where(numbers[:, None] < 0, 0.0, self.dictionary.signals.view(np.float64)[numbers])
 
     def values(self, name: str) -> FloatArray:
         """(n,) a parameter of all atoms."""
@@ -111,6 +118,14 @@ class OnDisk:
             signals, scale = signals[rows], scale[rows]
             signals /= scale[:, None]
             yield AtomBlock(self.store.rows(chunk).start + rows, signals.view(np.float64), scale)
+
+    def signals(self, numbers: Index) -> FloatArray:
+        """(m, 2 n) of unit norm, of atoms by their numbers, which rise; zero for the number -1."""
+        signals = np.zeros((len(numbers), 2 * self.store.n_samples))
+        for block in self.blocks():
+            _, rows, places = np.intersect1d(numbers, block.numbers, assume_unique=True, return_indices=True)
+            signals[rows] = block.signals[places]
+        return signals
 
     def values(self, name: str) -> FloatArray:
         """(n,) a parameter of all atoms."""

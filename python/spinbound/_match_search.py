@@ -26,6 +26,7 @@ from ._validate import ComplexArray, FloatArray
 
 ATOMS = 4096  # of a block: its correlations, 2 MB for 64 voxels, stay in the cache
 PANEL, SLICE = 64, 64  # of a matrix product, atoms and numbers: OpenBLAS computes up to 2^18 products in one thread
+FEW = 4  # of the atoms asked for, compared with the panels of a block
 VALUES = 1 << 21  # of the signals of candidates at a time: 17 MB
 
 
@@ -52,6 +53,11 @@ class Best:
         shape = n_voxels, k
         return cls(np.full(shape, -1, np.int64), np.zeros(shape, np.complex128), np.ones(shape))
 
+    @property
+    def correlation(self) -> FloatArray:
+        """|<s, d>| of each, NaN where there is no atom."""
+        return np.where(self.index < 0, np.nan, np.minimum(np.sqrt(power_of(self.product)), 1))
+
     def improve(self, voxels: Index, data: FloatArray, atoms: AtomBlock) -> None:
         """Put better atoms of a block in their places, for voxels and their data of unit norm (voxels, 2 n)."""
         turned = np.stack([data[:, 1::2], -data[:, ::2]], axis=-1).reshape(data.shape)
@@ -70,9 +76,9 @@ class Best:
 
 
 def _candidates(signals: FloatArray, data: FloatArray, turned: FloatArray, found: FloatArray) -> tuple[Index, Index]:
-    """Pairs of a voxel and an atom that may be among its k best: at least as good as the k-th best panel's best atom.
+    """Pairs of a voxel and an atom that may be among its k best: at least as good as the k-th best that is known.
 
-    The squared correlations of k other atoms are known, (voxels, k). A sum of m products of numbers of vectors of unit
+    The squared correlations of k other atoms are given, (voxels, k). A sum of m products of numbers of vectors of unit
     norm, in any order, errs by less than m eps. Squares of one correlation, computed in two ways, thus differ by less
     than 8 m eps, and so do those of the k-th best.
     """
@@ -81,12 +87,17 @@ def _candidates(signals: FloatArray, data: FloatArray, turned: FloatArray, found
     for start, panels in _panels(signals):
         power = np.square(_sums(data, panels))  # (panels, voxels, atoms of a panel)
         power += np.square(_sums(turned, panels))
-        best = _largest(np.hstack([best, power.max(axis=2).T]), found.shape[1])
+        best = _largest(np.hstack([best, _likely(power, found.shape[1])]), found.shape[1])
         good = np.flatnonzero(power >= best.min(axis=1)[:, None] - tolerance)
         panel, voxel, atom = np.unravel_index(good, power.shape)
         pairs.append((voxel, start + panel * panels.shape[2] + atom))
     voxels, atoms = zip(*pairs, strict=True)
     return np.concatenate(voxels), np.concatenate(atoms)
+
+
+def _likely(power: FloatArray, k: int) -> FloatArray:
+    """Squared correlations of different atoms (voxels, any number): of all, or the best of each panel."""
+    return power.max(axis=2).T if k <= FEW else np.moveaxis(power, 1, 0).reshape(power.shape[1], -1)
 
 
 def _panels(signals: FloatArray) -> Iterator[tuple[int, FloatArray]]:

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._batch import CHUNK, reporting
+from ._batch import CHUNK, reporting, shifted
 from ._dictionary_store import DictionaryStore
 from ._match_atoms import AtomBlock, Atoms, Index, atoms_of
-from ._match_search import Best, normalised, power_of, times
+from ._match_interpolation import NEIGHBOURS, interpolated
+from ._match_search import Best, normalised, times
 from ._validate import (
     BoolArray,
     ComplexArray,
@@ -33,6 +34,7 @@ from .parameters import PARAMETERS
 from .tissue import Tissue
 
 VOXELS = 64  # that a thread searches at a time
+TOGETHER = 4096  # voxels with the signals of their neighbours: up to 40 MB in 13 coefficients
 BINS = 10  # of the atoms by each restricted parameter
 
 
@@ -75,6 +77,7 @@ def match(
     k: int = 1,
     *,
     restrict: Mapping[str, npt.ArrayLike] | None = None,
+    interpolate: bool = False,
     threads: int | None = None,
     progress: bool | Report | None = None,
 ) -> Match:
@@ -93,6 +96,9 @@ def match(
         Maps (...) of known parameters by name, such as B1. Only atoms near a voxel's own values count: those in its
         tenth of the atoms by that parameter and in the tenths beside it; from farther tenths only if these hold less
         than k atoms. A voxel whose value is not accepted has no match.
+    interpolate
+        Estimate parameters between atoms, for k = 1: `tissue` is then not that of the best atom, but a regression on
+        the 48 nearest ones, within their range; omega0 stays that of the best.
     threads, progress
         As in `simulate`.
 
@@ -128,15 +134,53 @@ def match(
     if as_count("k", k, 1) > len(dictionary):
         raise InvalidParameter(f"k is {k}; allowed: 1 to {len(dictionary)}, the number of atoms")
     check_progress(progress)
+    if interpolate and k != 1:
+        raise InvalidParameter(f"k is {k}; allowed where interpolate is set: 1")
     rows, shape = array.reshape(-1, dictionary.n_samples), array.shape[:-1]
-    n_threads = _n_threads(threads)
-    groups = list(_groups(atoms, restrict, shape, _usable(rows), k))
+    maps, n_threads = _maps(restrict or {}, shape), _n_threads(threads)
     with reporting(progress, len(rows), "match") as report:
-        best = _searched(rows, groups, atoms, k, n_threads, report)
-    index = best.index.reshape(*shape, k)
-    correlation = np.where(best.index < 0, np.nan, np.minimum(np.sqrt(power_of(best.product)), 1))
-    tissue = Tissue.from_dict(atoms.tissue(index) | {"M0": _scales(rows, best).reshape(index.shape)})
-    return Match(index, correlation.reshape(index.shape), tissue)
+        if interpolate:
+            index, correlation, tissue = _between(rows, maps, atoms, len(dictionary), n_threads, report)
+        else:
+            best = _best(rows, maps, atoms, k, n_threads, report)
+            index, correlation = best.index, best.correlation
+            tissue = atoms.tissue(index) | {"M0": _scales(rows, best)}
+    values = {name: value.reshape(*shape, k) for name, value in tissue.items()}
+    return Match(index.reshape(*shape, k), correlation.reshape(*shape, k), Tissue.from_dict(values))
+
+
+def _between(
+    rows: npt.NDArray[Any],
+    maps: Mapping[str, FloatArray],
+    atoms: Atoms,
+    n_atoms: int,
+    n_threads: int,
+    report: Report | None,
+) -> tuple[Index, FloatArray, dict[str, npt.NDArray[Any]]]:
+    """The best atom's index and correlation, and the interpolated tissue, all (voxels, 1)."""
+    index, correlation, tissues = [], [], []
+    for start in range(0, max(len(rows), 1), TOGETHER):
+        part = slice(start, start + TOGETHER)
+        near = {name: values[part] for name, values in maps.items()}
+        k = min(NEIGHBOURS, n_atoms)
+        best = _best(rows[part], near, atoms, k, n_threads, shifted(report, start, len(rows)))
+        index.append(best.index[:, :1])
+        correlation.append(best.correlation[:, :1])
+        tissues.append(interpolated(rows[part], best, atoms, n_threads))
+    tissue = {name: np.concatenate([values[name] for values in tissues]) for name in tissues[0]}
+    return np.concatenate(index), np.concatenate(correlation), tissue
+
+
+def _best(
+    rows: npt.NDArray[Any],
+    maps: Mapping[str, FloatArray],
+    atoms: Atoms,
+    k: int,
+    n_threads: int,
+    report: Report | None,
+) -> Best:
+    """The k best atoms of data (voxels, n) with maps (voxels,) of known parameters."""
+    return _searched(rows, list(_groups(atoms, maps, _usable(rows), k)), atoms, k, n_threads, report)
 
 
 def _searched(
@@ -214,14 +258,11 @@ class Group:
         return block.part(np.abs(self.bins[:, block.numbers] - self.cell).max(axis=0) <= self.reach)
 
 
-def _groups(
-    atoms: Atoms, restrict: Mapping[str, npt.ArrayLike] | None, shape: tuple[int, ...], usable: BoolArray, k: int
-) -> Iterator[Group]:
+def _groups(atoms: Atoms, maps: Mapping[str, FloatArray], usable: BoolArray, k: int) -> Iterator[Group]:
     """All usable voxels."""
-    if not restrict:
+    if not maps:
         yield Group(np.flatnonzero(usable))
         return
-    maps = _maps(restrict, shape)
     voxels = np.flatnonzero(np.all([usable, *(PARAMETERS[name].contains(maps[name]) for name in maps)], axis=0))
     pairs = (_bins(atoms.values(name), maps[name][voxels]) for name in maps)
     bins, of_voxels = (np.stack(rows) for rows in zip(*pairs, strict=True))

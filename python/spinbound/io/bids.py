@@ -28,7 +28,7 @@ from . import nifti
 
 BIDS_VERSION = "1.10.0"
 PREFIX = re.compile(r"sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?")
-IGNORED = ("*_MPFmap.*", "*_RXmap.*", "*_M0phase.*", "*stdmap.*", "*_fit*.*")
+IGNORED = ("*_MPFmap.*", "*_RXmap.*", "*_M0phase.*", "*stdmap.*", "*_fit*")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Named arrays of MATLAB files: v4 to v7.3 in (v7.3 with the extra ``io``), v5 out.
+"""Named arrays of MATLAB files: v4 to v7.3 in, v5 and v7.3 out (v7.3 with the extra ``io``).
 
 Axes are MATLAB's; those of length one are dropped. Fields of structs go by dotted names. An HDF5 file that MATLAB did
 not write keeps its own order of axes.
@@ -10,15 +10,19 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from .._files import read_mat, write_atomically
-from .._validate import InvalidData
+from .._files import optional_module, read_mat, write_atomically
+from .._validate import InvalidData, one_of
 
 MAX_BYTES = 2**31 - 1  # of one array in v5
+USER_BLOCK = 512  # bytes before HDF5 begins in v7.3
+HEADER = b"MATLAB 7.3 MAT-file, Platform: spinbound, HDF5 schema 1.00 ."
+INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
+CLASSES = {"float64": "double", "float32": "single", **dict(zip(INTEGERS, INTEGERS, strict=True))}
 NAME = re.compile(r"[A-Za-z]\w{0,30}", re.ASCII)
 
 
@@ -43,27 +47,81 @@ def read(path: str | os.PathLike[str], names: Sequence[str] | None = None) -> di
     return arrays
 
 
-def write(path: str | os.PathLike[str], arrays: Mapping[str, npt.ArrayLike]) -> None:
-    """Write arrays of numbers to a compressed v5 file, whole or not at all; vectors become columns.
+def write(path: str | os.PathLike[str], arrays: Mapping[str, npt.ArrayLike], version: str | None = None) -> None:
+    """Write arrays of numbers to a compressed file, whole or not at all; vectors become columns.
+
+    Parameters
+    ----------
+    path
+        The file, .mat.
+    arrays
+        By the names that they have in MATLAB.
+    version
+        ``5`` or ``7.3``; by default 5, and 7.3 where an array takes more than 2 GiB.
 
     Raises
     ------
     InvalidData
-        For another suffix, a name that is not MATLAB's, and arrays that are no numbers or larger than 2 GiB.
+        For another suffix, a name that is not MATLAB's, and arrays that are no numbers of MATLAB or too large for v5.
+    InvalidParameter
+        For another version.
     OSError
         If the file cannot be written.
     """
-    from scipy import io
-
     path = Path(path)
     if path.suffix.lower() != ".mat":
         raise InvalidData(f"{path}: MATLAB's files are .mat")
     content = {name: np.asarray(values) for name, values in arrays.items()}
+    large = [name for name, array in content.items() if array.nbytes > MAX_BYTES]
+    if version is None:
+        version = "7.3" if large else "5"
     for name, array in content.items():
         if not NAME.fullmatch(name):
             raise InvalidData(f"{path}: {name!r} is no name in MATLAB: a letter, then up to 30 letters, digits and _")
-        if array.dtype.kind not in "biufc":
+        if _class(array) is None:
             raise InvalidData(f"{path}: {name} must be numbers; given type {array.dtype}")
-        if array.nbytes > MAX_BYTES:
-            raise InvalidData(f"{path}: {name} takes {array.nbytes} bytes; a .mat file of v5 holds {MAX_BYTES} at most")
+    if one_of("version", version, ("5", "7.3")) == "7.3":
+        write_atomically(path, lambda stream: _write_hdf5(stream, content))
+        return
+    for name in large:
+        raise InvalidData(
+            f"{path}: {name} takes {content[name].nbytes} bytes; v5 holds {MAX_BYTES} at most, version='7.3' more"
+        )
+    from scipy import io
+
     write_atomically(path, lambda stream: io.savemat(stream, content, do_compression=True, oned_as="column"))
+
+
+def _class(array: npt.NDArray[Any]) -> str | None:
+    """What MATLAB calls numbers of that type, None if it has none."""
+    if array.dtype.kind == "b":
+        return "logical"
+    return CLASSES.get(array.real.dtype.newbyteorder("=").name) if array.dtype.kind in "iufc" else None
+
+
+def _write_hdf5(stream: BinaryIO, content: Mapping[str, npt.NDArray[Any]]) -> None:
+    """HDF5 behind the header by which MATLAB knows its files; axes reversed, complex numbers as pairs."""
+    h5py = optional_module("h5py", "io")
+    with h5py.File(stream.name, "w", userblock_size=USER_BLOCK) as file:
+        for name, array in content.items():
+            columns = array.reshape(array.shape + (1,) * (2 - array.ndim))
+            values, attributes = _as_stored(columns)
+            packing = {"compression": "gzip", "shuffle": True} if values.size > 1 else {}
+            dataset = file.create_dataset(name, data=values, **packing)
+            dataset.attrs["MATLAB_class"] = np.bytes_(_class(array) or "")
+            dataset.attrs.update(attributes)
+    stream.seek(0)
+    stream.write(HEADER.ljust(124, b" ") + b"\x00\x02IM")
+
+
+def _as_stored(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+    """Values in HDF5's order of axes, and what MATLAB needs to know of them."""
+    if not array.size:
+        return np.array(array.shape, np.uint64), {"MATLAB_empty": np.uint8(1)}
+    if array.dtype.kind == "b":
+        return array.T.astype(np.uint8), {"MATLAB_int_decode": np.int32(1)}
+    if array.dtype.kind == "c":
+        pairs = np.empty(array.T.shape, [("real", array.real.dtype), ("imag", array.real.dtype)])
+        pairs["real"], pairs["imag"] = array.T.real, array.T.imag
+        return pairs, {}
+    return array.T, {}
