@@ -1,8 +1,12 @@
 """Parts of the work, done in any order by runs of their own, give the same bits; no two runs do the same."""
 
+import inspect
 import json
 import os
+import re
+import subprocess
 import sys
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
@@ -69,6 +73,21 @@ def test_parts_of_bounds_give_the_same_bits(options, tmp_path):
     for number in (2, 1):
         bounds(**options, resume=tmp_path, runner=cluster.part(number, 2))
     assert bits(bounds(**options, resume=tmp_path)) == bits(bounds(**options))
+
+
+def test_parts_of_a_dictionary_give_the_same_arrays(tmp_path):
+    pytest.importorskip("zarr")
+    prior = sb.Prior(m0s=sb.Uniform(0.05, 0.3), R2f=sb.Uniform(8, 50))
+
+    def built(name, runner=None):
+        return sb.build_dictionary(SEQ, prior, N, tmp_path / name, wrt=("M0", "m0s"), chunk=CHUNK, runner=runner)
+
+    for number in (3, 1):
+        assert not built("parts", cluster.part(number, 3)).complete
+    parts, whole = built("parts", cluster.part(2, 3)), built("whole")
+    assert np.array_equal(parts.signals, whole.signals)
+    assert bits(parts.crb) == bits(whole.crb)
+    assert built("parts").complete
 
 
 def test_bounds_go_on_where_they_stopped(tmp_path, monkeypatch):
@@ -210,6 +229,32 @@ def test_a_run_that_is_over_is_not_named_as_the_holder(tmp_path):
     lock.write_text(", process 1 on elsewhere", encoding="utf-8")
     with claimed(lock, Part(2, 3)), pytest.raises(sb.InvalidData, match=f"process {os.getpid()}"), claimed(lock):
         pass
+
+
+# The page
+
+
+PAGE = (Path(__file__).parents[1] / "docs" / "cluster.md").read_text(encoding="utf-8")
+
+
+def code(language):
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
+def test_the_page_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in code("python"):
+        exec(block, names)
+    assert np.isfinite(names["bounds"]["m0s"]).all()
+    assert names["fit"].converged.all()
+
+
+def test_the_jobs_of_the_page_are_as_the_shell_and_the_command_take_them():
+    for script in code("bash"):
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    (toml,) = code("toml")
+    assert set(tomllib.loads(toml)) < set(inspect.signature(cluster.slurm).parameters)
 
 
 # The command line

@@ -282,7 +282,12 @@ def reporting(progress: bool | Report | None, total: int, label: str, unit: str 
     from tqdm import tqdm
 
     with tqdm(total=total, desc=label, unit=unit, file=sys.stderr) as bar:
-        yield lambda done, _total: bar.update(done - bar.n)
+
+        def show(done: int, of: int) -> None:
+            bar.total = of  # less than `total` where a part of the work is done
+            bar.update(done - bar.n)
+
+        yield show
 
 
 def shifted(report: Report | None, offset: int, total: int) -> Report | None:

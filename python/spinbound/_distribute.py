@@ -78,8 +78,9 @@ def _done_by(
         if not running:
             return failed
         for future in _ended(list(running)):
-            chunk = running.pop(future)
-            if problem := _problem(future):
+            chunk, problem = running.pop(future), _problem(future)
+            future.release()  # else Dask would do the chunk again where its worker dies
+            if problem:
                 failed[chunk] = problem
                 continue
             done += job.sizes[chunk]

@@ -29,6 +29,7 @@ from ._job import Job, Part, Runner
 from ._validate import InvalidParameter, Report, as_count
 
 START = 120.0  # s that a worker may take to start
+PRIVATE = "127.0.0.1:0"  # where Dask shows what it does, which cannot be turned off: any port, of this machine alone
 
 
 def part(number: int, n_parts: int) -> Runner:
@@ -200,7 +201,8 @@ class _Workers:
                 threads_per_worker=1,  # chunks at a time
                 processes=True,
                 host="127.0.0.1",
-                dashboard_address=None,
+                dashboard_address=PRIVATE,
+                worker_dashboard_address=PRIVATE,
                 local_directory=scratch,
                 silence_logs=logging.CRITICAL,
                 memory_limit=max_bytes() // self.n,
@@ -278,7 +280,7 @@ class _Slurm:
                 await super().close()
                 self.status = type(self.status).closed  # Dask asks for it, dask-jobqueue forgets it
 
-        scheduler = {"dashboard": False, "dashboard_address": None}
+        scheduler = {"dashboard": False, "dashboard_address": PRIVATE}
         cluster = optional_module("dask_jobqueue", "cluster").SLURMCluster(
             job_cls=TellingJob, scheduler_options=scheduler, silence_logs="critical", **self.options
         )
