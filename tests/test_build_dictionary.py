@@ -99,6 +99,13 @@ def test_first_and_seed_choose_the_tissues(tmp_path):
     assert store.tissue == PRIOR.sample(N, seed=7, first=1000)
 
 
+def test_signals_have_M0_one_whatever_the_prior_says(tmp_path):
+    prior = sb.Prior(m0s=sb.Uniform(0.1, 0.2), T1a=sb.Constant(1), M0=sb.Constant(3))
+    store = built(tmp_path / "a.zarr", source=prior)
+    assert np.array_equal(store.signals, sb.sensitivities(SEQ, store.tissue, WRT, basis=BASIS)[0])
+    assert np.array_equal(store.crb["m0s"], sb.crb(SEQ, store.tissue, WRT, basis=BASIS)["m0s"])
+
+
 def test_a_store_holds_what_it_was_made_from(tmp_path):
     shape = np.array([0.5, 1.5, 1.0]) * np.exp(0.1j)
     trains = [

@@ -165,7 +165,11 @@ class Drawn:
 
     def rows(self, rows: slice) -> Callable[[], Tissue]:
         """What draws some of them."""
-        return partial(self.prior.sample, rows.stop - rows.start, self.seed, self.first + rows.start)
+        return partial(_drawn, self.prior, rows.stop - rows.start, self.seed, self.first + rows.start)
+
+
+def _drawn(prior: Prior, n: int, seed: int, first: int) -> Tissue:
+    return prior.sample(n, seed, first).replace(M0=1)
 
 
 @dataclass(frozen=True)
