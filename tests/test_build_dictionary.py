@@ -99,6 +99,16 @@ def test_first_and_seed_choose_the_tissues(tmp_path):
     assert store.tissue == PRIOR.sample(N, seed=7, first=1000)
 
 
+def test_a_store_stays_where_it_is_when_the_process_goes_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store, again = built("a.zarr"), sb.DictionaryStore("a.zarr")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert repr(store) == f"DictionaryStore('{tmp_path / 'a.zarr'}', {N} tissues of 6 samples)"
+    assert again.complete
+    assert np.array_equal(again.signals, store.signals)
+
+
 def test_signals_have_M0_one_whatever_the_prior_says(tmp_path):
     prior = sb.Prior(m0s=sb.Uniform(0.1, 0.2), T1a=sb.Constant(1), M0=sb.Constant(3))
     store = built(tmp_path / "a.zarr", source=prior)
