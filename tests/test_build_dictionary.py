@@ -151,6 +151,11 @@ def test_other_programs_find_units_and_names(tmp_path):
     assert group["crb"].attrs["units"] == ["(1)^2", "(1)^2", "(s)^2", "(s)^2", "(1/s)^2"]
     assert group["signals"].metadata.dimension_names == ("tissue", "vector")
     assert np.array_equal(group["signals"][:], store.signals)
+    train = group["sequence/0"]
+    units = {"alpha": "rad", "TRF": "s", "TR": "s", "rf_phase_increment": "rad"}
+    assert {name: train[name].attrs["units"] for name in units} == units
+    words = train["gradient_moment"].attrs["flag_meanings"].split()
+    assert tuple(words[code] for code in train["gradient_moment"][:]) == SEQ.gradient_moment
 
 
 def test_single_precision_is_rounded_double_precision(tmp_path):
