@@ -38,6 +38,14 @@ def test_more_atoms_begin_with_the_same_ones():
     assert np.array_equal(few.signals, many.signals[:5])
 
 
+def test_a_prior_of_grids_gives_each_combination_once():
+    grids = {"m0s": sb.Grid([0.1, 0.2, 0.3]), "B1": sb.Grid([0.9, 1.1]), "T1a": sb.Constant(1.5)}
+    assert sb.dictionary(TRAIN, sb.Prior(**grids)).tissue == sb.Prior(**grids).sample(6).replace(M0=1)
+    assert len(sb.dictionary(TRAIN, sb.Prior(**grids), n=7)) == 7
+    drawn = sb.Prior(**grids, T2s=sb.Uniform(5e-6, 2e-5))
+    assert len(sb.dictionary(TRAIN, drawn)) == 20_000
+
+
 def test_atoms_may_be_given_in_any_shape_and_of_any_M0():
     tissue = sb.Tissue(m0s=[[0.1], [0.2]], T1a=[1.0, 2.0, 3.0], M0=[[3j], [5]])
     atoms = sb.dictionary(TRAIN, tissue)

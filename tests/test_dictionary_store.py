@@ -120,6 +120,16 @@ def test_overwriting_replaces_a_dictionary_and_nothing_else(tmp_path):
 
 
 @posix
+def test_a_link_to_a_dictionary_is_not_replaced(tmp_path):
+    whole = files(built(tmp_path / "a.zarr").path)
+    (tmp_path / "link.zarr").symlink_to("a.zarr")
+    with pytest.raises(sb.InvalidData, match=r"link.zarr is a link, and only a folder can be replaced; name .*a.zarr"):
+        built(tmp_path / "link.zarr", overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zarr", "link.zarr"]
+    assert files(built(tmp_path / "link.zarr").path) == whole
+
+
+@posix
 def test_two_runs_do_not_write_to_one_store(tmp_path):
     path = built(tmp_path / "a.zarr").path
     with claimed(path / MARK / "lock"):

@@ -60,7 +60,8 @@ def build_basis(
     source
         A `Prior` to draw from, or the tissues themselves: all voxels of a `Tissue`; their M0 is left out.
     n
-        Number of tissues to draw; 10,000 unless given. Not for a `Tissue`.
+        Number of tissues to draw; 10,000 unless given, or each once where all parameters are grids or constants. Not
+        for a `Tissue`.
     rank
         Number of vectors.
     real

@@ -23,6 +23,14 @@ from .sequence import Sequence
 
 EVERY_PULSE = ("alpha", "TRF", "TR", "rf_phase_increment", "gradient_moment", "echo")
 BASIS = {"vectors": "basis/vectors", "singular_values": "basis/singular_values"}
+AXES = {"vectors": ("echo", "vector"), "singular_values": ("value",), "shape": ("sample",)}  # of others: pulses
+ATTRIBUTES: dict[str, dict[str, Any]] = {  # for readers without spinbound
+    "alpha": {"units": "rad"},
+    "TRF": {"units": "s"},
+    "TR": {"units": "s"},
+    "rf_phase_increment": {"units": "rad"},
+    "gradient_moment": {"flag_values": list(range(len(GRADIENT_MOMENTS))), "flag_meanings": " ".join(GRADIENT_MOMENTS)},
+}
 
 
 def said_sha256(attributes: Mapping[str, Any]) -> str:
@@ -49,6 +57,13 @@ def small_arrays(trains: Trains, basis: Basis | None) -> dict[str, Array]:
         parts = {place: getattr(basis, name) for name, place in BASIS.items()}
         arrays |= {place: values for place, values in parts.items() if values is not None}
     return arrays
+
+
+def small_layout(name: str, values: Array) -> Layout:
+    """How one of them is stored: in one chunk."""
+    word = name.rpartition("/")[2]
+    axes, attributes = AXES.get(word, ("pulse",)), ATTRIBUTES.get(word, {})
+    return Layout(values.shape, str(values.dtype), len(values), axes, attributes)
 
 
 def allow(path: Path, name: str, layout: Layout) -> None:

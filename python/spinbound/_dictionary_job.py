@@ -15,7 +15,7 @@ from . import _core
 from ._batch import store, valid_voxels, vectors_of
 from ._chunks import sha256_of
 from ._core import version
-from ._dictionary_contents import basis_sha256, small_arrays
+from ._dictionary_contents import basis_sha256, small_arrays, small_layout
 from ._dictionary_store import MARK, DictionaryStore
 from ._job import Task
 from ._models import check_model, limits_of
@@ -260,15 +260,7 @@ def all_layouts(recipe: Recipe, n: int, chunk: int) -> dict[str, Layout]:
     layouts = recipe.layouts(n, chunk)
     mark = Layout((-(-n // chunk), len(layouts), 32), "uint8", 1, ("chunk", "array", "byte"), {"arrays": list(layouts)})
     small = small_arrays(as_trains(recipe.seq), recipe.basis)
-    axes = {"vectors": ("echo", "vector"), "singular_values": ("value",), "shape": ("sample",)}
-    return (
-        layouts
-        | {MARK: mark}
-        | {
-            name: Layout(values.shape, str(values.dtype), len(values), axes.get(name.rpartition("/")[2], ("pulse",)))
-            for name, values in small.items()
-        }
-    )
+    return layouts | {MARK: mark} | {name: small_layout(name, values) for name, values in small.items()}
 
 
 # The job

@@ -75,6 +75,8 @@ def _remove(path: Path) -> None:
     if zarr_store.read_attributes(path).get("format") != FORMAT:
         raise InvalidData(f"{path} is no dictionary; what is there must be removed by hand")
     away = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    if path.is_symlink():
+        raise InvalidData(f"{path} is a link, and only a folder can be replaced; name {path.resolve()}")
     with claimed(path / MARK / "lock", None, path):
         os.rename(path, away)
     shutil.rmtree(away)

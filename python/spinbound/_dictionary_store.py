@@ -145,7 +145,7 @@ class DictionaryStore:
     path: Path
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "path", Path(self.path))
+        object.__setattr__(self, "path", Path(self.path).absolute())  # wherever the process goes
         attributes = zarr_store.read_attributes(self.path)
         kind = attributes.get("format"), attributes.get("format_version")
         if kind != (FORMAT, VERSION):

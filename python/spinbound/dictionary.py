@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ from ._validate import (
 from .basis import Basis
 from .fisher import FORMS
 from .parameters import ALL
-from .prior import Prior
+from .prior import Constant, Grid, Prior
 from .simulate import simulate
 from .tissue import Tissue
 
@@ -73,7 +74,8 @@ def dictionary(
     source
         A `Prior` to draw from, or the tissues themselves: all voxels of a `Tissue`, in one axis; their M0 is left out.
     n
-        Number of tissues to draw; 20,000 unless given. Not for a `Tissue`.
+        Number of tissues to draw; 20,000 unless given, or each once where all parameters are grids or constants. Not
+        for a `Tissue`.
     seed
         Of the draw.
     basis
@@ -108,9 +110,9 @@ def dictionary(
 
 
 def tissues_of(source: Prior | Tissue, n: int | None, default: int, seed: int) -> Tissue:
-    """Tissues of M0 = 1, in one axis: n, or a default number, drawn from a prior, or those that are given."""
+    """Tissues of M0 = 1, in one axis: n, or a usual number, drawn from a prior, or those that are given."""
     if isinstance(source, Prior):
-        return source.sample(default if n is None else as_count("n", n, 1), seed).replace(M0=1)
+        return source.sample(_default(source, default) if n is None else as_count("n", n, 1), seed).replace(M0=1)
     if not isinstance(source, Tissue):
         raise InvalidParameter(f"source must be a spinbound.Prior or Tissue; given {type(source).__name__}")
     if n is not None:
@@ -119,6 +121,12 @@ def tissues_of(source: Prior | Tissue, n: int | None, default: int, seed: int) -
         raise InvalidParameter(f"source has no voxel in shape {source.shape}")
     values = {name: np.broadcast_to(value, source.shape).ravel() for name, value in source.as_dict().items()}
     return Tissue.from_dict(values | {"M0": 1})
+
+
+def _default(prior: Prior, usual: int) -> int:
+    """The combinations of grids where nothing is drawn, as more would repeat them; otherwise the usual number."""
+    is_drawn = any(not isinstance(prior[name], (Constant, Grid)) for name in prior.names)
+    return usual if is_drawn else prod(prior.grid_shape)
 
 
 def _refuse_without_signal(tissue: Tissue, scale: FloatArray, signals_of: Callable[[Tissue], object]) -> None:
