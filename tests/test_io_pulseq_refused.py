@@ -245,6 +245,15 @@ def test_many_pulses_of_long_shapes_are_refused_in_time(tmp_path):
     assert time.monotonic() - begin < 20
 
 
+@pytest.mark.filterwarnings("ignore:.*signature:UserWarning")  # half a signature is none
+@pytest.mark.parametrize("text", [small(), signed(small())])
+def test_a_truncated_file_is_refused_or_lacks_nothing_that_is_played(tmp_path, text):
+    whole = sb.Sequence.load(saved(tmp_path, text))
+    for keep in range(0, len(text), 3):
+        with suppress(sb.InvalidSequence, OSError):
+            assert sb.Sequence.load(saved(tmp_path, text[:keep])) == whole
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"\x89HDF", b"[VERSION]\n", b"\0" * 1000])
 def test_what_is_no_pulseq_file_is_refused(tmp_path, content):
     (tmp_path / "x.seq").write_bytes(content)

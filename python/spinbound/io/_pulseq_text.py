@@ -140,6 +140,8 @@ def read_text(path: Path) -> PulseqText:
         size = path.stat().st_size
         Allowance(path, InvalidSequence).take("the file", size, size)
         content = path.read_bytes()
+        if not content.endswith(b"\n"):  # half a number might be one, too
+            raise OSError("its last line has no end: it is truncated")
         sections = _sections(path, content.decode("utf-8"))
     columns = _columns(path, sections)
     check_signature(path, content, strict=False)
