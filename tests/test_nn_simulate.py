@@ -189,6 +189,11 @@ def test_second_derivatives_and_forward_mode_are_refused():
         nn.simulate(SEQ, make_dual(THETA, THETA), NAMES)
 
 
+def test_transforms_that_torch_denies_its_custom_operators_raise():
+    with pytest.raises(RuntimeError, match="setup_context"):
+        torch.func.grad(lambda theta: energy(nn.simulate(SEQ, theta, NAMES)))(THETA)
+
+
 # What torch does with operators
 
 
