@@ -78,7 +78,7 @@ def simulate(
         If an argument is not accepted, half precision among them. Bad voxels raise nothing, be it all of them.
     NotImplementedError
         If the gradient is differentiated again, or theta carries a tangent: the simulator has neither second
-        derivatives nor torch's forward mode.
+        derivatives nor torch's forward mode. In a compiled function tangents are lost unnoticed.
 
     Notes
     -----
