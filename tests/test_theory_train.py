@@ -296,6 +296,15 @@ def test_null_directions_make_infinite_only_what_they_touch():
     np.testing.assert_allclose(bound[~touched], expected, rtol=1e-10)
 
 
+def test_the_gradient_of_a_loss_by_the_signal_becomes_that_by_the_parameters():
+    s, J = random_jacobian(9)
+    loss = lambda step: np.sum(np.abs(s + J @ step) ** 4)
+    g = 4 * np.abs(s) ** 2 * s  # 2 dL/d(conj s) of (s conj(s))^2
+    h = 1e-5  # the error of central differences is h^2 times third derivatives of order 100
+    differences = [(loss(h * e) - loss(-h * e)) / (2 * h) for e in np.eye(J.shape[1])]
+    np.testing.assert_allclose((J.conj().T @ g).real, differences, rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("rank", [3, 10, 40])
 def test_compression_takes_information_and_never_gives_any(rank):
     s, J = random_jacobian(6)

@@ -94,13 +94,14 @@ def prepare(
     basis: Basis | None,
     threads: int | None,
     progress: bool | Report | None,
+    all_invalid: bool = False,
 ) -> Batch:
     """Check the arguments of a batch call.
 
     Raises
     ------
     InvalidParameter, InvalidSequence
-        Also if there are voxels and every one of them is invalid.
+        Also if there are voxels and every one of them is invalid, unless `all_invalid` allows it.
     """
     trains = as_trains(seq)
     if not isinstance(tissue, Tissue):
@@ -124,7 +125,7 @@ def prepare(
         threads=as_threads(threads),
         progress=progress,
     )
-    if batch.n_voxels and not batch.valid.any():
+    if batch.n_voxels and not all_invalid and not batch.valid.any():
         raise InvalidParameter(_reason(batch, limits))
     if model == "bloch":
         without_exchange(matrix)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -113,12 +113,13 @@ def simulate(
     samples = (batch.n_samples, 5) if output == "magnetization" else (batch.n_samples,)
     number = as_result_dtype(dtype, np.complex128)
     result = as_result(out, tissue.shape + samples, number)
-    fill = _magnetization if output == "magnetization" else _signal
+    fill = _magnetization if output == "magnetization" else fill_signal
     compute(replace(batch, single=_is_single(number, model, batch)), (result,), fill, "simulate")
     return result
 
 
-def _signal(batch: Batch, report: Report | None, signal: npt.NDArray[Any]) -> None:
+def fill_signal(batch: Batch, report: Report | None, signal: npt.NDArray[Any]) -> None:
+    """The signals (N, n_samples) of a batch."""
     _core.simulate(
         batch.experiment,
         batch.tissue,
@@ -223,26 +224,32 @@ def sensitivities(
     signal = as_result(outs[0], shape, number, "out[0]")
     jacobian = as_result(outs[1], (*shape, len(names)), number, "out[1]")
     refuse_overlap({"out[0]": signal, "out[1]": jacobian})
+    fill = filler_of_sensitivities(names)
+    compute(replace(batch, single=_is_single(number, model, batch)), (signal, jacobian), fill, "sensitivities")
+    return signal, jacobian
+
+
+def filler_of_sensitivities(names: tuple[str, ...]) -> Callable[..., None]:
+    """What fills the signals (N, n_samples) of a batch, and their derivatives (N, n_samples, P) by these names."""
     codes = [PARAMETERS[name].code for name in names]
 
-    def fill(part: Batch, report: Report | None, s: npt.NDArray[Any], J: npt.NDArray[Any]) -> None:
+    def fill(batch: Batch, report: Report | None, s: npt.NDArray[Any], J: npt.NDArray[Any]) -> None:
         _core.sensitivities(
-            part.experiment,
-            part.tissue,
-            part.M0,
-            part.valid,
-            part.physics,
-            part.single,
+            batch.experiment,
+            batch.tissue,
+            batch.M0,
+            batch.valid,
+            batch.physics,
+            batch.single,
             codes,
-            part.basis,
-            part.threads,
+            batch.basis,
+            batch.threads,
             report,
             s,
             J,
         )
 
-    compute(replace(batch, single=_is_single(number, model, batch)), (signal, jacobian), fill, "sensitivities")
-    return signal, jacobian
+    return fill
 
 
 def _is_single(number: np.dtype[Any], model: str, batch: Batch) -> bool:

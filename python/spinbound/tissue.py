@@ -199,11 +199,12 @@ def value_of(tissue: Tissue, name: str, where: npt.ArrayLike = True) -> npt.NDAr
         differ = (value != tissue._values[other]) & np.asarray(where)
         if np.any(differ & PARAMETERS[first].contains(value) & PARAMETERS[other].contains(tissue._values[other])):
             raise InvalidParameter(f"{name} is not defined where {first} and {other} differ")
-    found: npt.NDArray[Any] = (_reciprocal(value) if is_reciprocal(name) else value)[()]
+    found: npt.NDArray[Any] = (reciprocal(value) if is_reciprocal(name) else value)[()]
     return found
 
 
-def _reciprocal(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def reciprocal(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A rate as a time, or a time as a rate."""
     with np.errstate(divide="ignore", over="ignore"):  # 0 and what is next to it become inf, which no range includes
         return np.asarray(np.reciprocal(value))
 
@@ -256,7 +257,7 @@ def _base_values(given: Mapping[str, Any]) -> Values:
         array = as_complex(name, value) if name == "M0" else as_real(name, value)
         check_range(PARAMETERS[name], array)
         if is_reciprocal(name):
-            array = _reciprocal(array)
+            array = reciprocal(array)
         values |= dict.fromkeys(bases(name), array)
     if "B1" in values:
         _refuse_percent(values["B1"])
