@@ -85,8 +85,9 @@ class Loop:
         words = settings.seed, number
         order = torch.randperm(n, generator=generator_of("cpu", *words, "order")).to(settings.device)
         generator = generator_of(settings.device, *words, "noise")
-        total, masked, skipped = torch.zeros((2,), dtype=torch.float64, device=settings.device), 0, 0
-        for step, rows in enumerate(order[: n_steps * batch].split(batch)):
+        total, skipped = torch.zeros(2, dtype=torch.float64, device=settings.device), 0
+        masked = torch.zeros_like(self.loss.masked)
+        for step, rows in enumerate(order[: n_steps * batch].reshape(n_steps, batch)):
             self._set_rate(settings.rate(number + step / n_steps))
             value = self._value(samples.take(rows), generator, self.loss)
             if self._step(value):
@@ -123,7 +124,7 @@ class Loop:
             After ten steps in a row that could not be taken; the weights are those before them.
         """
         self.optimiser.zero_grad(set_to_none=True)
-        value.backward()
+        torch.autograd.backward(value)
         norm = clip_grad_norm_(self.parameters, self.settings.largest_norm)
         if not torch.isfinite(norm):
             self._skipped += 1

@@ -25,6 +25,7 @@ from .history import History
 from .loss import CRBLoss, Loss
 from .noise import Noise
 
+PAPER = Noise()
 SAVE_EVERY = 10.0  # s: what a kill may cost, beside the epoch that it ends
 
 
@@ -34,7 +35,7 @@ def train(
     *,
     validation: Data | None = None,
     loss: Loss | None = None,
-    noise: Noise = Noise(),  # noqa: B008: it never changes
+    noise: Noise = PAPER,
     epochs: int = 400,
     batch: int = 512,
     learning_rate: float = 0.01,
@@ -166,16 +167,15 @@ def _check(estimator: Estimator, data: Data, validation: Data | None, loss: obje
         raise InvalidParameter(f"estimator must be a spinbound.nn.Estimator; given {type(estimator).__name__}")
     if not isinstance(loss, Loss):
         raise InvalidParameter(f"loss must be one of spinbound.nn; given {type(loss).__name__}")
-    for name, source in (("data", data), ("validation", validation)):
-        if source is None and name == "validation":
-            continue
-        if not hasattr(source, "samples"):
-            raise InvalidParameter(f"{name} must be StoredData or SimulatedData; given {type(source).__name__}")
-        _check_source(estimator, name, source)
+    _check_source(estimator, "data", data)
+    if validation is not None:
+        _check_source(estimator, "validation", validation)
 
 
 def _check_source(estimator: Estimator, name: str, data: Data) -> None:
     """Whether an estimator can learn from data, or be judged by them."""
+    if not hasattr(data, "samples"):
+        raise InvalidParameter(f"{name} must be StoredData or SimulatedData; given {type(data).__name__}")
     estimator.check(data.seq, data.basis)
     if estimator.trained_for["basis_sha256"] is not None and data.basis is None:
         raise InvalidData(f"{name} are signals in the time domain, the estimator takes coefficients of a basis")
@@ -199,9 +199,7 @@ def _configuration(
 ) -> dict[str, Any]:
     """All that the curve depends on, so that other work is not taken for it."""
     sources = {"data": data, "validation": validation}
-    described = {
-        name: None if source is None else source.described(estimator.names) for name, source in sources.items()
-    }
+    described = {name: source.described(estimator.names) if source else None for name, source in sources.items()}
     return {
         "spinbound": version,
         "names": list(estimator.names),
@@ -226,9 +224,8 @@ def _complete(
     steps, saved = max(data.n // settings.batch, 1), monotonic()
     with reporting(progress, settings.epochs * steps, "train", "step") as report, writer_of(run.folder) as write:
         for epoch in range(first, settings.epochs):
-            row = _epoch(
-                run.loop, data, judge, epoch, settings, _reported(report, epoch * steps, settings.epochs * steps)
-            )
+            done = _reported(report, epoch * steps, settings.epochs * steps)
+            row = _epoch(run.loop, data, judge, epoch, settings, done)
             run.add(row)
             write(run.history)
             if monotonic() - saved > SAVE_EVERY:
