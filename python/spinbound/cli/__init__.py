@@ -26,6 +26,7 @@ from .dictionary import dictionary
 from .fit import fit
 from .info import info
 from .simulate import simulate
+from .train import train
 from .verify import verify
 
 app = App(
@@ -34,7 +35,7 @@ app = App(
     version=__version__,
     default_parameter=Parameter(negative=()),
 )
-for command in (demo, simulate, crb, basis, dictionary, fit, info, verify):
+for command in (demo, simulate, crb, basis, dictionary, fit, train, info, verify):
     app.command(command)
 
 
