@@ -16,7 +16,7 @@ LEVELS = [10, SNR]
 
 def rendered(figure):
     image = BytesIO()
-    figure.savefig(image, format="png")
+    figure.savefig(image, format="png", dpi=50)
     return image.getvalue()
 
 
