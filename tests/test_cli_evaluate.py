@@ -143,8 +143,9 @@ def test_errors_take_one_line(here, capsys):
     assert "'nlss' is no estimator; allowed: nlls, match, interpolate, or a" in error(
         ["evaluate", "nlss", *MATCH[2:]], capsys, 2
     )
-    assert "test.zarr has its tissues; leave --n" in error([*MATCH, "--n", "3"], capsys, 2)
+    assert "test.zarr has its tissues and its sequence; leave --n" in error([*MATCH, "--n", "3"], capsys, 2)
     assert "--snr is 'loud', no number" in error([*LOUD, "loud"], capsys, 2)
+    assert "--margin" in error([*MATCH, "--margin", "2"], capsys, 2)
     assert "the output is .npz" in error([*MATCH, "--output", "card.csv"], capsys, 2)
     assert "names has B1, whose bound the test set does not have" in error([*MATCH, "--names", "B1"], capsys)
     assert "neither a file nor a bundled sequence" in error(["evaluate", "match", "nobody"], capsys, 2)
