@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -14,16 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ._evaluation_chunks import modulo
+from ._evaluation_file import arrays_of, read
 from ._evaluation_statistics import Found, Means, Parts, Verdict, means_of, p_values, parts_of
 from ._evaluation_table import compared, table_of
-from ._files import npz_names, read_npz, write_npz
+from ._files import write_npz
 from ._validate import FloatArray, InvalidData, InvalidParameter, as_number
-from .parameters import PARAMETERS
 
-OVERALL = "overall"
 QUANTILES = (0.05, 0.5, 0.95)
-MAPS = ("truth", "crb", "bias", "variance", "n_finite")  # by parameter
-OTHERS = ("snr", "realizations", "omega0_period", "names", "settings")
 
 
 @dataclass(frozen=True)
@@ -357,14 +353,7 @@ class Evaluation:
 
     def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What a file holds."""
-        return {
-            "snr": self.snr,
-            "realizations": np.array(self.realizations),
-            "omega0_period": np.array(self.omega0_period),
-            "names": np.array(self.names),
-            "settings": np.array(json.dumps(dict(self.settings), allow_nan=False)),
-            **{f"{kind}_{name}": values for kind in MAPS for name, values in getattr(self, kind).items()},
-        }
+        return arrays_of(vars(self))
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Evaluation:
@@ -377,22 +366,7 @@ class Evaluation:
         OSError
             If it cannot be read.
         """
-        path = Path(path)
-        arrays = read_npz(path, npz_names(path, InvalidData), InvalidData)
-        if missing := [name for name in OTHERS if name not in arrays]:
-            raise InvalidData(f"{path} is no evaluation: it lacks {', '.join(missing)}")
-        maps: dict[str, Any] = {kind: dict(_of_kind(arrays, kind)) for kind in MAPS}
-        names = tuple(str(name) for name in np.ravel(arrays["names"]))
-        _check_numbers(path, arrays, names)
-        _check_maps(path, maps, names, arrays["snr"])
-        return cls(
-            names=names,
-            snr=arrays["snr"],
-            realizations=int(arrays["realizations"]),
-            omega0_period=float(arrays["omega0_period"]),
-            settings=_settings(path, arrays["settings"]),
-            **maps,
-        )
+        return cls(**read(Path(path)))
 
 
 def _mean(maps: FloatArray) -> FloatArray:
@@ -417,40 +391,3 @@ def _mean_over(values: FloatArray, found: Found) -> FloatArray:
 
 def _quantiles(values: FloatArray) -> FloatArray:
     return np.asarray(np.quantile(values, QUANTILES) if values.size else np.full(len(QUANTILES), np.nan))
-
-
-# Files
-
-
-def _of_kind(arrays: Mapping[str, npt.NDArray[Any]], kind: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    for name, values in arrays.items():
-        if name.startswith(f"{kind}_"):
-            yield name.removeprefix(f"{kind}_"), values
-
-
-def _check_numbers(path: Path, arrays: Mapping[str, npt.NDArray[Any]], names: tuple[str, ...]) -> None:
-    """Refuse what names no parameter, or whose numbers are none."""
-    wanted = {"snr": ("f", 1), "realizations": ("i", 0), "omega0_period": ("f", 0)}
-    is_sound = all((arrays[name].dtype.kind, arrays[name].ndim) == form for name, form in wanted.items())
-    if not is_sound or arrays["snr"].size == 0 or not names or not set(names) <= set(PARAMETERS):
-        raise InvalidData(f"{path} is no evaluation: it names no parameters, or no levels of the SNR")
-
-
-def _check_maps(
-    path: Path, maps: Mapping[str, Mapping[str, npt.NDArray[Any]]], names: tuple[str, ...], snr: npt.NDArray[Any]
-) -> None:
-    """Refuse maps that are missing, no numbers, or of different shapes."""
-    grid = maps["crb"][names[0]].shape if names[0] in maps["crb"] else ()
-    for kind, by_name in maps.items():
-        shape = grid if kind in ("truth", "crb") else (*snr.shape, *grid)
-        for name in (*names, *by_name):
-            values = by_name.get(name, np.empty(0, "U"))
-            if values.dtype.kind != ("i" if kind == "n_finite" else "f") or values.shape != shape:
-                raise InvalidData(f"{path}: {kind}_{name} is missing, or no array of numbers of shape {shape}")
-
-
-def _settings(path: Path, text: npt.NDArray[Any]) -> dict[str, Any]:
-    try:
-        return dict(json.loads(str(text)))
-    except (ValueError, TypeError, RecursionError):
-        raise InvalidData(f"{path}: its settings are no JSON") from None

@@ -105,9 +105,9 @@ class Checkpoint:
         """What it estimates."""
         return tuple(_network(self.path).names)
 
-    def __call__(self, signals: np.ndarray[Any, Any]) -> Any:
+    def __call__(self, signals: np.ndarray[Any, Any], threads: int | None) -> Any:
         """Have it estimate."""
-        return _network(self.path).estimate(signals, novelty=False)
+        return _network(self.path).estimate(signals, novelty=False, threads=threads)
 
 
 @cache
