@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -571,17 +572,18 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path, small_chunks)
         if done >= 16:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        resumed(tmp_path / "work", progress=stop)
-    assert len(list((tmp_path / "work").glob("voxels-*.npz"))) == 4
     calls = []
 
     def counting(data):
         calls.append(len(data))
         return efficient(data)
 
+    with pytest.raises(KeyboardInterrupt):
+        resumed(tmp_path / "work", counting, progress=stop)
+    assert len(list((tmp_path / "work").glob("voxels-*.npz"))) == 4
+    calls.clear()
     report = resumed(tmp_path / "work", counting)
-    assert sum(calls[1:]) == 24 * 10  # the first is the question by which the estimator is recognised
+    assert calls == [4] + [40] * 6  # the first is the question by which the estimator is recognised
     assert bits(report) == bits(resumed(None))
 
 
@@ -621,6 +623,39 @@ def test_the_work_of_another_evaluation_is_refused(tmp_path, changes, what):
     resumed(tmp_path)
     with pytest.raises(sb.InvalidData, match=f"the work of another evaluation, which differs in .*{what}"):
         resumed(tmp_path, **changes)
+
+
+def stepwise(data, steps=1, table=(), near=None):
+    """Whatever the steps are, the answers are the same."""
+    return efficient(data)
+
+
+@dataclass(frozen=True)
+class Fitting:
+    table: np.ndarray
+
+    def __call__(self, data):
+        return efficient(data)
+
+    estimate = __call__
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (partial(stepwise, steps=1), partial(stepwise, steps=2)),
+        (partial(stepwise, table=np.zeros(3)), partial(stepwise, table=np.ones(3))),
+        (partial(stepwise, near=sb.Tissue(m0s=0.1)), partial(stepwise, near=sb.Tissue(m0s=0.2))),
+        (partial(stepwise, near={"a": [np.int64(1)]}), partial(stepwise, near={"a": [np.int64(2)]})),
+        (Fitting(np.zeros(3)), Fitting(np.ones(3))),
+        (stepwise, efficient),
+    ],
+)
+def test_estimators_that_answer_alike_are_told_apart_by_what_they_are_made_of(tmp_path, one, other):
+    resumed(tmp_path, one)
+    with pytest.raises(sb.InvalidData, match="another evaluation, which differs in estimator; remove"):
+        resumed(tmp_path, other)
+    resumed(tmp_path, one)
 
 
 def test_parts_make_the_whole(tmp_path, small_chunks):

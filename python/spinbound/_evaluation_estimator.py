@@ -41,10 +41,6 @@ class Estimator:
             row[:] = _values(answer, name, len(data))
         return estimates
 
-    def fingerprint(self, data: ComplexArray, truth: Tissue) -> list[str]:
-        """What it answers to some data, to four digits: tells it from other estimators, whatever it is made of."""
-        return [f"{value:.4g}" for value in self(data, truth, 1).ravel()]
-
 
 def estimator_of(estimator: object, names: tuple[str, ...]) -> Estimator:
     """A callable, or an object with a method `estimate`.

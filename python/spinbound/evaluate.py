@@ -26,6 +26,7 @@ from ._dictionary_contents import basis_sha256
 from ._dictionary_store import DictionaryStore
 from ._evaluation_chunks import Pairs, Plan, job_of, true_values
 from ._evaluation_estimator import Estimator, check_travels, estimator_of
+from ._evaluation_identity import identity_of
 from ._evaluation_result import Evaluation
 from ._job import Runner, check_runner, part_of
 from ._trains import as_trains
@@ -201,12 +202,11 @@ def _described(data: TestSet, plan: Plan) -> dict[str, Any]:
 
 
 def _hashes(data: TestSet, estimator: Estimator) -> dict[str, Any]:
-    """Of all else that the results depend on; the estimator is told by its answer to noise-free data of one tissue."""
-    first = np.flatnonzero(data.valid)[:1]
+    """Of all else that the results depend on."""
     return {
         "signals": sha256_of(data.signals),
-        "truth": sha256_of(*(true_values(data.tissue, name) for name in estimator.names)),
-        "estimator": estimator.fingerprint(data.signals[first], data.tissue[first]),
+        "tissue": sha256_of(*data.tissue.as_dict().values()),
+        "estimator": identity_of(estimator, data),
     }
 
 
