@@ -23,6 +23,7 @@ from .basis import basis
 from .crb import crb
 from .demo import demo
 from .dictionary import dictionary
+from .evaluate import evaluate
 from .fit import fit
 from .info import info
 from .simulate import simulate
@@ -31,11 +32,12 @@ from .verify import verify
 
 app = App(
     name="spinbound",
-    help="Magnetization-transfer signals, their sensitivities and Cramér-Rao bounds, and fits of tissue parameters.",
+    help="Magnetization-transfer signals, their sensitivities and Cramér-Rao bounds, fits of tissue parameters, and "
+    "report cards of estimators.",
     version=__version__,
     default_parameter=Parameter(negative=()),
 )
-for command in (demo, simulate, crb, basis, dictionary, fit, train, info, verify):
+for command in (demo, simulate, crb, basis, dictionary, fit, train, evaluate, info, verify):
     app.command(command)
 
 

@@ -1,12 +1,28 @@
-"""Figures of sequences, signals, sensitivities, Cramér-Rao maps, bases and fits (extra ``plot``).
+"""Figures of sequences, signals, sensitivities, Cramér-Rao maps, bases, fits and report cards (extra ``plot``).
 
 Every function takes objects or arrays of the package and returns a ``matplotlib.figure.Figure`` that belongs to no
 window: save it with ``figure.savefig(path)``. Labels say exactly what is drawn, with its unit.
 """
 
 from ._basis import basis_report
+from ._evaluation import bias_histograms, loss_over_crb, loss_over_snr, std_histograms
+from ._evaluation_maps import bias_maps
 from ._fit import fit_maps
 from ._maps import crb_maps, grid_axes
 from ._time import magnetization, sensitivities, sequence, signal
 
-__all__ = ["basis_report", "crb_maps", "fit_maps", "grid_axes", "magnetization", "sensitivities", "sequence", "signal"]
+__all__ = [
+    "basis_report",
+    "bias_histograms",
+    "bias_maps",
+    "crb_maps",
+    "fit_maps",
+    "grid_axes",
+    "loss_over_crb",
+    "loss_over_snr",
+    "magnetization",
+    "sensitivities",
+    "sequence",
+    "signal",
+    "std_histograms",
+]
