@@ -139,6 +139,17 @@ def test_two_runs_do_not_write_to_one_store(tmp_path):
     built(path)
 
 
+@posix
+def test_a_link_in_the_place_of_the_lock_is_refused_and_what_it_leads_to_is_left_alone(tmp_path):
+    path = built(tmp_path / "a.zarr").path
+    (tmp_path / "thesis").write_text("years of work")
+    (path / MARK / "lock").unlink()
+    (path / MARK / "lock").symlink_to(tmp_path / "thesis")
+    with pytest.raises(sb.InvalidData, match="lock is a link, which is never followed"):
+        built(path)
+    assert (tmp_path / "thesis").read_text() == "years of work"
+
+
 def test_a_disk_without_room_is_refused_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setattr(_dictionary_making.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 9000))
     with pytest.raises(OSError, match=r"a.zarr takes 0.00 GB more, but only 0.00 GB are free"):

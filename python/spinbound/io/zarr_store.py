@@ -169,7 +169,7 @@ def write_chunk(path: Path, name: str, layout: Layout, chunk: int, values: Array
     padded = np.full(layout.chunk_shape, layout.fill, np.dtype(layout.dtype).newbyteorder("<"))
     padded[: len(values)] = values
     content = bytes(_zstd().encode(padded.reshape(-1).view(np.uint8)))
-    file = path / name / layout.file(chunk)
+    file = _own(path, f"{name}/{layout.file(chunk)}", f"{path}: chunk {chunk} of {name}")
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, lambda stream: stream.write(content))
     return hashlib.sha256(content).digest()
@@ -219,10 +219,8 @@ def read(path: Path, name: str, layout: Layout) -> Array:
 
 def _content(path: Path, file: str, place: str, limit: int) -> bytes:
     """Of a file that lies in the store itself; at most `limit` bytes."""
-    if not (path / file).resolve().is_relative_to(path.resolve()):
-        raise InvalidData(f"{place} is a link that leads out of the store, which is never followed")
     try:
-        descriptor = os.open(path / file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        descriptor = os.open(_own(path, file, place), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
         raise OSError(f"{place} is missing") from None
     with open(descriptor, "rb") as stream:
@@ -232,6 +230,13 @@ def _content(path: Path, file: str, place: str, limit: int) -> bytes:
         if status.st_size > limit:
             raise InvalidData(f"{place} has {status.st_size} bytes, no more than {limit} are expected")
         return stream.read()
+
+
+def _own(path: Path, file: str, place: str) -> Path:
+    """A file of the store, that no link leads out of."""
+    if not (path / file).resolve().is_relative_to(path.resolve()):
+        raise InvalidData(f"{place} is a link that leads out of the store, which is never followed")
+    return path / file
 
 
 # What a store says of itself
