@@ -152,9 +152,18 @@ def test_a_link_in_the_place_of_the_lock_is_refused_and_what_it_leads_to_is_left
 
 def test_a_disk_without_room_is_refused_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setattr(_dictionary_making.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 9000))
-    with pytest.raises(OSError, match=r"a.zarr takes 0.00 GB more, but only 0.00 GB are free"):
+    with pytest.raises(OSError, match=r"a.zarr takes \d+\.\d MB more, but only 0\.0 MB are free"):
         built(tmp_path / "a.zarr")
     assert not (tmp_path / "a.zarr").exists()
+
+
+def test_what_is_overwritten_stays_where_there_is_no_room_for_the_new_one(tmp_path, monkeypatch):
+    whole = files(built(tmp_path / "a.zarr").path)
+    full = shutil._ntuple_diskusage(10**6, 10**6, 0)
+    monkeypatch.setattr(_dictionary_making.shutil, "disk_usage", lambda _: full)
+    with pytest.raises(OSError, match=r"a\.zarr takes .* MB more, but only .* MB are free"):
+        built(tmp_path / "a.zarr", n=5000, overwrite=True)
+    assert files(tmp_path / "a.zarr") == whole
 
 
 @pytest.mark.parametrize(
@@ -215,6 +224,7 @@ def forged(path, **changes):
     said = content["attributes"]
     said["configuration"] |= {name: value for name, value in changes.items() if name in said["configuration"]}
     said["contents"] |= {name: value for name, value in changes.items() if name in said["contents"]}
+    said |= {name: value for name, value in changes.items() if name in said}
     said["sha256"] = _dictionary_contents.said_sha256(said)
     file.write_text(json.dumps(content))
     return sb.DictionaryStore(path)
@@ -234,6 +244,8 @@ def test_a_store_that_claims_more_than_the_memory_is_refused_before_it_is_alloca
     assert store.block(0).signals.shape == (16, 6)
     with pytest.raises(sb.InvalidData, match="chunk 1 of 62500000000 is not done"):
         store.block(1)
+    with pytest.raises(sb.InvalidData, match=f"{MARK} claims"):
+        store.verify()
 
 
 @pytest.mark.parametrize(
@@ -242,8 +254,12 @@ def test_a_store_that_claims_more_than_the_memory_is_refused_before_it_is_alloca
         {"n": "many"},
         {"n": -1},
         {"chunk": 0},
+        {"n": None},
+        {"n": 10**30},
         {"wrt": []},
         {"wrt": 3},
+        {"configuration": 5},
+        {"contents": None},
         {"arrays": 7},
         {"arrays": []},
         {"arrays": ["valid"]},
@@ -251,9 +267,9 @@ def test_a_store_that_claims_more_than_the_memory_is_refused_before_it_is_alloca
     ids=repr,
 )
 def test_a_description_that_makes_no_sense_is_refused(tmp_path, changes):
-    store = forged(built(tmp_path / "a.zarr", n=16).path, **changes)
+    path = built(tmp_path / "a.zarr", n=16).path
     with pytest.raises((sb.InvalidData, OSError), match=r"a\.zarr"):
-        _ = store.crb
+        _ = forged(path, **changes).crb
 
 
 @pytest.mark.parametrize(
