@@ -69,6 +69,32 @@ def test_damage_to_the_sequence_and_the_basis_is_found_and_made_good(tmp_path):
         assert files(built(store.path, rebuild=True).path) == whole
 
 
+def complaint(path):
+    """What a store that checks itself says first."""
+    try:
+        return sb.DictionaryStore(path).verify().other[0]
+    except OSError as problem:
+        return str(problem)
+
+
+@pytest.mark.parametrize("name", ["tissue/R2f", "crb", "basis/vectors", MARK])
+def test_a_header_that_is_cut_short_or_missing_is_named_and_made_good(tmp_path, name):
+    whole = files(built(tmp_path / "a.zarr").path)
+    header = tmp_path / "a.zarr" / name / HEADER
+    for damage in (lambda: os.truncate(header, 100), header.unlink):
+        damage()
+        assert f"{name}/{HEADER}" in complaint(tmp_path / "a.zarr")
+        assert files(built(tmp_path / "a.zarr", rebuild=True).path) == whole
+
+
+@pytest.mark.parametrize("word", ["units", "1/s", "rate of the free", '"tissue"'])
+def test_a_changed_letter_in_what_other_readers_are_told_is_found(tmp_path, word):
+    header = built(tmp_path / "a.zarr").path / "tissue" / "R2f" / HEADER
+    assert header.read_text().count(word) == 1
+    header.write_text(header.read_text().replace(word, word.replace("t", "u").replace("1", "3")))
+    assert "tissue/R2f/zarr.json is damaged" in complaint(tmp_path / "a.zarr")
+
+
 def test_damage_to_the_description_is_found(tmp_path):
     file = built(tmp_path / "a.zarr").path / HEADER
     content = json.loads(file.read_text())

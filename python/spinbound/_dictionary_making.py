@@ -56,6 +56,7 @@ def made(
         if part is None:
             _sweep(path)
         if rebuild:
+            zarr_store.write_headers(path, all_layouts(recipe, source.n, chunk))
             _forget_damaged(store, recipe)
         _require_room(path, recipe, source.n, chunk, sum(map(store.is_done, range(store.n_chunks))))
         yield store

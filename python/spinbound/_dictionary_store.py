@@ -367,8 +367,14 @@ class DictionaryStore:
                     damaged[chunk] = problem
                 if report:
                     report(chunk + 1, store.n_chunks)
-        other = filter(None, (_problem(lambda: store.sequence), _problem(lambda: store.basis)))
+        other = filter(None, map(_problem, (store._check_headers, lambda: store.sequence, lambda: store.basis)))
         return StoreReport(store.n_chunks, tuple(missing), damaged, tuple(other))
+
+    def _check_headers(self) -> None:
+        """Compare what is said of each array, units and names among it, with what was written."""
+        for name, sha256 in self._contents.get("headers_sha256", {}).items():
+            if zarr_store.read_layout(self.path, name).sha256 != sha256:
+                raise OSError(f"{self.path}: {name}/{zarr_store.HEADER} is damaged: it is not what was written")
 
 
 def bytes_of(path: Path) -> int:

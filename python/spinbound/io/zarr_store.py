@@ -13,12 +13,13 @@ import os
 import secrets
 import shutil
 import stat
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import asdict, dataclass, field
+from functools import cache, partial
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -81,6 +82,11 @@ class Layout:
         """The rows of a chunk."""
         return slice(chunk * self.chunk, min((chunk + 1) * self.chunk, self.shape[0]))
 
+    @property
+    def sha256(self) -> str:
+        """Hash of all that a store says of the array."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
     def file(self, chunk: int) -> str:
         """Where a chunk lies within its array."""
         return "/".join(["c", str(chunk), *["0"] * (len(self.shape) - 1)])
@@ -130,6 +136,19 @@ def _lay_out(folder: Path, layouts: Mapping[str, Layout], attributes: Mapping[st
     for header in folder.rglob(HEADER):
         with open(header, "rb") as stream:
             os.fsync(stream.fileno())
+
+
+def write_headers(path: Path, layouts: Mapping[str, Layout]) -> None:
+    """Write anew what a store says of its arrays."""
+    with tempfile.TemporaryDirectory() as folder:
+        _lay_out(Path(folder), layouts, {})
+        for name in layouts:
+            content = (Path(folder) / name / HEADER).read_bytes()
+            write_atomically(_own(path, f"{name}/{HEADER}", f"{path}: {name}/{HEADER}"), partial(_write, content))
+
+
+def _write(content: bytes, stream: BinaryIO) -> None:
+    stream.write(content)
 
 
 def _take_place(temporary: Path, path: Path) -> None:
