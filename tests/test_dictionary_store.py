@@ -313,6 +313,30 @@ def test_names_that_lead_out_of_a_store_are_refused(tmp_path):
         _ = store.signals
 
 
+def test_a_run_removes_what_killed_ones_have_left_beside_its_store_and_nothing_else(tmp_path):
+    others = [".a.zarr.b.zarr.12.0123abcd.tmp", ".a.zarr.notes.tmp", ".b.zarr.12.0123abcd.tmp"]
+    for name in (".a.zarr.12.0123abcd.tmp", *others):
+        (tmp_path / name / "signals").mkdir(parents=True)
+    built(tmp_path / "a.zarr")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "a.zarr"])
+
+
+def test_a_process_that_outlives_its_run_does_not_write_to_the_store_that_took_its_place(tmp_path):
+    whole = files(built(tmp_path / "b.zarr", seed=1).path)
+    tasks = []
+
+    def die(job, *_):
+        tasks.append(job.task(2))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        built(tmp_path / "a.zarr", runner=die)
+    built(tmp_path / "a.zarr", seed=1, overwrite=True)
+    with pytest.raises(sb.InvalidData, match="a.zarr holds another dictionary than when chunk 2 was begun"):
+        tasks[0](1, None)
+    assert files(tmp_path / "a.zarr") == whole
+
+
 def test_half_written_files_leave_no_trace(tmp_path, monkeypatch):
     def fails(*_):
         raise OSError(28, "No space left on device")

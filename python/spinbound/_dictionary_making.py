@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -107,9 +108,13 @@ def _check_configuration(store: DictionaryStore, wanted: dict[str, Any]) -> None
 
 
 def _sweep(path: Path) -> None:
-    """Remove what was half written when a run was killed."""
+    """Remove what was half written, or half removed, when a run was killed."""
     for file in path.rglob(".*.tmp"):
         file.unlink()
+    name = re.compile(rf"\.{re.escape(path.name)}\.[0-9]+\.[0-9a-f]{{8}}\.tmp")
+    for folder in path.absolute().parent.iterdir():
+        if name.fullmatch(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _forget_damaged(store: DictionaryStore, recipe: Recipe) -> None:
