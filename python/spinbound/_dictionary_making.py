@@ -112,7 +112,7 @@ def _sweep(path: Path) -> None:
     for file in path.rglob(".*.tmp"):
         file.unlink()
     name = re.compile(rf"\.{re.escape(path.name)}\.[0-9]+\.[0-9a-f]{{8}}\.tmp")
-    for folder in path.absolute().parent.iterdir():
+    for folder in path.absolute().parent.glob(".*.tmp"):
         if name.fullmatch(folder.name):
             shutil.rmtree(folder, ignore_errors=True)
 
