@@ -102,6 +102,17 @@ def test_info_finds_a_flipped_bit_and_a_rebuild_makes_it_good(here, capsys):
     assert main(["info", "a.zarr"]) == 0
 
 
+def test_info_names_all_that_is_damaged(here, capsys):
+    main(COMMAND)
+    for chunk, name in enumerate(("valid", "signals", "tissue/B1")):
+        flip(chunk_file(sb.DictionaryStore("a.zarr").path, name, chunk))
+    capsys.readouterr()
+    assert main(["info", "a.zarr", "--json"]) == 1
+    told = capsys.readouterr()
+    assert list(json.loads(told.out)["check"]["damaged"]) == ["0", "1", "2"]
+    assert [line.split()[6] for line in told.err.splitlines()] == ["valid", "signals", "tissue/B1"]
+
+
 def test_info_tells_what_is_missing(here, capsys):
     main([*COMMAND, "--part", "1/4"])
     capsys.readouterr()

@@ -69,6 +69,32 @@ def test_damage_to_the_sequence_and_the_basis_is_found_and_made_good(tmp_path):
         assert files(built(store.path, rebuild=True).path) == whole
 
 
+def complaint(path):
+    """What a store that checks itself says first."""
+    try:
+        return sb.DictionaryStore(path).verify().other[0]
+    except OSError as problem:
+        return str(problem)
+
+
+@pytest.mark.parametrize("name", ["tissue/R2f", "crb", "basis/vectors", MARK])
+def test_a_header_that_is_cut_short_or_missing_is_named_and_made_good(tmp_path, name):
+    whole = files(built(tmp_path / "a.zarr").path)
+    header = tmp_path / "a.zarr" / name / HEADER
+    for damage in (lambda: os.truncate(header, 100), header.unlink):
+        damage()
+        assert f"{name}/{HEADER}" in complaint(tmp_path / "a.zarr")
+        assert files(built(tmp_path / "a.zarr", rebuild=True).path) == whole
+
+
+@pytest.mark.parametrize("word", ["units", "1/s", "rate of the free", '"tissue"'])
+def test_a_changed_letter_in_what_other_readers_are_told_is_found(tmp_path, word):
+    header = built(tmp_path / "a.zarr").path / "tissue" / "R2f" / HEADER
+    assert header.read_text().count(word) == 1
+    header.write_text(header.read_text().replace(word, word.replace("t", "u").replace("1", "3")))
+    assert "tissue/R2f/zarr.json is damaged" in complaint(tmp_path / "a.zarr")
+
+
 def test_damage_to_the_description_is_found(tmp_path):
     file = built(tmp_path / "a.zarr").path / HEADER
     content = json.loads(file.read_text())
@@ -139,11 +165,31 @@ def test_two_runs_do_not_write_to_one_store(tmp_path):
     built(path)
 
 
+@posix
+def test_a_link_in_the_place_of_the_lock_is_refused_and_what_it_leads_to_is_left_alone(tmp_path):
+    path = built(tmp_path / "a.zarr").path
+    (tmp_path / "thesis").write_text("years of work")
+    (path / MARK / "lock").unlink()
+    (path / MARK / "lock").symlink_to(tmp_path / "thesis")
+    with pytest.raises(sb.InvalidData, match="lock is a link, which is never followed"):
+        built(path)
+    assert (tmp_path / "thesis").read_text() == "years of work"
+
+
 def test_a_disk_without_room_is_refused_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setattr(_dictionary_making.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 9000))
-    with pytest.raises(OSError, match=r"a.zarr takes 0.00 GB more, but only 0.00 GB are free"):
+    with pytest.raises(OSError, match=r"a.zarr takes \d+\.\d MB more, but only 0\.0 MB are free"):
         built(tmp_path / "a.zarr")
     assert not (tmp_path / "a.zarr").exists()
+
+
+def test_what_is_overwritten_stays_where_there_is_no_room_for_the_new_one(tmp_path, monkeypatch):
+    whole = files(built(tmp_path / "a.zarr").path)
+    full = shutil._ntuple_diskusage(10**6, 10**6, 0)
+    monkeypatch.setattr(_dictionary_making.shutil, "disk_usage", lambda _: full)
+    with pytest.raises(OSError, match=r"a\.zarr takes .* MB more, but only .* MB are free"):
+        built(tmp_path / "a.zarr", n=5000, overwrite=True)
+    assert files(tmp_path / "a.zarr") == whole
 
 
 @pytest.mark.parametrize(
@@ -204,6 +250,7 @@ def forged(path, **changes):
     said = content["attributes"]
     said["configuration"] |= {name: value for name, value in changes.items() if name in said["configuration"]}
     said["contents"] |= {name: value for name, value in changes.items() if name in said["contents"]}
+    said |= {name: value for name, value in changes.items() if name in said}
     said["sha256"] = _dictionary_contents.said_sha256(said)
     file.write_text(json.dumps(content))
     return sb.DictionaryStore(path)
@@ -223,6 +270,8 @@ def test_a_store_that_claims_more_than_the_memory_is_refused_before_it_is_alloca
     assert store.block(0).signals.shape == (16, 6)
     with pytest.raises(sb.InvalidData, match="chunk 1 of 62500000000 is not done"):
         store.block(1)
+    with pytest.raises(sb.InvalidData, match=f"{MARK} claims"):
+        store.verify()
 
 
 @pytest.mark.parametrize(
@@ -231,8 +280,12 @@ def test_a_store_that_claims_more_than_the_memory_is_refused_before_it_is_alloca
         {"n": "many"},
         {"n": -1},
         {"chunk": 0},
+        {"n": None},
+        {"n": 10**30},
         {"wrt": []},
         {"wrt": 3},
+        {"configuration": 5},
+        {"contents": None},
         {"arrays": 7},
         {"arrays": []},
         {"arrays": ["valid"]},
@@ -240,9 +293,9 @@ def test_a_store_that_claims_more_than_the_memory_is_refused_before_it_is_alloca
     ids=repr,
 )
 def test_a_description_that_makes_no_sense_is_refused(tmp_path, changes):
-    store = forged(built(tmp_path / "a.zarr", n=16).path, **changes)
+    path = built(tmp_path / "a.zarr", n=16).path
     with pytest.raises((sb.InvalidData, OSError), match=r"a\.zarr"):
-        _ = store.crb
+        _ = forged(path, **changes).crb
 
 
 @pytest.mark.parametrize(
@@ -258,6 +311,30 @@ def test_names_that_lead_out_of_a_store_are_refused(tmp_path):
     store = forged(built(tmp_path / "a.zarr").path, arrays=["../b.zarr/signals"])
     with pytest.raises(sb.InvalidData, match=r"unknown arrays among \.\./b\.zarr/signals"):
         _ = store.signals
+
+
+def test_a_run_removes_what_killed_ones_have_left_beside_its_store_and_nothing_else(tmp_path):
+    others = [".a.zarr.b.zarr.12.0123abcd.tmp", ".a.zarr.notes.tmp", ".b.zarr.12.0123abcd.tmp"]
+    for name in (".a.zarr.12.0123abcd.tmp", *others):
+        (tmp_path / name / "signals").mkdir(parents=True)
+    built(tmp_path / "a.zarr")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "a.zarr"])
+
+
+def test_a_process_that_outlives_its_run_does_not_write_to_the_store_that_took_its_place(tmp_path):
+    whole = files(built(tmp_path / "b.zarr", seed=1).path)
+    tasks = []
+
+    def die(job, *_):
+        tasks.append(job.task(2))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        built(tmp_path / "a.zarr", runner=die)
+    built(tmp_path / "a.zarr", seed=1, overwrite=True)
+    with pytest.raises(sb.InvalidData, match="a.zarr holds another dictionary than when chunk 2 was begun"):
+        tasks[0](1, None)
+    assert files(tmp_path / "a.zarr") == whole
 
 
 def test_half_written_files_leave_no_trace(tmp_path, monkeypatch):

@@ -1,5 +1,8 @@
 """Images as a fit takes them: samples last, pairs joined, masks and maps on the grid of the data, units plausible."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import spinbound as sb
@@ -231,3 +234,20 @@ def test_a_turn_counts_at_the_far_corner():
         else:
             with pytest.raises(sb.InvalidData, match="second lies elsewhere"):
                 check_same_grid({"first": first, "second": second})
+
+
+# The page
+
+
+def test_examples_of_the_page_run(here):
+    page = (Path(__file__).parents[1] / "docs" / "formats.md").read_text(encoding="utf-8")
+    nii("coefficients", DATA)
+    for name, part in (("magnitude", np.abs), ("phase", np.angle), ("real", np.real), ("imaginary", np.imag)):
+        nii(name, part(DATA))
+    nii("TB1map", np.full((4, 3, 2), 90.0))
+    nii("fieldmap", np.full((4, 3, 2), 10.0))
+    names = {}
+    exec("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), names)
+    assert np.array_equal(names["data"].data, DATA)
+    assert names["B1"].data == pytest.approx(0.9)
+    assert names["omega0"].data == pytest.approx(20 * np.pi)

@@ -1,5 +1,8 @@
 """MATLAB files: named arrays of both versions with MATLAB's axes, complex numbers among them."""
 
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -54,6 +57,27 @@ def test_the_hdf5_version_is_as_matlab_writes_it(tmp_path):
         assert file["vector"].shape == (1, 2)  # a column
         assert file["mask"].attrs["MATLAB_class"] == b"logical"
         assert file["mask"].attrs["MATLAB_int_decode"] == 1
+
+
+FULL_DISK = """
+import numpy as np, resource, signal, sys
+from spinbound.io import matlab
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    matlab.write(sys.argv[1], {"data": np.random.default_rng(0).normal(size=(100, 100))}, sys.argv[2])
+except OSError as problem:
+    print(problem.strerror)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+@pytest.mark.parametrize("version", ["5", "7.3"])
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, version):
+    command = [sys.executable, "-c", FULL_DISK, tmp_path / "x.mat", version]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "File too large\n"), done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_large_arrays_take_the_hdf5_version(tmp_path, monkeypatch):

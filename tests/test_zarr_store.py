@@ -206,6 +206,24 @@ def test_no_link_out_of_the_store_is_followed_and_no_pipe_is_waited_for(path, tm
 # Writing
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links of POSIX")
+def test_nothing_is_written_through_a_link_out_of_the_store(path, tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis").write_text("years of work")
+    folder = path / "signals" / "c" / "0"
+    (folder / "0").unlink()
+    (folder / "0").symlink_to(mine / "thesis")
+    with pytest.raises(InvalidData, match="chunk 0 of signals is a link that leads out of the store"):
+        write_chunk(path, "signals", LAYOUT, 0, VALUES[:4])
+    (folder / "0").unlink()
+    folder.rmdir()
+    folder.symlink_to(mine)
+    with pytest.raises(InvalidData, match="chunk 0 of signals is a link that leads out of the store"):
+        write_chunk(path, "signals", LAYOUT, 0, VALUES[:4])
+    assert {file.name: file.read_text() for file in mine.iterdir()} == {"thesis": "years of work"}
+
+
 def test_a_store_is_whole_or_absent(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")

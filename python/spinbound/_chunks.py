@@ -224,7 +224,7 @@ def claimed(lock: Path, part: Part | None = None, folder: Path | None = None) ->
 
 @contextmanager
 def _locked(path: Path, lock: Path, folder: Path, is_shared: bool) -> Iterator[None]:
-    with open(path, "a+b") as file:  # NFS wants the right to read for a shared lock, to write for the other
+    with _opened(path) as file:
         if not _lock(file, is_shared):
             raise InvalidData(
                 f"{folder} is in use by another run{_holder(lock)}; wait for its end, or name another folder"
@@ -234,6 +234,17 @@ def _locked(path: Path, lock: Path, folder: Path, is_shared: bool) -> Iterator[N
             file.write(f", process {os.getpid()} on {socket.gethostname()}".encode())
             file.flush()
         yield
+
+
+def _opened(path: Path) -> BinaryIO:
+    """The file of a lock; a link would have another file emptied."""
+    if path.is_symlink():
+        raise InvalidData(f"{path} is a link, which is never followed; remove it")
+    return open(path, "a+b", opener=_without_links)  # NFS wants to read for a shared lock, to write for the other
+
+
+def _without_links(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _holder(lock: Path) -> str:

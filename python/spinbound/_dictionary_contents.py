@@ -23,6 +23,7 @@ from .sequence import Sequence
 
 EVERY_PULSE = ("alpha", "TRF", "TR", "rf_phase_increment", "gradient_moment", "echo")
 BASIS = {"vectors": "basis/vectors", "singular_values": "basis/singular_values"}
+MAX_TISSUES = 2**63 - 1
 AXES = {"vectors": ("echo", "vector"), "singular_values": ("value",), "shape": ("sample",)}  # of others: pulses
 ATTRIBUTES: dict[str, dict[str, Any]] = {  # for readers without spinbound
     "alpha": {"units": "rad"},
@@ -42,6 +43,16 @@ def said_sha256(attributes: Mapping[str, Any]) -> str:
 def basis_sha256(basis: Basis | None) -> str | None:
     """Hash of a basis."""
     return None if basis is None else sha256_of(basis.vectors, basis.singular_values)
+
+
+def makes_sense(attributes: Mapping[str, Any]) -> bool:
+    """Whether a store says what it holds, and how much of it, in the types that it should."""
+    configuration, contents = attributes.get("configuration"), attributes.get("contents")
+    if not isinstance(configuration, dict) or not isinstance(contents, dict):
+        return False
+    counts = configuration.get("n"), configuration.get("chunk")
+    has_names = isinstance(configuration.get("wrt"), list)
+    return has_names and all(type(count) is int and 0 < count <= MAX_TISSUES for count in counts)
 
 
 def small_arrays(trains: Trains, basis: Basis | None) -> dict[str, Array]:

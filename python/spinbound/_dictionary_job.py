@@ -20,7 +20,7 @@ from ._dictionary_store import MARK, DictionaryStore
 from ._job import Task
 from ._models import check_model, limits_of
 from ._trains import Experiment, as_trains
-from ._validate import BoolArray, InvalidParameter, Report
+from ._validate import BoolArray, InvalidData, InvalidParameter, Report
 from ._voxels import reports
 from .basis import Basis
 from .fisher import crb, fisher, in_one_run, n_columns
@@ -250,6 +250,7 @@ def contents(recipe: Recipe, n: int, chunk: int) -> dict[str, Any]:
     return {
         "arrays": list(recipe.layouts(n, chunk)),
         "small_arrays": list(small_arrays(trains, basis)),
+        "headers_sha256": {name: layout.sha256 for name, layout in all_layouts(recipe, n, chunk).items()},
         "starts": [np.asarray(train.start).tolist() for train in trains.sequences],
         "basis_has_sequence": basis is not None and basis.sequence_sha256 is not None,
     }
@@ -274,11 +275,15 @@ class ChunkTask:
     chunk: int
     draw: Callable[[], Tissue]
     recipe: Recipe
+    configuration: dict[str, Any]
 
     def __call__(self, threads: int | None, report: Report | None) -> None:
-        """Do it."""
+        """Do it, unless the run is dead and its store has been replaced while this process was at work."""
+        arrays = self.recipe.computed(self.draw(), threads, report)
         store = DictionaryStore(self.path)
-        store.put(self.chunk, self.recipe.computed(self.draw(), threads, report))
+        if store.configuration != self.configuration:
+            raise InvalidData(f"{self.path} holds another dictionary than when chunk {self.chunk} was begun")
+        store.put(self.chunk, arrays)
 
 
 @dataclass(frozen=True)
@@ -301,4 +306,5 @@ class DictionaryJob:
 
     def task(self, chunk: int) -> Task:
         """The work of one chunk."""
-        return ChunkTask(self.store.path, chunk, self.source.rows(self.store.rows(chunk)), self.recipe)
+        draw = self.source.rows(self.store.rows(chunk))
+        return ChunkTask(self.store.path, chunk, draw, self.recipe, self.store.configuration)

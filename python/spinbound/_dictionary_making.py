@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import Any
 from ._chunks import claimed, difference
 from ._dictionary_contents import said_sha256, small_arrays
 from ._dictionary_job import Recipe, Source, all_layouts, configuration, contents
-from ._dictionary_store import FORMAT, MARK, VERSION, DictionaryStore
+from ._dictionary_store import FORMAT, MARK, VERSION, DictionaryStore, bytes_of
 from ._job import Part
 from ._trains import as_trains
 from ._validate import InvalidData
@@ -45,9 +46,10 @@ def made(
     wanted = configuration(recipe, source, chunk)
     _check_place(path)
     if overwrite and path.exists():
+        _require_room(path, recipe, source.n, chunk, freed=bytes_of(path))
         _remove(path)
     if not path.exists():
-        _require_room(path, recipe, source.n, chunk, 0)
+        _require_room(path, recipe, source.n, chunk)
         _create(path, recipe, wanted)
     store = DictionaryStore(path)
     with claimed(path / MARK / "lock", part, path):
@@ -55,6 +57,7 @@ def made(
         if part is None:
             _sweep(path)
         if rebuild:
+            zarr_store.write_headers(path, all_layouts(recipe, source.n, chunk))
             _forget_damaged(store, recipe)
         _require_room(path, recipe, source.n, chunk, sum(map(store.is_done, range(store.n_chunks))))
         yield store
@@ -105,9 +108,13 @@ def _check_configuration(store: DictionaryStore, wanted: dict[str, Any]) -> None
 
 
 def _sweep(path: Path) -> None:
-    """Remove what was half written when a run was killed."""
+    """Remove what was half written, or half removed, when a run was killed."""
     for file in path.rglob(".*.tmp"):
         file.unlink()
+    name = re.compile(rf"\.{re.escape(path.name)}\.[0-9]+\.[0-9a-f]{{8}}\.tmp")
+    for folder in path.absolute().parent.glob(".*.tmp"):
+        if name.fullmatch(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _forget_damaged(store: DictionaryStore, recipe: Recipe) -> None:
@@ -122,13 +129,13 @@ def _forget_damaged(store: DictionaryStore, recipe: Recipe) -> None:
         zarr_store.write_small(store.path, layouts, _small(recipe))
 
 
-def _require_room(path: Path, recipe: Recipe, n: int, chunk: int, n_done: int) -> None:
+def _require_room(path: Path, recipe: Recipe, n: int, chunk: int, n_done: int = 0, freed: int = 0) -> None:
     """Refuse, before any work, what the disk has no room for; packing saves a tenth, on which nothing relies."""
     layouts = recipe.layouts(n, chunk).values()
     needed = sum(layout.chunk_bytes * (layout.n_chunks - n_done) for layout in layouts)
-    free = shutil.disk_usage(path if path.exists() else path.absolute().parent).free
+    free = shutil.disk_usage(path if path.exists() else path.absolute().parent).free + freed
     if needed > free:
-        raise OSError(f"{path} takes {needed / 1e9:.2f} GB more, but only {free / 1e9:.2f} GB are free")
+        raise OSError(f"{path} takes {needed / 1e6:,.1f} MB more, but only {free / 1e6:,.1f} MB are free")
 
 
 def _say_complete(path: Path, complete: bool) -> None:

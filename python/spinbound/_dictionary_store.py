@@ -27,7 +27,7 @@ import numpy as np
 
 from ._batch import reporting
 from ._dictionary_atoms import Dictionary, norms, scaled
-from ._dictionary_contents import allow, basis_sha256, read_basis, read_train, said_sha256
+from ._dictionary_contents import allow, basis_sha256, makes_sense, read_basis, read_train, said_sha256
 from ._files import damage_named
 from ._trains import as_trains
 from ._validate import BoolArray, FloatArray, InvalidData, Report
@@ -152,6 +152,8 @@ class DictionaryStore:
             raise InvalidData(f"{self.path}: format {kind[0]!r} of version {kind[1]!r}; read: {FORMAT!r} of {VERSION}")
         if said_sha256(attributes) != attributes.get("sha256"):
             raise OSError(f"{self.path}: its description is damaged: the sha256 is not that of what was written")
+        if not makes_sense(attributes):
+            raise InvalidData(f"{self.path}: its description lacks what was computed, or how much of it")
 
     # What it is
 
@@ -355,6 +357,7 @@ class DictionaryStore:
             True: a bar on stderr; or a callable (done, total), in chunks.
         """
         store = DictionaryStore(self.path)  # which has read nothing yet
+        allow(self.path, MARK, store._layouts[MARK])  # else a few bytes could have it look for chunks for years
         missing, damaged = [], {}
         with reporting(progress, store.n_chunks, "verify", "chunk") as report:
             for chunk in range(store.n_chunks):
@@ -364,8 +367,19 @@ class DictionaryStore:
                     damaged[chunk] = problem
                 if report:
                     report(chunk + 1, store.n_chunks)
-        other = filter(None, (_problem(lambda: store.sequence), _problem(lambda: store.basis)))
+        other = filter(None, map(_problem, (store._check_headers, lambda: store.sequence, lambda: store.basis)))
         return StoreReport(store.n_chunks, tuple(missing), damaged, tuple(other))
+
+    def _check_headers(self) -> None:
+        """Compare what is said of each array, units and names among it, with what was written."""
+        for name, sha256 in self._contents.get("headers_sha256", {}).items():
+            if zarr_store.read_layout(self.path, name).sha256 != sha256:
+                raise OSError(f"{self.path}: {name}/{zarr_store.HEADER} is damaged: it is not what was written")
+
+
+def bytes_of(path: Path) -> int:
+    """How much of its disk a store takes."""
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
 def _problem(read: Callable[[], object]) -> str:

@@ -37,6 +37,7 @@ app = App(
     version=__version__,
     default_parameter=Parameter(negative=()),
 )
+app.meta.suppress_keyboard_interrupt = False  # `main` says that it was interrupted, and heeds a second Ctrl-C
 for command in (demo, simulate, crb, basis, dictionary, fit, train, evaluate, info, verify):
     app.command(command)
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 DONE, FAILED, BAD_ARGUMENTS, DONE_WITH_FAILED_VOXELS, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 
-SequenceSource = Annotated[str, Parameter(help="Name of a bundled sequence, or a .npz, .toml or .mat file.")]
+SequenceSource = Annotated[str, Parameter(help="Name of a bundled sequence, or a .npz, .toml, .mat or .seq file.")]
 TissueFile = Annotated[
     Path,
     Parameter(

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from cyclopts import Parameter, validators
 
-from .._dictionary_store import DictionaryStore
+from .._dictionary_store import DictionaryStore, bytes_of
 from .._job import part_of
 from ..dictionary import build_dictionary
 from ._common import (
@@ -99,7 +99,7 @@ def dictionary(
     if not store.complete:
         print(f"spinbound: {output} is not complete: the same command does what is missing", file=sys.stderr)
         return DONE_WITH_FAILED_VOXELS
-    outcome = provenance_of(seq, sequence) | described(store) | {"seconds": seconds, "written": [str(output)]}
+    outcome = provenance_of(seq, sequence) | described(store, True) | {"seconds": seconds, "written": [str(output)]}
     tell(outcome, inputs.json)
     return failed_status(outcome["invalid"], n, "cannot be simulated: their rows are NaN")
 
@@ -109,15 +109,15 @@ def words(derivatives: str) -> tuple[str, ...]:
     return () if derivatives == "none" else tuple(derivatives.replace(",", " ").split())
 
 
-def described(store: DictionaryStore) -> dict[str, Any]:
-    """What a store has, and how much of its disk it takes."""
+def described(store: DictionaryStore, is_whole: bool) -> dict[str, Any]:
+    """What a store has, and how much of its disk it takes; whole ones also tell how many tissues are invalid."""
     return {
         "tissues": len(store),
-        "invalid": int(np.count_nonzero(~store.valid)) if store.complete else None,
+        "invalid": int(np.count_nonzero(~store.valid)) if is_whole else None,
         "chunks": store.n_chunks,
         "complete": store.complete,
         "arrays": store.shapes,
-        "bytes": sum(file.stat().st_size for file in store.path.rglob("*") if file.is_file()),
+        "bytes": bytes_of(store.path),
         "configuration": store.configuration,
     }
 

@@ -35,7 +35,7 @@ def info(store: Path | None = None, /, *, json: bool = False) -> int:
     opened = DictionaryStore(store)
     with progress_bar(opened.n_chunks, "check") as progress:
         checked = opened.verify(progress)
-    report = described_store(opened) | {"check": asdict(checked) | {"ok": checked.ok}}
+    report = described_store(opened, is_whole=checked.ok) | {"check": asdict(checked) | {"ok": checked.ok}}
     if json:
         print_json(report)
     else:

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,9 @@ from .._files import optional_module, read_mat, write_atomically
 from .._validate import InvalidData, one_of
 
 MAX_BYTES = 2**31 - 1  # of one array in v5
-USER_BLOCK = 512  # bytes before HDF5 begins in v7.3
 HEADER = b"MATLAB 7.3 MAT-file, Platform: spinbound, HDF5 schema 1.00 ."
+USER_BLOCK = (HEADER.ljust(124) + b"\x00\x02IM").ljust(512, b"\x00")  # before HDF5 begins in v7.3
+GROWTH = 1 << 24  # bytes by which HDF5 grows in memory
 INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 CLASSES = {"float64": "double", "float32": "single", **dict(zip(INTEGERS, INTEGERS, strict=True))}
 NAME = re.compile(r"[A-Za-z]\w{0,30}", re.ASCII)
@@ -81,7 +82,8 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, npt.ArrayLike], ver
         if _class(array) is None:
             raise InvalidData(f"{path}: {name} must be numbers; given type {array.dtype}")
     if one_of("version", version, ("5", "7.3")) == "7.3":
-        write_atomically(path, lambda stream: _write_hdf5(stream, content))
+        packed = _hdf5_of(content)
+        write_atomically(path, lambda stream: stream.writelines((USER_BLOCK, packed)))
         return
     for name in large:
         raise InvalidData(
@@ -99,10 +101,11 @@ def _class(array: npt.NDArray[Any]) -> str | None:
     return CLASSES.get(array.real.dtype.newbyteorder("=").name) if array.dtype.kind in "iufc" else None
 
 
-def _write_hdf5(stream: BinaryIO, content: Mapping[str, npt.NDArray[Any]]) -> None:
-    """HDF5 behind the header by which MATLAB knows its files; axes reversed, complex numbers as pairs."""
+def _hdf5_of(content: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """HDF5 with axes reversed and complex numbers as pairs, in memory: on a full disk the library would crash."""
     h5py = optional_module("h5py", "io")
-    with h5py.File(stream.name, "w", userblock_size=USER_BLOCK) as file:
+    memory = {"driver": "core", "backing_store": False, "block_size": GROWTH, "userblock_size": len(USER_BLOCK)}
+    with h5py.File("memory", "w", **memory) as file:
         for name, array in content.items():
             columns = array.reshape(array.shape + (1,) * (2 - array.ndim))
             values, attributes = _as_stored(columns)
@@ -110,8 +113,8 @@ def _write_hdf5(stream: BinaryIO, content: Mapping[str, npt.NDArray[Any]]) -> No
             dataset = file.create_dataset(name, data=values, **packing)
             dataset.attrs["MATLAB_class"] = np.bytes_(_class(array) or "")
             dataset.attrs.update(attributes)
-    stream.seek(0)
-    stream.write(HEADER.ljust(124, b" ") + b"\x00\x02IM")
+        file.flush()
+        return bytes(file.id.get_file_image())  # without the block before it
 
 
 def _as_stored(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], dict[str, Any]]:

@@ -13,12 +13,13 @@ import os
 import secrets
 import shutil
 import stat
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import asdict, dataclass, field
+from functools import cache, partial
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -81,6 +82,11 @@ class Layout:
         """The rows of a chunk."""
         return slice(chunk * self.chunk, min((chunk + 1) * self.chunk, self.shape[0]))
 
+    @property
+    def sha256(self) -> str:
+        """Hash of all that a store says of the array."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
     def file(self, chunk: int) -> str:
         """Where a chunk lies within its array."""
         return "/".join(["c", str(chunk), *["0"] * (len(self.shape) - 1)])
@@ -132,6 +138,19 @@ def _lay_out(folder: Path, layouts: Mapping[str, Layout], attributes: Mapping[st
             os.fsync(stream.fileno())
 
 
+def write_headers(path: Path, layouts: Mapping[str, Layout]) -> None:
+    """Write anew what a store says of its arrays."""
+    with tempfile.TemporaryDirectory() as folder:
+        _lay_out(Path(folder), layouts, {})
+        for name in layouts:
+            content = (Path(folder) / name / HEADER).read_bytes()
+            write_atomically(_own(path, f"{name}/{HEADER}", f"{path}: {name}/{HEADER}"), partial(_write, content))
+
+
+def _write(content: bytes, stream: BinaryIO) -> None:
+    stream.write(content)
+
+
 def _take_place(temporary: Path, path: Path) -> None:
     """Rename a folder; what is there already stays."""
     try:
@@ -169,7 +188,7 @@ def write_chunk(path: Path, name: str, layout: Layout, chunk: int, values: Array
     padded = np.full(layout.chunk_shape, layout.fill, np.dtype(layout.dtype).newbyteorder("<"))
     padded[: len(values)] = values
     content = bytes(_zstd().encode(padded.reshape(-1).view(np.uint8)))
-    file = path / name / layout.file(chunk)
+    file = _own(path, f"{name}/{layout.file(chunk)}", f"{path}: chunk {chunk} of {name}")
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, lambda stream: stream.write(content))
     return hashlib.sha256(content).digest()
@@ -219,10 +238,8 @@ def read(path: Path, name: str, layout: Layout) -> Array:
 
 def _content(path: Path, file: str, place: str, limit: int) -> bytes:
     """Of a file that lies in the store itself; at most `limit` bytes."""
-    if not (path / file).resolve().is_relative_to(path.resolve()):
-        raise InvalidData(f"{place} is a link that leads out of the store, which is never followed")
     try:
-        descriptor = os.open(path / file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        descriptor = os.open(_own(path, file, place), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
         raise OSError(f"{place} is missing") from None
     with open(descriptor, "rb") as stream:
@@ -232,6 +249,13 @@ def _content(path: Path, file: str, place: str, limit: int) -> bytes:
         if status.st_size > limit:
             raise InvalidData(f"{place} has {status.st_size} bytes, no more than {limit} are expected")
         return stream.read()
+
+
+def _own(path: Path, file: str, place: str) -> Path:
+    """A file of the store, that no link leads out of."""
+    if not (path / file).resolve().is_relative_to(path.resolve()):
+        raise InvalidData(f"{place} is a link that leads out of the store, which is never followed")
+    return path / file
 
 
 # What a store says of itself
