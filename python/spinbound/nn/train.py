@@ -52,7 +52,7 @@ def train(
     """Train an estimator with Adam; the defaults are the recipe of arXiv 2109.10535.
 
     In every epoch each signal has a new M0 and new noise, made on the device. The weights of the best epoch are those
-    of the estimator in the end.
+    of the estimator in the end; where a training does not come to its end, those of that moment.
 
     Parameters
     ----------
@@ -129,17 +129,17 @@ def train(
     """
     loss = CRBLoss() if loss is None else loss
     settings = Settings(
-        noise,
-        epochs,
-        batch,
-        learning_rate,
-        halve_every,
-        schedule,
-        clip,
-        seed,
-        device_of(device),
-        mixed_precision,
-        compile,
+        noise=noise,
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        halve_every=halve_every,
+        schedule=schedule,
+        clip=clip,
+        seed=seed,
+        device=device_of(device),
+        mixed_precision=mixed_precision,
+        compile=compile,
     )
     _check(estimator, data, validation, loss)
     check_progress(progress)
@@ -190,8 +190,6 @@ def _adopt(estimator: Estimator, data: Data, noise: Noise) -> None:
     known["noise"] = noise.described()
     known["prior"] = known["prior"] or data.prior
     known["sequence_sha256"] = known["sequence_sha256"] or as_trains(data.seq).sha256
-    if not torch.isfinite(estimator.centre).all():
-        estimator.scale_to(data.samples(0, estimator.names).truth)
 
 
 def _configuration(
@@ -239,7 +237,10 @@ def _epoch(
 ) -> list[float]:
     """Learn from the samples of an epoch, while those of the next are made; returns its row of the history."""
     begin, estimator = perf_counter(), loop.estimator
-    samples = on_device(data.samples(epoch, estimator.names), estimator.centre)
+    kept = data.samples(epoch, estimator.names)
+    samples = on_device(kept, estimator.centre)
+    if not torch.isfinite(estimator.centre).all():
+        estimator.scale_to(kept.truth)
     if epoch + 1 < settings.epochs:
         data.prepare(epoch + 1)
     before = epoch * loop.n_steps(data.n)
