@@ -27,14 +27,8 @@ def kept(tmp_path_factory):
 
 def settings_of(**changes):
     options = {"epochs": 1, "batch": 1, "learning_rate": 0.01, "halve_every": 40, "schedule": "cosine", "clip": None}
-    further = {
-        "noise": nn.Noise(),
-        "seed": 0,
-        "device": torch.device("cpu"),
-        "mixed_precision": False,
-        "compile": False,
-    }
-    return Settings(**(options | further | changes))
+    options |= {"noise": nn.Noise(), "seed": 0, "mixed_precision": False, "compile": False}
+    return Settings(**(options | {"device": torch.device("cpu")} | changes))
 
 
 def judge():
