@@ -152,7 +152,7 @@ def train(
             estimator.to(settings.device)
             run = Run(Loop(estimator, loss.to(settings.device), settings), configuration, place)
             run.resume()
-            _complete(run, data, validation, settings, progress)
+            _complete(run, data, validation, progress)
         finally:
             data.close()
             estimator.to(home)
@@ -213,16 +213,14 @@ def _configuration(
 # The epochs
 
 
-def _complete(
-    run: Run, data: Data, validation: Data | None, settings: Settings, progress: bool | Report | None
-) -> None:
+def _complete(run: Run, data: Data, validation: Data | None, progress: bool | Report | None) -> None:
     """Do the epochs that are not done; the estimator has the best weights then."""
-    estimator, first = run.loop.estimator, len(run.history)
+    estimator, settings, first = run.loop.estimator, run.loop.settings, len(run.history)
     judge = None if validation is None else on_device(validation.samples(0, estimator.names), estimator.centre)
     total, saved = settings.epochs * run.loop.n_steps(data.n), monotonic()
     with course(progress, total) as told, writer_of(run.folder) as write:
         for epoch in range(first, settings.epochs):
-            run.add(_epoch(run.loop, data, judge, epoch, settings, told.steps))
+            run.add(_epoch(run.loop, data, judge, epoch, told.steps))
             told.epoch(run.history)
             write(run.history)
             if monotonic() - saved > SAVE_EVERY:
@@ -232,16 +230,14 @@ def _complete(
     estimator.load_state_dict(run.best)
 
 
-def _epoch(
-    loop: Loop, data: Data, judge: OnDevice | None, epoch: int, settings: Settings, steps: Callable[[int], object]
-) -> list[float]:
+def _epoch(loop: Loop, data: Data, judge: OnDevice | None, epoch: int, steps: Callable[[int], object]) -> list[float]:
     """Learn from the samples of an epoch, while those of the next are made; returns its row of the history."""
     begin, estimator = perf_counter(), loop.estimator
     kept = data.samples(epoch, estimator.names)
     samples = on_device(kept, estimator.centre)
     if not torch.isfinite(estimator.centre).all():
         estimator.scale_to(kept.truth)
-    if epoch + 1 < settings.epochs:
+    if epoch + 1 < loop.settings.epochs:
         data.prepare(epoch + 1)
     before = epoch * loop.n_steps(data.n)
     loss, skipped, masked = loop.epoch(epoch, samples, lambda done: steps(before + done))
