@@ -11,6 +11,7 @@ from .history import History  # noqa: E402
 from .loss import BiasConstrainedLoss, CRBLoss, MSELoss, RelativeLoss  # noqa: E402
 from .network import Architecture, Network  # noqa: E402
 from .noise import Noise  # noqa: E402
+from .novelty import Novelty  # noqa: E402
 from .train import train  # noqa: E402
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "MSELoss",
     "Network",
     "Noise",
+    "Novelty",
     "RelativeLoss",
     "Samples",
     "SimulatedData",
