@@ -5,6 +5,7 @@ from ._basis_build import build_basis
 from ._basis_report import BasisReport
 from ._core import version as __version__
 from ._dictionary_store import Block, DictionaryStore, StoreReport
+from ._estimate_result import Estimates, EstimateStatus
 from ._fit_result import Fit, FitStatus
 from ._validate import InvalidData, InvalidParameter, InvalidSequence
 from .basis import Basis
@@ -30,6 +31,8 @@ __all__ = [
     "Constant",
     "Dictionary",
     "DictionaryStore",
+    "EstimateStatus",
+    "Estimates",
     "Fit",
     "FitStatus",
     "Grid",

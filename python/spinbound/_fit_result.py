@@ -158,7 +158,7 @@ class Fit:
         OSError
             If the file cannot be written; nothing is left behind then.
         """
-        save_result(path, "a fit", self.as_arrays(), self.settings)
+        save_result(path, "a fit is", self.as_arrays(), self.settings)
 
     def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """All maps by name: the free parameters, std_NAME, residual, sigma, status, iterations, at_bound_NAME."""

@@ -52,5 +52,5 @@ def save_result(path: str | PathLike[str], what: str, arrays: Arrays, settings: 
         If the file cannot be written; nothing is left behind then.
     """
     if Path(path).suffix.lower() != ".npz":
-        raise InvalidData(f"{path}: {what} is saved as .npz")
+        raise InvalidData(f"{path}: {what} saved as .npz")
     write_npz(path, arrays | {"settings": np.array(json.dumps(settings, allow_nan=False))})

@@ -23,6 +23,7 @@ from .basis import basis
 from .crb import crb
 from .demo import demo
 from .dictionary import dictionary
+from .estimate import estimate
 from .fit import fit
 from .info import info
 from .simulate import simulate
@@ -34,7 +35,7 @@ app = App(
     version=__version__,
     default_parameter=Parameter(negative=()),
 )
-for command in (demo, simulate, crb, basis, dictionary, fit, info, verify):
+for command in (demo, simulate, crb, basis, dictionary, fit, estimate, info, verify):
     app.command(command)
 
 

@@ -71,6 +71,7 @@ FURTHER: Mapping[str, MapFile] = {
     "sigma": MapFile("fitnoise", "1", "standard deviation of the noise in the real and in the imaginary part each"),
     "at_bound": MapFile("fitatbound", "1", "unknowns at a bound, as a sum of their levels"),
     "agreement": MapFile("fitagreement", "1", "share of the starts that came to the best residual"),
+    "novelty": MapFile("fitnovelty", "1", "distance of the data from those of the training, about 1 if alike"),
 }
 
 
@@ -99,7 +100,8 @@ def write_maps(
     std : mapping of str to array_like
         Standard errors in SI units; that of M0 is one real number per voxel.
     further : mapping of str to array_like
-        The course of the fit: "status", "iterations", "at_bound" (integers), "residual", "sigma", "agreement".
+        The course of the fit: "status", "iterations", "at_bound" (integers), "residual", "sigma", "agreement"; or
+        "novelty" of an estimate.
     levels
         What each code means, by the names of `further`.
     provenance

@@ -30,7 +30,7 @@ NEIGHBOURS = 16
 TURNS = 2  # of steps and scale; a third one lowers the distance of tissues of the prior by some per cent
 ROUNDS = 3  # in which steps that leave the box are fixed at its faces
 TRUST = 0.3  # widths that a step may have: atoms are about as far apart
-VOXELS = 64  # at a time
+VOXELS, VALUES = 64, 1 << 21  # at a time, and numbers of their planes: 17 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,8 @@ class Charts:
 
         Where the rows are the atoms themselves, none counts for its own.
         """
-        parts = [slice(start, min(start + VOXELS, len(rows))) for start in range(0, len(rows), VOXELS)]
+        step = max(1, min(VOXELS, VALUES // (2 * NEIGHBOURS * self.planes[0].size)))
+        parts = [slice(start, min(start + step, len(rows))) for start in range(0, len(rows), step)]
         _ = self.block, self.planes, self.axes  # made once, before several threads want them
 
         def found(part: slice) -> tuple[npt.NDArray[Any], ...]:

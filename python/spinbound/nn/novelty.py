@@ -28,6 +28,7 @@ from .._validate import (
     check_progress,
     parameter_names,
 )
+from .._voxels import n_samples
 from ..basis import Basis
 from ..prior import Prior
 from ..simulate import sensitivities, simulate
@@ -35,7 +36,7 @@ from ..tissue import Tissue
 from ._charts import NEIGHBOURS, Charts
 from .noise import Noise
 
-ATOMS, HELD_OUT = 4096, 8192
+ATOMS, VALUES = 4096, 1 << 22  # complex numbers of the tangents
 SHARES = (0.5, 0.9, 0.99, 0.999)  # of the training distribution, whose novelty is kept
 NO_NOISE = 1e-3  # of the least noise of the training, in signals whose distance from other atoms is wanted
 LIMIT = 0.999
@@ -90,7 +91,7 @@ class Novelty:
         *,
         basis: Basis | None = None,
         noise: Noise | None = None,
-        n: int = ATOMS,
+        n: int | None = None,
         seed: int = 0,
         model: str = "gbloch",
         lineshape: str = "superlorentzian",
@@ -108,7 +109,8 @@ class Novelty:
         noise
             That of the training.
         n
-            Number of atoms. Twice as many more tissues are drawn to learn how novelty is distributed.
+            Number of atoms; 4096 unless given, or fewer where signals are so long that these fill more than 64 MB.
+            Twice as many more tissues are drawn to learn how novelty is distributed.
         seed
             Of the draw.
 
@@ -119,9 +121,9 @@ class Novelty:
         """
         if not isinstance(prior, Prior):
             raise InvalidParameter(f"prior must be a spinbound.Prior; given {type(prior).__name__}")
-        n = as_count("n", n, NEIGHBOURS + 1)
-        atoms, others = prior.sample(n, seed), prior.sample(2 * n, seed, first=n)
         names = [name for name in prior.names if name != "M0"]
+        n = _number(n, seq, basis, len(names))
+        atoms, others = prior.sample(n, seed), prior.sample(2 * n, seed, first=n)
         physics = {"model": model, "lineshape": lineshape}
         return _made(seq, basis, atoms, others, names, noise, physics, threads, progress)
 
@@ -131,7 +133,7 @@ class Novelty:
         store: Any,
         *,
         noise: Noise | None = None,
-        n: int = ATOMS,
+        n: int | None = None,
         threads: int | None = None,
         progress: bool | Report | None = None,
     ) -> Novelty:
@@ -145,7 +147,7 @@ class Novelty:
         noise
             That of the training.
         n
-            Number of atoms: a third of the tissues, if they are fewer than three times as many.
+            Number of atoms, as in `from_prior`; a third of the tissues, if they are fewer than three times as many.
         threads, progress
             As in `spinbound.simulate`.
 
@@ -157,10 +159,10 @@ class Novelty:
             If an argument is not accepted, or a signal has too few samples to tell noise from tissue.
         """
         tissue = store.tissue[np.isfinite(store.signals).all(axis=1)]
-        n = min(as_count("n", n, NEIGHBOURS + 1), tissue.size // 3)
+        names = [name for name in store.crb if name != "M0"]
+        n = min(_number(n, store.sequence, store.basis, len(names)), tissue.size // 3)
         if n <= NEIGHBOURS:
             raise InvalidData(f"{store!r} has {tissue.size} valid tissues; novelty needs {3 * (NEIGHBOURS + 1)}")
-        names = [name for name in store.crb if name != "M0"]
         configuration = getattr(store, "configuration", {})
         physics = {name: configuration[name] for name in ("model", "lineshape") if name in configuration}
         parts = tissue[:n], tissue[n : 3 * n]
@@ -198,9 +200,8 @@ class Novelty:
         InvalidParameter
             If another argument is not accepted.
         """
-        samples = self.charts.signals.shape[1]
-        array = as_data("data", data, samples, "as that of the training's signals")
-        rows, shape = array.reshape(-1, samples), array.shape[:-1]
+        array = as_data("data", data, self.n_samples, "as that of the training's signals")
+        rows, shape = array.reshape(-1, self.n_samples), array.shape[:-1]
         sizes = sigmas(sigma, shape)
         chosen = usable(rows) & as_mask("mask", mask, shape).ravel() & (np.isnan(sizes) == (sigma is None))
         check_progress(progress)
@@ -224,6 +225,11 @@ class Novelty:
         if share not in SHARES:
             raise InvalidParameter(f"share is {share}; allowed: {', '.join(map(str, SHARES))}")
         return self.percentiles["assumed" if sigma is None else "known"][SHARES.index(share)]
+
+    @property
+    def n_samples(self) -> int:
+        """Samples of a signal."""
+        return self.charts.signals.shape[1]
 
     @property
     def relative_noise(self) -> float:
@@ -301,6 +307,13 @@ def sigmas(sigma: npt.ArrayLike | None, shape: tuple[int, ...]) -> FloatArray:
 
 
 # How it is made
+
+
+def _number(n: int | None, seq: Experiment, basis: Basis | None, n_parameters: int) -> int:
+    """Of atoms: as given, or as many as there is room for."""
+    if n is not None:
+        return as_count("n", n, NEIGHBOURS + 1)
+    return max(min(ATOMS, VALUES // (n_samples(seq, basis) * max(n_parameters, 1))), NEIGHBOURS + 1)
 
 
 def _made(
