@@ -27,6 +27,7 @@ from .estimate import estimate
 from .fit import fit
 from .info import info
 from .simulate import simulate
+from .train import train
 from .verify import verify
 
 app = App(
@@ -35,7 +36,7 @@ app = App(
     version=__version__,
     default_parameter=Parameter(negative=()),
 )
-for command in (demo, simulate, crb, basis, dictionary, fit, estimate, info, verify):
+for command in (demo, simulate, crb, basis, dictionary, fit, train, estimate, info, verify):
     app.command(command)
 
 

@@ -13,6 +13,7 @@ from .network import Architecture, Network  # noqa: E402
 from .noise import Noise  # noqa: E402
 from .novelty import Novelty  # noqa: E402
 from .train import train  # noqa: E402
+from .training_file import Training  # noqa: E402
 
 __all__ = [
     "Architecture",
@@ -28,5 +29,6 @@ __all__ = [
     "Samples",
     "SimulatedData",
     "StoredData",
+    "Training",
     "train",
 ]
