@@ -12,6 +12,7 @@ from .loss import BiasConstrainedLoss, CRBLoss, MSELoss, RelativeLoss  # noqa: E
 from .network import Architecture, Network  # noqa: E402
 from .noise import Noise  # noqa: E402
 from .novelty import Novelty  # noqa: E402
+from .onnx import export_onnx  # noqa: E402
 from .train import train  # noqa: E402
 from .training_file import Training  # noqa: E402
 
@@ -30,5 +31,6 @@ __all__ = [
     "SimulatedData",
     "StoredData",
     "Training",
+    "export_onnx",
     "train",
 ]
