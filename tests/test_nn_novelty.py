@@ -175,6 +175,42 @@ def test_a_store_gives_what_its_prior_gives(tissue, tmp_path):
     assert stored.percentiles == drawn.percentiles
 
 
+def test_what_varies_without_a_bound_counts_as_well(tmp_path):
+    pytest.importorskip("zarr")
+    store = sb.build_dictionary(SEQ, PRIOR, 90, tmp_path / "atoms.zarr", basis=BASIS, wrt=("M0", "m0s", "T2f"))
+    assert nn.Novelty.from_store(store).names == ("m0s", "T2f", "R1a", "omega0", "B1")
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_training_by_file_leaves_an_estimator_that_knows_it(tmp_path, wanted):
+    BASIS.save(tmp_path / "basis.npz")
+    PRIOR.save(tmp_path / "prior.toml")
+    (tmp_path / "training.toml").write_text(
+        '[estimator]\nnames = ["m0s"]\narchitecture = "small"\n'
+        + ("" if wanted else "novelty = false\n")
+        + '[data]\nsequence = "hybrid-mt-4s"\nprior = "prior.toml"\nbasis = "basis.npz"\nn = 40\n'
+        + '[noise]\nM0 = [0.5, 1]\n[training]\nepochs = 1\nbatch = 20\ndevice = "cpu"\n'
+    )
+    nn.Training.load(tmp_path / "training.toml").run(tmp_path / "run")
+    known = nn.Estimator.load(tmp_path / "run" / "best.safetensors").novelty
+    if not wanted:
+        assert known is None
+        return
+    same = nn.Novelty.from_prior(SEQ, PRIOR, basis=BASIS, noise=nn.Noise(M0=(0.5, 1)), n=40)
+    assert known.description == same.description
+    assert (known.floor == same.floor).all()
+
+
+def test_a_training_that_cannot_know_it_says_how_to_go_without(tmp_path):
+    BASIS.truncate(3).save(tmp_path / "basis.npz")
+    (tmp_path / "training.toml").write_text(
+        '[estimator]\nnames = ["m0s"]\narchitecture = "small"\n'
+        '[data]\nsequence = "hybrid-mt-4s"\nprior = "paper"\nbasis = "basis.npz"\nn = 40\nwrt = ["M0", "m0s"]\n'
+    )
+    with pytest.raises(sb.InvalidData, match=r"3 complex samples.*novelty = false in \[estimator\] leaves it out"):
+        nn.Training.load(tmp_path / "training.toml").run()
+
+
 def test_the_file_of_an_estimator_keeps_it_to_the_bit(novelty, tissue, tmp_path):
     net = nn.Estimator("m0s", basis=BASIS, architecture=nn.Architecture((16,), n_inputs=18))
     net.novelty = novelty

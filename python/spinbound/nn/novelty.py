@@ -6,39 +6,34 @@ and no small change of the tissue of any atom explains is compared with the nois
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .._batch import n_threads_of, reporting, shifted
-from .._match_search import normalised, usable
+from .._batch import n_threads_of, reporting
+from .._match_search import usable
 from .._trains import Experiment
 from .._validate import (
     FloatArray,
     InvalidData,
     InvalidParameter,
     Report,
-    as_count,
     as_data,
     as_mask,
     as_real,
     check_progress,
     parameter_names,
 )
-from .._voxels import n_samples
 from ..basis import Basis
 from ..prior import Prior
-from ..simulate import sensitivities, simulate
-from ..tissue import Tissue
-from ._charts import NEIGHBOURS, Charts
+from ._charts import Charts
+from ._novelty_making import LEAST_ATOMS, SHARES, Made, differing, made, number_of_atoms, relative_noise
+from ._novelty_measure import Measure
 from .noise import Noise
 
-ATOMS, VALUES = 4096, 1 << 22  # complex numbers of the tangents
-SHARES = (0.5, 0.9, 0.99, 0.999)  # of the training distribution, whose novelty is kept
-NO_NOISE = 1e-3  # of the least noise of the training, in signals whose distance from other atoms is wanted
 LIMIT = 0.999
 ARRAYS = ("signals", "tangents", "places", "floor")
 
@@ -122,10 +117,11 @@ class Novelty:
         if not isinstance(prior, Prior):
             raise InvalidParameter(f"prior must be a spinbound.Prior; given {type(prior).__name__}")
         names = [name for name in prior.names if name != "M0"]
-        n = _number(n, seq, basis, len(names))
+        n = number_of_atoms(n, seq, basis, len(names))
         atoms, others = prior.sample(n, seed), prior.sample(2 * n, seed, first=n)
         physics = {"model": model, "lineshape": lineshape}
-        return _made(seq, basis, atoms, others, names, noise, physics, threads, progress)
+        law = noise or Noise()
+        return cls._of(made(seq, basis, atoms, others, names, law, physics, threads, progress), law)
 
     @classmethod
     def from_store(
@@ -142,8 +138,7 @@ class Novelty:
         Parameters
         ----------
         store
-            What the training had, with the bounds of its unknowns: a `spinbound.DictionaryStore`, or what has the same
-            attributes.
+            What the training had: a `spinbound.DictionaryStore`, or what has the same attributes.
         noise
             That of the training.
         n
@@ -159,14 +154,18 @@ class Novelty:
             If an argument is not accepted, or a signal has too few samples to tell noise from tissue.
         """
         tissue = store.tissue[np.isfinite(store.signals).all(axis=1)]
-        names = [name for name in store.crb if name != "M0"]
-        n = min(_number(n, store.sequence, store.basis, len(names)), tissue.size // 3)
-        if n <= NEIGHBOURS:
-            raise InvalidData(f"{store!r} has {tissue.size} valid tissues; novelty needs {3 * (NEIGHBOURS + 1)}")
+        names = differing(tissue, store.crb)
+        n = min(number_of_atoms(n, store.sequence, store.basis, len(names)), tissue.size // 3)
+        if n < LEAST_ATOMS:
+            raise InvalidData(f"{store!r} has {tissue.size} valid tissues; novelty needs {3 * LEAST_ATOMS}")
         configuration = getattr(store, "configuration", {})
         physics = {name: configuration[name] for name in ("model", "lineshape") if name in configuration}
-        parts = tissue[:n], tissue[n : 3 * n]
-        return _made(store.sequence, store.basis, *parts, names, noise, physics, threads, progress)
+        parts, law = (tissue[:n], tissue[n : 3 * n]), noise or Noise()
+        return cls._of(made(store.sequence, store.basis, *parts, names, law, physics, threads, progress), law)
+
+    @classmethod
+    def _of(cls, found: Made, noise: Noise) -> Novelty:
+        return cls(found.names, found.charts, found.floor, noise, found.percentiles)
 
     # What it says
 
@@ -209,7 +208,8 @@ class Novelty:
         with reporting(progress, len(rows), "novelty") as report:
             voxels = np.flatnonzero(chosen)
             if voxels.size:
-                novelty[voxels] = self._of(rows[voxels], sizes[voxels], n_threads_of(threads), report)
+                measure = Measure(self.charts, self.floor, relative_noise(self.noise))
+                novelty[voxels] = measure.of(rows[voxels], sizes[voxels], n_threads_of(threads), report)
         return novelty.reshape(shape)
 
     def limit(self, sigma: object = None, share: float = LIMIT) -> float:
@@ -230,22 +230,6 @@ class Novelty:
     def n_samples(self) -> int:
         """Samples of a signal."""
         return self.charts.signals.shape[1]
-
-    @property
-    def relative_noise(self) -> float:
-        """sigma/|M0| of the training, at the middle of the range of |M0|."""
-        return self.noise.sigma / float(np.mean(self.noise.M0))
-
-    def _of(self, rows: npt.NDArray[Any], sigma: FloatArray, n_threads: int, report: Report | None) -> FloatArray:
-        """Of data (n, samples) that are finite and not zero; sigma (n,) is NaN where it is not known."""
-        _, norm, exponent = normalised(rows)
-        with np.errstate(over="ignore", under="ignore"):
-            noise = np.ldexp(sigma / norm[:, 0], -exponent[:, 0])
-        assumed = self.relative_noise / float(np.median(self.charts.block.scale))
-        found = self.charts.nearest(rows, np.where(np.isnan(noise), assumed, noise), n_threads, report)
-        noise = np.where(np.isnan(noise), self.relative_noise * found.M / found.scale, noise)
-        floor = found.M * np.median((self.floor / self.charts.block.scale)[found.index], axis=1)
-        return np.asarray(found.missed / np.sqrt(self.charts.degrees_of_freedom * noise**2 + floor**2))
 
     # Files
 
@@ -279,7 +263,7 @@ class Novelty:
             raise InvalidData(f"what is known of novelty makes no sense: {problem}") from None
         n, samples = signals.shape
         shapes = (n, samples, len(names)), (n, len(names)), (n,)
-        if (tangents.shape, places.shape, floor.shape) != shapes or n <= NEIGHBOURS:
+        if (tangents.shape, places.shape, floor.shape) != shapes or n < LEAST_ATOMS:
             raise InvalidData(f"the arrays of novelty have other shapes than its {n} atoms of {samples} samples")
         return cls(names, Charts(signals, tangents, places), floor, noise, percentiles)
 
@@ -304,87 +288,6 @@ def sigmas(sigma: npt.ArrayLike | None, shape: tuple[int, ...]) -> FloatArray:
     if array.ndim and array.shape != shape:
         raise InvalidParameter(f"sigma has shape {array.shape}; allowed: one number, or a map of shape {shape}")
     return np.broadcast_to(np.where(accepted, array, np.nan), shape).ravel()
-
-
-# How it is made
-
-
-def _number(n: int | None, seq: Experiment, basis: Basis | None, n_parameters: int) -> int:
-    """Of atoms: as given, or as many as there is room for."""
-    if n is not None:
-        return as_count("n", n, NEIGHBOURS + 1)
-    return max(min(ATOMS, VALUES // (n_samples(seq, basis) * max(n_parameters, 1))), NEIGHBOURS + 1)
-
-
-def _made(
-    seq: Experiment,
-    basis: Basis | None,
-    atoms: Tissue,
-    others: Tissue,
-    names: Iterable[str],
-    noise: Noise | None,
-    physics: Mapping[str, str],
-    threads: int | None,
-    progress: bool | Report | None,
-) -> Novelty:
-    """Of atoms, and further tissues of the same distribution."""
-    options: dict[str, Any] = {"basis": basis, "threads": threads, **physics}
-    check_progress(progress)
-    total = atoms.size + others.size
-    with reporting(progress, total, "novelty", "tissue") as report:
-        charts, varying = _charts(seq, atoms, names, options | {"progress": report})
-        signals = simulate(seq, others, progress=shifted(report, atoms.size, total), **options)
-    n_threads = n_threads_of(threads)
-    law = noise or Noise()
-    rounded = _rounded(_floor(charts, law, n_threads))
-    bare = Novelty(varying, charts, rounded, law, {})
-    percentiles = _percentiles(bare, signals[usable(signals)], n_threads)
-    return Novelty(varying, charts, rounded, law, percentiles)
-
-
-def _charts(
-    seq: Experiment, atoms: Tissue, names: Iterable[str], options: Mapping[str, Any]
-) -> tuple[Charts, tuple[str, ...]]:
-    """Of the atoms that can be simulated, in the parameters by which they differ."""
-    values = {name: np.broadcast_to(atoms[name], atoms.shape) for name in names}
-    varying = parameter_names([name for name, of_atoms in values.items() if np.ptp(of_atoms) > 0], "varying parameters")
-    signals, tangents = sensitivities(seq, atoms, varying, **options)
-    valid = usable(signals) & np.isfinite(tangents).all(axis=(1, 2))
-    places = np.stack([values[name][valid] for name in varying], axis=1)
-    width = places.std(axis=0)
-    charts = Charts(*map(_rounded, (signals[valid], tangents[valid] * width, places / width)))
-    if charts.degrees_of_freedom < 1:
-        raise InvalidParameter(
-            f"signals have {signals.shape[1]} complex samples, which {len(varying)} parameters and M0 explain "
-            "whatever they are; novelty needs more"
-        )
-    if len(charts.signals) <= NEIGHBOURS:
-        raise InvalidParameter(f"only {len(charts.signals)} tissues can be simulated; novelty needs {NEIGHBOURS + 1}")
-    return charts, varying
-
-
-def _floor(charts: Charts, noise: Noise, n_threads: int) -> FloatArray:
-    """|r|/|M0| of each atom from the planes of the others."""
-    signals, scale = charts.signals, charts.block.scale
-    quiet = NO_NOISE * noise.sigma / noise.M0[1] / scale
-    found = charts.nearest(signals, quiet, n_threads, are_atoms=True)
-    return np.asarray(found.missed / found.M * found.scale)
-
-
-def _percentiles(novelty: Novelty, signals: npt.NDArray[Any], n_threads: int) -> dict[str, tuple[float, ...]]:
-    """Of the novelty of signals with noise as in the training."""
-    rng, noise = np.random.default_rng(0), novelty.noise
-    M0 = rng.uniform(*noise.M0, (len(signals), 1))
-    noisy = M0 * signals + noise.sigma * (rng.normal(size=(*signals.shape, 2)) @ (1, 1j))
-    sizes = {"known": noise.sigma, "assumed": np.nan}
-    found = {kind: novelty._of(noisy, np.full(len(noisy), size), n_threads, None) for kind, size in sizes.items()}
-    return {kind: tuple(np.quantile(values, SHARES).tolist()) for kind, values in found.items()}
-
-
-def _rounded(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """What is left in single precision."""
-    double = np.result_type(values.dtype, np.float64)
-    return values.astype(np.complex64 if double.kind == "c" else np.float32).astype(double)
 
 
 def _as_single(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
