@@ -151,6 +151,22 @@ def test_a_compiled_network_learns_the_same():
     assert compiled["loss"] == pytest.approx(plain["loss"], rel=1e-2)
 
 
+def test_mixed_precision_computes_the_same_to_its_digits(monkeypatch):
+    monkeypatch.setattr(Settings, "__post_init__", lambda self: None)  # which wants a GPU
+    settings = Settings(nn.Noise(), 1, 1, 0.01, 40, "cosine", None, 0, torch.device("cpu"), True, False)
+    net = estimator()
+    samples = simulated(96).samples(0, NAMES)
+    net.scale_to(samples.truth)
+    loop = _loop.Loop(net, nn.CRBLoss(), settings)
+    with torch.no_grad():
+        mixed = loop._estimated(samples.signals.real, samples.signals.imag)
+        plain = net(samples.signals)
+    assert mixed.dtype == torch.float32
+    difference = (mixed - plain).abs() / net.width
+    assert 0 < float(difference.max()) < 0.05  # three layers of numbers with 8 bits, 2^-8 each
+    assert len(torch.unique(mixed[:, 0])) == 96  # and outputs with all of theirs
+
+
 # Going on after a kill
 
 SCRIPT = """
