@@ -272,7 +272,9 @@ def test_what_makes_no_sense_is_refused(novelty, call, error, message):
         (lambda arrays, description: arrays.pop("floor"), "floor"),
         (lambda arrays, description: arrays.update(floor=arrays["floor"][:-1]), "other shapes"),
         (lambda arrays, description: description.update(names=["m0s", "T1"]), "did you mean"),
+        (lambda arrays, description: arrays["floor"].fill(np.nan), "NaN"),
         (lambda arrays, description: description.update(percentiles={}), "known"),
+        (lambda arrays, description: description.update(percentiles={"known": [1], "assumed": [1]}), "other percen"),
         (lambda arrays, description: description.update(noise={"sigma": 0}), "sigma is 0"),
     ],
 )

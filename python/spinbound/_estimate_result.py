@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ._results import counts_of, described, save_result
+from ._results import Result
 from ._validate import BoolArray, FloatArray
 from .tissue import Tissue
 
@@ -45,7 +44,7 @@ ESTIMATED = (EstimateStatus.estimated, EstimateStatus.novel, EstimateStatus.out_
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Estimates:
+class Estimates(Result):
     """Estimates of every voxel, how unlike the training its data are, and what became of the voxel.
 
     Attributes
@@ -72,6 +71,9 @@ class Estimates:
     Estimates(m0s; shape (2,): 1 estimated, 1 masked)
     """
 
+    called: ClassVar[str] = "estimates are"
+    statuses: ClassVar[type[IntEnum]] = EstimateStatus
+
     names: tuple[str, ...]
     estimates: Tissue
     status: npt.NDArray[np.int8]
@@ -84,27 +86,11 @@ class Estimates:
         return np.isin(self.status, ESTIMATED)
 
     @property
-    def counts(self) -> dict[str, int]:
-        """How many voxels have each status, of those that occur."""
-        return counts_of(self.status, EstimateStatus)
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write everything as .npz: the parameters by name, status, novelty, and settings as JSON.
-
-        Raises
-        ------
-        InvalidData
-            For another suffix.
-        OSError
-            If the file cannot be written; nothing is left behind then.
-        """
-        save_result(path, "estimates are", self.as_arrays(), self.settings)
+    def _estimated(self) -> tuple[str, ...]:
+        return self.names
 
     def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """All maps by name: the parameters, status, novelty."""
         arrays: dict[str, npt.NDArray[Any]] = {name: np.asarray(self.estimates[name]) for name in self.names}
         arrays["status"] = self.status
         return arrays if self.novelty is None else arrays | {"novelty": self.novelty}
-
-    def __repr__(self) -> str:
-        return described(self, self.names, self.status.shape, self.counts)

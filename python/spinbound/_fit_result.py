@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _core
 from ._fit_problem import Problem, refuse_shape
-from ._results import counts_of, described, save_result, tissue_with
+from ._results import Result, tissue_with
 from ._validate import BoolArray, FloatArray, InvalidParameter, as_real, parameter_named
 from .parameters import bases, is_reciprocal
 from .tissue import Tissue
@@ -44,7 +43,7 @@ CONVERGED = (FitStatus.gradient, FitStatus.step, FitStatus.cost, FitStatus.at_bo
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Fit:
+class Fit(Result):
     """Estimates of every voxel, how sure they are, and what became of the voxel.
 
     Attributes
@@ -83,6 +82,9 @@ class Fit:
     (True, np.True_, (2,))
     """
 
+    called: ClassVar[str] = "a fit is"
+    statuses: ClassVar[type[IntEnum]] = FitStatus
+
     free: tuple[str, ...]
     estimates: Tissue
     std: dict[str, FloatArray]
@@ -101,9 +103,8 @@ class Fit:
         return np.isin(self.status, CONVERGED)
 
     @property
-    def counts(self) -> dict[str, int]:
-        """How many voxels have each status, of those that occur."""
-        return counts_of(self.status, FitStatus)
+    def _estimated(self) -> tuple[str, ...]:
+        return self.free
 
     def std_of(self, parameter: str | Mapping[str, npt.ArrayLike]) -> FloatArray:
         """Standard error (...) of a quantity that depends on the free parameters, by the delta method.
@@ -148,18 +149,6 @@ class Fit:
                 return {free: 1.0 if same else self.estimates[free] ** -2.0}
         raise InvalidParameter(f"no free parameter of the tissue determines {wanted}; free are: {', '.join(self.free)}")
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write everything as .npz: the free parameters by name, std_NAME, the other maps, and settings as JSON.
-
-        Raises
-        ------
-        InvalidData
-            For another suffix.
-        OSError
-            If the file cannot be written; nothing is left behind then.
-        """
-        save_result(path, "a fit is", self.as_arrays(), self.settings)
-
     def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """All maps by name: the free parameters, std_NAME, residual, sigma, status, iterations, at_bound_NAME."""
         arrays = {name: np.asarray(self.estimates[name]) for name in self.free}
@@ -168,9 +157,6 @@ class Fit:
         arrays |= {f"at_bound_{name}": where for name, where in self.at_bound.items()}
         optional = {"covariance": self.covariance, "agreement": self.agreement}
         return arrays | {name: values for name, values in optional.items() if values is not None}
-
-    def __repr__(self) -> str:
-        return described(self, self.free, self.status.shape, self.counts)
 
 
 def _columns(free: tuple[str, ...]) -> list[str]:

@@ -56,8 +56,11 @@ def estimate(
     device
         "cpu", "cuda", ...; the GPU by default, if there is one.
     """
+    optional_module("torch", "nn")
+    from ..nn import Estimator
+
     images, sources = images or Images(), sources or Sources()
-    estimator = optional_module("spinbound.nn", "nn").Estimator.load(checkpoint)
+    estimator = Estimator.load(checkpoint)
     target = Target(output or default_output(data, "estimate"), prefix)
     target.check(estimator.names, (), sources.overwrite)
     picture = target.picture(figure, sources.overwrite)

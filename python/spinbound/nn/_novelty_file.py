@@ -31,12 +31,12 @@ def take_novelty(
         If it makes no sense.
     """
     arrays = {name.removeprefix(PREFIX): tensors.pop(name) for name in list(tensors) if name.startswith(PREFIX)}
-    if not arrays:
+    if not arrays and description.get("novelty") is None:
         return None
     try:
         novelty = Novelty.from_arrays({name: tensor.numpy() for name, tensor in arrays.items()}, description["novelty"])
         if novelty.n_samples != description["rank"]:
             raise InvalidData(f"novelty is that of {novelty.n_samples} coefficients, not of {description['rank']}")
-    except (InvalidData, KeyError) as problem:
+    except (InvalidData, KeyError, TypeError) as problem:
         raise InvalidData(f"{path}: {problem}") from None
     return novelty

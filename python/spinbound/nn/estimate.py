@@ -16,7 +16,6 @@ import numpy.typing as npt
 import torch
 
 from .._batch import n_threads_of, reporting
-from .._core import version
 from .._estimate_result import Estimates, EstimateStatus
 from .._match_search import normalised, usable
 from .._results import tissue_with
@@ -79,7 +78,7 @@ def estimate(
 def _settings(estimator: Estimator, sigma: npt.ArrayLike | None, place: torch.device) -> dict[str, Any]:
     """What estimated, and how it was trained."""
     noise = {} if sigma is None or np.ndim(sigma) else {"sigma": as_number("sigma", sigma)}
-    return {**estimator.description, **noise, "spinbound": version, "device": place.type}
+    return {**estimator.description, **noise, "device": place.type}
 
 
 def _status(
@@ -127,9 +126,9 @@ def _estimated(
 
 def _of_batch(estimator: Estimator, rows: npt.NDArray[Any], place: torch.device) -> FloatArray:
     """Estimates (`BATCH`, P_e) from at most as many rows."""
-    units = np.zeros((BATCH, rows.shape[1], 2), np.float32)  # of unit norm: no data are out of its range
-    units[: len(rows)] = normalised(rows)[0].reshape(len(rows), -1, 2)
-    parts = torch.from_numpy(units).to(place)
+    units = np.zeros((BATCH, rows.shape[1], 2))
+    units[: len(rows)] = normalised(rows)[0].reshape(len(rows), -1, 2)  # in range of single precision
+    parts = torch.from_numpy(units).to(place, estimator.centre.dtype)
     return np.asarray(estimator.from_parts(parts[..., 0], parts[..., 1]).double().cpu().numpy())
 
 

@@ -257,14 +257,7 @@ class Estimator(torch.nn.Module):
         ((2,), {'estimated': 1, 'no_data': 1})
         """
         return estimate(
-            self,
-            data,
-            mask,
-            sigma=sigma,
-            novelty=novelty,
-            threads=threads,
-            device=device,
-            progress=progress,
+            self, data, mask, sigma=sigma, novelty=novelty, threads=threads, device=device, progress=progress
         )
 
     # What it is good for

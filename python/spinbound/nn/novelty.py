@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._batch import n_threads_of, reporting
+from .._batch import CHUNK, n_threads_of, reporting, shifted
 from .._match_search import usable
 from .._trains import Experiment
 from .._validate import (
@@ -207,9 +207,10 @@ class Novelty:
         novelty = np.full(len(rows), np.nan)
         with reporting(progress, len(rows), "novelty") as report:
             voxels = np.flatnonzero(chosen)
-            if voxels.size:
-                measure = Measure(self.charts, self.floor, relative_noise(self.noise))
-                novelty[voxels] = measure.of(rows[voxels], sizes[voxels], n_threads_of(threads), report)
+            measure = Measure(self.charts, self.floor, relative_noise(self.noise))
+            for start in range(0, voxels.size, CHUNK):
+                part, share = voxels[start : start + CHUNK], shifted(report, start, voxels.size)
+                novelty[part] = measure.of(rows[part], sizes[part], n_threads_of(threads), share)
         return novelty.reshape(shape)
 
     def limit(self, sigma: object = None, share: float = LIMIT) -> float:
@@ -259,12 +260,16 @@ class Novelty:
             noise = Noise(**description["noise"])
             signals, tangents = (_as_complex(arrays[name]) for name in ("signals", "tangents"))
             places, floor = (np.asarray(arrays[name], np.float64) for name in ("places", "floor"))
+            n, samples = signals.shape
         except (KeyError, TypeError, ValueError) as problem:
             raise InvalidData(f"what is known of novelty makes no sense: {problem}") from None
-        n, samples = signals.shape
         shapes = (n, samples, len(names)), (n, len(names)), (n,)
         if (tangents.shape, places.shape, floor.shape) != shapes or n < LEAST_ATOMS:
             raise InvalidData(f"the arrays of novelty have other shapes than its {n} atoms of {samples} samples")
+        if not all(np.isfinite(values).all() for values in (signals, tangents, places, floor)):
+            raise InvalidData("the arrays of novelty hold NaN or infinity")
+        if not all(len(values) == len(SHARES) for values in percentiles.values()):
+            raise InvalidData(f"novelty has other percentiles than those of the shares {', '.join(map(str, SHARES))}")
         return cls(names, Charts(signals, tangents, places), floor, noise, percentiles)
 
     def __repr__(self) -> str:
