@@ -27,7 +27,7 @@ from .noise import Noise
 from .novelty import Novelty
 
 UNKNOWNS = ("M0", "m0s", "T1a", "T2f", "Rex", "T2s", "omega0", "B1")  # of the paper's model
-STRIDE = 1024  # tissues simulated at a time: between them a training that has ended is noticed
+STRIDE = 256  # tissues simulated at a time, in some tenths of a second: then the end of a training is noticed
 
 
 @dataclass(frozen=True, eq=False)
