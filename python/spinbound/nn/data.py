@@ -123,8 +123,6 @@ class StoredData:
         self._signals, self._tissue = store.signals, store.tissue
         self._valid: BoolArray = np.isfinite(self._signals).all(axis=1)
         self.n = int(np.count_nonzero(self._valid))
-        if not self.n:
-            raise InvalidData(f"none of the tissues of {store!r} is valid")
 
     def samples(self, epoch: int, names: tuple[str, ...]) -> Samples:
         """All of them, with some of the parameters; of any epoch the same."""
@@ -298,6 +296,8 @@ def _samples(
     names: tuple[str, ...],
 ) -> Samples:
     """The valid ones in single precision; a bound beyond its range is infinite."""
+    if not valid.any():
+        raise InvalidData(f"none of the {valid.size} tissues could be simulated: there is nothing to learn from")
     truth = np.stack([np.broadcast_to(tissue[name], tissue.shape)[valid] for name in names], axis=-1)
     with np.errstate(over="ignore", under="ignore"):
         return Samples(
