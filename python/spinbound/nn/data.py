@@ -21,7 +21,10 @@ from ..basis import Basis
 from ..parameters import TISSUE
 from ..prior import Prior
 from ..tissue import Tissue
+from ._novelty_making import ATOMS, LEAST_ATOMS
 from .checkpoint import tensors_sha256
+from .noise import Noise
+from .novelty import Novelty
 
 UNKNOWNS = ("M0", "m0s", "T1a", "T2f", "Rex", "T2s", "omega0", "B1")  # of the paper's model
 STRIDE = 256  # tissues simulated at a time, in some tenths of a second: then the end of a training is noticed
@@ -73,6 +76,9 @@ class Data(Protocol):
 
     def described(self, names: tuple[str, ...]) -> dict[str, Any]:
         """All that the samples depend on, in plain words and numbers."""
+
+    def novelty(self, noise: Noise) -> Novelty:
+        """How unlike these samples with such noise other data are."""
 
 
 class StoredData:
@@ -137,6 +143,10 @@ class StoredData:
         samples = self.samples(0, names)
         signals = torch.view_as_real(samples.signals)
         return {"n": self.n, "sha256": tensors_sha256(signals, samples.truth, samples.crb)}
+
+    def novelty(self, noise: Noise) -> Novelty:
+        """As `Novelty.from_store`."""
+        return Novelty.from_store(self.store, noise=noise)
 
 
 class SimulatedData:
@@ -246,6 +256,18 @@ class SimulatedData:
             "wrt": list(recipe.wrt),
             **recipe.physics,
         }
+
+    def novelty(self, noise: Noise) -> Novelty:
+        """As `Novelty.from_prior`, with no more atoms than an epoch has tissues."""
+        source, n = self._source, max(self.n, LEAST_ATOMS) if self.n < ATOMS else None
+        options: dict[str, Any] = {
+            "basis": self.basis,
+            "noise": noise,
+            "seed": source.seed,
+            "threads": self._threads,
+            **self.physics,
+        }
+        return Novelty.from_prior(self.seq, source.prior, n=n, **options)
 
     def _simulated(self, epoch: int) -> dict[str, npt.NDArray[Any]]:
         """The arrays of all tissues of an epoch."""

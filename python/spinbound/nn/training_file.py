@@ -48,6 +48,7 @@ from .history import History
 from .loss import LOSSES, Loss
 from .network import Architecture
 from .noise import Noise
+from .novelty import Novelty
 from .train import train
 
 MAX_BYTES = 1 << 20
@@ -58,7 +59,7 @@ SIMULATED = (
     *("model", "lineshape", "rtol", "threads"),
 )
 KEYS: Mapping[str, tuple[str, ...]] = {
-    "estimator": ("names", "architecture", "widths", "skips", "phase", "seed"),
+    "estimator": ("names", "architecture", "widths", "skips", "phase", "seed", "novelty"),
     "data": ("store", *SIMULATED),
     "validation": ("store", *SIMULATED),
     "loss": ("name", *inspect.signature(LOSSES["bias-constrained"]).parameters),
@@ -86,6 +87,8 @@ class Training:
         As in `train`.
     options
         Further arguments of `train`.
+    novelty
+        Have the estimator know how unlike the training other data are.
     """
 
     estimator: Estimator
@@ -94,6 +97,7 @@ class Training:
     loss: Loss
     noise: Noise
     options: Table
+    novelty: bool = True
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Training:
@@ -127,6 +131,8 @@ class Training:
         self, folder: str | os.PathLike[str] | None = None, *, progress: bool | Report | None = None, **options: Any
     ) -> History:
         """Do it, as `train` does; `options` override those of the file."""
+        if self.novelty and self.estimator.novelty is None:
+            self.estimator.novelty = self._novelty()
         return train(
             self.estimator,
             self.data,
@@ -137,6 +143,13 @@ class Training:
             progress=progress,
             **(self.options | options),
         )
+
+    def _novelty(self) -> Novelty:
+        """That of the data."""
+        try:
+            return self.data.novelty(self.noise)
+        except (InvalidParameter, InvalidData) as problem:
+            raise InvalidData(f"{problem}; novelty = false in [estimator] leaves it out") from None
 
 
 def _tables(path: Path) -> dict[str, Table]:
@@ -170,12 +183,19 @@ def _parts(tables: Mapping[str, Table], folder: Path) -> dict[str, Any]:
         "loss": kind(**_without(loss, "name")),
         "noise": Noise(**noise),
         "options": tables.get("training", {}),
+        "novelty": _switch("novelty", tables["estimator"].get("novelty", True)),
     }
+
+
+def _switch(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidData(f"{name} is {value!r}; allowed: true, false")
+    return value
 
 
 def _estimator(table: Table, data: Data) -> Estimator:
     """One for the data, whose sequence, basis and physics it is for."""
-    options = _without(table, "architecture", "widths", "skips") | dict(data.physics)
+    options = _without(table, "architecture", "widths", "skips", "novelty") | dict(data.physics)
     architecture = _architecture(table, n_coefficients(data.basis, data.seq))
     return Estimator(basis=data.basis, seq=data.seq, architecture=architecture, **options)
 
