@@ -1,5 +1,9 @@
 """Bases that are made while simulating: those of the signals themselves, whatever the way there."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import spinbound as sb
@@ -14,6 +18,7 @@ PRIOR = sb.Prior.paper().truncated(B1=(0.5, 1.5))
 UNKNOWN = ("M0", "m0s", "R1a", "T2f", "Rex")
 HEALTHY = sb.Tissue(m0s=0.15, R1a=0.8, R2f=15, Rex=30, T2s=12e-6, omega0=100)
 EPS = np.finfo(float).eps
+BLAS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def stacked(signals):
@@ -150,6 +155,30 @@ def test_on_the_published_train_bounds_are_lower(published_data):
 
 def test_threads_do_not_matter():
     one, two = (sb.build_basis(SEQ, PRIOR, 200, 8, bounds=UNKNOWN, wrt=UNKNOWN, threads=threads) for threads in (1, 2))
+    assert one == two
+
+
+SCRIPT = """
+import sys
+import spinbound as sb
+seq = sb.sequences.load("hybrid-mt-4s")
+prior = sb.Prior.paper().within(seq)
+for basis in (
+    sb.build_basis(seq, prior, 60, real=True),
+    sb.Basis.from_svd(sb.simulate(seq, prior.sample(60)), rank=13),
+):
+    sys.stdout.buffer.write(basis.vectors.tobytes())
+"""
+
+
+def test_the_threads_of_the_linear_algebra_library_do_not_matter():
+    one, two = (
+        subprocess.run(
+            [sys.executable, "-c", SCRIPT], env=os.environ | dict.fromkeys(BLAS, n), stdout=subprocess.PIPE, check=True
+        ).stdout
+        for n in ("1", "2")
+    )
+    assert len(one) == 1142 * 13 * (8 + 16)
     assert one == two
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._batch import reporting, shifted
+from ._blas import one_thread
 from ._directions import Directions, columns_of, real_columns, triangular
 from ._gram import Gram, Sketch, eigen, left_singular, random_columns
 from ._trains import Experiment, as_trains
@@ -102,9 +103,9 @@ def build_basis(
     Notes
     -----
     Memory is that of matrices n x n, n the number of echoes, and of 0.2 GB for signals on their way; beyond 4096 echoes
-    that of n x (2 rank + 10), and the tissues are simulated three times. Neither `threads` nor `progress` changes the
-    result. The linear algebra library decides the last bits, and they may differ with its number of threads: vectors of
-    a train of 1142 echoes by 1e-13.
+    that of n x (2 rank + 10), and the tissues are simulated three times. Neither `threads` nor `progress` nor
+    the number of threads of the linear algebra library, which works in one, changes the result; another library may
+    give other last bits.
 
     References
     ----------
@@ -131,7 +132,8 @@ def build_basis(
     options: dict[str, Any] = {"rtol": rtol, "basis": None, "threads": threads}
     voxels = accepted(seq, tissue, names if kept else (), [(model, lineshape)], progress=progress, **options)
     stream = Stream(seq, voxels, names, kept, options | {"model": model, "lineshape": lineshape})
-    vectors, values = _directions(stream, n_echoes, rank, bool(real), weight, progress)
+    with one_thread():
+        vectors, values = _directions(stream, n_echoes, rank, bool(real), weight, progress)
     _tell_left_out(stream.n_left_out, tissue.size)
     if rank > values.size:
         raise InvalidParameter(

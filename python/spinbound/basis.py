@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ._blas import one_thread
 from ._files import npz_names, read_npz, write_npz
 from ._trains import Experiment, Trains, as_trains
 from ._validate import FloatArray, InvalidData, InvalidParameter, as_array, as_complex, as_count, as_data, as_real
@@ -115,8 +116,8 @@ class Basis:
 
         Notes
         -----
-        The largest entry of each vector is real and positive. The linear algebra library decides the last bits,
-        and they may differ with its number of threads.
+        The largest entry of each vector is real and positive. The linear algebra library, which works in one thread,
+        decides the last bits.
         """
         array = _as_numbers("signals", signals)
         rows = _finite_signals(array)
@@ -126,7 +127,9 @@ class Basis:
                 f"({rows.shape[0]} finite signals of {rows.shape[1]} echoes)"
             )
         # With rows = Q R the signals as columns are R^T Q^T: the SVD of R^T, n x n, has their vectors and values.
-        vectors, singular_values, _ = np.linalg.svd(np.asarray(np.linalg.qr(rows, mode="r")).T, full_matrices=False)
+        with one_thread():
+            R = np.asarray(np.linalg.qr(rows, mode="r"))
+            vectors, singular_values, _ = np.linalg.svd(R.T, full_matrices=False)
         return cls(with_fixed_phase(vectors[:, :rank]), singular_values, seq=seq)
 
     @classmethod
