@@ -1,4 +1,4 @@
-"""Figures of sequences, signals, sensitivities, Cramér-Rao maps, bases and fits (extra ``plot``).
+"""Figures of sequences, signals, sensitivities, Cramér-Rao maps, bases, fits and estimators (extra ``plot``).
 
 Every function takes objects or arrays of the package and returns a ``matplotlib.figure.Figure`` that belongs to no
 window: save it with ``figure.savefig(path)``. Labels say exactly what is drawn, with its unit.
@@ -7,6 +7,19 @@ window: save it with ``figure.savefig(path)``. Labels say exactly what is drawn,
 from ._basis import basis_report
 from ._fit import fit_maps
 from ._maps import crb_maps, grid_axes
+from ._paper import compared_maps, convergence, region_boxes
 from ._time import magnetization, sensitivities, sequence, signal
 
-__all__ = ["basis_report", "crb_maps", "fit_maps", "grid_axes", "magnetization", "sensitivities", "sequence", "signal"]
+__all__ = [
+    "basis_report",
+    "compared_maps",
+    "convergence",
+    "crb_maps",
+    "fit_maps",
+    "grid_axes",
+    "magnetization",
+    "region_boxes",
+    "sensitivities",
+    "sequence",
+    "signal",
+]
