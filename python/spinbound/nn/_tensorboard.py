@@ -1,0 +1,28 @@
+"""The history of a training for TensorBoard, if that is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from .history import COLUMNS, History
+
+
+@contextmanager
+def writer_of(folder: Path | None) -> Iterator[Callable[[History], object]]:
+    """What takes the history after each epoch; it does nothing without a folder or without TensorBoard."""
+    if folder is None or find_spec("tensorboard") is None:
+        yield lambda history: None
+        return
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(folder / "tensorboard")) as writer:
+
+        def write(history: History) -> None:
+            row = dict(zip(COLUMNS, history.rows[-1], strict=True))
+            for name, value in row.items():
+                writer.add_scalar(name, value, int(row["epoch"]))
+
+        yield write

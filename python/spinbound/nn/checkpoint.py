@@ -1,0 +1,101 @@
+"""Tensors in files: safetensors with a description in JSON, and a checksum of both.
+
+safetensors holds numbers alone, so that nothing is unpickled. The file's metadata have
+
+    kind           what the file is
+    description    JSON: what its tensors mean
+    sha256         of the kind, the description and the tensors, as the format has no checksum of its own
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .._chunks import sha256_of
+from .._files import damage_named, optional_module, write_atomically
+from .._text import finite
+from .._validate import InvalidData
+
+Tensors = Mapping[str, Tensor]
+
+
+def write_tensors(path: str | os.PathLike[str], kind: str, tensors: Tensors, description: Mapping[str, Any]) -> None:
+    """Write tensors and what they mean, whole or not at all.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps(finite(description), sort_keys=True, allow_nan=False)
+    metadata = {"kind": kind, "description": text, "sha256": _sha256(kind, text, held)}
+    content = optional_module("safetensors.torch", "nn").save(held, metadata)
+    write_atomically(path, lambda stream: stream.write(content))
+
+
+def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors of a file of a kind, and their description.
+
+    Raises
+    ------
+    InvalidData
+        If the file is of another kind.
+    OSError
+        If it cannot be read or is damaged.
+    """
+    path = Path(path)
+    if path.is_dir() or not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file")
+    with damage_named(path, InvalidData):
+        with optional_module("safetensors", "nn").safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("kind") != kind:
+                raise InvalidData(f"{path} holds {metadata.get('kind', 'tensors of unknown kind')!r}, not {kind!r}")
+            names = file.keys()
+            tensors = {name: file.get_tensor(name) for name in names}
+        text = metadata["description"]
+        if _sha256(kind, text, tensors) != metadata["sha256"]:
+            raise OSError("the sha256 is not that of what was written")
+        return tensors, dict(json.loads(text))
+
+
+def _sha256(kind: str, text: str, tensors: Tensors) -> str:
+    content = hashlib.sha256(json.dumps([kind, text, sorted(tensors)]).encode())
+    for name in sorted(tensors):
+        content.update(tensors_sha256(tensors[name]).encode())
+    return content.hexdigest()
+
+
+def tensors_sha256(*tensors: Tensor) -> str:
+    """Hash of types, shapes and values."""
+    return sha256_of(*(tensor.detach().cpu().numpy() for tensor in tensors))
+
+
+def check_tensors(path: str | os.PathLike[str], tensors: Tensors, wanted: Tensors) -> None:
+    """Refuse tensors of other names or shapes than wanted."""
+    found, expected = _layout(tensors), _layout(wanted)
+    differing = sorted(name for name in found | expected if found.get(name) != expected.get(name))
+    if differing:
+        name = differing[0]
+        raise InvalidData(
+            f"{path}: the tensor {name} has {found.get(name, 'no')} shape, its description asks for "
+            f"{expected.get(name, 'none')}"
+        )
+
+
+def _layout(tensors: Tensors) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def state_of(module: torch.nn.Module) -> dict[str, Tensor]:
+    """A copy of what a module has learnt."""
+    return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}

@@ -1,0 +1,319 @@
+"""Estimators: a network, what goes in and what comes out, and what it was made for.
+
+Coefficients c of a voxel, of any scale, become the 2 x rank real inputs of the network: the real parts of c/|c|, then
+the imaginary parts. In the standard phase they are turned before, so that the first coefficient is real and positive;
+what is estimated depends on neither scale nor phase of the data. The network's outputs y become the estimates
+centre + width y, of the mean and the standard deviation of each parameter in the tissues that it was trained with.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._chunks import sha256_of
+from .._core import version
+from .._models import LINESHAPES, MODELS
+from .._trains import Experiment, as_trains
+from .._validate import InvalidData, InvalidParameter, as_count, one_of, parameter_names
+from ..basis import Basis
+from ..parameters import PARAMETERS
+from ..prior import Prior
+from .checkpoint import check_tensors, read_tensors, write_tensors
+from .network import Architecture, Network
+from .noise import Noise
+
+KIND = "spinbound estimator 1"
+PHASES = ("standard", "random")
+
+
+class Estimator(torch.nn.Module):
+    """Coefficients of signals to parameters of tissue, in SI units.
+
+    Parameters
+    ----------
+    names
+        The P_e parameters to estimate, base or derived, but not M0.
+    basis
+        That of the coefficients; None: signals in the time domain of `seq`.
+    architecture
+        Of the network; that of the paper by default.
+    seq
+        The sequence that data must come from. What is left out of sequence and prior, a training takes from its data.
+    prior
+        Of the tissues that the estimator is trained with.
+    phase
+        ``standard``: the first coefficient is turned to be real and positive; ``random``: the phase is left as it is,
+        and the network has to learn that it means nothing, as in the paper.
+    model, lineshape
+        With which the training signals are simulated.
+    seed
+        Of the first weights.
+
+    Attributes
+    ----------
+    centre, width : Tensor (P_e,)
+        Of the outputs; NaN until a training sets them, and with them the estimates.
+    noise : Noise or None
+        That of the training.
+
+    Raises
+    ------
+    InvalidParameter
+        If an argument is not accepted, or the architecture has another number of inputs.
+
+    Examples
+    --------
+    >>> import numpy as np, spinbound as sb, torch
+    >>> from spinbound import nn
+    >>> basis = sb.Basis(np.eye(20)[:, :4])
+    >>> net = nn.Estimator(("m0s", "T1a"), basis=basis, architecture=nn.Architecture((32, 32), n_inputs=8))
+    >>> net.scale_to(torch.tensor([[0.1, 1.0], [0.2, 1.4]]))
+    >>> net(torch.ones(5, 4, dtype=torch.complex64)).shape
+    torch.Size([5, 2])
+    """
+
+    centre: Tensor
+    width: Tensor
+
+    def __init__(
+        self,
+        names: str | Iterable[str],
+        *,
+        basis: Basis | None,
+        architecture: Architecture | None = None,
+        seq: Experiment | None = None,
+        prior: Prior | None = None,
+        phase: str = "standard",
+        model: str = "gbloch",
+        lineshape: str = "superlorentzian",
+        seed: int = 0,
+    ) -> None:
+        rank = _rank(basis, seq)
+        trained_for = {
+            "names": list(_names(names)),
+            "rank": rank,
+            "basis_sha256": None if basis is None else vectors_sha256(basis),
+            "sequence_sha256": _sequence_sha256(basis, seq),
+            "prior": None if prior is None else prior.toml,
+            "phase": one_of("phase", phase, PHASES),
+            "model": one_of("model", model, MODELS),
+            "lineshape": one_of("lineshape", lineshape, LINESHAPES),
+            "noise": None,
+        }
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(as_count("seed", seed, 0))
+            self._settle(trained_for, architecture or Architecture.paper(rank))
+
+    def _settle(self, trained_for: Mapping[str, Any], architecture: Architecture) -> None:
+        """Build the network of what is known to make sense."""
+        super().__init__()
+        if architecture.n_inputs != 2 * trained_for["rank"]:
+            raise InvalidParameter(
+                f"the architecture has {architecture.n_inputs} inputs; allowed: {2 * trained_for['rank']}, the real "
+                f"and imaginary parts of {trained_for['rank']} coefficients"
+            )
+        self.trained_for = dict(trained_for)
+        self.network = Network(architecture, len(self.names))
+        self.register_buffer("centre", torch.full((len(self.names),), torch.nan))
+        self.register_buffer("width", torch.full((len(self.names),), torch.nan))
+
+    # What it is
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters that it estimates, in the order of its outputs."""
+        return tuple(self.trained_for["names"])
+
+    @property
+    def rank(self) -> int:
+        """Coefficients of a voxel."""
+        return int(self.trained_for["rank"])
+
+    @property
+    def noise(self) -> Noise | None:
+        """Scale and noise of the training."""
+        described = self.trained_for["noise"]
+        return None if described is None else Noise(described["sigma"], tuple(described["M0"]))
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What it estimates from what, and how it was trained, as plain numbers and words."""
+        return {
+            "spinbound": version,
+            **self.trained_for,
+            "units": [PARAMETERS[name].unit for name in self.names],
+            "architecture": self.network.architecture.described(),
+        }
+
+    def extra_repr(self) -> str:
+        """What it estimates."""
+        return f"{', '.join(self.names)} from {self.rank} coefficients"
+
+    # What it computes
+
+    def forward(self, coefficients: Tensor) -> Tensor:
+        """Estimates (..., P_e) from complex coefficients (..., rank) of any scale."""
+        return self.from_parts(coefficients.real, coefficients.imag)
+
+    def from_parts(self, real: Tensor, imag: Tensor) -> Tensor:
+        """Estimates (..., P_e) from the real and imaginary parts (..., rank)."""
+        return self.centre + self.width * self.network(self.inputs(real, imag))
+
+    def inputs(self, real: Tensor, imag: Tensor) -> Tensor:
+        """Inputs (..., 2 rank) of the network from the parts (..., rank); 0 where the data are 0."""
+        parts = torch.cat([real, imag], dim=-1).to(self.centre.dtype)
+        parts = parts / _or_one(parts.abs().amax(dim=-1, keepdim=True))  # whose squares are in range
+        parts = parts / _or_one(torch.linalg.vector_norm(parts, dim=-1, keepdim=True))
+        return parts if self.trained_for["phase"] == "random" else _turned(parts)
+
+    def scale_to(self, truth: Tensor) -> None:
+        """Set centre and width to the mean and the standard deviation of tissues (n, P_e).
+
+        Raises
+        ------
+        InvalidData
+            If a parameter is the same in all of them.
+        """
+        std, mean = torch.std_mean(truth.double(), dim=0, correction=0)
+        constant = [name for name, spread in zip(self.names, std.tolist(), strict=True) if not spread > 0]
+        if constant:
+            raise InvalidData(f"{', '.join(constant)} is the same in all tissues: there is nothing to learn")
+        self.centre.copy_(mean)
+        self.width.copy_(std)
+
+    # What it is good for
+
+    def check(
+        self,
+        seq: Experiment | None = None,
+        basis: Basis | None = None,
+        names: Iterable[str] | None = None,
+        units: Iterable[str] | None = None,
+    ) -> None:
+        """Refuse data of another sequence or basis, and other parameters or units than expected.
+
+        Raises
+        ------
+        InvalidData
+            If something differs from what the estimator was trained for; the message names it.
+        """
+        described = self.description
+        if seq is not None:
+            self._compare("sequence_sha256", as_trains(seq).sha256, "the data come from another sequence")
+        if basis is not None:
+            if basis.rank != self.rank:
+                raise InvalidData(f"the basis has {basis.rank} vectors, the estimator was trained with {self.rank}")
+            self._compare("basis_sha256", vectors_sha256(basis), "the data are coefficients of another basis")
+        for what, wanted in (("names", names), ("units", units)):
+            if wanted is not None and list(wanted) != described[what]:
+                raise InvalidData(
+                    f"the estimator has the {what} {', '.join(described[what])} in this order; "
+                    f"wanted: {', '.join(wanted)}"
+                )
+
+    def _compare(self, what: str, sha256: str, sentence: str) -> None:
+        known = self.trained_for[what]
+        if known is not None and known != sha256:
+            raise InvalidData(
+                f"{sentence} than that of the estimator's training (sha256 {sha256:.12}..., not {known:.12}...)"
+            )
+
+    # Files
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the estimator as safetensors, whole or not at all.
+
+        Raises
+        ------
+        InvalidData
+            For another suffix than .safetensors.
+        OSError
+            If the file cannot be written.
+        """
+        if not str(path).lower().endswith(".safetensors"):
+            raise InvalidData(f"{path}: an estimator is saved as .safetensors")
+        write_tensors(path, KIND, self.state_dict(), self.description)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Estimator:
+        """Read an estimator that `save` has written; nothing in the file is run.
+
+        Raises
+        ------
+        InvalidData
+            If it is another file, or an estimator of something that this version does not know.
+        OSError
+            If the file cannot be read or is damaged.
+        """
+        tensors, described = read_tensors(path, KIND)
+        estimator = cls.__new__(cls)
+        with torch.device("meta"):  # nothing is allocated beyond what the file holds
+            estimator._settle(*_checked(path, described))
+        check_tensors(path, tensors, estimator.state_dict())
+        estimator.load_state_dict(tensors, assign=True)
+        return estimator.requires_grad_(True)
+
+
+def _rank(basis: Basis | None, seq: Experiment | None) -> int:
+    if basis is not None:
+        if not isinstance(basis, Basis):
+            raise InvalidParameter(f"basis must be a spinbound.Basis; given {type(basis).__name__}")
+        if seq is not None:
+            basis.check_sequence(as_trains(seq))
+        return basis.rank
+    if seq is None:
+        raise InvalidParameter("neither basis nor seq is given; the estimator must know what its data are")
+    return as_trains(seq).n_echoes
+
+
+def _names(names: str | Iterable[str]) -> tuple[str, ...]:
+    known = parameter_names(names, "names")
+    if "M0" in known:
+        raise InvalidParameter("names has M0, the scale of the data, which the estimator takes out")
+    return known
+
+
+def _sequence_sha256(basis: Basis | None, seq: Experiment | None) -> str | None:
+    if seq is not None:
+        return as_trains(seq).sha256
+    return None if basis is None else basis.sequence_sha256
+
+
+def vectors_sha256(basis: Basis) -> str:
+    """Hash of the vectors of a basis."""
+    return sha256_of(np.asarray(basis.vectors, np.complex128))
+
+
+def _checked(path: str | os.PathLike[str], described: dict[str, Any]) -> tuple[dict[str, Any], Architecture]:
+    """What a file says of itself, if it makes sense."""
+    try:
+        units = [PARAMETERS[name].unit for name in _names(described["names"])]
+        if described["units"] != units:
+            raise InvalidData(f"its units are {', '.join(described['units'])}; this version has {', '.join(units)}")
+        one_of("phase", described["phase"], PHASES)
+        Noise(**described["noise"]) if described["noise"] else None
+        architecture = Architecture(**described["architecture"])
+    except (InvalidParameter, InvalidData, KeyError, TypeError) as problem:
+        raise InvalidData(f"{path}: no estimator of this version: {problem}") from None
+    kept = ("names", "rank", "basis_sha256", "sequence_sha256", "prior", "phase", "model", "lineshape", "noise")
+    return {name: described.get(name) for name in kept}, architecture
+
+
+def _or_one(scale: Tensor) -> Tensor:
+    """The scale where there is one: zeros stay zeros."""
+    return torch.where(scale > 0, scale, 1)
+
+
+def _turned(parts: Tensor) -> Tensor:
+    """Parts (..., 2 rank) in the phase in which the first coefficient is real and positive."""
+    real, imag = parts.chunk(2, dim=-1)
+    first = torch.linalg.vector_norm(torch.cat([real[..., :1], imag[..., :1]], dim=-1), dim=-1, keepdim=True)
+    cosine = torch.where(first > 0, real[..., :1] / _or_one(first), 1)
+    sine = imag[..., :1] / _or_one(first)
+    return torch.cat([real * cosine + imag * sine, imag * cosine - real * sine], dim=-1)

@@ -1,0 +1,149 @@
+"""Networks as data: fully connected layers of given widths, and what is added from one to another.
+
+Layer k = 1, 2, ... computes
+
+    a_k = W_k h_(k-1) + b_k + sum of a_j over the skips (j, k),    h_k = ReLU(normalised a_k),
+
+with a_0 = h_0 the inputs, and the output layer W h + b of the last h. Channels are normalised in groups, each to mean 0
+and variance 1 within one sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import GroupNorm, Linear, Module, ModuleList
+
+from .._validate import InvalidParameter, as_count
+
+GROUP = 16  # least channels of a group: fewer say too little of their own mean and variance
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Widths of the fully connected layers before the output, and skip connections between them.
+
+    Parameters
+    ----------
+    widths
+        Channels of every layer.
+    skips
+        Pairs (from, to) of layers, counted from 1; 0 stands for the inputs. What layer `from` has before its
+        normalisation is added to layer `to` before its normalisation, so that both must have one width.
+    n_inputs
+        Real numbers that go in: twice the rank of the basis.
+
+    Raises
+    ------
+    InvalidParameter
+        If a width is not positive, or a skip goes back, leaves the network, or joins different widths.
+
+    Examples
+    --------
+    >>> from spinbound import nn
+    >>> nn.Architecture((64, 64, 64), skips=((1, 3),), n_inputs=26).n_parameters(3)
+    10627
+    >>> nn.Architecture.paper().n_parameters(3)
+    3044181
+    """
+
+    widths: tuple[int, ...]
+    skips: tuple[tuple[int, int], ...] = field(default=())
+    n_inputs: int = 26
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "n_inputs", as_count("n_inputs", self.n_inputs, 1))
+        object.__setattr__(self, "widths", tuple(as_count("a width", width, 1) for width in self.widths))
+        object.__setattr__(self, "skips", tuple(self._skip(skip) for skip in self.skips))
+        if not self.widths:
+            raise InvalidParameter("widths is empty; give at least one layer")
+
+    def _skip(self, skip: Iterable[int]) -> tuple[int, int]:
+        source, target = (as_count("a layer of a skip", layer, 0) for layer in skip)
+        if not source < target <= len(self.widths):
+            raise InvalidParameter(
+                f"a skip goes from layer {source} to {target}; allowed: forwards, 0 to {len(self.widths)}"
+            )
+        channels = (self.n_inputs, *self.widths)
+        if channels[source] != channels[target]:
+            raise InvalidParameter(
+                f"a skip from layer {source} to {target} joins {channels[source]} and {channels[target]} channels; "
+                "they must be as many"
+            )
+        return source, target
+
+    @classmethod
+    def paper(cls, rank: int = 13) -> Architecture:
+        """That of the CRB-weighted loss, for coefficients of a basis of some rank.
+
+        References
+        ----------
+        X. Zhang et al., arXiv 2109.10535, section 2.5; the widths and skips are those of the code of its authors.
+        """
+        widths = (128, 256, 512, 1024, 768, 640, 512, 384, 256, 192, 128, 2 * rank, 10, 6)
+        return cls(widths, ((3, 7), (2, 9), (1, 11), (0, 12)), 2 * rank)
+
+    @classmethod
+    def small(cls, rank: int = 13) -> Architecture:
+        """One that two cores train in minutes: six layers of 128 channels, in residual steps of two."""
+        return cls((128,) * 7, ((1, 3), (3, 5), (5, 7)), 2 * rank)
+
+    def described(self) -> dict[str, Any]:
+        """As plain numbers."""
+        return {"widths": list(self.widths), "skips": [list(skip) for skip in self.skips], "n_inputs": self.n_inputs}
+
+    def n_parameters(self, n_outputs: int) -> int:
+        """How many numbers a network of this architecture learns."""
+        with torch.device("meta"):
+            return sum(parameter.numel() for parameter in Network(self, n_outputs).parameters())
+
+
+def n_groups(width: int) -> int:
+    """The most groups of equal size that have at least 16 channels each; one where there are fewer channels."""
+    return next((groups for groups in range(width // GROUP, 1, -1) if width % groups == 0), 1)
+
+
+class Network(Module):
+    """Real inputs (..., n_inputs) to outputs (..., n_outputs).
+
+    Parameters
+    ----------
+    architecture
+        The layers.
+    n_outputs
+        Width of the output layer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spinbound import nn
+    >>> network = nn.Network(nn.Architecture.small(), 3)
+    >>> network(torch.ones(5, 26)).shape
+    torch.Size([5, 3])
+    """
+
+    def __init__(self, architecture: Architecture, n_outputs: int) -> None:
+        super().__init__()
+        self.architecture = architecture
+        widths = architecture.widths
+        channels = (architecture.n_inputs, *widths)
+        self.layers = ModuleList(Linear(*pair) for pair in zip(channels, widths, strict=False))
+        self.norms = ModuleList(GroupNorm(n_groups(width), width) for width in widths)
+        self.output = Linear(widths[-1], as_count("n_outputs", n_outputs, 1))
+        self._sources = [[j for j, to in architecture.skips if to == k] for k in range(1, len(widths) + 1)]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The outputs."""
+        hidden = inputs.reshape(-1, inputs.shape[-1])
+        sums = [hidden]
+        for layer, norm, sources in zip(self.layers, self.norms, self._sources, strict=True):
+            added = layer(hidden)
+            for source in sources:
+                added = added + sums[source]
+            sums.append(added)
+            hidden = torch.relu(norm(added))
+        return self.output(hidden).reshape(*inputs.shape[:-1], -1)

@@ -1,0 +1,96 @@
+"""New scale, phase and noise for signals of a training set, in every epoch (arXiv 2109.10535, section 2.4)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from math import pi
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .._validate import InvalidParameter, as_number
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The law of scale and noise: |M0| and the phase of M0 are uniform, the noise is normal.
+
+    Parameters
+    ----------
+    sigma
+        Standard deviation in the real and in the imaginary part each, > 0.
+    M0
+        The least and the largest magnitude.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spinbound import nn
+    >>> nn.Noise(sigma=0.01, M0=(0.1, 1)).snr
+    (10.0, 100.0)
+    >>> signals = torch.ones(5, 13), torch.zeros(5, 13)
+    >>> real, imag, M0 = nn.Noise().applied(*signals, torch.Generator().manual_seed(0))
+    >>> real.shape, M0.shape
+    (torch.Size([5, 13]), torch.Size([5]))
+    """
+
+    sigma: float = 0.01
+    M0: tuple[float, float] = (0.1, 1.0)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sigma", as_number("sigma", self.sigma))
+        if not self.sigma > 0:
+            raise InvalidParameter(f"sigma is {self.sigma:g}; allowed: sigma > 0")
+        if len(self.M0) != 2:
+            raise InvalidParameter(f"M0 must be a pair (low, high); given {self.M0!r}")
+        low, high = (as_number("M0", limit) for limit in self.M0)
+        if not 0 < low <= high:
+            raise InvalidParameter(f"M0 is ({low:g}, {high:g}); allowed: 0 < low <= high")
+        object.__setattr__(self, "M0", (low, high))
+
+    @property
+    def snr(self) -> tuple[float, float]:
+        """The least and the largest |M0|/sigma."""
+        return self.M0[0] / self.sigma, self.M0[1] / self.sigma
+
+    def described(self) -> dict[str, Any]:
+        """As plain numbers."""
+        return {"sigma": self.sigma, "M0": list(self.M0)}
+
+    def applied(
+        self, real: Tensor, imag: Tensor, generator: torch.Generator, realizations: int = 1
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Signals of another M0 with noise, and |M0|.
+
+        Parameters
+        ----------
+        real, imag : (n, samples)
+            Parts of the signals for M0 = 1.
+        generator
+            Of the device of the signals.
+        realizations
+            Of the noise of each signal, whose M0 they share. Beyond 1 the signals have a first axis of them.
+
+        Returns
+        -------
+        real, imag : (n, samples) or (realizations, n, samples)
+        M0 : (n,)
+            Its magnitude.
+        """
+        options: dict[str, Any] = {"generator": generator, "device": real.device, "dtype": real.dtype}
+        low, high = self.M0
+        uniform = torch.rand((2, len(real), 1), **options)
+        M0, phase = low + (high - low) * uniform[0], 2 * pi * uniform[1]
+        turned = M0 * phase.cos(), M0 * phase.sin()
+        leading = () if realizations == 1 else (realizations,)
+        noise = self.sigma * torch.randn((2, *leading, *real.shape), **options)
+        noisy_real = noise[0] + (turned[0] * real - turned[1] * imag)
+        return noisy_real, noise[1] + (turned[0] * imag + turned[1] * real), M0[:, 0]
+
+
+def generator_of(device: torch.device | str, *words: object) -> torch.Generator:
+    """A generator of its own for each purpose: seeded by the hash of the words, so that resuming needs no state."""
+    seed = int.from_bytes(hashlib.sha256(" ".join(map(str, words)).encode()).digest()[:8], "little")
+    return torch.Generator(device).manual_seed(seed >> 1)
