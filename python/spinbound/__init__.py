@@ -5,10 +5,13 @@ from ._basis_build import build_basis
 from ._basis_report import BasisReport
 from ._core import version as __version__
 from ._dictionary_store import Block, DictionaryStore, StoreReport
+from ._evaluation_result import Evaluation, Score, SquaredError
+from ._evaluation_statistics import Verdict
 from ._fit_result import Fit, FitStatus
 from ._validate import InvalidData, InvalidParameter, InvalidSequence
 from .basis import Basis
 from .dictionary import Dictionary, build_dictionary, dictionary
+from .evaluate import evaluate
 from .experiments import continuous_wave, inversion_recovery, saturation_recovery
 from .fisher import crb, fisher
 from .fit import fit
@@ -19,6 +22,7 @@ from .parameters import ALL
 from .prior import Constant, Grid, LogUniform, Mixture, Prior, TruncatedNormal, Uniform
 from .sequence import Sequence
 from .simulate import sensitivities, simulate
+from .test_set import TestSet, test_set
 from .tissue import Tissue
 from .verify import Verification, verify
 
@@ -30,6 +34,7 @@ __all__ = [
     "Constant",
     "Dictionary",
     "DictionaryStore",
+    "Evaluation",
     "Fit",
     "FitStatus",
     "Grid",
@@ -42,11 +47,15 @@ __all__ = [
     "Mixture",
     "ModelError",
     "Prior",
+    "Score",
     "Sequence",
+    "SquaredError",
     "StoreReport",
+    "TestSet",
     "Tissue",
     "TruncatedNormal",
     "Uniform",
+    "Verdict",
     "Verification",
     "__version__",
     "build_basis",
@@ -54,6 +63,7 @@ __all__ = [
     "continuous_wave",
     "crb",
     "dictionary",
+    "evaluate",
     "fisher",
     "fit",
     "identifiability",
@@ -66,5 +76,6 @@ __all__ = [
     "sensitivities",
     "sequences",
     "simulate",
+    "test_set",
     "verify",
 ]
