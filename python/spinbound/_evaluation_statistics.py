@@ -93,9 +93,9 @@ def means_of(parts: Parts, seed: int) -> Means:
     """Means with 95 % intervals by a bootstrap over tissues, NaN where these are fewer than 10."""
     values = parts.stacked
     sums = values.sum(axis=0)
-    resampled = np.stack([_means(resample) for resample in _resamples(values, seed)])
+    resampled = np.stack(list(_resamples(values, seed)), axis=1)
     with np.errstate(invalid="ignore"):
-        low, high = np.quantile(resampled, LEVELS, axis=0)
+        low, high = np.quantile(_means(resampled), LEVELS, axis=1)
     enough = _with_total(sums[-1]) >= MIN_TISSUES
     return Means(_means(sums), np.where(enough, low, np.nan), np.where(enough, high, np.nan))
 
@@ -103,7 +103,7 @@ def means_of(parts: Parts, seed: int) -> Means:
 def _resamples(values: FloatArray, seed: int) -> Iterator[FloatArray]:
     """(5, S, P) sums over as many tissues as there are, drawn with replacement: all numbers of the same draw.
 
-    `scipy.stats.bootstrap` takes one statistic at a time and holds copies of all resamples.
+    `scipy.stats.bootstrap` would draw anew for each of them, and hold a copy of every resample.
     """
     n, rng = len(values), np.random.default_rng(seed)
     for _ in range(RESAMPLES):
@@ -112,7 +112,7 @@ def _resamples(values: FloatArray, seed: int) -> Iterator[FloatArray]:
 
 
 def _means(sums: FloatArray) -> FloatArray:
-    """(4, S, P + 1) from sums (5, S, P)."""
+    """(4, ..., S, P + 1) from sums (5, ..., S, P)."""
     *totals, count = (_with_total(each) for each in sums)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.stack(totals) / count)
