@@ -15,12 +15,12 @@ import numpy.typing as npt
 from ._validate import BoolArray, FloatArray, InvalidParameter, as_count, as_number
 from .tissue import Tissue
 
-CONTAINER, TUBE = 0.47, 0.085  # radii
-COLUMNS, ROWS = (-0.24, 0.0, 0.24), (-0.14, 0.14)  # middles of the tubes
-SMALLEST = 24  # voxels of the shorter side: a tube is then four wide
+CONTAINER, TUBE = 0.47, 0.11  # radii
+COLUMNS, ROWS = (-0.27, 0.0, 0.27), (-0.15, 0.15)  # middles of the tubes
+SMALLEST = 24  # voxels of the shorter side: a tube is then five wide
 
 # Chosen: the semi-solid pool grows with the protein and shortens T1 and T2f; manganese shortens T2f most, and T1.
-WATER = {"m0s": 0.0, "T1a": 1.0, "T2f": 0.5}
+WATER = {"m0s": 0.0, "T1a": 0.8, "T2f": 0.2}
 BSA = {
     "10 % BSA": {"m0s": 0.06, "T1a": 2.0, "T2f": 0.110},
     "15 % BSA": {"m0s": 0.10, "T1a": 1.8, "T2f": 0.085},

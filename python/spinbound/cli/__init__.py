@@ -25,6 +25,7 @@ from .demo import demo
 from .dictionary import dictionary
 from .fit import fit
 from .info import info
+from .reproduce import reproduce
 from .simulate import simulate
 from .verify import verify
 
@@ -34,7 +35,7 @@ app = App(
     version=__version__,
     default_parameter=Parameter(negative=()),
 )
-for command in (demo, simulate, crb, basis, dictionary, fit, info, verify):
+for command in (demo, simulate, crb, basis, dictionary, fit, info, reproduce, verify):
     app.command(command)
 
 

@@ -147,6 +147,7 @@ def compared_maps(
     estimates: Mapping[str, Mapping[str, ArrayLike]],
     *,
     mask: ArrayLike | None = None,
+    scales: Mapping[str, tuple[float, float]] | None = None,
     notes: Mapping[str, Mapping[str, str]] | None = None,
     title: str = "",
 ) -> Figure:
@@ -156,9 +157,12 @@ def compared_maps(
     ----------
     estimates
         By the name of an estimator: maps (rows, columns) by the names of parameters, in SI units; NaN where there is no
-        result. Colours end at the 3rd and 97th percentile of the first estimator.
+        result.
     mask : array_like of bool, shape (rows, columns)
         The voxels to show; all by default.
+    scales
+        (low, high) in SI units where colours end, by parameter; by default the 3rd and 97th percentile of the first
+        estimator.
     notes
         A line above a map, by estimator and parameter.
     title
@@ -183,7 +187,7 @@ def compared_maps(
     panels = figure.subplots(len(names), len(labels), squeeze=False)
     for row, name in zip(panels, names, strict=True):
         maps = [np.where(shown, drawn_values(name, estimates[label][name])[window], np.nan) for label in labels]
-        draw_row(list(row), name, maps, shown)
+        draw_row(list(row), name, maps, shown, ends_of(name, maps[0], scales or {}))
         for panel, label in zip(row, labels, strict=True):
             panel.set_title(above(name == names[0], label, (notes or {}).get(label, {}).get(name, "")), fontsize=8)
     figure.suptitle(title, fontsize=8)
@@ -201,13 +205,22 @@ def above(is_first: bool, label: str, note: str) -> str:
     return "\n".join(filter(None, (label if is_first else "", note)))
 
 
-def draw_row(panels: list[Axes], name: str, maps: list[NDArray[Any]], shown: BoolArray) -> None:
+def ends_of(name: str, values: NDArray[Any], scales: Mapping[str, tuple[float, float]]) -> tuple[float, float]:
+    """Where the colours of a parameter end, in the unit of its label."""
+    if name not in scales:
+        return limits(values[np.isfinite(values)])
+    low, high = (QUANTITIES[name].scale * end for end in scales[name])
+    return low, high
+
+
+def draw_row(
+    panels: list[Axes], name: str, maps: list[NDArray[Any]], shown: BoolArray, ends: tuple[float, float]
+) -> None:
     """The maps of one parameter, with one colour bar at their right."""
-    low, high = ends = limits(maps[0][np.isfinite(maps[0])])
     for panel, values in zip(panels, maps, strict=True):
         panel.set_axis_off()
         image = draw_image(panel, name, values, shown, ends)
         draw_border(panel, shown)
     everything = np.concatenate([values[np.isfinite(values)] for values in maps])
-    bar = panels[0].figure.colorbar(image, ax=panels, pad=0.02, aspect=18, extend=beyond(everything, low, high))
+    bar = panels[0].figure.colorbar(image, ax=panels, pad=0.02, aspect=18, extend=beyond(everything, *ends))
     bar.set_label(QUANTITIES[name].label)
