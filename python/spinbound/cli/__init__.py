@@ -27,6 +27,7 @@ from .fit import fit
 from .info import info
 from .reproduce import reproduce
 from .simulate import simulate
+from .train import train
 from .verify import verify
 
 app = App(
@@ -35,7 +36,7 @@ app = App(
     version=__version__,
     default_parameter=Parameter(negative=()),
 )
-for command in (demo, simulate, crb, basis, dictionary, fit, info, reproduce, verify):
+for command in (demo, simulate, crb, basis, dictionary, fit, info, reproduce, train, verify):
     app.command(command)
 
 

@@ -12,6 +12,7 @@ from .loss import BiasConstrainedLoss, CRBLoss, MSELoss, RelativeLoss  # noqa: E
 from .network import Architecture, Network  # noqa: E402
 from .noise import Noise  # noqa: E402
 from .train import train  # noqa: E402
+from .training_file import Training  # noqa: E402
 
 __all__ = [
     "Architecture",
@@ -26,5 +27,6 @@ __all__ = [
     "Samples",
     "SimulatedData",
     "StoredData",
+    "Training",
     "train",
 ]

@@ -80,8 +80,7 @@ class Loop:
     def epoch(self, number: int, samples: OnDevice, done: Done) -> tuple[float, int, float]:
         """Take the steps of an epoch, counted from 0; returns its loss, its skipped steps and its masked share."""
         settings, n = self.settings, len(samples)
-        batch = min(settings.batch, n)
-        n_steps = n // batch  # what is left over comes in another epoch
+        batch, n_steps = min(settings.batch, n), self.n_steps(n)
         words = settings.seed, number
         order = torch.randperm(n, generator=generator_of("cpu", *words, "order")).to(settings.device)
         generator = generator_of(settings.device, *words, "noise")
@@ -99,6 +98,10 @@ class Loop:
         loss, steps = total.tolist()
         entries = n_steps * batch * len(self.estimator.names)
         return loss / steps if steps else nan, skipped, float(masked) / entries
+
+    def n_steps(self, n: int) -> int:
+        """Of an epoch of n samples; those that do not fill a batch are left for another, in a new order."""
+        return max(n // self.settings.batch, 1)
 
     def _set_rate(self, rate: float) -> None:
         for group in self.optimiser.param_groups:

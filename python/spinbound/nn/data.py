@@ -107,7 +107,8 @@ class StoredData:
         self.basis: Basis | None = store.basis
         configuration = getattr(store, "configuration", {})
         self.prior: str | None = configuration.get("prior")
-        self.physics = {name: configuration[name] for name in ("model", "lineshape") if name in configuration}
+        known = [name for name in ("model", "lineshape") if name in configuration]
+        self.physics: Mapping[str, str] = {name: configuration[name] for name in known}
         self._sigma = float(configuration.get("sigma", 1))
         self._kept: dict[tuple[str, ...], Samples] = {}
         self._crb: Mapping[str, npt.NDArray[Any]] = store.crb
@@ -203,7 +204,7 @@ class SimulatedData:
         physics = {"model": model, "lineshape": lineshape, "rtol": rtol}
         self.seq, self.basis, self.n = seq, basis, as_count("n", n, 1)
         self.prior: str | None = prior.toml
-        self.physics = {"model": model, "lineshape": lineshape}
+        self.physics: Mapping[str, str] = {"model": model, "lineshape": lineshape}
         self._recipe = Recipe(seq, basis, unknowns, ("crb",), 1.0, "real", physics, "complex128")
         self._source = Drawn(prior, self.n, as_count("seed", seed, 0), as_count("first", first, 0))
         self._threads = threads

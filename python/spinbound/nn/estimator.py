@@ -30,6 +30,7 @@ from .noise import Noise
 
 KIND = "spinbound estimator 1"
 PHASES = ("standard", "random")
+KEPT = ("names", "rank", "basis_sha256", "sequence_sha256", "prior", "phase", "model", "lineshape", "noise")
 
 
 class Estimator(torch.nn.Module):
@@ -94,7 +95,7 @@ class Estimator(torch.nn.Module):
         lineshape: str = "superlorentzian",
         seed: int = 0,
     ) -> None:
-        rank = _rank(basis, seq)
+        rank = n_coefficients(basis, seq)
         trained_for = {
             "names": list(_names(names)),
             "rank": rank,
@@ -253,14 +254,18 @@ class Estimator(torch.nn.Module):
         """
         tensors, described = read_tensors(path, KIND)
         estimator = cls.__new__(cls)
-        with torch.device("meta"):  # nothing is allocated beyond what the file holds
-            estimator._settle(*_checked(path, described))
+        try:
+            with torch.device("meta"):  # nothing is allocated beyond what the file holds
+                estimator._settle(*_checked(described))
+        except (InvalidParameter, InvalidData, KeyError, TypeError) as problem:
+            raise InvalidData(f"{path}: no estimator of this version: {problem}") from None
         check_tensors(path, tensors, estimator.state_dict())
         estimator.load_state_dict(tensors, assign=True)
         return estimator.requires_grad_(True)
 
 
-def _rank(basis: Basis | None, seq: Experiment | None) -> int:
+def n_coefficients(basis: Basis | None, seq: Experiment | None) -> int:
+    """Complex numbers of a voxel: vectors of the basis, or echoes of the sequence."""
     if basis is not None:
         if not isinstance(basis, Basis):
             raise InvalidParameter(f"basis must be a spinbound.Basis; given {type(basis).__name__}")
@@ -290,19 +295,15 @@ def vectors_sha256(basis: Basis) -> str:
     return sha256_of(np.asarray(basis.vectors, np.complex128))
 
 
-def _checked(path: str | os.PathLike[str], described: dict[str, Any]) -> tuple[dict[str, Any], Architecture]:
-    """What a file says of itself, if it makes sense."""
-    try:
-        units = [PARAMETERS[name].unit for name in _names(described["names"])]
-        if described["units"] != units:
-            raise InvalidData(f"its units are {', '.join(described['units'])}; this version has {', '.join(units)}")
-        one_of("phase", described["phase"], PHASES)
-        Noise(**described["noise"]) if described["noise"] else None
-        architecture = Architecture(**described["architecture"])
-    except (InvalidParameter, InvalidData, KeyError, TypeError) as problem:
-        raise InvalidData(f"{path}: no estimator of this version: {problem}") from None
-    kept = ("names", "rank", "basis_sha256", "sequence_sha256", "prior", "phase", "model", "lineshape", "noise")
-    return {name: described.get(name) for name in kept}, architecture
+def _checked(described: dict[str, Any]) -> tuple[dict[str, Any], Architecture]:
+    """What a file says of itself, if this version knows it."""
+    units = [PARAMETERS[name].unit for name in _names(described["names"])]
+    if described["units"] != units:
+        raise InvalidData(f"its units are {', '.join(described['units'])}; this version has {', '.join(units)}")
+    one_of("phase", described["phase"], PHASES)
+    if described["noise"] is not None:
+        Noise(**described["noise"])
+    return {name: described[name] for name in KEPT}, Architecture(**described["architecture"])
 
 
 def _or_one(scale: Tensor) -> Tensor:

@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from .._batch import reporting
 from .._core import version
 from .._trains import as_trains
 from .._validate import InvalidData, InvalidParameter, Report, check_progress
 from ._loop import Loop, OnDevice, on_device
+from ._progress import course
 from ._run import Run, folder_of
 from ._settings import Settings, device_of
 from ._tensorboard import writer_of
@@ -221,12 +221,11 @@ def _complete(
     """Do the epochs that are not done; the estimator has the best weights then."""
     estimator, first = run.loop.estimator, len(run.history)
     judge = None if validation is None else on_device(validation.samples(0, estimator.names), estimator.centre)
-    steps, saved = max(data.n // settings.batch, 1), monotonic()
-    with reporting(progress, settings.epochs * steps, "train", "step") as report, writer_of(run.folder) as write:
+    total, saved = settings.epochs * run.loop.n_steps(data.n), monotonic()
+    with course(progress, total) as told, writer_of(run.folder) as write:
         for epoch in range(first, settings.epochs):
-            done = _reported(report, epoch * steps, settings.epochs * steps)
-            row = _epoch(run.loop, data, judge, epoch, settings, done)
-            run.add(row)
+            run.add(_epoch(run.loop, data, judge, epoch, settings, told.steps))
+            told.epoch(run.history)
             write(run.history)
             if monotonic() - saved > SAVE_EVERY:
                 run.save()
@@ -235,20 +234,16 @@ def _complete(
     estimator.load_state_dict(run.best)
 
 
-def _reported(report: Report | None, before: int, total: int) -> Callable[[int], object]:
-    """What tells how many steps are done."""
-    return (lambda done: report(before + done, total)) if report else (lambda done: None)
-
-
 def _epoch(
-    loop: Loop, data: Data, judge: OnDevice | None, epoch: int, settings: Settings, done: Callable[[int], object]
+    loop: Loop, data: Data, judge: OnDevice | None, epoch: int, settings: Settings, steps: Callable[[int], object]
 ) -> list[float]:
     """Learn from the samples of an epoch, while those of the next are made; returns its row of the history."""
     begin, estimator = perf_counter(), loop.estimator
     samples = on_device(data.samples(epoch, estimator.names), estimator.centre)
     if epoch + 1 < settings.epochs:
         data.prepare(epoch + 1)
-    loss, skipped, masked = loop.epoch(epoch, samples, done)
+    before = epoch * loop.n_steps(data.n)
+    loss, skipped, masked = loop.epoch(epoch, samples, lambda done: steps(before + done))
     judged = (float("nan"),) * 2 if judge is None else loop.validated(judge)
     rate = loop.optimiser.param_groups[0]["lr"]
     return [epoch + 1, rate, loss, *judged, skipped, masked, perf_counter() - begin]
