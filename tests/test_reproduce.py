@@ -223,7 +223,20 @@ def test_the_command_does_what_the_library_does(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Settings, "quick", classmethod(lambda cls: TINY))
     TRAIN.save("train.npz")
-    command = ["reproduce", "crb-paper", "--quick", "--train", "train.npz", "--seed", "3", "--device", "cpu", "--threads", "2", "--json"]
+    command = [
+        "reproduce",
+        "crb-paper",
+        "--quick",
+        "--train",
+        "train.npz",
+        "--seed",
+        "3",
+        "--device",
+        "cpu",
+        "--threads",
+        "2",
+        "--json",
+    ]
     assert main(command) == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out) == {"written": [os.path.join("crb-paper", "report.html")]}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter, validators
 
-from .._files import optional_module
 from ._common import Inputs, ModelName, Output, SequenceSource, Threads, UsageError, open_basis, open_sequence
 from ._fit_files import Scan, open_data
 from ._report import print_json
@@ -70,8 +69,7 @@ def crb_paper(
     json
         Report as JSON on stdout.
     """
-    optional_module("torch", "nn")
-    from .. import reproduce as library
+    from .. import reproduce as library  # which needs torch
 
     if in_vivo is not None and basis is None:
         raise UsageError("--in-vivo holds coefficients of a basis; --basis names its file")

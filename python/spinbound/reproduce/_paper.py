@@ -114,7 +114,11 @@ def _reproduced(run: Run, in_vivo: npt.NDArray[Any] | None) -> Path:
     rows += claims.phantom_rows(tubes, phantom)
     drawings = {
         "Convergence (Fig. 1)": figures.of_training(curves),
-        **figures.of_cards(cards, run.settings),
+        "Slices through the space of parameters (Figs. 2, 9, 10)": figures.of_slices(
+            cards, run.settings, run.problem.prior
+        ),
+        "Random tissues (Figs. 3, 4)": figures.of_histograms(cards, run.settings),
+        "Parts of the loss (Figs. 5, 6)": figures.of_losses(cards, run.settings),
         "Six tubes (Fig. 7)": figures.of_phantom(tubes, phantom, run.settings),
     }
     if in_vivo is not None:

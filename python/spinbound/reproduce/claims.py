@@ -80,9 +80,10 @@ def test_rows(judged: Judged, settings: Settings) -> Iterator[Row]:
         yield Row("4", f"median of std/sqrt(CRB) of {WORDS[name]} {at}", ("near 1", "less near"), ours)
         ours = [f"{100 * near_bound(card, name, level):.0f} %" for card in cards]
         yield Row("4", f"tissues whose std/sqrt(CRB) of {WORDS[name]} is 0.9 to 1.1 {at}", ("not told",) * 2, ours)
+    low, high = settings.trained_snr
     for k, snr in enumerate(settings.snr_levels):
         ours = [f"{card.overall.bias_part[k]:.3g} + {card.overall.variance_part[k]:.3g}" for card in cards]
-        yield Row("5", f"CRB loss at SNR {snr:g}, bias + variance part", DOMINANT[10 <= snr <= 100], ours)
+        yield Row("5", f"CRB loss at SNR {snr:g}, bias + variance part", DOMINANT[low <= snr <= high], ours)
     for name in ESTIMATED:
         ours = [f"{card.scores[name].bias_part[level]:.3g}" for card in cards]
         words = "smaller" if name == "m0s" else "smaller but at high CRB"

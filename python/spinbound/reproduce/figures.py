@@ -16,9 +16,11 @@ from .. import plot
 from .._files import write_atomically
 from .._validate import BoolArray, FloatArray
 from ..phantom import Phantom
+from ..prior import Prior
 from ..report import Picture
-from .claims import BOTH, WHITE_MATTER, white_matter, with_unit
-from .judged import Judged
+from .claims import BOTH, WHITE_MATTER, WORDS, white_matter, with_unit
+from .data import middle
+from .judged import SLICES, Judged
 from .measured import Maps
 from .settings import ESTIMATED, Settings
 from .work import Arrays, Work
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+PLANES = (("2", "T2f", "T1-T2f"), ("9", "m0s", "T1-m0s"), ("10", "T1a", "T1-T2f"), ("10", "T1a", "T1-m0s"))
 BRAIN = {"m0s": (0.0, 0.25), "T1a": (1.0, 3.0), "T2f": (0.03, 0.12)}  # where colours end; chosen
 
 
@@ -79,6 +82,50 @@ def curve(columns: Arrays, name: str) -> Arrays:
     return {"epoch": columns["epoch"], "loss": columns[name]}
 
 
+def of_slices(judged: Judged, settings: Settings, prior: Prior) -> Iterator[Drawing]:
+    """Figs. 2, 9 and 10, the latter in both slices."""
+    centre = middle(prior)
+    for number, name, plane in PLANES:
+        axes = SLICES[plane]
+        mark = (centre[axes[0]], centre[axes[1]])
+        yield Drawing(
+            f"figure-{number}-bias-{name}-{plane}",
+            f"Fig. {number}. Bias and standard deviation of {WORDS[name]} by both networks on the slice {plane}, and "
+            f"the root of the Cramér-Rao bound; {settings.realizations} realisations of the noise at SNR {settings.snr:g}. "
+            "The dot marks the mean of the training distribution before it is truncated.",
+            partial(plot.bias_maps, judged.slices[plane], name, axes=axes, mark=mark),
+        )
+
+
+def of_histograms(judged: Judged, settings: Settings) -> Iterator[Drawing]:
+    """Figs. 3 and 4."""
+    shown = f"the test set at SNR {settings.snr:g}, {settings.realizations} realisations of the noise"
+    yield Drawing(
+        "figure-3-bias",
+        f"Fig. 3. Bias of the estimates of {shown}.",
+        partial(plot.bias_histograms, judged.test, settings.snr),
+    )
+    yield Drawing(
+        "figure-4-std",
+        f"Fig. 4. Standard deviation of the estimates of {shown}, in units of the root of the Cramér-Rao bound.",
+        partial(plot.std_histograms, judged.test, settings.snr),
+    )
+
+
+def of_losses(judged: Judged, settings: Settings) -> Iterator[Drawing]:
+    """Figs. 5 and 6."""
+    yield Drawing(
+        "figure-5-snr",
+        "Fig. 5. Parts of bias and variance of the CRB loss over the SNR. Grey: the range of the training.",
+        partial(plot.loss_over_snr, judged.test, trained=settings.trained_snr),
+    )
+    yield Drawing(
+        "figure-6-crb",
+        f"Fig. 6. Parts of bias and variance of the CRB loss over the size of the bound, at SNR {settings.snr:g}.",
+        partial(plot.loss_over_crb, judged.test, settings.snr),
+    )
+
+
 def of_phantom(maps: Maps, phantom: Phantom, settings: Settings) -> Iterator[Drawing]:
     """Fig. 7, and the maps that its boxes are of."""
     truth = {name: np.asarray(phantom.tissue[name]) for name in ESTIMATED}
@@ -120,7 +167,3 @@ def mean_and_std(name: str, values: FloatArray) -> str:
     """Of all values that are finite, with the unit."""
     known = values[np.isfinite(values)]
     return with_unit(name, known.mean(), known.std()) if known.size else "no result"
-
-
-def of_cards(judged: Judged, settings: Settings) -> dict[str, Iterator[Drawing]]:
-    return {}

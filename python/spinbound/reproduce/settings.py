@@ -96,6 +96,11 @@ class Settings:
         if self.snr not in self.snr_levels:
             raise InvalidParameter(f"snr is {self.snr:g}; allowed: one of snr_levels, {self.snr_levels}")
 
+    @property
+    def trained_snr(self) -> tuple[float, float]:
+        """The range of ``|M0|/sigma`` that the networks are trained with."""
+        return self.M0[0] / self.sigma, self.M0[1] / self.sigma
+
     @classmethod
     def full(cls) -> Settings:
         """What the paper tells of itself; for a GPU."""
