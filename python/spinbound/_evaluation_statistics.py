@@ -190,7 +190,7 @@ class Verdict:
     def __str__(self) -> str:
         near = f"within {100 * self.margin:g} % of the bound"
         if self.n_not_finite:
-            return f"no: {self.n_not_finite:,} estimates are not finite"
+            return f"no: {self.n_not_finite:,} estimate{'s are' if self.n_not_finite > 1 else ' is'} not finite"
         if self.within_margin:
             return f"yes: {near}, " + (
                 f"though deviations are detectable ({', '.join(self.detected)})"

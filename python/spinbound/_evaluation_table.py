@@ -23,7 +23,10 @@ ERRORS = ("RMSE", "unit", "std/sqrt(CRB): 5 %", "50 %", "95 %")
 def table_of(report: Evaluation, margin: float) -> str:
     """A block for each SNR."""
     n = report.crb[report.names[0]].size
-    title = f"{report.realizations} realisations of {n:,} tissue{'s'[: n != 1]}; ideal: loss 1, bias part 0"
+    title = (
+        f"{report.realizations} realisations of {n:,} tissue{'s'[: n != 1]}; the parts of the loss are corrected for "
+        "this number; ideal: loss 1, bias part 0"
+    )
     verdicts = report.verdicts(margin)
     return "\n\n".join([title, *(_block(report, k, verdicts) for k in range(report.snr.size))])
 

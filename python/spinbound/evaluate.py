@@ -10,7 +10,6 @@ and the overall loss is the mean over tissues and parameters (eq. 5). An efficie
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
@@ -32,7 +31,6 @@ from ._job import Runner, check_runner, part_of
 from ._trains import as_trains
 from ._validate import (
     FloatArray,
-    InvalidData,
     InvalidParameter,
     Report,
     as_count,
@@ -42,7 +40,7 @@ from ._validate import (
     one_of,
     parameter_names,
 )
-from .test_set import TestSet
+from .test_set import TestSet, as_test_set
 
 PHASES = ("fixed", "random")
 MIN_REALIZATIONS = 2  # of which a variance is known
@@ -132,7 +130,7 @@ def evaluate(
     >>> bool(0.4 < report.overall.loss[0] < 2)
     True
     """
-    data = _opened(dataset)
+    data = as_test_set(dataset)
     judged = _names(names, estimator, data)
     plan = Plan(
         names=judged,
@@ -140,7 +138,7 @@ def evaluate(
         realizations=as_count("realizations", realizations, MIN_REALIZATIONS),
         seed=as_count("seed", seed, 0),
         random_phase=one_of("phase", phase, PHASES) == "random",
-        period=_period_of_omega0(data),
+        period=data.omega0_period,
     )
     called = estimator_of(estimator, judged)
     as_threads(threads)
@@ -160,27 +158,6 @@ def evaluate(
 
 
 # What is asked
-
-
-def _opened(dataset: TestSet | DictionaryStore) -> TestSet:
-    """The test set; that of a store has its bounds brought to sigma = 1."""
-    if isinstance(dataset, DictionaryStore):
-        configuration = dataset.configuration
-        variance = configuration["sigma"] ** 2
-        dataset = TestSet(
-            sequence=dataset.sequence,
-            basis=dataset.basis,
-            tissue=dataset.tissue,
-            signals=np.asarray(dataset.signals, np.complex128),
-            crb={name: np.asarray(bound, np.float64) / variance for name, bound in dataset.crb.items()},
-            wrt=tuple(configuration["wrt"]),
-            grid_shape=(len(dataset),),
-        )
-    if not isinstance(dataset, TestSet):
-        raise InvalidData(f"dataset must be a spinbound.TestSet or DictionaryStore; given {type(dataset).__name__}")
-    if not dataset.valid.any():
-        raise InvalidData("dataset has no tissue that could be simulated")
-    return dataset
 
 
 def _names(names: str | Iterable[str] | None, estimator: object, data: TestSet) -> tuple[str, ...]:
@@ -205,13 +182,6 @@ def _levels(snr: npt.ArrayLike) -> FloatArray:
     if np.unique(levels).size < levels.size:
         raise InvalidParameter(f"snr names a level twice: {snr!r}")
     return levels
-
-
-def _period_of_omega0(data: TestSet) -> float:
-    """2 pi/TR where all repetitions take equally long; else infinite."""
-    trains = as_trains(data.sequence).sequences
-    TR = np.concatenate([np.ravel(train.repetition_times) for train in trains])
-    return 2 * math.pi / float(TR[0]) if np.ptp(TR) == 0 else math.inf
 
 
 def _described(data: TestSet, plan: Plan) -> dict[str, Any]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from math import prod
+from math import inf, pi, prod
 from typing import Any
 
 import numpy as np
 
 from ._batch import reporting
 from ._dictionary_job import Drawn, Given, Recipe, Source, refuse_invalid
-from ._dictionary_store import Block
-from ._trains import Experiment
-from ._validate import BoolArray, ComplexArray, FloatArray, Report, as_count, parameter_names
+from ._dictionary_store import Block, DictionaryStore
+from ._trains import Experiment, as_trains
+from ._validate import BoolArray, ComplexArray, FloatArray, InvalidData, Report, as_count, parameter_names
 from .basis import Basis
 from .dictionary import tissues_of
 from .prior import Prior
@@ -78,6 +78,12 @@ class TestSet:
     def valid(self) -> BoolArray:
         """(n,) whether each tissue could be simulated."""
         return np.asarray(np.isfinite(self.signals).all(axis=1))
+
+    @property
+    def omega0_period(self) -> float:
+        """2 pi/TR where all repetitions take equally long; else infinite."""
+        TR = np.concatenate([np.ravel(train.repetition_times) for train in as_trains(self.sequence).sequences])
+        return 2 * pi / float(TR[0]) if np.ptp(TR) == 0 else inf
 
     def __getitem__(self, index: Any) -> TestSet:
         """The tissues that a slice, a list of numbers or a mask (n,) selects, in one axis."""
@@ -186,3 +192,29 @@ def _source(source: Prior | Tissue, n: int | None, seed: int, first: int) -> tup
     count = (prod(grid) if grid else TISSUES) if n is None else as_count("n", n, 1)
     tissues = Drawn(source, count, as_count("seed", seed, 0), as_count("first", first, 0))
     return tissues, grid if grid and count == prod(grid) else (count,)
+
+
+def as_test_set(dataset: object) -> TestSet:
+    """A test set, or that of a store, whose bounds are brought to sigma = 1.
+
+    Raises
+    ------
+    InvalidData
+        If it is something else, has no bounds, or no tissue that could be simulated.
+    """
+    if isinstance(dataset, DictionaryStore):
+        configuration = dataset.configuration
+        dataset = TestSet(
+            sequence=dataset.sequence,
+            basis=dataset.basis,
+            tissue=dataset.tissue,
+            signals=np.asarray(dataset.signals, np.complex128),
+            crb={name: np.float64(bound) / configuration["sigma"] ** 2 for name, bound in dataset.crb.items()},
+            wrt=tuple(configuration["wrt"]),
+            grid_shape=(len(dataset),),
+        )
+    if not isinstance(dataset, TestSet):
+        raise InvalidData(f"dataset must be a spinbound.TestSet or DictionaryStore; given {type(dataset).__name__}")
+    if not dataset.valid.any():
+        raise InvalidData("dataset has no tissue that could be simulated")
+    return dataset

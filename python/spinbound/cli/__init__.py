@@ -23,6 +23,7 @@ from .basis import basis
 from .crb import crb
 from .demo import demo
 from .dictionary import dictionary
+from .evaluate import evaluate
 from .fit import fit
 from .info import info
 from .reproduce import reproduce
@@ -32,11 +33,12 @@ from .verify import verify
 
 app = App(
     name="spinbound",
-    help="Magnetization-transfer signals, their sensitivities and Cramér-Rao bounds, and fits of tissue parameters.",
+    help="Magnetization-transfer signals, their sensitivities and Cramér-Rao bounds, fits of tissue parameters, and "
+    "report cards of estimators.",
     version=__version__,
     default_parameter=Parameter(negative=()),
 )
-for command in (demo, simulate, crb, basis, dictionary, fit, info, reproduce, train, verify):
+for command in (demo, simulate, crb, basis, dictionary, fit, train, evaluate, reproduce, info, verify):
     app.command(command)
 
 

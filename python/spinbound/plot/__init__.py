@@ -1,10 +1,11 @@
-"""Figures of sequences, signals, sensitivities, Cramér-Rao maps, bases, fits and estimators (extra ``plot``).
+"""Figures of sequences, signals, sensitivities, Cramér-Rao maps, bases, fits and report cards (extra ``plot``).
 
 Every function takes objects or arrays of the package and returns a ``matplotlib.figure.Figure`` that belongs to no
 window: save it with ``figure.savefig(path)``. Labels say exactly what is drawn, with its unit.
 """
 
 from ._basis import basis_report
+from ._evaluation import bias_histograms, bias_maps, loss_over_crb, loss_over_snr, std_histograms
 from ._fit import fit_maps
 from ._maps import crb_maps, grid_axes
 from ._paper import compared_maps, convergence, region_boxes
@@ -12,14 +13,19 @@ from ._time import magnetization, sensitivities, sequence, signal
 
 __all__ = [
     "basis_report",
+    "bias_histograms",
+    "bias_maps",
     "compared_maps",
     "convergence",
     "crb_maps",
     "fit_maps",
     "grid_axes",
+    "loss_over_crb",
+    "loss_over_snr",
     "magnetization",
     "region_boxes",
     "sensitivities",
     "sequence",
     "signal",
+    "std_histograms",
 ]

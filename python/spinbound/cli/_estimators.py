@@ -1,0 +1,151 @@
+"""The estimators that a command names: fits, matches, and networks from files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from cyclopts import Parameter, validators
+
+from .._dictionary_store import DictionaryStore
+from .._files import optional_module
+from .._fit_result import Fit
+from ..dictionary import ATOMS, Dictionary, dictionary
+from ..fit import fit
+from ..match import Match, match
+from ..parameters import bases
+from ..prior import Prior
+from ..test_set import TestSet
+from ..tissue import Tissue
+from ._common import UsageError
+
+WORDS = ("nlls", "match", "interpolate")
+CHECKPOINT = ".safetensors"
+OTHER_SEED = 1  # atoms must not be the tissues that are judged
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """How an estimator works.
+
+    Parameters
+    ----------
+    atoms
+        A dictionary, NAME.zarr, for matches and the starts of fits; by default atoms drawn from the prior.
+    n_atoms
+        How many to draw.
+    start_at_truth
+        Have fits start at the true values: what their best minimum gives, whether or not it is found.
+    multi_start
+        Number of matches that a fit starts from.
+    """
+
+    atoms: Path | None = None
+    n_atoms: Annotated[int, Parameter(validator=validators.Number(gte=1))] = ATOMS
+    start_at_truth: bool = False
+    multi_start: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 1
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """Non-linear least squares: all unknowns of the test set are free, what else there is is told."""
+
+    data: TestSet  # of which no tissue is kept
+    limits: tuple[float, float] | None  # of omega0
+    dictionary: Dictionary | DictionaryStore | None
+    choices: Choices
+    physics: dict[str, Any]
+
+    def __call__(self, signals: np.ndarray[Any, Any], truth: Tissue, threads: int | None) -> Fit:
+        """Fit data."""
+        free = self.data.wrt
+        unknown = {base for name in free for base in bases(name)}
+        known = {name: value for name, value in truth.as_dict().items() if name not in unknown}
+        start = {name: truth[name] for name in free if name != "M0"} if self.choices.start_at_truth else None
+        return fit(
+            signals,
+            self.data.sequence,
+            self.data.basis,
+            free=free,
+            start=start,
+            bounds={"omega0": self.limits} if self.limits and "omega0" in free else None,
+            fixed=known,
+            multi_start=self.choices.multi_start,
+            dictionary=self.dictionary,
+            threads=threads,
+            **self.physics,
+        )
+
+
+@dataclass(frozen=True)
+class Matching:
+    """The best atoms of a dictionary, or what lies between them."""
+
+    dictionary: Dictionary | DictionaryStore
+    interpolate: bool
+
+    def __call__(self, signals: np.ndarray[Any, Any], threads: int | None) -> Match:
+        """Match data."""
+        return match(signals, self.dictionary, interpolate=self.interpolate, threads=threads)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network, which every process reads for itself."""
+
+    path: Path
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it estimates."""
+        return tuple(_network(self.path).names)
+
+    def __call__(self, signals: np.ndarray[Any, Any]) -> Any:
+        """Have it estimate."""
+        return _network(self.path).estimate(signals, novelty=False)
+
+
+@cache
+def _network(path: Path) -> Any:
+    return optional_module("spinbound.nn", "nn").Estimator.load(path)
+
+
+def check_word(word: str) -> None:
+    """Refuse, before any work, what is no estimator.
+
+    Raises
+    ------
+    UsageError
+        If it is neither a word nor the name of a checkpoint.
+    """
+    if word not in WORDS and Path(word).suffix.lower() != CHECKPOINT:
+        raise UsageError(f"{word!r} is no estimator; allowed: {', '.join(WORDS)}, or a file NAME{CHECKPOINT}")
+
+
+def estimator_named(
+    word: str, data: TestSet, prior: Prior, choices: Choices, physics: dict[str, Any]
+) -> Callable[..., Any]:
+    """What `evaluate` takes for a word or a checkpoint; atoms are drawn from the prior."""
+    if Path(word).suffix.lower() == CHECKPOINT:
+        _network(Path(word)).check(data.sequence, data.basis)
+        return Checkpoint(Path(word))
+
+    def atoms() -> Dictionary | DictionaryStore:
+        if choices.atoms is not None:
+            return DictionaryStore(choices.atoms)
+        return dictionary(data.sequence, prior, choices.n_atoms, seed=OTHER_SEED, basis=data.basis, **physics)
+
+    if word != "nlls":
+        return Matching(atoms(), word == "interpolate")
+    return Fitting(data[:0], _limits(data), None if choices.start_at_truth else atoms(), choices, physics)
+
+
+def _limits(data: TestSet) -> tuple[float, float] | None:
+    """Of omega0, where that of a tissue is beyond a period: in the wrong one a fit ends at wrong values of others."""
+    largest = float(np.nanmax(np.abs(data.tissue["omega0"]), initial=0))
+    return (-1.25 * largest, 1.25 * largest) if largest > data.omega0_period / 2 else None

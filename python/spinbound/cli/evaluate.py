@@ -1,0 +1,194 @@
+"""``spinbound evaluate``: the report card of an estimator."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter, validators
+
+from .._dictionary_store import DictionaryStore
+from .._evaluation_result import Evaluation, Score
+from .._job import part_of
+from .._trains import as_trains
+from ..evaluate import evaluate as judged
+from ..test_set import FULL_MODEL, TestSet, as_test_set, test_set
+from ._common import (
+    DONE,
+    DONE_WITH_FAILED_VOXELS,
+    Inputs,
+    Output,
+    UsageError,
+    check_figure,
+    check_npz,
+    check_output,
+    open_basis,
+    open_sequence,
+    progress_bar,
+    save_figure,
+    unknowns,
+    work_beside,
+)
+from ._estimators import Choices, check_word, estimator_named
+from ._fit_unknowns import number
+from ._prior import PAPER, PriorSource, open_prior
+from ._report import print_json
+from ._runner import Workers, runner_of, told_part
+
+Number = Annotated[int, Parameter(validator=validators.Number(gte=0))]
+Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
+
+
+def evaluate(
+    estimator: str,
+    data: str,
+    /,
+    *,
+    output: Output = Path("evaluation.npz"),
+    figure: Path | None = None,
+    snr: str = "50",
+    realizations: Annotated[int, Parameter(validator=validators.Number(gte=2))] = 300,
+    names: str = "",
+    phase: Literal["fixed", "random"] = "fixed",
+    prior: PriorSource = PAPER,
+    n: Count | None = None,
+    first: Number = 0,
+    wrt: str = "",
+    seed: Number = 0,
+    margin: float = 0.1,
+    beside: list[Path] | None = None,
+    choices: Choices | None = None,
+    workers: Workers | None = None,
+    inputs: Inputs | None = None,
+) -> int:
+    """Judge an estimator: bias, variance and loss in units of the Cramér-Rao bound, with a verdict.
+
+    A run that was killed goes on where it stopped when the same command is given again.
+
+    Parameters
+    ----------
+    estimator
+        nlls (non-linear least squares), match (the best atom of a dictionary), interpolate (between atoms), or a
+        trained network, NAME.safetensors.
+    data
+        The test set: a dictionary with bounds, NAME.zarr; or a sequence, for which tissues are drawn from the prior.
+    output
+        The report card as .npz.
+    figure
+        A figure: the loss over the SNR, if there are several levels, else histograms of std/sqrt(CRB).
+    snr
+        Levels of |M0|/sigma, separated by commas.
+    realizations
+        Of the noise of each tissue.
+    names
+        The parameters to judge, separated by commas; by default all that the estimator gives.
+    phase
+        Of M0 in the data: always 0, or a new random one in each realisation.
+    n
+        Number of tissues to draw; by default each combination of the prior's grids, or 9056.
+    first
+        Number of the first; a network must not be judged by tissues that it has learnt.
+    wrt
+        The unknowns of the full model, separated by commas; by default M0, m0s, T1a, T2f, Rex, T2s, omega0, B1.
+    seed
+        Of the tissues and of the noise.
+    margin
+        How far from the bound the verdict calls near.
+    beside
+        Other report cards (.npz), to stand beside this one in the table and the figure.
+    """
+    inputs, choices, runner = inputs or Inputs(), choices or Choices(), runner_of(workers)
+    work, levels = work_beside(output, "evaluate"), [number(level, "--snr") for level in snr.split(",")]
+    check_word(estimator)
+    check_npz(output)
+    check_output(output, inputs.overwrite or work.exists())
+    if figure:
+        check_figure(figure, output, inputs.overwrite or work.exists())
+    others = {path.stem: Evaluation.load(path) for path in beside or []}
+    dataset, physics = opened(data, prior, n, first, wrt, seed, inputs)
+    atoms = open_prior(prior, as_trains(dataset.sequence).sequences[0], inputs)
+    chosen = estimator_named(estimator, dataset, atoms, choices, physics)
+    options: dict[str, Any] = {"names": words(names), "phase": phase, "seed": seed, "threads": inputs.threads}
+    begin = perf_counter()
+    with progress_bar(len(dataset) * len(levels), "evaluate") as report:
+        options |= {"resume": work, "runner": runner, "progress": report}
+        found = judged(chosen, dataset, levels, realizations, **options)
+    if part_of(runner):
+        return told_part(runner, work, inputs.json)
+    found.save(output)
+    cards = {Path(estimator).stem: found, **others}
+    if figure:
+        save_figure(figure, drawn(cards))
+    outcome = {"estimator": estimator, "data": data, "seconds": perf_counter() - begin}
+    outcome["written"] = [str(path) for path in (output, figure) if path]
+    tell(cards, margin, outcome, inputs.json)
+    return finished(found, dataset, work)
+
+
+def words(text: str) -> tuple[str, ...] | None:
+    """The words of a list with commas; None if there are none."""
+    return tuple(text.replace(",", " ").split()) or None
+
+
+def opened(
+    source: str, prior: str, n: int | None, first: int, wrt: str, seed: int, inputs: Inputs
+) -> tuple[TestSet, dict[str, Any]]:
+    """The test set of a store, or of a sequence and a prior; and what was simulated."""
+    if Path(source).suffix.lower() == ".zarr":
+        if n is not None or first or wrt or inputs.basis:
+            raise UsageError(f"{source} has its tissues; leave --n, --first, --wrt and --basis out")
+        store = DictionaryStore(Path(source))
+        return as_test_set(store), {name: store.configuration[name] for name in inputs.physics}
+    seq = open_sequence(source, inputs)
+    options = inputs.physics | {"basis": open_basis(inputs.basis), "seed": seed, "first": first}
+    names, tissues = unknowns(wrt) if wrt else FULL_MODEL, open_prior(prior, seq, inputs)
+    return test_set(seq, tissues, n, wrt=names, threads=inputs.threads, **options), inputs.physics
+
+
+def drawn(cards: Mapping[str, Evaluation]) -> Any:
+    """The figure of some report cards."""
+    from ..plot import loss_over_snr, std_histograms
+
+    return loss_over_snr(cards) if next(iter(cards.values())).snr.size > 1 else std_histograms(cards)
+
+
+def tell(cards: Mapping[str, Evaluation], margin: float, outcome: Mapping[str, Any], as_json: bool) -> None:
+    """The report card as JSON; or as a table, with others beside it."""
+    found = next(iter(cards.values()))
+    if as_json:
+        print_json({**outcome, **found.settings, **plain(found, margin)})
+        return
+    print(found.table(margin))
+    if len(cards) > 1:
+        print(f"\n{Evaluation.compare(cards)}")
+    print(f"\nwrote {' and '.join(outcome['written'])} in {outcome['seconds']:.1f} s")
+
+
+def plain(found: Evaluation, margin: float) -> dict[str, Any]:
+    """Scores and verdicts as numbers and words."""
+    scores = {**found.scores, "overall": found.overall}
+    verdicts = {
+        name: [asdict(verdict) | {"verdict": str(verdict)} for verdict in levels]
+        for name, levels in found.verdicts(margin).items()
+    }
+    return {"scores": {name: numbers(score) for name, score in scores.items()}, "verdicts": verdicts}
+
+
+def numbers(score: Score) -> dict[str, Any]:
+    """A score as lists."""
+    return {name: values.tolist() for name, values in vars(score).items()}
+
+
+def finished(found: Evaluation, dataset: TestSet, work: Path) -> int:
+    """Remove the work that is done; the exit status says whether all of it is."""
+    not_done = int((found.n_finite[found.names[0]] < 0).sum()) - found.snr.size * int((~dataset.valid).sum())
+    if not_done:
+        print(f"spinbound: {not_done} tissues are not done: the same command does what is missing", file=sys.stderr)
+        return DONE_WITH_FAILED_VOXELS
+    shutil.rmtree(work, ignore_errors=True)
+    return DONE
