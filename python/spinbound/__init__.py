@@ -5,6 +5,7 @@ from ._basis_build import build_basis
 from ._basis_report import BasisReport
 from ._core import version as __version__
 from ._dictionary_store import Block, DictionaryStore, StoreReport
+from ._estimate_result import Estimates, EstimateStatus
 from ._evaluation_result import Evaluation, Score, SquaredError
 from ._evaluation_statistics import Verdict
 from ._fit_result import Fit, FitStatus
@@ -34,6 +35,8 @@ __all__ = [
     "Constant",
     "Dictionary",
     "DictionaryStore",
+    "EstimateStatus",
+    "Estimates",
     "Evaluation",
     "Fit",
     "FitStatus",

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from . import _core
 from ._models import Limits, check_model, limits_of
 from ._trains import Experiment, Trains, as_trains
 from ._validate import (
@@ -177,6 +178,12 @@ def _sigma(sigma: npt.ArrayLike | None, tissue: Tissue) -> FloatArray | None:
 
 def _accepted_sigma(sigma: FloatArray) -> BoolArray:
     return np.asarray((sigma > 0) & np.isfinite(sigma))
+
+
+def n_threads_of(threads: int | None) -> int:
+    """As the core counts them: 0 is all cores, absurd numbers come down to four per core."""
+    cores = _core.available_threads()
+    return min(as_threads(threads) or cores, 4 * cores)
 
 
 # Which voxels are valid

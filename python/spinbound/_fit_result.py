@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._files import write_npz
 from ._fit_problem import Problem, refuse_shape
-from ._validate import BoolArray, FloatArray, InvalidData, InvalidParameter, as_real, parameter_named
+from ._results import counts_of, described, save_result, tissue_with
+from ._validate import BoolArray, FloatArray, InvalidParameter, as_real, parameter_named
 from .parameters import bases, is_reciprocal
-from .tissue import Tissue, tissue_of
+from .tissue import Tissue
 
 
 class FitStatus(IntEnum):
@@ -105,8 +103,7 @@ class Fit:
     @property
     def counts(self) -> dict[str, int]:
         """How many voxels have each status, of those that occur."""
-        numbers = np.bincount(self.status.ravel(), minlength=len(FitStatus))
-        return {status.name: int(numbers[status]) for status in FitStatus if numbers[status]}
+        return counts_of(self.status, FitStatus)
 
     def std_of(self, parameter: str | Mapping[str, npt.ArrayLike]) -> FloatArray:
         """Standard error (...) of a quantity that depends on the free parameters, by the delta method.
@@ -161,9 +158,7 @@ class Fit:
         OSError
             If the file cannot be written; nothing is left behind then.
         """
-        if Path(path).suffix.lower() != ".npz":
-            raise InvalidData(f"{path}: a fit is saved as .npz")
-        write_npz(path, self.as_arrays() | {"settings": np.array(json.dumps(self.settings, allow_nan=False))})
+        save_result(path, "a fit is", self.as_arrays(), self.settings)
 
     def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """All maps by name: the free parameters, std_NAME, residual, sigma, status, iterations, at_bound_NAME."""
@@ -175,8 +170,7 @@ class Fit:
         return arrays | {name: values for name, values in optional.items() if values is not None}
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{number} {name}" for name, number in self.counts.items())
-        return f"Fit({', '.join(self.free)}; shape {self.status.shape}: {counts})"
+        return described(self, self.free, self.status.shape, self.counts)
 
 
 def _columns(free: tuple[str, ...]) -> list[str]:
@@ -229,7 +223,7 @@ class Volume:
         maps = {name: values.reshape(problem.shape + values.shape[1:]) for name, values in self.maps.items()}
         return Fit(
             free=problem.free,
-            estimates=_estimates(problem, maps),
+            estimates=tissue_with(problem.fixed.as_dict(), {name: maps[name] for name in problem.free}),
             std={name: maps[f"std_{name}"] for name in problem.free},
             covariance=maps.get("covariance"),
             residual=maps["residual"],
@@ -240,15 +234,6 @@ class Volume:
             agreement=maps.get("agreement"),
             settings=settings,
         )
-
-
-def _estimates(problem: Problem, maps: Mapping[str, npt.NDArray[Any]]) -> Tissue:
-    """What was known, and what was found; NaN is a finding even where a tissue of one voxel would refuse it."""
-    values = problem.fixed.as_dict()
-    for name in problem.free:
-        found = 1 / maps[name] if is_reciprocal(name) else maps[name]
-        values |= dict.fromkeys(bases(name), found)
-    return tissue_of(values)
 
 
 def _filler(name: str) -> Any:

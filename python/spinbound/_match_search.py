@@ -21,13 +21,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ._batch import CHUNK
 from ._match_atoms import AtomBlock, Index
-from ._validate import ComplexArray, FloatArray
+from ._validate import BoolArray, ComplexArray, FloatArray
 
 ATOMS = 4096  # of a block: its correlations, 2 MB for 64 voxels, stay in the cache
 PANEL, SLICE = 64, 64  # of a matrix product, atoms and numbers: OpenBLAS computes up to 2^18 products in one thread
 FEW = 4  # of the atoms asked for, compared with the panels of a block
 VALUES = 1 << 21  # of the signals of candidates at a time: 17 MB
+
+
+def usable(rows: npt.NDArray[Any]) -> BoolArray:
+    """Which voxels have finite data that are not all zero."""
+    usable = np.empty(len(rows), np.bool_)
+    for start in range(0, len(rows), CHUNK):
+        part = rows[start : start + CHUNK]
+        usable[start : start + CHUNK] = np.isfinite(part).all(axis=1) & part.any(axis=1)
+    return usable
 
 
 def normalised(rows: npt.NDArray[Any]) -> tuple[FloatArray, FloatArray, Index]:

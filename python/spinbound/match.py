@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import _core
-from ._batch import CHUNK, reporting, shifted
+from ._batch import CHUNK, n_threads_of, reporting, shifted
 from ._dictionary_store import DictionaryStore
 from ._match_atoms import AtomBlock, Atoms, Index, atoms_of
 from ._match_interpolation import NEIGHBOURS, interpolated
-from ._match_search import Best, normalised, times
+from ._match_search import Best, normalised, times, usable
 from ._validate import (
     BoolArray,
     ComplexArray,
@@ -26,7 +25,6 @@ from ._validate import (
     Report,
     as_count,
     as_data,
-    as_threads,
     check_progress,
 )
 from .dictionary import Dictionary
@@ -137,7 +135,7 @@ def match(
     if interpolate and k != 1:
         raise InvalidParameter(f"k is {k}; allowed where interpolate is set: 1")
     rows, shape = array.reshape(-1, dictionary.n_samples), array.shape[:-1]
-    maps, n_threads = _maps(restrict or {}, shape), _n_threads(threads)
+    maps, n_threads = _maps(restrict or {}, shape), n_threads_of(threads)
     with reporting(progress, len(rows), "match") as report:
         if interpolate:
             index, correlation, tissue = _between(rows, maps, atoms, len(dictionary), n_threads, report)
@@ -180,7 +178,7 @@ def _best(
     report: Report | None,
 ) -> Best:
     """The k best atoms of data (voxels, n) with maps (voxels,) of known parameters."""
-    return _searched(rows, list(_groups(atoms, maps, _usable(rows), k)), atoms, k, n_threads, report)
+    return _searched(rows, list(_groups(atoms, maps, usable(rows), k)), atoms, k, n_threads, report)
 
 
 def _searched(
@@ -231,15 +229,6 @@ def _scales(rows: npt.NDArray[Any], best: Best) -> ComplexArray:
 
 
 # Which atoms count for which voxels
-
-
-def _usable(rows: npt.NDArray[Any]) -> BoolArray:
-    """Which voxels have finite data that are not all zero."""
-    usable = np.empty(len(rows), np.bool_)
-    for start in range(0, len(rows), CHUNK):
-        part = rows[start : start + CHUNK]
-        usable[start : start + CHUNK] = np.isfinite(part).all(axis=1) & part.any(axis=1)
-    return usable
 
 
 @dataclass(frozen=True, eq=False)
@@ -293,9 +282,3 @@ def _bins(of_atoms: FloatArray, of_voxels: FloatArray) -> tuple[npt.NDArray[np.i
     edges = np.quantile(of_atoms[np.isfinite(of_atoms)], np.arange(1, BINS) / BINS)
     atoms, voxels = (np.searchsorted(edges, values, "right") for values in (of_atoms, of_voxels))
     return atoms.astype(np.int8), voxels.astype(np.int8)
-
-
-def _n_threads(threads: int | None) -> int:
-    """As the core counts them: 0 is all cores, absurd numbers come down to four per core."""
-    cores = _core.available_threads()
-    return min(as_threads(threads) or cores, 4 * cores)

@@ -23,6 +23,7 @@ from .basis import basis
 from .crb import crb
 from .demo import demo
 from .dictionary import dictionary
+from .estimate import estimate
 from .evaluate import evaluate
 from .fit import fit
 from .info import info
@@ -38,7 +39,7 @@ app = App(
     version=__version__,
     default_parameter=Parameter(negative=()),
 )
-for command in (demo, simulate, crb, basis, dictionary, fit, train, evaluate, reproduce, info, verify):
+for command in (demo, simulate, crb, basis, dictionary, fit, train, estimate, evaluate, reproduce, info, verify):
     app.command(command)
 
 

@@ -54,8 +54,8 @@ class UsageError(Exception):
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """How to read the inputs, and how to run.
+class Sources:
+    """How to read a sequence and a basis, and how to run.
 
     Parameters
     ----------
@@ -64,12 +64,6 @@ class Inputs:
     gradient_moment
         Gradient moments, where the sequence's file has none: words separated by commas, one per pulse, the last of
         which holds for all further pulses: "crusher,balanced".
-    model
-        The model of magnetization transfer.
-    lineshape
-        Of the semi-solid pool.
-    rtol
-        Error of the propagator of a pulse, for the models gbloch-ide and sled.
     basis
         File of a basis: work with signals compressed to its coefficients.
     threads
@@ -82,13 +76,30 @@ class Inputs:
 
     TR: Annotated[float | None, Parameter(name="--TR")] = None
     gradient_moment: str | None = None
-    model: ModelName = "gbloch"
-    lineshape: LineshapeName = "superlorentzian"
-    rtol: float = 1e-8
     basis: Path | None = None
     threads: Threads = None
     overwrite: bool = False
     json: bool = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Inputs(Sources):
+    """How to read the inputs, what is simulated, and how to run.
+
+    Parameters
+    ----------
+    model
+        The model of magnetization transfer.
+    lineshape
+        Of the semi-solid pool.
+    rtol
+        Error of the propagator of a pulse, for the models gbloch-ide and sled.
+    """
+
+    model: ModelName = "gbloch"
+    lineshape: LineshapeName = "superlorentzian"
+    rtol: float = 1e-8
 
     @property
     def physics(self) -> dict[str, Any]:
@@ -96,7 +107,7 @@ class Inputs:
         return {"model": self.model, "lineshape": self.lineshape, "rtol": self.rtol}
 
 
-def open_sequence(source: str, inputs: Inputs) -> Sequence:
+def open_sequence(source: str, inputs: Sources) -> Sequence:
     """A bundled sequence by its name, or one from a file."""
     if source in sequences.names():
         if inputs.TR is not None or inputs.gradient_moment is not None:

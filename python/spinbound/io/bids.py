@@ -65,12 +65,13 @@ MAPS: Mapping[str, MapFile] = {
 PHASE = MapFile("M0phase", "rad", "phase of the complex scale of the signal")
 MAGNITUDE = MapFile("magnitude", "1", "magnitude of the complex scale of the signal", folder="fmap")
 FURTHER: Mapping[str, MapFile] = {
-    "status": MapFile("fitstatus", "arbitrary", "how the fit of the voxel ended"),
+    "status": MapFile("fitstatus", "arbitrary", "what became of the voxel"),
     "iterations": MapFile("fititerations", "1", "iterations of the fit"),
     "residual": MapFile("fitresidual", "1", "norm of the residual relative to that of the data"),
     "sigma": MapFile("fitnoise", "1", "standard deviation of the noise in the real and in the imaginary part each"),
     "at_bound": MapFile("fitatbound", "1", "unknowns at a bound, as a sum of their levels"),
     "agreement": MapFile("fitagreement", "1", "share of the starts that came to the best residual"),
+    "novelty": MapFile("fitnovelty", "1", "distance of the data from those of the training, about 1 if alike"),
 }
 
 
@@ -99,7 +100,8 @@ def write_maps(
     std : mapping of str to array_like
         Standard errors in SI units; that of M0 is one real number per voxel.
     further : mapping of str to array_like
-        The course of the fit: "status", "iterations", "at_bound" (integers), "residual", "sigma", "agreement".
+        The course of the fit: "status", "iterations", "at_bound" (integers), "residual", "sigma", "agreement"; or
+        "novelty" of an estimate.
     levels
         What each code means, by the names of `further`.
     provenance
@@ -182,12 +184,14 @@ def refuse_existing(paths: Iterable[Path]) -> None:
                 raise FileExistsError(f"{file} exists; overwrite=True (--overwrite) replaces it")
 
 
-def remove_others(folder: Path, prefix: str, kept: Iterable[Path], entry: str) -> None:
-    """Remove maps with an entry in their sidecar, and their sidecars, except those that are kept."""
-    kept = set(kept)
+def remove_others(folder: Path, prefix: str, kept: Iterable[Path], entries: Iterable[str]) -> None:
+    """Remove maps with one of some entries in their sidecar, and their sidecars, except those that are kept."""
+    kept, entries = set(kept), set(entries)
     for path in (path_of(folder, prefix, file) for file in map_files(MAPS, MAPS, FURTHER).values()):
         sidecar = _sidecar(path)
-        if path not in kept and sidecar.exists() and entry in json.loads(sidecar.read_text(encoding="utf-8")):
+        if path in kept or not sidecar.exists():
+            continue
+        if not entries.isdisjoint(json.loads(sidecar.read_text(encoding="utf-8"))):
             path.unlink(missing_ok=True)
             sidecar.unlink()
 

@@ -11,6 +11,8 @@ from .history import History  # noqa: E402
 from .loss import BiasConstrainedLoss, CRBLoss, MSELoss, RelativeLoss  # noqa: E402
 from .network import Architecture, Network  # noqa: E402
 from .noise import Noise  # noqa: E402
+from .novelty import Novelty  # noqa: E402
+from .onnx import export_onnx  # noqa: E402
 from .train import train  # noqa: E402
 from .training_file import Training  # noqa: E402
 
@@ -23,10 +25,12 @@ __all__ = [
     "MSELoss",
     "Network",
     "Noise",
+    "Novelty",
     "RelativeLoss",
     "Samples",
     "SimulatedData",
     "StoredData",
     "Training",
+    "export_onnx",
     "train",
 ]

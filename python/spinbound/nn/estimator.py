@@ -13,20 +13,25 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from .._chunks import sha256_of
 from .._core import version
+from .._estimate_result import Estimates
 from .._models import LINESHAPES, MODELS
 from .._trains import Experiment, as_trains
-from .._validate import InvalidData, InvalidParameter, as_count, one_of, parameter_names
+from .._validate import InvalidData, InvalidParameter, Report, as_count, one_of, parameter_names
 from ..basis import Basis
 from ..parameters import PARAMETERS
 from ..prior import Prior
+from ._novelty_file import take_novelty, tensors_of
 from .checkpoint import check_tensors, read_tensors, write_tensors
+from .estimate import estimate
 from .network import Architecture, Network
 from .noise import Noise
+from .novelty import Novelty
 
 KIND = "spinbound estimator 1"
 PHASES = ("standard", "random")
@@ -62,6 +67,8 @@ class Estimator(torch.nn.Module):
         Of the outputs; NaN until a training sets them, and with them the estimates.
     noise : Noise or None
         That of the training.
+    novelty : Novelty or None
+        How unlike the training data are; saved with the estimator.
 
     Raises
     ------
@@ -81,6 +88,7 @@ class Estimator(torch.nn.Module):
 
     centre: Tensor
     width: Tensor
+    novelty: Novelty | None
 
     def __init__(
         self,
@@ -120,6 +128,7 @@ class Estimator(torch.nn.Module):
                 f"and imaginary parts of {trained_for['rank']} coefficients"
             )
         self.trained_for = dict(trained_for)
+        self.novelty = None
         self.network = Network(architecture, len(self.names))
         self.register_buffer("centre", torch.full((len(self.names),), torch.nan))
         self.register_buffer("width", torch.full((len(self.names),), torch.nan))
@@ -150,6 +159,7 @@ class Estimator(torch.nn.Module):
             **self.trained_for,
             "units": [PARAMETERS[name].unit for name in self.names],
             "architecture": self.network.architecture.described(),
+            "novelty": None if self.novelty is None else self.novelty.description,
         }
 
     def extra_repr(self) -> str:
@@ -187,6 +197,71 @@ class Estimator(torch.nn.Module):
             raise InvalidData(f"{', '.join(constant)} is the same in all tissues: there is nothing to learn")
         self.centre.copy_(mean)
         self.width.copy_(std)
+
+    def estimate(
+        self,
+        data: npt.ArrayLike,
+        mask: npt.ArrayLike | None = None,
+        *,
+        sigma: npt.ArrayLike | None = None,
+        novelty: bool = True,
+        threads: int | None = None,
+        device: str | torch.device | None = None,
+        progress: bool | Report | None = None,
+    ) -> Estimates:
+        """Estimate the parameters of every voxel of a volume.
+
+        Parameters
+        ----------
+        data : (..., rank) complex
+            Coefficients in the basis, of any scale and phase. Masked entries count as NaN.
+        mask : (...)
+            Voxels to estimate: not zero.
+        sigma
+            Standard deviation of the noise in the real and in the imaginary part each, a number or a map (...). Novelty
+            is relative to it; by default to the noise of the training, as `Novelty` says. No estimate depends on it.
+        novelty
+            Tell how unlike the training the data are, if the estimator has `novelty`.
+        threads
+            As in `spinbound.simulate`.
+        device
+            "cpu", "cuda", ...; by default the GPU if there is one.
+        progress
+            As in `spinbound.simulate`.
+
+        Returns
+        -------
+        Estimates
+            Estimates, novelty and status of every voxel. On a CPU, other voxels change none of its bits.
+
+        Raises
+        ------
+        InvalidData
+            If data or mask have a wrong type or shape, or the estimator has not been trained.
+        InvalidParameter
+            If another argument is not accepted.
+
+        Examples
+        --------
+        >>> import numpy as np, spinbound as sb, torch
+        >>> from spinbound import nn
+        >>> basis = sb.Basis(np.eye(20)[:, :4])
+        >>> net = nn.Estimator(("m0s", "T1a"), basis=basis, architecture=nn.Architecture((32, 32), n_inputs=8))
+        >>> net.scale_to(torch.tensor([[0.1, 1.0], [0.2, 1.4]]))
+        >>> result = net.estimate([[3j, 1, 0, 0], [0, 0, 0, 0]])
+        >>> result.estimates["T1a"].shape, result.counts
+        ((2,), {'estimated': 1, 'no_data': 1})
+        """
+        return estimate(
+            self,
+            data,
+            mask,
+            sigma=sigma,
+            novelty=novelty,
+            threads=threads,
+            device=device,
+            progress=progress,
+        )
 
     # What it is good for
 
@@ -239,7 +314,8 @@ class Estimator(torch.nn.Module):
         """
         if not str(path).lower().endswith(".safetensors"):
             raise InvalidData(f"{path}: an estimator is saved as .safetensors")
-        write_tensors(path, KIND, self.state_dict(), self.description)
+        novelty = {} if self.novelty is None else tensors_of(self.novelty)
+        write_tensors(path, KIND, self.state_dict() | novelty, self.description)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Estimator:
@@ -253,6 +329,7 @@ class Estimator(torch.nn.Module):
             If the file cannot be read or is damaged.
         """
         tensors, described = read_tensors(path, KIND)
+        novelty = take_novelty(path, tensors, described)
         estimator = cls.__new__(cls)
         try:
             with torch.device("meta"):  # nothing is allocated beyond what the file holds
@@ -261,6 +338,7 @@ class Estimator(torch.nn.Module):
             raise InvalidData(f"{path}: no estimator of this version: {problem}") from None
         check_tensors(path, tensors, estimator.state_dict())
         estimator.load_state_dict(tensors, assign=True)
+        estimator.novelty = novelty
         return estimator.requires_grad_(True)
 
 

@@ -63,6 +63,7 @@ QUANTITIES = {
     "T1f": Quantity("T_1^f", "s"),
     "T1s": Quantity("T_1^s", "s"),
     "T2f": Quantity("T_2^f", "ms", 1e3),
+    "novelty": Quantity(r"\mathrm{novelty}"),
 }
 
 

@@ -1,4 +1,4 @@
-"""The images that a fit takes."""
+"""The images that fits and estimates take."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DataFile = Annotated[
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Scan:
+class Images:
     """Which images belong to the data.
 
     Parameters
@@ -36,7 +36,24 @@ class Scan:
     phase
         The phase in rad; the data are the magnitude then.
     mask
-        The voxels to fit: all that are not zero.
+        The voxels that count: all that are not zero.
+    ignore_affine
+        Take images at their word that their grids are one.
+    """
+
+    imag: str | None = None
+    phase: str | None = None
+    mask: str | None = None
+    ignore_affine: bool = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Scan(Images):
+    """Which images belong to the data, and which maps are known.
+
+    Parameters
+    ----------
     B1
         Map of the transmit field, which is known then.
     B1_unit
@@ -45,18 +62,12 @@ class Scan:
         Map of the off-resonance frequency omega0, which is known then.
     B0_unit
         Unit of the map of B0: rad/s or Hz.
-    ignore_affine
-        Take images at their word that their grids are one.
     """
 
-    imag: str | None = None
-    phase: str | None = None
-    mask: str | None = None
     B1: Annotated[str | None, Parameter(name="--B1")] = None
     B1_unit: Annotated[Literal["1", "%"], Parameter(name="--B1-unit")] = "1"
     B0: Annotated[str | None, Parameter(name="--B0")] = None
     B0_unit: Annotated[Literal["rad/s", "Hz"], Parameter(name="--B0-unit")] = "rad/s"
-    ignore_affine: bool = False
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -74,20 +85,18 @@ class Volume:
 
     @property
     def n_voxels(self) -> int:
-        """Number of voxels to fit."""
+        """Number of voxels that count."""
         return prod(self.data.shape) if self.mask is None else int(self.mask.sum())
 
 
-def open_volume(data: str, scan: Scan) -> Volume:
+def open_volume(data: str, scan: Images) -> Volume:
     """Read all images, and refuse those of another grid than the data's."""
     option = {"ignore_affine": scan.ignore_affine}
     images = {"data": open_data(data, scan)}
     if scan.mask is not None:
         images["mask"] = read_mask(scan.mask, **option)
-    if scan.B1 is not None:
-        images["B1"] = read_map(scan.B1, "B1", scan.B1_unit, **option)
-    if scan.B0 is not None:
-        images["B0"] = read_map(scan.B0, "omega0", scan.B0_unit, **option)
+    if isinstance(scan, Scan):
+        images |= known_maps(scan)
     check_same_grid(images, **option)
     shape = images["data"].shape
     maps = {name: image.data.reshape(shape) for name, image in images.items() if name != "data"}
@@ -95,11 +104,22 @@ def open_volume(data: str, scan: Scan) -> Volume:
     if "B0" in maps:
         maps["omega0"] = maps.pop("B0")
     if mask is not None and not mask.any():
-        print("spinbound: warning: the mask is empty: no voxel is fitted", file=sys.stderr)
+        print("spinbound: warning: the mask is empty: no voxel counts", file=sys.stderr)
     return Volume(images["data"], mask, maps)
 
 
-def open_data(data: str, scan: Scan) -> Image:
+def known_maps(scan: Scan) -> dict[str, Image]:
+    """Those of B1 and B0."""
+    option = {"ignore_affine": scan.ignore_affine}
+    maps = {}
+    if scan.B1 is not None:
+        maps["B1"] = read_map(scan.B1, "B1", scan.B1_unit, **option)
+    if scan.B0 is not None:
+        maps["B0"] = read_map(scan.B0, "omega0", scan.B0_unit, **option)
+    return maps
+
+
+def open_data(data: str, scan: Images) -> Image:
     """The complex data of one file, or of a pair."""
     option = {"ignore_affine": scan.ignore_affine}
     if scan.imag is not None and scan.phase is not None:

@@ -1,0 +1,147 @@
+"""Estimates of whole volumes by a trained estimator.
+
+Voxels go through the network in batches of one size, the last one filled up with zeros, so that on a CPU no bit of an
+estimate depends on the other voxels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from .._batch import n_threads_of, reporting
+from .._core import version
+from .._estimate_result import Estimates, EstimateStatus
+from .._match_search import normalised, usable
+from .._results import tissue_with
+from .._validate import (
+    BoolArray,
+    FloatArray,
+    InvalidData,
+    Report,
+    as_data,
+    as_mask,
+    as_number,
+    as_threads,
+    check_progress,
+)
+from .._voxels import reports
+from ..parameters import ALL, PARAMETERS
+from ._settings import device_of
+from .novelty import sigmas
+
+if TYPE_CHECKING:
+    from .estimator import Estimator
+
+BATCH = 2048  # voxels
+UNKNOWN = np.array(np.nan)
+
+
+def estimate(
+    estimator: Estimator,
+    data: npt.ArrayLike,
+    mask: npt.ArrayLike | None,
+    *,
+    sigma: npt.ArrayLike | None,
+    novelty: bool,
+    threads: int | None,
+    device: str | torch.device | None,
+    progress: bool | Report | None,
+) -> Estimates:
+    """What `Estimator.estimate` describes."""
+    if not torch.isfinite(estimator.centre).all():
+        raise InvalidData("the estimator has not been trained: it knows no mean and width of what it estimates")
+    array = as_data("data", data, estimator.rank, "as many as the estimator was trained with")
+    rows, shape = array.reshape(-1, estimator.rank), array.shape[:-1]
+    chosen = as_mask("mask", mask, shape)
+    sigmas(sigma, shape)
+    place = device_of(device)
+    as_threads(threads)
+    check_progress(progress)
+    measure = estimator.novelty if novelty else None
+    with reporting(progress, len(rows), "estimate") as report:
+        first, *others = reports(report, 1 + (measure is not None), 0, len(rows), len(rows))
+        found = _estimated(estimator, rows, chosen.ravel(), place, threads, first)
+        distance = None if measure is None else measure(array, sigma, mask, threads=threads, progress=others[0])
+    maps = {name: values.reshape(shape) for name, values in zip(estimator.names, found, strict=True)}
+    limit = inf if measure is None else measure.limit(sigma)
+    settings = _settings(estimator, sigma, place) | ({} if measure is None else {"novelty_limit": limit})
+    tissue = tissue_with(dict.fromkeys(ALL, UNKNOWN), maps)
+    return Estimates(estimator.names, tissue, _status(array, chosen, maps, distance, limit), distance, settings)
+
+
+def _settings(estimator: Estimator, sigma: npt.ArrayLike | None, place: torch.device) -> dict[str, Any]:
+    """What estimated, and how it was trained."""
+    noise = {} if sigma is None or np.ndim(sigma) else {"sigma": as_number("sigma", sigma)}
+    return {**estimator.description, **noise, "spinbound": version, "device": place.type}
+
+
+def _status(
+    data: npt.NDArray[Any],
+    chosen: BoolArray,
+    maps: Mapping[str, FloatArray],
+    novelty: FloatArray | None,
+    limit: float,
+) -> npt.NDArray[np.int8]:
+    """What became of each voxel; the last word counts."""
+    status = np.full(chosen.shape, EstimateStatus.estimated, np.int8)
+    if novelty is not None:
+        with np.errstate(invalid="ignore"):
+            status[novelty > limit] = EstimateStatus.novel
+    for name, values in maps.items():
+        status[~PARAMETERS[name].contains(values)] = EstimateStatus.out_of_range
+    status[~data.any(axis=-1)] = EstimateStatus.no_data
+    status[~np.isfinite(data).all(axis=-1)] = EstimateStatus.not_finite
+    status[~chosen] = EstimateStatus.masked
+    return status
+
+
+# The network
+
+
+def _estimated(
+    estimator: Estimator,
+    rows: npt.NDArray[Any],
+    chosen: BoolArray,
+    place: torch.device,
+    threads: int | None,
+    report: Report | None,
+) -> FloatArray:
+    """Estimates (P_e, voxels) from data (voxels, rank); NaN where there are none."""
+    voxels = np.flatnonzero(usable(rows) & chosen)
+    found = np.full((len(estimator.names), len(rows)), np.nan)
+    with _running(estimator, place, threads):
+        for start in range(0, voxels.size, BATCH):
+            part = voxels[start : start + BATCH]
+            found[:, part] = _of_batch(estimator, rows[part], place)[: part.size].T
+            if report is not None:
+                report(start + part.size, voxels.size)
+    return found
+
+
+def _of_batch(estimator: Estimator, rows: npt.NDArray[Any], place: torch.device) -> FloatArray:
+    """Estimates (`BATCH`, P_e) from at most as many rows."""
+    units = np.zeros((BATCH, rows.shape[1], 2), np.float32)  # of unit norm: no data are out of its range
+    units[: len(rows)] = normalised(rows)[0].reshape(len(rows), -1, 2)
+    parts = torch.from_numpy(units).to(place)
+    return np.asarray(estimator.from_parts(parts[..., 0], parts[..., 1]).double().cpu().numpy())
+
+
+@contextmanager
+def _running(estimator: Estimator, place: torch.device, threads: int | None) -> Iterator[None]:
+    """The estimator on a device, without gradients, in some threads; afterwards all is as it was."""
+    home, before = estimator.centre.device, torch.get_num_threads()
+    try:
+        torch.set_num_threads(n_threads_of(threads))
+        estimator.to(place)
+        with torch.inference_mode():
+            yield
+    finally:
+        estimator.to(home)
+        torch.set_num_threads(before)
