@@ -71,6 +71,16 @@ class Run:
     settings: Settings
     basis: Basis
 
+    @property
+    def threads(self) -> int | None:
+        """Of the networks: layers of the small one are too small for two, which spend their time waiting."""
+        return 1 if self.settings.architecture == "small" else self.problem.threads
+
+    @property
+    def network_options(self) -> dict[str, Any]:
+        """How `Estimator.estimate` is called."""
+        return {"novelty": False, "threads": self.threads, "device": self.problem.device}
+
 
 def sets_of(run: Run) -> dict[str, DictionaryStore]:
     """The training, validation and test set, each in its store."""

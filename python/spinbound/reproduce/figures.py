@@ -91,8 +91,8 @@ def of_slices(judged: Judged, settings: Settings, prior: Prior) -> Iterator[Draw
         yield Drawing(
             f"figure-{number}-bias-{name}-{plane}",
             f"Fig. {number}. Bias and standard deviation of {WORDS[name]} by both networks on the slice {plane}, and "
-            f"the root of the Cramér-Rao bound; {settings.realizations} realisations of the noise at SNR {settings.snr:g}. "
-            "The dot marks the mean of the training distribution before it is truncated.",
+            f"the root of the Cramér-Rao bound; {settings.realizations} realisations of the noise at SNR "
+            f"{settings.snr:g}. The dot marks the mean of the training distribution before it is truncated.",
             partial(plot.bias_maps, judged.slices[plane], name, axes=axes, mark=mark),
         )
 

@@ -6,9 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from .._dictionary_store import DictionaryStore
 from .._evaluation_result import Evaluation
@@ -61,20 +59,15 @@ def _card(
         if not path.exists():
             unfinished = path.with_suffix(".unfinished")
             evaluate(
-                partial(estimates_of, network),
+                partial(network.estimate, **run.network_options),
                 dataset(),
                 levels,
                 run.settings.realizations,
                 names=ESTIMATED,
                 seed=run.settings.seed,
                 resume=unfinished,
-                threads=run.problem.threads,
+                threads=run.threads,
                 progress=run.problem.progress,
             ).save(path)
             shutil.rmtree(unfinished)
     return Evaluation.load(path)
-
-
-def estimates_of(network: nn.Estimator, data: npt.NDArray[Any]) -> Any:
-    """What a network makes of data (m, rank)."""
-    return network.estimate(data, novelty=False)

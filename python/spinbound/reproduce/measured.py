@@ -61,7 +61,7 @@ def estimated(run: Run, networks: Mapping[str, nn.Estimator], data: npt.NDArray[
     """Maps (rows, columns) of the estimated parameters by each estimator, kept under a name; NaN without a result."""
     mask = has_data(data)
     computed = {NLLS: partial(_fitted, run, data, mask, name)}
-    computed |= {label: partial(_by_network, network, data, mask) for label, network in networks.items()}
+    computed |= {label: partial(_by_network, run, network, data, mask) for label, network in networks.items()}
     maps = {}
     for label, compute in computed.items():
         with run.work.step(f"{name} by {label}"):
@@ -77,8 +77,8 @@ def _fitted(run: Run, data: npt.NDArray[Any], mask: BoolArray, name: str) -> Arr
     return _maps(result.estimates)
 
 
-def _by_network(network: nn.Estimator, data: npt.NDArray[Any], mask: BoolArray) -> Arrays:
-    return _maps(network.estimate(data, mask, novelty=False).estimates)
+def _by_network(run: Run, network: nn.Estimator, data: npt.NDArray[Any], mask: BoolArray) -> Arrays:
+    return _maps(network.estimate(data, mask, **run.network_options).estimates)
 
 
 def _maps(tissue: Tissue) -> Arrays:

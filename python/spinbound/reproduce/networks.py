@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
+
+import torch
 
 from .. import nn
 from .._dictionary_store import DictionaryStore
@@ -19,10 +22,21 @@ def networks_of(run: Run, sets: Mapping[str, DictionaryStore]) -> tuple[dict[str
     """Both networks with their best weights, and the curves of their training."""
     networks, curves = {}, {}
     for label in LOSSES:
-        with run.work.step(f"training of {label}"):
+        with run.work.step(f"training of {label}"), torch_threads(run.threads):
             curves[label] = run.work.kept(f"{label}/curves", partial(_trained, run, sets, label))
         networks[label] = nn.Estimator.load(run.work.path(f"{label}/best.safetensors"))
     return networks, curves
+
+
+@contextmanager
+def torch_threads(n: int | None) -> Iterator[None]:
+    """Have PyTorch use so many threads, and afterwards as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _trained(run: Run, sets: Mapping[str, DictionaryStore], label: str) -> Arrays:
