@@ -15,6 +15,7 @@ COSINES = np.sqrt(2 / 40) * np.cos(np.pi / 40 * np.outer(np.arange(40) + 0.5, np
 BASIS = sb.Basis(COSINES, seq=SEQ)
 UNKNOWNS = ("M0", "m0s", "T1a", "T2f", "omega0")
 NAMES = ("m0s", "T1a")
+NOISE = nn.Noise(1e-4, (0.5, 1))  # little: so short a train tells little
 ARCHITECTURE = nn.Architecture((32, 32, 32), skips=((1, 3),), n_inputs=12)
 
 
@@ -35,9 +36,9 @@ def estimator(**changes):
 
 def trained(data=None, net=None, **changes):
     """An estimator after a few epochs, and its history."""
-    net = net or estimator()
-    options = {"epochs": 3, "batch": 32, "learning_rate": 3e-3, "device": "cpu"} | changes
-    return net, nn.train(net, data or simulated(), **options)
+    net, data = net or estimator(), simulated() if data is None else data
+    options = {"epochs": 3, "batch": 32, "learning_rate": 3e-3, "device": "cpu", "noise": NOISE} | changes
+    return net, nn.train(net, data, **options)
 
 
 def weights(net):

@@ -73,7 +73,7 @@ class Loop:
         self.estimator, self.loss, self.settings = estimator, loss, settings
         self.parameters = [parameter for parameter in estimator.parameters() if parameter.requires_grad]
         self.optimiser = torch.optim.Adam(self.parameters, settings.learning_rate, fused=True)
-        compute = estimator.from_parts
+        compute = self._in_mixed_precision if settings.mixed_precision else estimator.from_parts
         self._estimated = torch.compile(compute, fullgraph=True) if settings.compile else compute
         self._skipped = 0  # in a row
 
@@ -111,12 +111,14 @@ class Loop:
         """The loss of some samples with new scales and noise."""
         noise = self.settings.noise
         real, imag, M0 = noise.applied(samples.real, samples.imag, generator, loss.realizations)
-        return loss(self.estimated(real, imag), samples.truth, samples.crb, M0, noise.sigma)
+        return loss(self._estimated(real, imag), samples.truth, samples.crb, M0, noise.sigma)
 
-    def estimated(self, real: Tensor, imag: Tensor) -> Tensor:
-        """The estimates, in the precision of the loss."""
-        with torch.autocast(self.settings.device.type, torch.bfloat16, enabled=self.settings.mixed_precision):
-            return self._estimated(real, imag).to(real.dtype)
+    def _in_mixed_precision(self, real: Tensor, imag: Tensor) -> Tensor:
+        """The estimates; inputs and outputs, whose digits are those of the estimates, in single precision."""
+        network, inputs = self.estimator.network, self.estimator.inputs(real, imag)
+        with torch.autocast(self.settings.device.type, torch.bfloat16):
+            hidden = network.hidden(inputs)
+        return self.estimator.scaled(network.output(hidden.to(inputs.dtype)))
 
     def _step(self, value: Tensor) -> bool:
         """Go down the gradient, unless it is not finite.

@@ -1,10 +1,12 @@
 """Tensors in files: safetensors with a description in JSON, and a checksum of both.
 
-safetensors holds numbers alone, so that nothing is unpickled. The file's metadata have
+safetensors holds numbers alone, so that nothing is unpickled. The file's metadata have one entry, `spinbound`, of JSON:
 
     kind           what the file is
-    description    JSON: what its tensors mean
+    description    what its tensors mean
     sha256         of the kind, the description and the tensors, as the format has no checksum of its own
+
+Several entries would come in an order of their own in each process, and the same training would make other bytes.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from .._text import finite
 from .._validate import InvalidData
 
 Tensors = Mapping[str, Tensor]
+ENTRY = "spinbound"
 
 
 def write_tensors(path: str | os.PathLike[str], kind: str, tensors: Tensors, description: Mapping[str, Any]) -> None:
@@ -36,9 +39,9 @@ def write_tensors(path: str | os.PathLike[str], kind: str, tensors: Tensors, des
         If the file cannot be written.
     """
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = json.dumps(finite(description), sort_keys=True, allow_nan=False)
-    metadata = {"kind": kind, "description": text, "sha256": _sha256(kind, text, held)}
-    content = optional_module("safetensors.torch", "nn").save(held, metadata)
+    said = {"kind": kind, "description": finite(description)}
+    text = json.dumps(said | {"sha256": _sha256(said, held)}, sort_keys=True, allow_nan=False)
+    content = optional_module("safetensors.torch", "nn").save(held, {ENTRY: text})
     write_atomically(path, lambda stream: stream.write(content))
 
 
@@ -57,19 +60,18 @@ def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Ten
         raise FileNotFoundError(f"{path}: there is no such file")
     with damage_named(path, InvalidData):
         with optional_module("safetensors", "nn").safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("kind") != kind:
-                raise InvalidData(f"{path} holds {metadata.get('kind', 'tensors of unknown kind')!r}, not {kind!r}")
+            said = json.loads((file.metadata() or {}).get(ENTRY, "{}"))
+            if said.get("kind") != kind:
+                raise InvalidData(f"{path} holds {said.get('kind', 'tensors of unknown kind')!r}, not {kind!r}")
             names = file.keys()
             tensors = {name: file.get_tensor(name) for name in names}
-        text = metadata["description"]
-        if _sha256(kind, text, tensors) != metadata["sha256"]:
+        if said.pop("sha256") != _sha256(said, tensors):
             raise OSError("the sha256 is not that of what was written")
-        return tensors, dict(json.loads(text))
+        return tensors, dict(said["description"])
 
 
-def _sha256(kind: str, text: str, tensors: Tensors) -> str:
-    content = hashlib.sha256(json.dumps([kind, text, sorted(tensors)]).encode())
+def _sha256(said: Mapping[str, Any], tensors: Tensors) -> str:
+    content = hashlib.sha256(json.dumps([said, sorted(tensors)], sort_keys=True).encode())
     for name in sorted(tensors):
         content.update(tensors_sha256(tensors[name]).encode())
     return content.hexdigest()

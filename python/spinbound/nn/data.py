@@ -226,7 +226,6 @@ class SimulatedData:
     def prepare(self, epoch: int) -> None:
         """Begin to simulate an epoch in a thread of its own."""
         if epoch not in self._begun:
-            self._ended.clear()
             self._pool = self._pool or ThreadPoolExecutor(1, "spinbound-simulate")
             self._begun[epoch] = self._pool.submit(self._simulated, epoch)
 
@@ -235,6 +234,7 @@ class SimulatedData:
         self._ended.set()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
+        self._ended.clear()
         self._pool, self._begun = None, {}
 
     def described(self, names: tuple[str, ...]) -> dict[str, Any]:

@@ -174,7 +174,11 @@ class Estimator(torch.nn.Module):
 
     def from_parts(self, real: Tensor, imag: Tensor) -> Tensor:
         """Estimates (..., P_e) from the real and imaginary parts (..., rank)."""
-        return self.centre + self.width * self.network(self.inputs(real, imag))
+        return self.scaled(self.network(self.inputs(real, imag)))
+
+    def scaled(self, outputs: Tensor) -> Tensor:
+        """Estimates (..., P_e) in SI units from the outputs of the network."""
+        return self.centre + self.width * outputs
 
     def inputs(self, real: Tensor, imag: Tensor) -> Tensor:
         """Inputs (..., 2 rank) of the network from the parts (..., rank); 0 where the data are 0."""

@@ -49,7 +49,7 @@ class Architecture:
     >>> nn.Architecture((64, 64, 64), skips=((1, 3),), n_inputs=26).n_parameters(3)
     10627
     >>> nn.Architecture.paper().n_parameters(3)
-    3044181
+    2683923
     """
 
     widths: tuple[int, ...]
@@ -149,6 +149,10 @@ class Network(Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The outputs."""
+        return self.output(self.hidden(inputs))
+
+    def hidden(self, inputs: Tensor) -> Tensor:
+        """What the last layer before the output makes of inputs (..., n_inputs)."""
         hidden = inputs.reshape(-1, inputs.shape[-1])
         sums = [hidden]
         for layer, norm, sources in zip(self.layers, self.norms, self._sources, strict=True):
@@ -157,4 +161,4 @@ class Network(Module):
                 added = added + sums[source]
             sums.append(added)
             hidden = torch.relu(norm(added))
-        return self.output(hidden).reshape(*inputs.shape[:-1], -1)
+        return hidden.reshape(*inputs.shape[:-1], -1)
