@@ -139,12 +139,36 @@ def test_report_cards_stand_beside_each_other(here, capsys):
     assert (here / "one.png").exists()
 
 
+class Network:
+    """What a checkpoint holds, as far as the command knows it."""
+
+    names = ("T2f",)
+
+    def check(self, seq, basis):
+        if seq.sha256 != SEQ.sha256:
+            raise sb.InvalidData("trained for another sequence")
+
+    def estimate(self, signals, *, novelty, threads):
+        assert (novelty, threads) == (False, 1)
+        return {"T2f": np.abs(signals[:, 3])}
+
+
+def test_a_checkpoint_is_judged_by_what_it_estimates(here, capsys, monkeypatch):
+    monkeypatch.setattr("spinbound.cli._estimators._network", lambda path: {"net.safetensors": Network()}[path.name])
+    assert main(["evaluate", "net.safetensors", "test.zarr", *COMMON, "--threads", "1"]) == 0
+    assert sb.Evaluation.load("evaluation.npz").names == ("T2f",)
+    smooth_train(41).save("other.npz")
+    command = ["evaluate", "net.safetensors", "other.npz", "--n", "3", "--wrt", "M0,T2f", "--output", "other.out.npz"]
+    assert "trained for another sequence" in error(command, capsys)
+
+
 def test_errors_take_one_line(here, capsys):
     assert "'nlss' is no estimator; allowed: nlls, match, interpolate, or a" in error(
         ["evaluate", "nlss", *MATCH[2:]], capsys, 2
     )
-    assert "test.zarr has its tissues; leave --n" in error([*MATCH, "--n", "3"], capsys, 2)
+    assert "test.zarr has its tissues and its sequence; leave --n" in error([*MATCH, "--n", "3"], capsys, 2)
     assert "--snr is 'loud', no number" in error([*LOUD, "loud"], capsys, 2)
+    assert "--margin" in error([*MATCH, "--margin", "2"], capsys, 2)
     assert "the output is .npz" in error([*MATCH, "--output", "card.csv"], capsys, 2)
     assert "names has B1, whose bound the test set does not have" in error([*MATCH, "--names", "B1"], capsys)
     assert "neither a file nor a bundled sequence" in error(["evaluate", "match", "nobody"], capsys, 2)

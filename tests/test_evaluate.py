@@ -174,6 +174,10 @@ def test_noise_has_the_same_variance_in_both_channels():
     assert abs(np.mean(noise.real * noise.imag)) * 400 < 0.04
 
 
+def _turned(error, turn):
+    return (error + turn / 2) % turn - turn / 2
+
+
 def test_omega0_counts_modulo_a_turn_per_repetition():
     turn = 2 * np.pi / SEQ.TR
     omega0 = np.array([0.49 * turn, -0.9 * turn, 1.3 * turn])
@@ -181,6 +185,7 @@ def test_omega0_counts_modulo_a_turn_per_repetition():
     data = sb.TestSet(SEQ, None, tissue, np.ones((3, 2), complex), {"omega0": np.ones(3)}, ("omega0",), (3,))
     report = sb.evaluate(lambda _, truth: {"omega0": truth["omega0"] + 2 * turn - 3.0}, data, 1, realizations=4)
     assert report.bias["omega0"][0] == pytest.approx(-3.0)
+    assert report.scores["omega0"].constant_loss == pytest.approx(np.mean(_turned(omega0.mean() - omega0, turn) ** 2))
     unequal = SEQ.replace(TR=np.array([3.5e-3, 4e-3, 5e-3]))
     free = sb.TestSet(unequal, None, tissue, data.signals, data.crb, data.wrt, (3,))
     report = sb.evaluate(lambda _, truth: {"omega0": truth["omega0"] + 2 * turn}, free, 1, realizations=4)
@@ -227,6 +232,13 @@ def test_a_tissue_without_two_estimates_has_failed():
     assert report.scores["m0s"].n_failed == 5
     assert np.isnan(report.overall.loss[0])
     assert "-" in report.table()
+
+
+def test_without_any_bound_the_question_stays_open():
+    report = sb.evaluate(efficient, toy_set(12, m0s=slice(None)), SNR, 5)
+    verdict = report.verdicts()["m0s"][0]
+    assert not verdict.no_deviation
+    assert str(verdict) == "open: there is no tissue to judge by, not shown to be within 10 % of the bound"
 
 
 def test_tissues_that_could_not_be_simulated_are_not_asked_for():
@@ -297,7 +309,7 @@ def test_few_data_leave_the_question_open():
     report = sb.evaluate(efficient, toy_set(12), SNR, 5)
     verdict = report.verdicts()["m0s"][0]
     assert verdict.no_deviation
-    assert str(verdict) == "open: no deviation detectable, but not shown to be within 10 % of the bound"
+    assert str(verdict) == "open: no deviation detectable, not shown to be within 10 % of the bound"
     fewer = sb.evaluate(efficient, toy_set(5), SNR, 300)
     assert np.isnan(fewer.overall.loss_interval[0]).sum() == 0  # 5 tissues of 2 parameters
     assert np.isnan(fewer.scores["m0s"].loss_interval[0]).all()
@@ -527,7 +539,9 @@ def test_a_report_card_is_saved_and_read(ideal, tmp_path):
         (lambda arrays: arrays.update(bias_T2f=np.ones(3)), r"bias_T2f is missing, or no array .* \(1, 400\)"),
         (lambda arrays: arrays.update(n_finite_T2f=np.ones((1, 400))), "n_finite_T2f is missing"),
         (lambda arrays: arrays.update(settings=np.array("{")), "its settings are no JSON"),
-        (lambda arrays: arrays.update(snr=np.array(50.0)), "names no parameter, or no levels of the SNR"),
+        (lambda arrays: arrays.update(snr=np.array(50.0)), "names no parameters, or no levels of the SNR"),
+        (lambda arrays: arrays.update(realizations=np.ones(2)), "names no parameters, or no levels of the SNR"),
+        (lambda arrays: arrays.update(truth_B1=np.ones(2)), "truth_B1 is missing, or no array"),
     ],
 )
 def test_files_of_something_else_are_refused(ideal, tmp_path, change, message):

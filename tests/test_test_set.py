@@ -101,6 +101,23 @@ def test_arguments_that_make_no_sense_are_named(changes, message):
         sb.test_set(**({"seq": SEQ, "source": PRIOR, "n": 3, "wrt": WRT} | changes))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"crb": {"m0s": np.ones(3)}}, r"crb of m0s has shape \(3,\); allowed: \(2,\), one for each signal"),
+        ({"tissue": sb.Tissue()}, r"tissue has shape \(\); allowed: \(2,\)"),
+        ({"grid_shape": (2, 2)}, r"signals of shape \(2, 5\) do not fill a grid of \(2, 2\)"),
+        ({"wrt": ("m0s", "T2f")}, "wrt has T2f, but crb has: m0s"),
+    ],
+)
+def test_a_set_of_ones_own_must_fit_together(change, message):
+    parts = {"sequence": SEQ, "basis": None, "tissue": sb.Tissue(m0s=[0.1, 0.2]), "signals": np.ones((2, 5), complex),
+             "crb": {"m0s": np.ones(2)}, "wrt": ("m0s",), "grid_shape": (2,)}  # fmt: skip
+    assert len(sb.TestSet(**parts)) == 2
+    with pytest.raises(sb.InvalidData, match=message):
+        sb.TestSet(**(parts | change))
+
+
 def test_progress_reaches_the_end():
     reports = []
     sb.test_set(SEQ, PRIOR, 9, wrt=WRT, progress=lambda *report: reports.append(report))

@@ -87,9 +87,14 @@ def errors_of(estimates: FloatArray, tissue: Tissue, plan: Plan) -> FloatArray:
     with np.errstate(invalid="ignore", over="ignore"):
         for k, name in enumerate(plan.names):
             estimates[:, k] -= true_values(tissue, name)[:, None]
-            if name == "omega0" and math.isfinite(plan.period):
-                estimates[:, k] -= plan.period * np.round(estimates[:, k] / plan.period)
+            if name == "omega0":
+                estimates[:, k] = modulo(estimates[:, k], plan.period)
     return estimates
+
+
+def modulo(errors: FloatArray, period: float) -> FloatArray:
+    """Errors within half a period."""
+    return errors - period * np.round(errors / period) if math.isfinite(period) else errors
 
 
 def true_values(tissue: Tissue, name: str) -> FloatArray:

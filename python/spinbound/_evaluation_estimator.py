@@ -1,8 +1,9 @@
 """Any estimator, called with data, and its answer as an array: what it may take and what it may give.
 
-It takes data (m, samples), and by name, if its signature has them: `threads`, how many it may use, and `truth`, the
-tissues (m,) that the data are of, for what it is allowed to know. It gives a mapping of names to arrays (m,), a
-`Tissue`, or an object that has one: a `Fit` or anything else with `.estimates`, a `Match`.
+It takes data (m, samples), and by name, if its signature has them: `threads`, how many it may use; `truth`, the tissues
+(m,) that the data are of, for what it is allowed to know; and `novelty`, which is False, as nobody looks at it. It
+gives a mapping of names to arrays (m,), a `Tissue`, or an object that has one: a `Fit` or anything else with
+`.estimates`, a `Match`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ._validate import ComplexArray, FloatArray, InvalidData, InvalidParameter
 from .match import Match
 from .tissue import Tissue
 
-OPTIONS = ("threads", "truth")
+OPTIONS = ("threads", "truth", "novelty")
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Estimator:
 
     def __call__(self, data: ComplexArray, truth: Tissue, threads: int | None) -> FloatArray:
         """(P, m) estimates from data (m, samples); what is not finite is left as it is."""
-        offered = {"threads": threads, "truth": truth}
+        offered = {"threads": threads, "truth": truth, "novelty": False}
         answer = self.call(data, **{name: offered[name] for name in self.options})
         estimates = np.empty((len(self.names), len(data)))
         for row, name in zip(estimates, self.names, strict=True):
@@ -65,8 +66,9 @@ def check_travels(estimator: Estimator, runner: Runner | None) -> None:
     """Refuse, before any work, an estimator that cannot be sent to the processes of a runner."""
     if runner is None or isinstance(runner, Part):
         return
+    pickle = optional_module("distributed.protocol.pickle", "cluster")
     try:
-        optional_module("distributed.protocol.pickle", "cluster").dumps(estimator.call)
+        pickle.dumps(estimator.call)
     except Exception as problem:  # whatever its parts raise
         raise InvalidParameter(
             f"the estimator cannot be sent to other processes ({problem}); give a function of a module, or "

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -13,15 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ._evaluation_chunks import modulo
+from ._evaluation_file import arrays_of, read
 from ._evaluation_statistics import Found, Means, Parts, Verdict, means_of, p_values, parts_of
 from ._evaluation_table import compared, table_of
-from ._files import npz_names, read_npz, write_npz
+from ._files import write_npz
 from ._validate import FloatArray, InvalidData, InvalidParameter, as_number
 
-OVERALL = "overall"
 QUANTILES = (0.05, 0.5, 0.95)
-MAPS = ("truth", "crb", "bias", "variance", "n_finite")  # by parameter
-OTHERS = ("snr", "realizations", "names", "settings")
 
 
 @dataclass(frozen=True)
@@ -116,6 +114,8 @@ class Evaluation:
         Mean square of their distance from their mean (eq. 3).
     n_finite : dict of str to (S, ...) int32
         Number of finite estimates; -1 where the estimator was not asked.
+    omega0_period : float
+        omega0 counts modulo this; else infinite.
     settings : dict
         What was judged and how, as plain numbers and words.
 
@@ -140,6 +140,7 @@ class Evaluation:
     bias: Mapping[str, FloatArray]
     variance: Mapping[str, FloatArray]
     n_finite: Mapping[str, npt.NDArray[np.int32]]
+    omega0_period: float
     settings: Mapping[str, Any]
 
     # Of every tissue
@@ -265,7 +266,7 @@ class Evaluation:
 
     @cached_property
     def _means(self) -> Means:
-        return means_of(self._parts, int(self.settings.get("seed", 0)))
+        return means_of(self._parts)
 
     def _score(self, column: int) -> Score:
         """Of the parameter of this number; of all together, if there is none of it."""
@@ -295,8 +296,11 @@ class Evaluation:
     @property
     def _constant_errors(self) -> FloatArray:
         """(n, P) of the mean of the true values."""
-        truth = np.stack([self.truth[name].ravel() for name in self.names], axis=-1)
-        return np.asarray(np.nanmean(truth, axis=0) - truth)
+        each = []
+        for name in self.names:
+            error = np.nanmean(self.truth[name]) - self.truth[name].ravel()
+            each.append(modulo(error, self.omega0_period) if name == "omega0" else error)
+        return np.stack(each, axis=-1)
 
     # As text, and in files
 
@@ -349,13 +353,7 @@ class Evaluation:
 
     def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What a file holds."""
-        return {
-            "snr": self.snr,
-            "realizations": np.array(self.realizations),
-            "names": np.array(self.names),
-            "settings": np.array(json.dumps(dict(self.settings), allow_nan=False)),
-            **{f"{kind}_{name}": values for kind in MAPS for name, values in getattr(self, kind).items()},
-        }
+        return arrays_of(vars(self))
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Evaluation:
@@ -368,15 +366,7 @@ class Evaluation:
         OSError
             If it cannot be read.
         """
-        path = Path(path)
-        arrays = read_npz(path, npz_names(path, InvalidData), InvalidData)
-        if missing := [name for name in OTHERS if name not in arrays]:
-            raise InvalidData(f"{path} is no evaluation: it lacks {', '.join(missing)}")
-        maps = {kind: dict(_of_kind(arrays, kind)) for kind in MAPS}
-        names = tuple(str(name) for name in np.ravel(arrays["names"]))
-        _check_maps(path, maps, names, arrays["snr"])
-        settings = _settings(path, arrays["settings"])
-        return cls(names, arrays["snr"], int(arrays["realizations"]), **maps, settings=settings)
+        return cls(**read(Path(path)))
 
 
 def _mean(maps: FloatArray) -> FloatArray:
@@ -401,34 +391,3 @@ def _mean_over(values: FloatArray, found: Found) -> FloatArray:
 
 def _quantiles(values: FloatArray) -> FloatArray:
     return np.asarray(np.quantile(values, QUANTILES) if values.size else np.full(len(QUANTILES), np.nan))
-
-
-# Files
-
-
-def _of_kind(arrays: Mapping[str, npt.NDArray[Any]], kind: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    for name, values in arrays.items():
-        if name.startswith(f"{kind}_"):
-            yield name.removeprefix(f"{kind}_"), values
-
-
-def _check_maps(
-    path: Path, maps: Mapping[str, Mapping[str, npt.NDArray[Any]]], names: tuple[str, ...], snr: npt.NDArray[Any]
-) -> None:
-    """Refuse maps that are missing, no numbers, or of different shapes."""
-    if not names or snr.ndim != 1 or snr.dtype.kind != "f":
-        raise InvalidData(f"{path} is no evaluation: it names no parameter, or no levels of the SNR")
-    grid = maps["crb"][names[0]].shape if names[0] in maps["crb"] else ()
-    for kind, by_name in maps.items():
-        shape = grid if kind in ("truth", "crb") else (*snr.shape, *grid)
-        for name in names:
-            values = by_name.get(name, np.empty(0, "U"))
-            if values.dtype.kind != ("i" if kind == "n_finite" else "f") or values.shape != shape:
-                raise InvalidData(f"{path}: {kind}_{name} is missing, or no array of numbers of shape {shape}")
-
-
-def _settings(path: Path, text: npt.NDArray[Any]) -> dict[str, Any]:
-    try:
-        return dict(json.loads(str(text)))
-    except (ValueError, TypeError, RecursionError):
-        raise InvalidData(f"{path}: its settings are no JSON") from None

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ._validate import BoolArray, FloatArray
 
-RESAMPLES = 1000
+RESAMPLES, SEED = 1000, 0
 LEVELS = (0.025, 0.975)  # between which 95 % of the resamples lie
 MIN_TISSUES = 10  # fewer resemble themselves too much for a bootstrap
 
@@ -89,23 +89,23 @@ class Means(NamedTuple):
     high: FloatArray
 
 
-def means_of(parts: Parts, seed: int) -> Means:
+def means_of(parts: Parts) -> Means:
     """Means with 95 % intervals by a bootstrap over tissues, NaN where these are fewer than 10."""
     values = parts.stacked
     sums = values.sum(axis=0)
-    resampled = np.stack(list(_resamples(values, seed)), axis=1)
+    resampled = np.stack(list(_resamples(values)), axis=1)
     with np.errstate(invalid="ignore"):
         low, high = np.quantile(_means(resampled), LEVELS, axis=1)
     enough = _with_total(sums[-1]) >= MIN_TISSUES
     return Means(_means(sums), np.where(enough, low, np.nan), np.where(enough, high, np.nan))
 
 
-def _resamples(values: FloatArray, seed: int) -> Iterator[FloatArray]:
+def _resamples(values: FloatArray) -> Iterator[FloatArray]:
     """(5, S, P) sums over as many tissues as there are, drawn with replacement: all numbers of the same draw.
 
     `scipy.stats.bootstrap` would draw anew for each of them, and hold a copy of every resample.
     """
-    n, rng = len(values), np.random.default_rng(seed)
+    n, rng = len(values), np.random.default_rng(SEED)
     for _ in range(RESAMPLES):
         times = np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
         yield np.einsum("n,nkij->kij", times, values)  # not by BLAS, whose bits depend on its threads
@@ -171,12 +171,12 @@ class Verdict:
     def detected(self) -> tuple[str, ...]:
         """Which deviations are significant: bias, variance, spread."""
         found = {"bias": self.p_bias, "variance": self.p_variance, "spread": self.p_spread}
-        return tuple(name for name, p in found.items() if not p >= self.level)
+        return tuple(name for name, p in found.items() if p < self.level)
 
     @property
     def no_deviation(self) -> bool:
         """Whether no test finds a deviation: it may be there all the same, if there are few data."""
-        return not self.detected and self.n_not_finite == 0
+        return min(self.p_bias, self.p_variance, self.p_spread) >= self.level and self.n_not_finite == 0
 
     @property
     def within_margin(self) -> bool:
@@ -197,8 +197,9 @@ class Verdict:
                 if self.detected
                 else "no deviation detectable"
             )
-        if self.no_deviation:
-            return f"open: no deviation detectable, but not shown to be {near}"
+        if not self.detected:
+            found = "no deviation detectable" if self.no_deviation else "there is no tissue to judge by"
+            return f"open: {found}, not shown to be {near}"
         return f"no: deviations are detectable ({', '.join(self.detected)}), not shown to be {near}"
 
 

@@ -1,4 +1,4 @@
-"""Who does the work of `fit`, `crb`, `evaluate` and `build_dictionary`, when this process alone is not to: what `runner` takes.
+"""Who does the work of `fit`, `crb`, `evaluate` and `build_dictionary`, when this process alone is not to: `runner`.
 
 All of them work in chunks that a folder or store keeps. A runner hands the chunks that are not done to processes, on
 this machine or on others, each of which computes and stores one chunk at a time; or it does some of the chunks here.

@@ -67,8 +67,8 @@ def evaluate(
     estimator
         A callable that takes data (m, samples), complex, and gives a mapping of names to arrays (m,), a `Tissue`, or
         what `fit` and `match` give; or an object with such a method `estimate`. If its signature names them, it also
-        gets `threads`, and `truth`: the `Tissue` (m,) that the data are of, for what it is allowed to know. Data are
-        M0 s + noise, in the basis of the test set if it has one.
+        gets `threads`; `truth`, the `Tissue` (m,) that the data are of, for what it is allowed to know; and
+        `novelty=False`. Data are M0 s + noise, in the basis of the test set if it has one.
     dataset
         What `test_set` or `build_dictionary` made, with bounds; its signals are read into memory. Tissues that could
         not be simulated are left out.
@@ -248,5 +248,6 @@ class Results:
             bias=maps("bias"),
             variance=maps("variance"),
             n_finite=maps("n_finite"),
+            omega0_period=plan.period,
             settings=settings,
         )

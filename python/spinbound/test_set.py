@@ -46,6 +46,11 @@ class TestSet:
     grid_shape : tuple of int
         The shape of maps: that of the grids of a prior or of the tissues that were given, else (n,).
 
+    Raises
+    ------
+    InvalidData
+        If shapes or names do not agree.
+
     Examples
     --------
     >>> import spinbound as sb
@@ -64,6 +69,17 @@ class TestSet:
     crb: Mapping[str, FloatArray]
     wrt: tuple[str, ...]
     grid_shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        n = len(self.signals)
+        lengths = {"tissue": self.tissue.shape, **{f"crb of {name}": np.shape(self.crb[name]) for name in self.crb}}
+        for what, shape in lengths.items():
+            if shape != (n,):
+                raise InvalidData(f"{what} has shape {shape}; allowed: ({n},), one for each signal")
+        if prod(self.grid_shape) != n or np.ndim(self.signals) != 2:
+            raise InvalidData(f"signals of shape {np.shape(self.signals)} do not fill a grid of {self.grid_shape}")
+        if missing := [name for name in self.wrt if name not in self.crb]:
+            raise InvalidData(f"wrt has {missing[0]}, but crb has: {', '.join(self.crb)}")
 
     def __len__(self) -> int:
         """Number of tissues."""

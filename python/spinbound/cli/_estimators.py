@@ -105,9 +105,9 @@ class Checkpoint:
         """What it estimates."""
         return tuple(_network(self.path).names)
 
-    def __call__(self, signals: np.ndarray[Any, Any]) -> Any:
+    def __call__(self, signals: np.ndarray[Any, Any], threads: int | None) -> Any:
         """Have it estimate."""
-        return _network(self.path).estimate(signals, novelty=False)
+        return _network(self.path).estimate(signals, novelty=False, threads=threads)
 
 
 @cache
@@ -128,7 +128,7 @@ def check_word(word: str) -> None:
 
 
 def estimator_named(
-    word: str, data: TestSet, prior: Prior, choices: Choices, physics: dict[str, Any]
+    word: str, data: TestSet, prior: Callable[[], Prior], choices: Choices, physics: dict[str, Any]
 ) -> Callable[..., Any]:
     """What `evaluate` takes for a word or a checkpoint; atoms are drawn from the prior."""
     if Path(word).suffix.lower() == CHECKPOINT:
@@ -138,7 +138,7 @@ def estimator_named(
     def atoms() -> Dictionary | DictionaryStore:
         if choices.atoms is not None:
             return DictionaryStore(choices.atoms)
-        return dictionary(data.sequence, prior, choices.n_atoms, seed=OTHER_SEED, basis=data.basis, **physics)
+        return dictionary(data.sequence, prior(), choices.n_atoms, seed=OTHER_SEED, basis=data.basis, **physics)
 
     if word != "nlls":
         return Matching(atoms(), word == "interpolate")

@@ -60,7 +60,7 @@ def evaluate(
     first: Number = 0,
     wrt: str = "",
     seed: Number = 0,
-    margin: float = 0.1,
+    margin: Annotated[float, Parameter(validator=validators.Number(gt=0, lt=1))] = 0.1,
     beside: list[Path] | None = None,
     choices: Choices | None = None,
     workers: Workers | None = None,
@@ -111,8 +111,8 @@ def evaluate(
         check_figure(figure, output, inputs.overwrite or work.exists())
     others = {path.stem: Evaluation.load(path) for path in beside or []}
     dataset, physics = opened(data, prior, n, first, wrt, seed, inputs)
-    atoms = open_prior(prior, as_trains(dataset.sequence).sequences[0], inputs)
-    chosen = estimator_named(estimator, dataset, atoms, choices, physics)
+    train = as_trains(dataset.sequence).sequences[0]
+    chosen = estimator_named(estimator, dataset, lambda: open_prior(prior, train, inputs), choices, physics)
     options: dict[str, Any] = {"names": words(names), "phase": phase, "seed": seed, "threads": inputs.threads}
     begin = perf_counter()
     with progress_bar(len(dataset) * len(levels), "evaluate") as report:
@@ -140,8 +140,9 @@ def opened(
 ) -> tuple[TestSet, dict[str, Any]]:
     """The test set of a store, or of a sequence and a prior; and what was simulated."""
     if Path(source).suffix.lower() == ".zarr":
-        if n is not None or first or wrt or inputs.basis:
-            raise UsageError(f"{source} has its tissues; leave --n, --first, --wrt and --basis out")
+        if n is not None or any((first, wrt, inputs.basis, inputs.TR, inputs.gradient_moment)):
+            given = "--n, --first, --wrt, --basis, --TR and --gradient-moment"
+            raise UsageError(f"{source} has its tissues and its sequence; leave {given} out")
         store = DictionaryStore(Path(source))
         return as_test_set(store), {name: store.configuration[name] for name in inputs.physics}
     seq = open_sequence(source, inputs)

@@ -5,7 +5,8 @@ window: save it with ``figure.savefig(path)``. Labels say exactly what is drawn,
 """
 
 from ._basis import basis_report
-from ._evaluation import bias_histograms, bias_maps, loss_over_crb, loss_over_snr, std_histograms
+from ._evaluation import bias_histograms, loss_over_crb, loss_over_snr, std_histograms
+from ._evaluation_maps import bias_maps
 from ._fit import fit_maps
 from ._maps import crb_maps, grid_axes
 from ._paper import compared_maps, convergence, region_boxes
