@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter, validators
 
 from ._common import Inputs, ModelName, Output, SequenceSource, Threads, UsageError, open_basis, open_sequence
-from ._fit_files import Scan, open_data
+from ._images import Images, open_data
 from ._report import print_json
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def crb_paper(
     inputs = Inputs(TR=TR, gradient_moment=gradient_moment, model=model, threads=threads)
     seq, settings = open_sequence(train, inputs), chosen(library.Settings, quick, seed)
     options: dict[str, Any] = {**inputs.physics, "device": device, "threads": threads}
-    data = None if in_vivo is None else open_data(in_vivo, Scan()).data
+    data = None if in_vivo is None else open_data(in_vivo, Images()).data
     report = library.crb_paper(
         seq, output, settings, basis=open_basis(basis), in_vivo=data, progress=sys.stderr.isatty(), tell=told, **options
     )

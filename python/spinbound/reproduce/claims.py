@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._evaluation_result import Evaluation
+from .._text import percent
 from .._validate import BoolArray, FloatArray
 from ..phantom import Phantom
 from ..plot._style import QUANTITIES
@@ -78,7 +79,7 @@ def test_rows(judged: Judged, settings: Settings) -> Iterator[Row]:
     for name in ESTIMATED:
         ours = [f"{card.ratio_quantiles(name)[level, 1]:.3g}" for card in cards]
         yield Row("4", f"median of std/sqrt(CRB) of {WORDS[name]} {at}", ("near 1", "less near"), ours)
-        ours = [f"{100 * near_bound(card, name, level):.0f} %" for card in cards]
+        ours = [percent(near_bound(card, name, level)) for card in cards]
         yield Row("4", f"tissues whose std/sqrt(CRB) of {WORDS[name]} is 0.9 to 1.1 {at}", ("not told",) * 2, ours)
     low, high = settings.trained_snr
     for k, snr in enumerate(settings.snr_levels):
@@ -129,7 +130,7 @@ def in_vivo_rows(maps: Maps) -> Iterator[Row]:
     }
     for place, mask in (("the slice", np.isfinite(maps[NLLS]["T1a"])), ("white matter", white_matter(maps))):
         for name in ESTIMATED:
-            ours = [f"{100 * deviation(maps[label], maps[NLLS], name, mask):.3g} %" for label in BOTH]
+            ours = [percent(deviation(maps[label], maps[NLLS], name, mask)) for label in BOTH]
             yield Row("8", f"median |deviation| of {WORDS[name]} from NLLS in {place}", paper[name], ours)
 
 

@@ -53,6 +53,7 @@ def _trained(run: Run, sets: Mapping[str, DictionaryStore], label: str) -> Array
         learning_rate=settings.learning_rate,
         halve_every=settings.halve_every,
         schedule=settings.schedule,
+        clip=settings.clip,
         seed=settings.seed,
         folder=run.work.path(label),
         device=run.problem.device,

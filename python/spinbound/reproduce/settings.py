@@ -28,7 +28,7 @@ class Settings:
         "paper", or "small", which a CPU trains in minutes.
     phase
         "random" as in the paper, or "standard": how the networks see the phase of M0.
-    epochs, batch, learning_rate, halve_every, schedule
+    epochs, batch, learning_rate, halve_every, schedule, clip
         Of the training of both networks, as `nn.train` takes them.
     sigma, M0
         Noise per channel, and the range of ``|M0|``, both new in every epoch.
@@ -66,15 +66,16 @@ class Settings:
     n_test: int
     architecture: str
     epochs: int
-    halve_every: int
     realizations: int
     slice_shape: tuple[int, int]
     phantom_shape: tuple[int, int]
     rank: int = 13
     batch: int = 512
     learning_rate: float = 0.01
+    halve_every: int = 40
     schedule: str = "halving"
-    phase: str = "standard"
+    clip: float | None = None
+    phase: str = "random"
     sigma: float = 0.01
     M0: tuple[float, float] = (0.1, 1.0)
     snr: float = 50.0
@@ -111,7 +112,6 @@ class Settings:
             n_test=9_056,
             architecture="paper",
             epochs=400,
-            halve_every=40,
             realizations=300,
             slice_shape=(50, 50),
             phantom_shape=(128, 128),
@@ -123,12 +123,15 @@ class Settings:
         """What takes an hour of two cores: a smaller network, fewer tissues, epochs and realizations."""
         return cls(
             n_basis=10_000,
-            n_training=40_960,
-            n_validation=2_048,
-            n_test=1_024,
+            n_training=92_160,
+            n_validation=4_096,
+            n_test=2_048,
             architecture="small",
-            epochs=100,
-            halve_every=10,
+            epochs=80,
+            learning_rate=3e-3,
+            schedule="cosine",
+            clip=1.0,
+            phase="standard",
             realizations=100,
             slice_shape=(30, 30),
             phantom_shape=(80, 80),
