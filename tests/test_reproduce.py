@@ -4,20 +4,22 @@ import json
 import os
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import spinbound as sb
-from spinbound.cli import main
+from spinbound.cli import app, main
 from spinbound.reproduce import Settings, crb_paper
-from spinbound.reproduce.claims import deviation, mean_bias, near_bound
-from spinbound.reproduce.data import middle, plane
+from spinbound.reproduce.claims import bias_share, deviation, mean_bias, near_bound
+from spinbound.reproduce.data import Problem, basis_of, middle, plane
 from spinbound.reproduce.measured import measured_slice
 from spinbound.reproduce.work import opened
 
 from .trains import smooth_train
 
-TRAIN = smooth_train(120)
+TRAIN = smooth_train(80)
+BASIS = sb.Basis.from_svd(sb.simulate(TRAIN, sb.Prior.paper().within(TRAIN).sample(200)), rank=13, seq=TRAIN)
 TINY = Settings(
     n_basis=200,
     n_training=512,
@@ -32,6 +34,7 @@ TINY = Settings(
     slice_shape=(6, 5),
     phantom_shape=(24, 24),
 )
+OPTIONS = {"basis": BASIS, "device": "cpu", "threads": 2}
 FIGURES = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "10")
 
 
@@ -58,7 +61,7 @@ def in_vivo():
 @pytest.fixture(scope="module")
 def report(folder, lines, in_vivo):
     """The report of a tiny run."""
-    return crb_paper(TRAIN, folder, TINY, in_vivo=in_vivo, device="cpu", threads=2, tell=lines.append)
+    return crb_paper(TRAIN, folder, TINY, in_vivo=in_vivo, **OPTIONS, tell=lines.append)
 
 
 def states(folder):
@@ -107,7 +110,7 @@ def test_settings_and_provenance_are_told(report, folder):
 @pytest.mark.slow
 def test_a_second_call_does_nothing_anew(report, folder, in_vivo):
     before, lines = states(folder), []
-    assert crb_paper(TRAIN, folder, TINY, in_vivo=in_vivo, device="cpu", threads=2, tell=lines.append) == report
+    assert crb_paper(TRAIN, folder, TINY, in_vivo=in_vivo, **OPTIONS, tell=lines.append) == report
     after = states(folder)
     assert all(line.endswith(": there") for line in lines)
     assert after.pop("report.html")[0] == before.pop("report.html")[0]  # it is written again, to the same bytes
@@ -117,14 +120,14 @@ def test_a_second_call_does_nothing_anew(report, folder, in_vivo):
 @pytest.mark.slow
 def test_each_step_is_told_as_it_begins(report, lines):
     assert len(lines) == len(set(lines))
-    assert lines[0] == "basis: begins"
+    assert lines[0] == "training set: begins"
     assert "training of NN-MSE: begins" in lines
 
 
 @pytest.mark.slow
 def test_without_a_slice_its_figure_is_left_out_and_the_report_says_so(report, folder):
     kept = report.read_bytes()
-    crb_paper(TRAIN, folder, TINY, device="cpu", threads=2)
+    crb_paper(TRAIN, folder, TINY, **OPTIONS)
     text = report.read_text(encoding="utf-8")
     report.write_bytes(kept)
     assert "Fig. 8 is left out" in text
@@ -134,7 +137,7 @@ def test_without_a_slice_its_figure_is_left_out_and_the_report_says_so(report, f
 @pytest.mark.slow
 def test_other_settings_are_refused_by_name(report, folder):
     with pytest.raises(sb.InvalidData, match="another reproduction, which differs in epochs, seed; remove it"):
-        crb_paper(TRAIN, folder, replace(TINY, epochs=3, seed=1))
+        crb_paper(TRAIN, folder, replace(TINY, epochs=3, seed=1), basis=BASIS)
 
 
 @pytest.mark.slow
@@ -142,7 +145,7 @@ def test_a_figure_that_is_lost_is_drawn_again(report, folder, in_vivo):
     path = folder / "figures" / "figure-7-phantom.png"
     before = path.read_bytes()
     path.unlink()
-    crb_paper(TRAIN, folder, TINY, in_vivo=in_vivo, device="cpu", threads=2)
+    crb_paper(TRAIN, folder, TINY, in_vivo=in_vivo, **OPTIONS)
     assert path.read_bytes() == before
 
 
@@ -176,6 +179,7 @@ def test_numbers_of_a_report_card_are_those_of_its_maps():
     card = sb.evaluate(lambda signals: {"m0s": np.full(len(signals), 0.13)}, data, snr=50, realizations=3)
     assert mean_bias(card, "m0s") == pytest.approx(0.05)
     assert near_bound(card, "m0s", 0) == 0  # it does not vary at all
+    assert bias_share(card, 0) == 1
 
 
 @pytest.mark.parametrize(
@@ -188,11 +192,16 @@ def test_numbers_of_a_report_card_are_those_of_its_maps():
 )
 def test_what_is_no_slice_is_refused(data, message):
     with pytest.raises(sb.InvalidData, match=message):
-        measured_slice(data, 13)
+        measured_slice(data, 13, BASIS)
 
 
 def test_a_slice_may_have_lone_axes():
-    assert measured_slice(np.zeros((4, 5, 1, 13), complex), 13).shape == (4, 5, 13)
+    assert measured_slice(np.zeros((4, 5, 1, 13), complex), 13, BASIS).shape == (4, 5, 13)
+
+
+def test_a_slice_without_its_basis_is_refused():
+    with pytest.raises(sb.InvalidData, match="give that basis, too"):
+        measured_slice(np.zeros((4, 5, 13), complex), 13, None)
 
 
 @pytest.mark.parametrize(
@@ -232,8 +241,7 @@ def test_options_reach_the_library(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("spinbound.reproduce.crb_paper", note)
     TRAIN.save("train.npz")
-    basis = sb.Basis(np.eye(120)[:, :13])
-    basis.save("basis.npz")
+    BASIS.save("basis.npz")
     np.savez("slice.npz", coefficients=np.ones((2, 3, 13), complex))
     assert main([*COMMAND, "--basis", "basis.npz", "--in-vivo", "slice.npz", "--threads", "2"]) == 0
     captured = capsys.readouterr()
@@ -241,11 +249,45 @@ def test_options_reach_the_library(tmp_path, monkeypatch, capsys):
     assert captured.err == "spinbound: basis: begins\n"
     assert given["seq"] == TRAIN
     assert given["settings"] == replace(Settings.quick(), seed=3)
-    assert given["basis"].rank == 13
+    assert np.array_equal(given["basis"].vectors, BASIS.vectors)
     assert given["in_vivo"].shape == (2, 3, 13)
     assert (given["device"], given["threads"], given["model"]) == ("cpu", 2, "gbloch")
 
 
-def test_a_slice_without_its_basis_is_refused(capsys):
-    assert main(["reproduce", "crb-paper", "--in-vivo", "slice.npz"]) == 2
-    assert "--basis names its file" in capsys.readouterr().err
+# The page
+
+
+PAGE = (Path(__file__).parents[1] / "docs" / "reproduce.md").read_text(encoding="utf-8")
+
+
+def test_the_code_of_the_page_runs(monkeypatch):
+    asked = []
+    monkeypatch.setattr("spinbound.reproduce.crb_paper", lambda *given, **options: asked.append((given, options)))
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    exec(code, {})
+    (((*_, settings), options),) = asked
+    assert (settings.epochs, options) == (20, {"tell": print})
+
+
+def test_the_commands_of_the_page_are_understood():
+    commands = re.findall(r"^spinbound (.*?[^\\])\n", PAGE, re.DOTALL | re.MULTILINE)
+    bound = [
+        app.parse_args(command.replace("\\\n", " "), exit_on_error=False, print_error=False)[1] for command in commands
+    ]
+    assert [each.arguments["output"].name for each in bound] == ["crb-paper", "crb-paper-published"]
+
+
+def test_a_basis_is_made_once_where_none_is_given(tmp_path):
+    problem = Problem(seq=TRAIN, prior=sb.Prior.paper().within(TRAIN), physics={"model": "gbloch"})
+    lines = []
+    with opened(tmp_path, {}, lines.append) as work:
+        made = basis_of(work, problem, TINY, None)
+        assert basis_of(work, problem, TINY, None).vectors.tobytes() == made.vectors.tobytes()
+    assert lines == ["basis: begins", "basis: there"]
+    assert made.rank == 13
+
+
+def test_a_basis_with_too_few_vectors_is_refused(tmp_path):
+    problem = Problem(seq=TRAIN, prior=sb.Prior.paper(), physics={})
+    with opened(tmp_path, {}, print) as work, pytest.raises(sb.InvalidData, match="has 4 vectors; at least 13"):
+        basis_of(work, problem, TINY, BASIS.truncate(4))

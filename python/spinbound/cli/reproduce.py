@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter, validators
 
-from ._common import Inputs, ModelName, Output, SequenceSource, Threads, UsageError, open_basis, open_sequence
+from ._common import Inputs, ModelName, Output, SequenceSource, Threads, open_basis, open_sequence
 from ._images import Images, open_data
 from ._report import print_json
 
@@ -71,8 +71,6 @@ def crb_paper(
     """
     from .. import reproduce as library  # which needs torch
 
-    if in_vivo is not None and basis is None:
-        raise UsageError("--in-vivo holds coefficients of a basis; --basis names its file")
     inputs = Inputs(TR=TR, gradient_moment=gradient_moment, model=model, threads=threads)
     seq, settings = open_sequence(train, inputs), chosen(library.Settings, quick, seed)
     options: dict[str, Any] = {**inputs.physics, "device": device, "threads": threads}

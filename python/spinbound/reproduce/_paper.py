@@ -78,7 +78,8 @@ def crb_paper(
     Raises
     ------
     InvalidData
-        If the folder holds another reproduction, basis and settings do not fit each other, or `in_vivo` is no slice.
+        If the folder holds another reproduction, basis and settings do not fit each other, or `in_vivo` is no slice or
+        comes without its basis.
     InvalidParameter, InvalidSequence
         If another argument is not accepted.
     OSError
@@ -97,7 +98,7 @@ def crb_paper(
         device=device,
         progress=progress,
     )
-    data = None if in_vivo is None else measured_slice(in_vivo, settings.rank)
+    data = None if in_vivo is None else measured_slice(in_vivo, settings.rank, basis)
     with opened(Path(folder), _described(problem, settings, basis), tell) as work:
         run = Run(work, problem, settings, basis_of(work, problem, settings, basis))
         return _reproduced(run, data)

@@ -85,6 +85,8 @@ def test_rows(judged: Judged, settings: Settings) -> Iterator[Row]:
     for k, snr in enumerate(settings.snr_levels):
         ours = [f"{card.overall.bias_part[k]:.3g} + {card.overall.variance_part[k]:.3g}" for card in cards]
         yield Row("5", f"CRB loss at SNR {snr:g}, bias + variance part", DOMINANT[low <= snr <= high], ours)
+    ours = [percent(bias_share(card, level)) for card in cards]
+    yield Row("5", f"share of the bias in the mean squared error {at}, SI units", ("not told", "bias dominates"), ours)
     for name in ESTIMATED:
         ours = [f"{card.scores[name].bias_part[level]:.3g}" for card in cards]
         words = "smaller" if name == "m0s" else "smaller but at high CRB"
@@ -94,6 +96,12 @@ def test_rows(judged: Judged, settings: Settings) -> Iterator[Row]:
 def mean_bias(card: Evaluation, name: str, level: int = 0) -> float:
     """Mean of |bias| over the tissues, in SI units."""
     return float(np.nanmean(np.abs(card.bias[name][level])))
+
+
+def bias_share(card: Evaluation, level: int) -> float:
+    """Share of the squared bias in the squared error of all parameters in SI units."""
+    errors = [card.mse(name) for name in card.names]
+    return float(sum(error.bias[level] for error in errors) / sum(error.total[level] for error in errors))
 
 
 def near_bound(card: Evaluation, name: str, level: int) -> float:

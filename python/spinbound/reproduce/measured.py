@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._validate import BoolArray, InvalidData, as_array
+from ..basis import Basis
 from ..fit import fit
 from ..phantom import Phantom, tubes
 from ..simulate import simulate
@@ -41,8 +42,10 @@ def phantom_data(run: Run, phantom: Phantom) -> npt.NDArray[Any]:
     return data
 
 
-def measured_slice(data: npt.ArrayLike, rank: int) -> npt.NDArray[Any]:
-    """Coefficients (rows, columns, rank) of one slice, which may have lone axes more."""
+def measured_slice(data: npt.ArrayLike, rank: int, basis: Basis | None) -> npt.NDArray[Any]:
+    """Coefficients (rows, columns, rank) of one slice in a basis that is known; there may be lone axes more."""
+    if basis is None:
+        raise InvalidData("in_vivo holds coefficients of a basis; give that basis, too")
     array = as_array("in_vivo", data, InvalidData)
     if array.dtype.kind != "c":
         raise InvalidData(f"in_vivo must be complex coefficients of the basis; given type {array.dtype}")
