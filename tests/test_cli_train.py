@@ -213,7 +213,7 @@ def test_a_stopped_command_says_so_and_can_go_on(here, number, status):
     error = process.communicate(timeout=60)[1]
     assert process.returncode == status
     assert "Traceback" not in error
-    assert not [name for name in os.listdir("short") if name.endswith(".tmp")]
+    assert not list(here.rglob("*.tmp"))
 
 
 def test_the_unknowns_of_the_tests_are_those_of_the_file():

@@ -184,3 +184,12 @@ def test_the_words_of_a_generator_decide_its_numbers():
 def test_noise_that_makes_no_sense_is_refused(arguments, message):
     with pytest.raises(sb.InvalidParameter, match=message):
         nn.Noise(**arguments)
+
+
+def test_a_store_without_a_valid_tissue_is_refused(tmp_path):
+    class Empty:
+        sequence, basis, tissue = SEQ, BASIS, PRIOR.sample(3)
+        signals, crb = np.full((3, 6), np.nan + 0j), dict.fromkeys(("M0", *NAMES), np.full(3, np.nan))
+
+    with pytest.raises(sb.InvalidData, match="none of the 3 tissues could be simulated"):
+        nn.StoredData(Empty()).samples(0, NAMES)

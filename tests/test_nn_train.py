@@ -25,6 +25,12 @@ def kept(tmp_path_factory):
     return nn.StoredData(store(tmp_path_factory.mktemp("data") / "a.zarr", 256))
 
 
+def settings_of(**changes):
+    options = {"epochs": 1, "batch": 1, "learning_rate": 0.01, "halve_every": 40, "schedule": "cosine", "clip": None}
+    options |= {"noise": nn.Noise(), "seed": 0, "mixed_precision": False, "compile": False}
+    return Settings(**(options | {"device": torch.device("cpu")} | changes))
+
+
 def judge():
     return simulated(64, first=10_000)
 
@@ -134,7 +140,7 @@ def test_a_bar_shows_the_losses(capsys):
 
 
 def test_the_cosine_rises_and_falls_to_nothing():
-    settings = Settings(nn.Noise(), 100, 1, 0.01, 40, "cosine", None, 0, torch.device("cpu"), False, False)
+    settings = settings_of(epochs=100)
     rates = [settings.rate(done) for done in np.linspace(0, 100, 2001)]
     assert 0 < rates[0] < 1e-4
     assert max(rates) == pytest.approx(0.01)
@@ -153,7 +159,7 @@ def test_a_compiled_network_learns_the_same():
 
 def test_mixed_precision_computes_the_same_to_its_digits(monkeypatch):
     monkeypatch.setattr(Settings, "__post_init__", lambda self: None)  # which wants a GPU
-    settings = Settings(nn.Noise(), 1, 1, 0.01, 40, "cosine", None, 0, torch.device("cpu"), True, False)
+    settings = settings_of(mixed_precision=True)
     net = estimator()
     samples = simulated(96).samples(0, NAMES)
     net.scale_to(samples.truth)
@@ -417,6 +423,7 @@ def test_more_than_half_of_them_are_refused_before_any_step():
 def test_what_makes_no_sense_is_refused(changes, error, message, tmp_path):
     with pytest.raises(error, match=message):
         trained(**({"folder": tmp_path / "run"} | changes))
+    assert not (tmp_path / "run").exists()
 
 
 def test_data_of_another_sequence_are_refused():

@@ -62,10 +62,6 @@ def refuse_masked(share: float) -> None:
         )
 
 
-class Diverged(InvalidData):
-    """Gradients were not finite, many times in a row."""
-
-
 class Loop:
     """What takes the steps: the network, its loss and the optimiser."""
 
@@ -125,7 +121,7 @@ class Loop:
 
         Raises
         ------
-        Diverged
+        InvalidData
             After ten steps in a row that could not be taken; the weights are those before them.
         """
         self.optimiser.zero_grad(set_to_none=True)
@@ -134,7 +130,7 @@ class Loop:
         if not torch.isfinite(norm):
             self._skipped += 1
             if self._skipped == MOST_SKIPPED:
-                raise Diverged(
+                raise InvalidData(
                     f"the gradient was not finite in {MOST_SKIPPED} steps in a row; the weights are those before them. "
                     "Is the learning rate too large?"
                 )

@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from math import inf
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from .history import COLUMNS, History, empty
 
 KIND = "spinbound training 1"
 STATE, LAST, BEST, LOG = "optimiser.safetensors", "last.safetensors", "best.safetensors", "log.csv"
+LOCK = "lock"
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # of Adam
 
 
@@ -42,14 +42,12 @@ class Run:
         self.loop, self.configuration, self.folder = loop, configuration, folder
         self.history = empty()
         self.best = state_of(loop.estimator)
-        self._least = inf
 
     def add(self, row: list[float]) -> None:
         """Take an epoch into the history, and its weights if they are the best."""
         self.history = self.history.with_row(row)
-        judged = float(self.history.judged[-1])
-        if judged < self._least:
-            self._least, self.best = judged, state_of(self.loop.estimator)
+        if self.history.best_epoch == len(self.history):
+            self.best = state_of(self.loop.estimator)
 
     # The folder
 
@@ -101,9 +99,8 @@ class Run:
         kept |= {f"last.{name}": value for name, value in loop.estimator.state_dict().items()}
         kept |= {f"best.{name}": value for name, value in self.best.items()}
         for name, parameter in self._learnt():
-            state = loop.optimiser.state[parameter]
-            moments = {key: torch.zeros_like(parameter) for key in MOMENTS[:2]} | {"step": torch.zeros(())}
-            kept |= {f"{key}.{name}": state.get(key, moments[key]) for key in MOMENTS}
+            state = loop.optimiser.state.get(parameter) or _first_state(parameter)
+            kept |= {f"{key}.{name}": state[key] for key in MOMENTS}
         return kept
 
     def _take(self, path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -114,7 +111,6 @@ class Run:
             raise InvalidData(f"{path}: its history has shape {tuple(history.shape)}")
         check_tensors(path, {**tensors, "history": wanted["history"]}, wanted)
         self.history = History(history.double().numpy())
-        self._least = float(self.history.judged.min(initial=inf))
         device = self.loop.settings.device
         self.best = {name: tensors[f"best.{name}"].to(device) for name in self.best}
         self.loop.estimator.load_state_dict({name: tensors[f"last.{name}"] for name in self.best})
@@ -125,12 +121,25 @@ class Run:
         return ((name, p) for name, p in self.loop.estimator.named_parameters() if p.requires_grad)
 
 
+def _first_state(parameter: torch.nn.Parameter) -> dict[str, Tensor]:
+    """That of Adam before its first step."""
+    return {key: torch.zeros_like(parameter) for key in MOMENTS[:2]} | {"step": torch.zeros(())}
+
+
 @contextmanager
 def folder_of(folder: Path | None) -> Iterator[None]:
     """Make the folder of a training; until the end nobody else may train there."""
     if folder is None:
         yield
         return
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    with claimed(folder / "lock"):
-        yield
+    try:
+        with claimed(folder / LOCK):
+            yield
+    except BaseException:
+        if is_new and not (folder / STATE).exists():
+            with suppress(OSError):  # where nothing was done nothing is left
+                (folder / LOCK).unlink()
+                folder.rmdir()
+        raise

@@ -16,7 +16,7 @@ WARM_UP = 0.02  # of a cosine: by then Adam knows the size of the gradients
 SCHEDULES = ("halving", "cosine")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The options of `train`, checked."""
 

@@ -63,12 +63,12 @@ class History:
     @property
     def best_epoch(self) -> int:
         """Of the least validation loss, or of the least loss where there was no validation."""
-        return int(self["epoch"][np.nanargmin(self.judged)])
+        return int(self["epoch"][np.where(np.isnan(self.judged), np.inf, self.judged).argmin()])
 
     @property
     def judged(self) -> FloatArray:
         """By what the best epoch is chosen: validation loss, or loss where there was no validation."""
-        return np.where(np.isnan(self["validation_loss"]), self["loss"], self["validation_loss"])
+        return self["loss"] if np.isnan(self["validation_loss"]).all() else self["validation_loss"]
 
     def with_row(self, row: Sequence[float]) -> History:
         """With one epoch more."""

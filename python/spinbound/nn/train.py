@@ -52,7 +52,7 @@ def train(
     """Train an estimator with Adam; the defaults are the recipe of arXiv 2109.10535.
 
     In every epoch each signal has a new M0 and new noise, made on the device. The weights of the best epoch are those
-    of the estimator in the end.
+    of the estimator in the end; where a training does not come to its end, those of that moment.
 
     Parameters
     ----------
@@ -129,17 +129,17 @@ def train(
     """
     loss = CRBLoss() if loss is None else loss
     settings = Settings(
-        noise,
-        epochs,
-        batch,
-        learning_rate,
-        halve_every,
-        schedule,
-        clip,
-        seed,
-        device_of(device),
-        mixed_precision,
-        compile,
+        noise=noise,
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        halve_every=halve_every,
+        schedule=schedule,
+        clip=clip,
+        seed=seed,
+        device=device_of(device),
+        mixed_precision=mixed_precision,
+        compile=compile,
     )
     _check(estimator, data, validation, loss)
     check_progress(progress)
@@ -152,7 +152,7 @@ def train(
             estimator.to(settings.device)
             run = Run(Loop(estimator, loss.to(settings.device), settings), configuration, place)
             run.resume()
-            _complete(run, data, validation, settings, progress)
+            _complete(run, data, validation, progress)
         finally:
             data.close()
             estimator.to(home)
@@ -190,8 +190,6 @@ def _adopt(estimator: Estimator, data: Data, noise: Noise) -> None:
     known["noise"] = noise.described()
     known["prior"] = known["prior"] or data.prior
     known["sequence_sha256"] = known["sequence_sha256"] or as_trains(data.seq).sha256
-    if not torch.isfinite(estimator.centre).all():
-        estimator.scale_to(data.samples(0, estimator.names).truth)
 
 
 def _configuration(
@@ -215,16 +213,14 @@ def _configuration(
 # The epochs
 
 
-def _complete(
-    run: Run, data: Data, validation: Data | None, settings: Settings, progress: bool | Report | None
-) -> None:
+def _complete(run: Run, data: Data, validation: Data | None, progress: bool | Report | None) -> None:
     """Do the epochs that are not done; the estimator has the best weights then."""
-    estimator, first = run.loop.estimator, len(run.history)
+    estimator, settings, first = run.loop.estimator, run.loop.settings, len(run.history)
     judge = None if validation is None else on_device(validation.samples(0, estimator.names), estimator.centre)
     total, saved = settings.epochs * run.loop.n_steps(data.n), monotonic()
     with course(progress, total) as told, writer_of(run.folder) as write:
         for epoch in range(first, settings.epochs):
-            run.add(_epoch(run.loop, data, judge, epoch, settings, told.steps))
+            run.add(_epoch(run.loop, data, judge, epoch, told.steps))
             told.epoch(run.history)
             write(run.history)
             if monotonic() - saved > SAVE_EVERY:
@@ -234,13 +230,14 @@ def _complete(
     estimator.load_state_dict(run.best)
 
 
-def _epoch(
-    loop: Loop, data: Data, judge: OnDevice | None, epoch: int, settings: Settings, steps: Callable[[int], object]
-) -> list[float]:
+def _epoch(loop: Loop, data: Data, judge: OnDevice | None, epoch: int, steps: Callable[[int], object]) -> list[float]:
     """Learn from the samples of an epoch, while those of the next are made; returns its row of the history."""
     begin, estimator = perf_counter(), loop.estimator
-    samples = on_device(data.samples(epoch, estimator.names), estimator.centre)
-    if epoch + 1 < settings.epochs:
+    kept = data.samples(epoch, estimator.names)
+    samples = on_device(kept, estimator.centre)
+    if not torch.isfinite(estimator.centre).all():
+        estimator.scale_to(kept.truth)
+    if epoch + 1 < loop.settings.epochs:
         data.prepare(epoch + 1)
     before = epoch * loop.n_steps(data.n)
     loss, skipped, masked = loop.epoch(epoch, samples, lambda done: steps(before + done))
