@@ -97,7 +97,7 @@ def tubes(
     --------
     >>> import spinbound as sb
     >>> slice_ = sb.phantom.tubes((64, 64))
-    >>> slice_.names[0], slice_.tissue.shape, float(slice_.tissue["m0s"][slice_.masks["10 % BSA"]].mean())
+    >>> slice_.names[0], slice_.tissue.shape, float(slice_.tissue["m0s"][slice_.masks["10 % BSA"]].max())
     ('10 % BSA', (64, 64), 0.06)
     """
     x, y, side = _positions(shape)

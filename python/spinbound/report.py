@@ -24,6 +24,7 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #1b1b1b; max-width: 60rem; m
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #ccc; }
 table { border-collapse: collapse; margin: 1rem 0; font-size: 0.9rem; }
 th, td { padding: 0.25rem 0.8rem; text-align: right; border-bottom: 1px solid #e4e4e4; vertical-align: top; }
+td { white-space: pre-line; }
 th { border-bottom: 1px solid #888; } th:first-child, td:first-child { text-align: left; }
 figure { margin: 1.2rem 0; } img { max-width: 100%; } figcaption { color: #444; font-size: 0.9rem; }
 nav li { display: inline; margin-right: 1rem; } nav ul { padding: 0; }

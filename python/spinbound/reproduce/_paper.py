@@ -115,9 +115,7 @@ def _reproduced(run: Run, in_vivo: npt.NDArray[Any] | None) -> Path:
     rows += claims.phantom_rows(tubes, phantom)
     drawings = {
         "Convergence (Fig. 1)": figures.of_training(curves),
-        "Slices through the space of parameters (Figs. 2, 9, 10)": figures.of_slices(
-            cards, run.settings, run.problem.prior
-        ),
+        "Slices of tissues (Figs. 2, 9, 10)": figures.of_slices(cards, run.settings, run.problem.prior),
         "Random tissues (Figs. 3, 4)": figures.of_histograms(cards, run.settings),
         "Parts of the loss (Figs. 5, 6)": figures.of_losses(cards, run.settings),
         "Six tubes (Fig. 7)": figures.of_phantom(tubes, phantom, run.settings),
@@ -132,13 +130,18 @@ def _reproduced(run: Run, in_vivo: npt.NDArray[Any] | None) -> Path:
 
 def _written(run: Run, rows: Rows[claims.Row], pictures: dict[str, list[Picture]]) -> Path:
     path = run.work.path("report.html")
-    provenance = {**_described(run.problem, run.settings, run.basis), "seconds": run.work.seconds}
+    provenance = {**_sources(run.problem, run.basis), "seconds": run.work.seconds}
     write_report(path, TITLE, sections(rows, pictures, run.settings, provenance))
     return path
 
 
 def _described(problem: Problem, settings: Settings, basis: Basis | None) -> dict[str, Any]:
     """All that the results depend on but the slice in vivo, in plain words and numbers."""
+    return {**_sources(problem, basis), **asdict(settings)}
+
+
+def _sources(problem: Problem, basis: Basis | None) -> dict[str, Any]:
+    """What the results are made from and by."""
     return {
         "spinbound": version,
         "instruction_set": _core.isa_in_use(),
@@ -146,5 +149,4 @@ def _described(problem: Problem, settings: Settings, basis: Basis | None) -> dic
         "basis_sha256": None if basis is None else sha256_of(basis.vectors),
         "prior": problem.prior.toml,
         **problem.physics,
-        **asdict(settings),
     }

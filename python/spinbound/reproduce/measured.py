@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +35,11 @@ def phantom_of(settings: Settings) -> Phantom:
 
 
 def phantom_data(run: Run, phantom: Phantom) -> npt.NDArray[Any]:
-    """Noisy coefficients (rows, columns, rank) in the tubes; zero elsewhere."""
+    """Noisy coefficients (rows, columns, rank) in the tubes, which are kept; zero elsewhere."""
+    return run.work.kept("phantom/data", lambda: {"coefficients": _simulated(run, phantom)})["coefficients"]
+
+
+def _simulated(run: Run, phantom: Phantom) -> npt.NDArray[Any]:
     in_tube = phantom.labels > 1
     signals = simulate(run.problem.seq, phantom.tissue[in_tube], basis=run.basis, **run.problem.run)
     data = np.zeros((*in_tube.shape, run.basis.rank), complex)
@@ -69,15 +74,19 @@ def estimated(run: Run, networks: Mapping[str, nn.Estimator], data: npt.NDArray[
     for label, compute in computed.items():
         with run.work.step(f"{name} by {label}"):
             maps[label] = run.work.kept(f"{name}/{label}", compute)
+    shutil.rmtree(_unfinished(run, name), ignore_errors=True)
     return maps
 
 
+def _unfinished(run: Run, name: str) -> Path:
+    """Where a fit keeps what it has, until all of it is kept."""
+    return run.work.path(f"{name}/{NLLS}.unfinished")
+
+
 def _fitted(run: Run, data: npt.NDArray[Any], mask: BoolArray, name: str) -> Arrays:
-    unfinished, k = run.work.path(f"{name}/{NLLS}.unfinished"), run.settings.multi_start
-    seq, options = run.problem.seq, run.problem.run
-    result = fit(data, seq, run.basis, UNKNOWN, mask=mask, multi_start=k, resume=unfinished, **options)
-    shutil.rmtree(unfinished)
-    return _maps(result.estimates)
+    seq, k, options = run.problem.seq, run.settings.multi_start, run.problem.run
+    resume = _unfinished(run, name)
+    return _maps(fit(data, seq, run.basis, UNKNOWN, mask=mask, multi_start=k, resume=resume, **options).estimates)
 
 
 def _by_network(run: Run, network: nn.Estimator, data: npt.NDArray[Any], mask: BoolArray) -> Arrays:
