@@ -127,7 +127,7 @@ class Settings:
             n_validation=4_096,
             n_test=2_048,
             architecture="small",
-            epochs=80,
+            epochs=200,
             learning_rate=3e-3,
             schedule="cosine",
             clip=1.0,
