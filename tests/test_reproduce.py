@@ -13,6 +13,7 @@ from spinbound.cli import app, main
 from spinbound.reproduce import Settings, crb_paper
 from spinbound.reproduce.claims import bias_share, deviation, mean_bias, near_bound
 from spinbound.reproduce.data import Problem, basis_of, middle, plane
+from spinbound.reproduce.figures import median_and_spread
 from spinbound.reproduce.measured import measured_slice
 from spinbound.reproduce.work import opened
 
@@ -180,6 +181,11 @@ def test_numbers_of_a_report_card_are_those_of_its_maps():
     assert mean_bias(card, "m0s") == pytest.approx(0.05)
     assert near_bound(card, "m0s", 0) == 0  # it does not vary at all
     assert bias_share(card, 0) == 1
+
+
+def test_the_note_on_a_map_takes_no_notice_of_a_fit_that_is_far_off():
+    assert median_and_spread("T2f", np.array([0.06, 0.07, 0.07, 0.08, 5.0, np.nan])) == "70 ± 5 ms"
+    assert median_and_spread("T2f", np.array([np.nan])) == "no result"
 
 
 @pytest.mark.parametrize(

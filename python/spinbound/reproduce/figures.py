@@ -149,21 +149,25 @@ def of_slice(maps: Maps, shown: BoolArray) -> Iterator[Drawing]:
     low, high = WHITE_MATTER
     yield Drawing(
         "figure-8-in-vivo",
-        "Fig. 8. The slice in vivo by the three estimators, one scale for a parameter. Above each map: mean and "
-        f"standard deviation where the T1 of NLLS is {low:g} to {high:g} s.",
+        "Fig. 8. The slice in vivo by the three estimators, one scale for a parameter. Above each map: median and "
+        f"half the interquartile range where the T1 of NLLS is {low:g} to {high:g} s.",
         partial(plot.compared_maps, maps, mask=shown, scales=BRAIN, notes=notes(maps)),
     )
 
 
 def notes(maps: Maps) -> dict[str, dict[str, str]]:
-    """Mean and standard deviation in white matter, by estimator and parameter."""
+    """Median and spread in white matter, by estimator and parameter."""
     mask = white_matter(maps)
     return {
-        label: {name: mean_and_std(name, values[name][mask]) for name in ESTIMATED} for label, values in maps.items()
+        label: {name: median_and_spread(name, values[name][mask]) for name in ESTIMATED}
+        for label, values in maps.items()
     }
 
 
-def mean_and_std(name: str, values: FloatArray) -> str:
-    """Of all values that are finite, with the unit."""
+def median_and_spread(name: str, values: FloatArray) -> str:
+    """Median and half the interquartile range of all values that are finite: few fits are far off, but very far."""
     known = values[np.isfinite(values)]
-    return with_unit(name, known.mean(), known.std()) if known.size else "no result"
+    if not known.size:
+        return "no result"
+    low, median, high = np.percentile(known, (25, 50, 75))
+    return with_unit(name, median, (high - low) / 2)
