@@ -1,6 +1,6 @@
 """Signals, Cramér-Rao bounds and fits of quantitative magnetization transfer sequences."""
 
-from . import sequences
+from . import phantom, sequences
 from ._basis_build import build_basis
 from ._basis_report import BasisReport
 from ._core import version as __version__
@@ -74,6 +74,7 @@ __all__ = [
     "match",
     "model_bias",
     "model_error",
+    "phantom",
     "saturation_recovery",
     "sensitivities",
     "sequences",

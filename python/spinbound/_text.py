@@ -25,6 +25,11 @@ def spoken(items: Iterable[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
+def percent(fraction: float) -> str:
+    """A fraction in percent with three digits, or a dash where it has no meaning."""
+    return f"{100 * fraction:.3g} %" if isfinite(fraction) else "-"
+
+
 def finite(value: Any) -> Any:
     """The same tree with null for infinities and NaN, as JSON has no word for them."""
     if isinstance(value, Mapping):

@@ -27,6 +27,7 @@ from .estimate import estimate
 from .evaluate import evaluate
 from .fit import fit
 from .info import info
+from .reproduce import reproduce
 from .simulate import simulate
 from .train import train
 from .verify import verify
@@ -39,7 +40,7 @@ app = App(
     default_parameter=Parameter(negative=()),
 )
 app.meta.suppress_keyboard_interrupt = False  # `main` says that it was interrupted, and heeds a second Ctrl-C
-for command in (demo, simulate, crb, basis, dictionary, fit, train, estimate, evaluate, info, verify):
+for command in (demo, simulate, crb, basis, dictionary, fit, train, estimate, evaluate, reproduce, info, verify):
     app.command(command)
 
 

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._results import counts_of
+from .._text import percent
 from ..io import bids
 from ._common import UsageError, can_draw, check_figure, check_output, failed_status, save_arrays, save_figure
 from ._images import Volume
-from ._report import percent, print_footer, print_json, print_table
+from ._report import print_footer, print_json, print_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._text import aligned, finite
+from .._text import aligned, finite, percent
 from ..parameters import PARAMETERS
 from ..tissue import Tissue, value_of
 
@@ -62,11 +62,6 @@ def bound_cells(row: Mapping[str, Any]) -> list[str]:
         str(row["not_identifiable"]),
         str(row["invalid"]),
     ]
-
-
-def percent(fraction: float) -> str:
-    """A fraction in percent with three digits, or a dash where it has no meaning."""
-    return f"{100 * fraction:.3g} %" if np.isfinite(fraction) else "-"
 
 
 def print_footer(report: Report) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from .. import sequences
 from .._batch import shifted
+from .._text import percent
 from ..fisher import crb
 from ..sequence import Sequence
 from ..simulate import sensitivities
@@ -35,7 +36,7 @@ from ._common import (
     save_arrays,
     save_figure,
 )
-from ._report import bound_row, percent, print_footer, print_json, print_table
+from ._report import bound_row, print_footer, print_json, print_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

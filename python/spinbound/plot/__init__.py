@@ -9,18 +9,22 @@ from ._evaluation import bias_histograms, loss_over_crb, loss_over_snr, std_hist
 from ._evaluation_maps import bias_maps
 from ._fit import fit_maps
 from ._maps import crb_maps, grid_axes
+from ._paper import compared_maps, convergence, region_boxes
 from ._time import magnetization, sensitivities, sequence, signal
 
 __all__ = [
     "basis_report",
     "bias_histograms",
     "bias_maps",
+    "compared_maps",
+    "convergence",
     "crb_maps",
     "fit_maps",
     "grid_axes",
     "loss_over_crb",
     "loss_over_snr",
     "magnetization",
+    "region_boxes",
     "sensitivities",
     "sequence",
     "signal",

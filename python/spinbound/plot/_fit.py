@@ -19,6 +19,7 @@ from ._style import BLUE, GREEN, PURPLE, QUANTITIES, RED, WIDTH, YELLOW, new_fig
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 COLUMNS = 4
 MARGIN = 3  # voxels around those of the mask
@@ -148,19 +149,28 @@ def panels_of_maps(count: int, shape: tuple[int, ...]) -> tuple[Figure, list[Axe
 def draw_values(panel: Axes, name: str, values: NDArray[Any], inside: BoolArray) -> None:
     """One map with its colour bar; grey where a voxel of the mask has no result."""
     finite = values[np.isfinite(values)]
-    low, high = np.percentile(finite, PERCENTILES) if finite.size else (0.0, 1.0)
-    if not low < high:
-        low, high = low - 0.5, high + 0.5
-    panel.imshow(np.where(inside, 0.0, np.nan), cmap=single_colour(UNIDENTIFIABLE), interpolation="nearest")
-    colours = colour_map(name).with_extremes(over=colour_map(name)(1.0), bad=(1, 1, 1, 0))
-    image = panel.imshow(
-        np.ma.masked_invalid(values), vmin=low, vmax=high, cmap=colours, interpolation="nearest", rasterized=True
-    )
+    low, high = limits(finite)
+    image = draw_image(panel, name, values, inside, (low, high))
     bar = panel.figure.colorbar(
         image, ax=panel, location="bottom", pad=0.02, aspect=16, extend=beyond(finite, low, high)
     )
     bar.set_label(f"$|{QUANTITIES[name].symbol}|$" if name == "M0" else QUANTITIES[name].label)
     bar.ax.locator_params(nbins=4)
+
+
+def limits(values: NDArray[Any]) -> tuple[float, float]:
+    """Where the colours of finite values end."""
+    low, high = np.percentile(values, PERCENTILES) if values.size else (0.0, 1.0)
+    return (low, high) if low < high else (low - 0.5, high + 0.5)
+
+
+def draw_image(panel: Axes, name: str, values: NDArray[Any], inside: BoolArray, ends: tuple[float, float]) -> AxesImage:
+    """A map in the colours of its parameter; grey where a voxel of the mask has no result."""
+    panel.imshow(np.where(inside, 0.0, np.nan), cmap=single_colour(UNIDENTIFIABLE), interpolation="nearest")
+    colours = colour_map(name).with_extremes(over=colour_map(name)(1.0), bad=(1, 1, 1, 0))
+    low, high = ends
+    shown = np.ma.masked_invalid(values)
+    return panel.imshow(shown, vmin=low, vmax=high, cmap=colours, interpolation="nearest", rasterized=True)
 
 
 def beyond(values: NDArray[Any], low: float, high: float) -> Any:

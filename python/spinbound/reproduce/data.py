@@ -1,0 +1,133 @@
+"""What the networks learn from and are judged by: the basis, three sets of tissues, and slices through their space.
+
+The sets are consecutive tissues of one seed, and so have none in common; slices have grids over two parameters and the
+means of the prior's normal distributions in all others (arXiv 2109.10535, section 2.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .._basis_build import build_basis
+from .._dictionary_store import DictionaryStore
+from .._validate import FloatArray, InvalidData, Report
+from ..basis import Basis
+from ..dictionary import build_dictionary
+from ..prior import Constant, Prior, TruncatedNormal
+from ..sequence import Sequence
+from ..tissue import Tissue
+from .settings import UNKNOWN, Settings
+from .work import Work
+
+SETS = ("training", "validation", "test")
+SPAN = {"m0s": (0.01, 0.3), "T1a": (0.5, 3.5), "T2f": (0.01, 0.3)}  # chosen: the paper does not tell its ranges
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """The acquisition, its tissues, and how it is computed."""
+
+    seq: Sequence
+    prior: Prior
+    physics: Mapping[str, Any]  # model, lineshape, rtol
+    threads: int | None = None
+    device: str | None = None  # of the networks; None: a GPU if there is one
+    progress: bool | Report | None = None
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """How a batch call computes, and how it is watched."""
+        return {**self.physics, "threads": self.threads, "progress": self.progress}
+
+
+def basis_of(work: Work, problem: Problem, settings: Settings, given: Basis | None) -> Basis:
+    """The first vectors of the basis that is given; otherwise one of signals of the prior, made once."""
+    if given is not None:
+        if given.rank < settings.rank:
+            raise InvalidData(f"the basis has {given.rank} vectors; at least {settings.rank} are needed")
+        return given.truncate(settings.rank)
+    path = work.path("basis.npz")
+    with work.step("basis"):
+        if not path.exists():
+            _built_basis(problem, settings).save(path)
+    return Basis.load(path)
+
+
+def _built_basis(problem: Problem, settings: Settings) -> Basis:
+    n, rank, seed = settings.n_basis, settings.rank, settings.seed
+    return build_basis(problem.seq, problem.prior, n, rank, real=True, seed=seed, **problem.run)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every further step works with."""
+
+    work: Work
+    problem: Problem
+    settings: Settings
+    basis: Basis
+
+    @property
+    def threads(self) -> int | None:
+        """Of the networks: layers of the small one are too small for two, which spend their time waiting."""
+        return 1 if self.settings.architecture == "small" else self.problem.threads
+
+    @property
+    def network_options(self) -> dict[str, Any]:
+        """How `Estimator.estimate` is called."""
+        return {"novelty": False, "threads": self.threads, "device": self.problem.device}
+
+
+def sets_of(run: Run) -> dict[str, DictionaryStore]:
+    """The training, validation and test set, each in its store."""
+    stores, first = {}, 0
+    for name in SETS:
+        n = getattr(run.settings, f"n_{name}")
+        with run.work.step(f"{name} set"):
+            stores[name] = _set(run, name, n, first)
+        first += n
+    return stores
+
+
+def _set(run: Run, name: str, n: int, first: int) -> DictionaryStore:
+    problem, path, seed = run.problem, run.work.path(f"{name}.zarr"), run.settings.seed
+    return build_dictionary(
+        problem.seq, problem.prior, n, path, basis=run.basis, wrt=UNKNOWN, seed=seed, first=first, **problem.run
+    )
+
+
+def middle(prior: Prior) -> dict[str, float]:
+    """The parameters that slices are centred at: means before truncation, elsewhere the middle of the limits."""
+    found = {}
+    for name in prior.names:
+        distribution = prior[name]
+        low, high = prior.bounds[name]
+        if isinstance(distribution, TruncatedNormal):
+            found[name] = distribution.mean
+        else:
+            found[name] = distribution.value if isinstance(distribution, Constant) else (low + high) / 2
+    return found
+
+
+def plane(prior: Prior, axes: tuple[str, str], shape: tuple[int, int]) -> Tissue:
+    """The tissues of a slice, of that shape: the first of `axes` varies along axis 0."""
+    values: dict[str, Any] = {**middle(prior), "M0": 1}
+    for axis, (name, n) in enumerate(zip(axes, shape, strict=True)):
+        values[name] = _ruler(name, n).reshape((n, 1) if axis == 0 else (1, n))
+    return Tissue.from_dict(values)
+
+
+def _ruler(name: str, n: int) -> FloatArray:
+    """T2 in equal factors, all else in equal steps."""
+    low, high = SPAN[name]
+    return np.geomspace(low, high, n) if name == "T2f" else np.linspace(low, high, n)
+
+
+def noise_of(shape: tuple[int, ...], sigma: float, seed: int) -> np.ndarray[Any, np.dtype[np.complex128]]:
+    """Complex noise of standard deviation sigma in the real and in the imaginary part each."""
+    parts = np.random.default_rng(seed).normal(size=(*shape, 2)) * sigma
+    return np.ascontiguousarray(parts).view(np.complex128)[..., 0]

@@ -1,0 +1,73 @@
+"""Report cards of both networks: on random tissues over the SNR, and on two slices through the space of parameters."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from .._dictionary_store import DictionaryStore
+from .._evaluation_result import Evaluation
+from ..evaluate import evaluate
+from ..test_set import TestSet, test_set
+from .data import Run, plane
+from .settings import ESTIMATED, UNKNOWN
+
+if TYPE_CHECKING:
+    from .. import nn
+
+SLICES = {"T1-T2f": ("T2f", "T1a"), "T1-m0s": ("m0s", "T1a")}  # upwards, to the right
+
+Cards = Mapping[str, Evaluation]  # by network
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Report cards by network: on the test set at all levels of the SNR, and on each slice at one."""
+
+    test: Cards
+    slices: Mapping[str, Cards]
+
+
+def judged(run: Run, networks: Mapping[str, nn.Estimator], test: DictionaryStore) -> Judged:
+    """Judge both networks."""
+    levels, snr = list(run.settings.snr_levels), [run.settings.snr]
+    on_test = {label: _card(run, f"{label}/test", network, lambda: test, levels) for label, network in networks.items()}
+    on_slices = {
+        name: {
+            label: _card(run, f"{label}/{name}", network, partial(_slice, run, axes), snr)
+            for label, network in networks.items()
+        }
+        for name, axes in SLICES.items()
+    }
+    return Judged(on_test, on_slices)
+
+
+def _slice(run: Run, axes: tuple[str, str]) -> TestSet:
+    tissue = plane(run.problem.prior, axes, run.settings.slice_shape)
+    return test_set(run.problem.seq, tissue, basis=run.basis, wrt=UNKNOWN, **run.problem.run)
+
+
+def _card(
+    run: Run, name: str, network: nn.Estimator, dataset: Callable[[], TestSet | DictionaryStore], levels: list[float]
+) -> Evaluation:
+    """A report card that is kept under a name."""
+    path = run.work.path(f"{name}.npz")
+    with run.work.step(f"report card {name}"):
+        if not path.exists():
+            unfinished = path.with_suffix(".unfinished")
+            evaluate(
+                partial(network.estimate, **run.network_options),
+                dataset(),
+                levels,
+                run.settings.realizations,
+                names=ESTIMATED,
+                seed=run.settings.seed,
+                resume=unfinished,
+                threads=run.threads,
+                progress=run.problem.progress,
+            ).save(path)
+            shutil.rmtree(unfinished)
+    return Evaluation.load(path)

@@ -1,0 +1,70 @@
+"""The two networks: alike but for the loss they are trained with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+
+from .. import nn
+from .._dictionary_store import DictionaryStore
+from .data import Run
+from .settings import ESTIMATED
+from .work import Arrays
+
+LOSSES = {"NN-CRB": nn.CRBLoss, "NN-MSE": nn.MSELoss}
+CURVES = ("epoch", "loss", "validation_loss", "validation_crb_loss", "seconds")
+
+
+def networks_of(run: Run, sets: Mapping[str, DictionaryStore]) -> tuple[dict[str, nn.Estimator], dict[str, Arrays]]:
+    """Both networks with their best weights, and the curves of their training."""
+    networks, curves = {}, {}
+    for label in LOSSES:
+        with run.work.step(f"training of {label}"), torch_threads(run.threads):
+            curves[label] = run.work.kept(f"{label}/curves", partial(_trained, run, sets, label))
+        networks[label] = nn.Estimator.load(run.work.path(f"{label}/best.safetensors"))
+    return networks, curves
+
+
+@contextmanager
+def torch_threads(n: int | None) -> Iterator[None]:
+    """Have PyTorch use so many threads, and afterwards as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _trained(run: Run, sets: Mapping[str, DictionaryStore], label: str) -> Arrays:
+    """Train, or go on with a training that was killed; returns the curves."""
+    settings = run.settings
+    history = nn.train(
+        _untrained(run),
+        nn.StoredData(sets["training"]),
+        validation=nn.StoredData(sets["validation"]),
+        loss=LOSSES[label](),
+        noise=nn.Noise(sigma=settings.sigma, M0=settings.M0),
+        epochs=settings.epochs,
+        batch=settings.batch,
+        learning_rate=settings.learning_rate,
+        halve_every=settings.halve_every,
+        schedule=settings.schedule,
+        clip=settings.clip,
+        seed=settings.seed,
+        folder=run.work.path(label),
+        device=run.problem.device,
+        progress=run.problem.progress,
+    )
+    return {name: history[name] for name in CURVES}
+
+
+def _untrained(run: Run) -> nn.Estimator:
+    """Both networks begin with the same weights."""
+    settings, physics = run.settings, {name: run.problem.physics[name] for name in ("model", "lineshape")}
+    architecture = getattr(nn.Architecture, settings.architecture)(settings.rank)
+    known = {"basis": run.basis, "seq": run.problem.seq, "prior": run.problem.prior, **physics}
+    return nn.Estimator(ESTIMATED, architecture=architecture, phase=settings.phase, seed=settings.seed, **known)
