@@ -46,7 +46,7 @@ class Loss(nn.Module):
 class CRBLoss(Loss):
     """Squared errors in units of their Cramér-Rao bounds: 1 for an estimator that is unbiased and efficient.
 
-    The mean of (estimate - truth)^2 / (crb (sigma/|M0|)^2) over all parameters and samples.
+    The mean of ``(estimate - truth)^2 / (crb (sigma/|M0|)^2)`` over all parameters and samples.
 
     Examples
     --------
@@ -97,7 +97,7 @@ class MSELoss(Loss):
 
 
 class RelativeLoss(Loss):
-    """Mean relative absolute error |estimate - truth|/|truth|; where the truth is 0, entries are masked.
+    """Mean relative absolute error ``|estimate - truth|/|truth|``; where the truth is 0, entries are masked.
 
     Examples
     --------

@@ -15,7 +15,7 @@ from .._validate import InvalidParameter, as_number
 
 @dataclass(frozen=True)
 class Noise:
-    """The law of scale and noise: |M0| and the phase of M0 are uniform, the noise is normal.
+    """The law of scale and noise: ``|M0|`` and the phase of M0 are uniform, the noise is normal.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Noise:
 
     @property
     def snr(self) -> tuple[float, float]:
-        """The least and the largest |M0|/sigma."""
+        """The least and the largest ``|M0|/sigma``."""
         return self.M0[0] / self.sigma, self.M0[1] / self.sigma
 
     def described(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Noise:
     def applied(
         self, real: Tensor, imag: Tensor, generator: torch.Generator, realizations: int = 1
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Signals of another M0 with noise, and |M0|.
+        """Signals of another M0 with noise, and ``|M0|``.
 
         Parameters
         ----------
