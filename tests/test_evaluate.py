@@ -432,6 +432,29 @@ def test_estimators_of_every_kind_are_taken():
     assert report.bias["T2f"] == pytest.approx(expected["T2f"], rel=1e-9)
 
 
+class MadeFor(Network):
+    def check(self, seq=None, basis=None):
+        if seq.sha256 != SEQ.sha256:
+            raise sb.InvalidData("made for another sequence")
+
+
+@pytest.mark.parametrize(
+    "form", [lambda net: net, lambda net: net.estimate, lambda net: partial(net.estimate, mask=None)]
+)
+def test_an_estimator_that_knows_what_it_was_made_for_refuses_other_data(form):
+    data, estimator = toy_set(4), form(MadeFor())
+    other = sb.TestSet(smooth_train(4), None, data.tissue, data.signals, data.crb, NAMES, (4,))
+    assert sb.evaluate(estimator, data, SNR, 5, names="T2f").names == ("T2f",)
+    with pytest.raises(sb.InvalidData, match="made for another sequence"):
+        sb.evaluate(estimator, other, SNR, 5, names="T2f")
+
+
+def test_what_a_partial_has_settled_stays():
+    network = Network()
+    sb.evaluate(partial(network.estimate, threads=1), toy_set(4), SNR, 5, names="T2f", threads=2)
+    assert network.threads == 1
+
+
 def test_the_truth_is_told_to_who_asks():
     data, seen = toy_set(4), []
 
