@@ -139,6 +139,21 @@ def test_report_cards_stand_beside_each_other(here, capsys):
     assert (here / "one.png").exists()
 
 
+def test_report_cards_of_the_same_name_are_told_apart(here, capsys):
+    """The one that was made last must not be taken for one that was there."""
+    (here / "old").mkdir()
+    assert main([*MATCH, "--output", "match.npz", "--seed", "1"]) == 0
+    assert main([*MATCH, "--output", "old/match.npz", "--seed", "2"]) == 0
+    capsys.readouterr()
+    assert main([*MATCH, "--beside", "match.npz", "--beside", "old/match.npz"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(sb.Evaluation.load("evaluation.npz").table())
+    for label in ("match", "match.npz", "old/match.npz"):
+        assert out.count(f"\n{label} ") == 6  # of two parameters and all, at two levels
+    twice = [*MATCH, "--output", "third.npz", "--beside", "match.npz", "--beside", "match.npz"]
+    assert "--beside has match.npz twice" in error(twice, capsys, 2)
+
+
 class Network:
     """What a checkpoint holds, as far as the command knows it."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -109,7 +110,8 @@ def evaluate(
     check_output(output, inputs.overwrite or work.exists())
     if figure:
         check_figure(figure, output, inputs.overwrite or work.exists())
-    others = {path.stem: Evaluation.load(path) for path in beside or []}
+    label, *labels = labels_of(estimator, beside or [])
+    others = {label: Evaluation.load(path) for label, path in zip(labels, beside or [], strict=True)}
     dataset, physics = opened(data, prior, n, first, wrt, seed, inputs)
     train = as_trains(dataset.sequence).sequences[0]
     chosen = estimator_named(estimator, dataset, lambda: open_prior(prior, train, inputs), choices, physics)
@@ -121,7 +123,7 @@ def evaluate(
     if part_of(runner):
         return told_part(runner, work, inputs.json)
     found.save(output)
-    cards = {Path(estimator).stem: found, **others}
+    cards = {label: found, **others}
     if figure:
         save_figure(figure, drawn(cards))
     outcome = {"estimator": estimator, "data": data, "seconds": perf_counter() - begin}
@@ -133,6 +135,21 @@ def evaluate(
 def words(text: str) -> tuple[str, ...] | None:
     """The words of a list with commas; None if there are none."""
     return tuple(text.replace(",", " ").split()) or None
+
+
+def labels_of(estimator: str, beside: list[Path]) -> list[str]:
+    """What report cards are called: by the last parts of their paths, or the whole of these where the parts agree.
+
+    Raises
+    ------
+    UsageError
+        If a file is given twice.
+    """
+    if twice := [str(path) for path, times in Counter(beside).items() if times > 1]:
+        raise UsageError(f"--beside has {twice[0]} twice")
+    stems = [Path(estimator).stem, *(path.stem for path in beside)]
+    paths = [estimator, *map(str, beside)]
+    return [stem if stems.count(stem) == 1 else path for stem, path in zip(stems, paths, strict=True)]
 
 
 def opened(
