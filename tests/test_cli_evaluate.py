@@ -161,6 +161,8 @@ def test_report_cards_of_the_same_name_are_told_apart(here, capsys):
     assert out.startswith(sb.Evaluation.load("evaluation.npz").table())
     for label in ("match", "match.npz", "old/match.npz"):
         assert out.count(f"\n{label} ") == 6  # of two parameters and all, at two levels
+    apart = [*LOUD, "30", "--output", "third.npz", "--beside", "match.npz"]
+    assert "--beside: match.npz has no SNR of --snr; it has: 100, 1000" in error(apart, capsys, 2)
     twice = [*MATCH, "--output", "third.npz", "--beside", "match.npz", "--beside", "match.npz"]
     assert "--beside has match.npz twice" in error(twice, capsys, 2)
 

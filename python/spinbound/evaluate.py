@@ -41,6 +41,7 @@ from ._validate import (
     one_of,
     parameter_names,
 )
+from .parameters import bases
 from .test_set import TestSet, as_test_set
 
 PHASES = ("fixed", "random")
@@ -164,11 +165,13 @@ def evaluate(
 
 
 def _names(names: str | Iterable[str] | None, estimator: object, data: TestSet) -> tuple[str, ...]:
-    own = getattr(estimator, "names", None) if names is None else names
-    judged = [name for name in data.wrt if name != "M0"] if own is None else own
-    chosen = parameter_names(judged, "names")
     allowed = [name for name in data.wrt if name != "M0"]
+    own = getattr(estimator, "names", None)
+    given = None if own is None else parameter_names(own, "the estimator's names")
+    chosen = parameter_names(names, "names") if names is not None else given or tuple(allowed)
     for name in chosen:
+        if given and not set(bases(name)) <= {base for one in given for base in bases(one)}:
+            raise InvalidParameter(f"names has {name}, which the estimator does not give: {', '.join(given)}")
         if name == "M0":
             raise InvalidParameter("names has M0, which is not judged; allowed: " + ", ".join(allowed))
         if name not in allowed:

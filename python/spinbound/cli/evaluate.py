@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
@@ -116,6 +116,7 @@ def evaluate(
     train = as_trains(dataset.sequence).sequences[0]
     chosen = estimator_named(estimator, dataset, lambda: open_prior(prior, train, inputs), choices, physics)
     options: dict[str, Any] = {"names": words(names), "phase": phase, "seed": seed, "threads": inputs.threads}
+    check_beside(others, levels, words(names) or getattr(chosen, "names", dataset.wrt))
     begin = perf_counter()
     with progress_bar(len(dataset) * len(levels), "evaluate") as report:
         options |= {"resume": work, "runner": runner, "progress": report}
@@ -150,6 +151,22 @@ def labels_of(estimator: str, beside: list[Path]) -> list[str]:
     stems = [Path(estimator).stem, *(path.stem for path in beside)]
     paths = [estimator, *map(str, beside)]
     return [stem if stems.count(stem) == 1 else path for stem, path in zip(stems, paths, strict=True)]
+
+
+def check_beside(others: Mapping[str, Evaluation], levels: list[float], names: Sequence[str]) -> None:
+    """Refuse, before any work, report cards that have nothing to stand beside.
+
+    Raises
+    ------
+    UsageError
+        If one has no level of the SNR, or no parameter, in common with what is asked for.
+    """
+    for label, card in others.items():
+        if not set(card.snr.tolist()) & set(levels):
+            known = ", ".join(f"{level:g}" for level in card.snr)
+            raise UsageError(f"--beside: {label} has no SNR of --snr; it has: {known}")
+        if not set(card.names) & set(names):
+            raise UsageError(f"--beside: {label} has none of {', '.join(names)}; it has: {', '.join(card.names)}")
 
 
 def opened(
