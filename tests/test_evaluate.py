@@ -583,6 +583,16 @@ def test_a_report_card_is_saved_and_read(ideal, tmp_path):
         (lambda arrays: arrays.update(snr=np.array(50.0)), "names no parameters, or no levels of the SNR"),
         (lambda arrays: arrays.update(realizations=np.ones(2)), "names no parameters, or no levels of the SNR"),
         (lambda arrays: arrays.update(truth_B1=np.ones(2)), "truth_B1 is missing, or no array"),
+        (lambda arrays: arrays.update(names=np.array(["m0s", "m0s"])), r"its names cannot be \['m0s', 'm0s'\]"),
+        (lambda arrays: arrays.update(snr=np.array([-50.0])), r"its snr cannot be \[-50.0\]"),
+        (lambda arrays: arrays.update(snr=np.array([np.nan])), r"its snr cannot be \[nan\]"),
+        (lambda arrays: arrays.update(realizations=np.array(1)), "its realizations cannot be 1"),
+        (lambda arrays: arrays.update(omega0_period=np.array(0.0)), "its omega0_period cannot be 0.0"),
+        (lambda arrays: arrays.update(n_finite_T2f=np.full((1, 400), 301, np.int32)), "estimates of T2f beyond 300"),
+        (
+            lambda arrays: arrays.update(variance_m0s=np.full((1, 400), -1.0)),
+            "of m0s beyond 300, or negative variances",
+        ),
     ],
 )
 def test_files_of_something_else_are_refused(ideal, tmp_path, change, message):

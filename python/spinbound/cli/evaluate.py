@@ -116,7 +116,7 @@ def evaluate(
     train = as_trains(dataset.sequence).sequences[0]
     chosen = estimator_named(estimator, dataset, lambda: open_prior(prior, train, inputs), choices, physics)
     options: dict[str, Any] = {"names": words(names), "phase": phase, "seed": seed, "threads": inputs.threads}
-    check_beside(others, levels, words(names) or getattr(chosen, "names", dataset.wrt))
+    check_beside(others, levels, words(names) or tuple(getattr(chosen, "names", dataset.wrt)))
     begin = perf_counter()
     with progress_bar(len(dataset) * len(levels), "evaluate") as report:
         options |= {"resume": work, "runner": runner, "progress": report}
