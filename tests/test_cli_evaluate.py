@@ -79,6 +79,17 @@ def test_a_dictionary_on_disk_gives_the_atoms(here, capsys):
     assert same(sb.Evaluation.load("a.npz"), sb.Evaluation.load("b.npz"))
 
 
+def test_atoms_of_another_experiment_are_refused(here, capsys):
+    """They have as many samples."""
+    sb.build_dictionary(smooth_train(40, TR=4e-3), PRIOR, 60, "atoms.zarr", derivatives=None, seed=1)
+    assert "atoms.zarr is of another sequence than" in error([*MATCH, "--atoms", "atoms.zarr"], capsys)
+    for rows in ((0, 1, 2), (3, 4, 5)):
+        basis = sb.Basis(np.eye(40)[:, list(rows)], seq=SEQ)
+        sb.build_dictionary(SEQ, PRIOR, 12, f"from-{rows[0]}.zarr", basis=basis, wrt=WRT)
+    command = ["evaluate", "match", "from-0.zarr", *COMMON, "--atoms", "from-3.zarr"]
+    assert "from-3.zarr is of another basis than" in error(command, capsys)
+
+
 def test_grids_of_a_prior_become_maps(here, capsys):
     sb.Prior(m0s=sb.Grid([0.1, 0.2]), T2f=sb.Grid([0.05, 0.08, 0.1])).save("plane.toml")
     command = ["evaluate", "match", "train.npz", "--prior", "plane.toml", "--wrt", "M0,m0s,T2f", *COMMON]
@@ -137,6 +148,23 @@ def test_report_cards_stand_beside_each_other(here, capsys):
     assert (here / "both.png").read_bytes().startswith(b"\x89PNG")
     assert main([*LOUD, "100", "--figure", "one.png", "--output", "one.npz"]) == 0
     assert (here / "one.png").exists()
+
+
+def test_report_cards_of_the_same_name_are_told_apart(here, capsys):
+    """The one that was made last must not be taken for one that was there."""
+    (here / "old").mkdir()
+    assert main([*MATCH, "--output", "match.npz", "--seed", "1"]) == 0
+    assert main([*MATCH, "--output", "old/match.npz", "--seed", "2"]) == 0
+    capsys.readouterr()
+    assert main([*MATCH, "--beside", "match.npz", "--beside", "old/match.npz"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(sb.Evaluation.load("evaluation.npz").table())
+    for label in ("match", "match.npz", "old/match.npz"):
+        assert out.count(f"\n{label} ") == 6  # of two parameters and all, at two levels
+    apart = [*LOUD, "30", "--output", "third.npz", "--beside", "match.npz"]
+    assert "--beside: match.npz has no SNR of --snr; it has: 100, 1000" in error(apart, capsys, 2)
+    twice = [*MATCH, "--output", "third.npz", "--beside", "match.npz", "--beside", "match.npz"]
+    assert "--beside has match.npz twice" in error(twice, capsys, 2)
 
 
 class Network:

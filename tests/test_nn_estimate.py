@@ -34,6 +34,16 @@ def small_batches(monkeypatch):
 # What is estimated
 
 
+def test_no_report_card_is_made_of_data_in_another_basis(net):
+    """Of as many vectors, so that nothing but the basis itself tells."""
+    other = sb.Basis(BASIS.vectors[:, ::-1], seq=SEQ)
+    data, wrong = (sb.test_set(SEQ, PRIOR, 4, basis=basis, wrt=("M0", *net.names)) for basis in (BASIS, other))
+    assert sb.evaluate(net, data, 50, 3, threads=1).names == net.names
+    for form in (net, net.estimate):
+        with pytest.raises(sb.InvalidData, match="coefficients of another basis than"):
+            sb.evaluate(form, wrong, 50, 3, names=net.names)
+
+
 def test_estimates_are_those_of_the_network(net):
     result = net.estimate(DATA.reshape(20, 15, 6), device="cpu")
     with torch.no_grad():

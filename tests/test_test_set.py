@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import spinbound as sb
+from spinbound.test_set import as_test_set
 
 from .trains import smooth_train
 
@@ -55,6 +56,18 @@ def test_grids_keep_their_shape(source, n, shape):
     data = sb.test_set(SEQ, source, n, wrt=WRT)
     assert data.grid_shape == shape
     assert len(data) == np.prod(shape)
+
+
+@pytest.mark.parametrize(("first", "shape"), [(0, (2, 3)), (12, (2, 3)), (2, (6,))])
+def test_maps_are_those_of_the_grids_or_none(tmp_path, first, shape):
+    """Combinations that begin in the middle would fill a map in the wrong order."""
+    pytest.importorskip("zarr")
+    data = sb.test_set(SEQ, PLANE, wrt=WRT, first=first)
+    store = as_test_set(sb.build_dictionary(SEQ, PLANE, 6, tmp_path / "plane.zarr", wrt=WRT, first=first))
+    assert data.grid_shape == store.grid_shape == shape
+    if len(shape) == 2:
+        for name, axis in (("m0s", 1), ("R2f", 0)):
+            assert (np.ptp(store.tissue[name].reshape(shape), axis=axis) == 0).all()
 
 
 def test_a_prior_gives_as_many_tissues_as_the_paper_has():

@@ -1,9 +1,9 @@
 """Any estimator, called with data, and its answer as an array: what it may take and what it may give.
 
-It takes data (m, samples), and by name, if its signature has them: `threads`, how many it may use; `truth`, the tissues
-(m,) that the data are of, for what it is allowed to know; and `novelty`, which is False, as nobody looks at it. It
-gives a mapping of names to arrays (m,), a `Tissue`, or an object that has one: a `Fit` or anything else with
-`.estimates`, a `Match`.
+It takes data (m, samples), and by name, if its signature has them and no `functools.partial` has settled them:
+`threads`, how many it may use; `truth`, the tissues (m,) that the data are of, for what it is allowed to know; and
+`novelty`, which is False, as nobody looks at it. It gives a mapping of names to arrays (m,), a `Tissue`, or an object
+that has one: a `Fit` or anything else with `.estimates`, a `Match`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from ._files import optional_module
 from ._job import Part, Runner
 from ._validate import ComplexArray, FloatArray, InvalidData, InvalidParameter
 from .match import Match
+from .test_set import TestSet
 from .tissue import Tissue
 
 OPTIONS = ("threads", "truth", "novelty")
@@ -58,6 +60,20 @@ def estimator_of(estimator: object, names: tuple[str, ...]) -> Estimator:
     return Estimator(call, names, _options(call))
 
 
+def check_made_for(estimator: object, data: TestSet) -> None:
+    """Have an estimator that knows what it was made for, as a network does, refuse a test set of something else.
+
+    Raises
+    ------
+    InvalidData
+        By its method `check`, if that takes `seq` and `basis`.
+    """
+    made = estimator.func if isinstance(estimator, partial) else estimator
+    check = getattr(getattr(made, "__self__", made), "check", None)
+    if callable(check) and {"seq", "basis"} <= set(_parameters(check)):
+        check(seq=data.sequence, basis=data.basis)
+
+
 def check_travels(estimator: Estimator, runner: Runner | None) -> None:
     """Refuse, before any work, an estimator that cannot be sent to the processes of a runner."""
     if runner is None or isinstance(runner, Part):
@@ -73,12 +89,18 @@ def check_travels(estimator: Estimator, runner: Runner | None) -> None:
 
 
 def _options(call: Callable[..., Any]) -> tuple[str, ...]:
+    """Those that a signature names, and that a `partial` has not settled."""
+    settled = call.keywords if isinstance(call, partial) else {}
+    parameters = _parameters(call)
+    return tuple(name for name in OPTIONS if name in parameters and name not in settled)
+
+
+def _parameters(call: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     """Those that a signature names; none where there is no signature."""
     try:
-        parameters = inspect.signature(call).parameters
+        return inspect.signature(call).parameters
     except (TypeError, ValueError):
-        return ()
-    return tuple(name for name in OPTIONS if name in parameters)
+        return {}
 
 
 def _values(answer: object, name: str, m: int) -> Any:

@@ -57,6 +57,7 @@ def read(path: Path) -> dict[str, Any]:
     names = tuple(str(name) for name in np.ravel(arrays["names"]))
     _check_numbers(path, arrays, names)
     _check_maps(path, maps, names, arrays["snr"])
+    _check_counts(path, maps, names, int(arrays["realizations"]))
     return {
         "names": names,
         "snr": arrays["snr"],
@@ -79,6 +80,15 @@ def _check_numbers(path: Path, arrays: Mapping[str, npt.NDArray[Any]], names: tu
     is_sound = all((arrays[name].dtype.kind, arrays[name].ndim) == form for name, form in wanted.items())
     if not is_sound or arrays["snr"].size == 0 or not names or not set(names) <= set(PARAMETERS):
         raise InvalidData(f"{path} is no evaluation: it names no parameters, or no levels of the SNR")
+    snr = arrays["snr"]
+    makes_sense = {
+        "names": len(set(names)) == len(names),
+        "snr": (np.isfinite(snr) & (snr > 0)).all() and np.unique(snr).size == snr.size,
+        "realizations": arrays["realizations"] > 1,
+        "omega0_period": arrays["omega0_period"] > 0,
+    }
+    if wrong := [name for name, is_so in makes_sense.items() if not is_so]:
+        raise InvalidData(f"{path} is no evaluation: its {wrong[0]} cannot be {arrays[wrong[0]].tolist()}")
 
 
 def _check_maps(
@@ -92,6 +102,16 @@ def _check_maps(
             values = by_name.get(name, np.empty(0, "U"))
             if values.dtype.kind != ("i" if kind == "n_finite" else "f") or values.shape != shape:
                 raise InvalidData(f"{path}: {kind}_{name} is missing, or no array of numbers of shape {shape}")
+
+
+def _check_counts(
+    path: Path, maps: Mapping[str, Mapping[str, npt.NDArray[Any]]], names: tuple[str, ...], realizations: int
+) -> None:
+    """Refuse more estimates than there were, and negative variances."""
+    for name in names:
+        count = maps["n_finite"][name]
+        if ((count < -1) | (count > realizations)).any() or (maps["variance"][name] < 0).any():
+            raise InvalidData(f"{path}: numbers of estimates of {name} beyond {realizations}, or negative variances")
 
 
 def _settings(path: Path, text: npt.NDArray[Any]) -> dict[str, Any]:

@@ -248,7 +248,7 @@ class Evaluation:
             p_variance=p_variance,
             p_spread=p_spread,
             bias_limit=float(score.bias_interval[k, 1]),
-            spread_limit=float(score.spread_interval[k, 1]),
+            spread_limit=float(np.max([score.spread_interval[k, 1], *np.abs(score.variance_interval[k] - 1)])),
             n_not_finite=int(missing.sum()),
             level=level,
             margin=margin,

@@ -140,7 +140,8 @@ class Verdict:
     bias_limit : float
         The upper end of the interval of the bias part, corrected for the number of realisations.
     spread_limit : float
-        The upper end of the interval of the root mean square of variance/CRB - 1 over the tissues.
+        The upper end of the interval of the root mean square of variance/CRB - 1 over the tissues; not less than the
+        distance from 1 of either end of that of the mean of variance/CRB, which holds whatever the distribution.
     n_not_finite : int
         Estimates that are not finite, of tissues that have a bound; with any the answer to both questions is no.
     level, margin : float

@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import json
 import os
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ._distributions import Constant, Distribution, Grid, LogUniform, TruncatedNormal, Uniform
 from ._files import read_toml, write_atomically
@@ -53,6 +56,16 @@ def read_distributions(path: Path) -> dict[str, Distribution]:
     content = read_toml(path, MAX_BYTES, InvalidData)
     names = [one_of(f"{path}: a parameter's name", name, PARAMETERS, InvalidData) for name in content]
     return {name: _distribution(content[name], f"{path}, [{name}]") for name in names}
+
+
+def grid_shape_of(text: str) -> tuple[int, ...]:
+    """How many values each grid of a prior has, from what `as_text` made of it; empty if it is something else."""
+    try:
+        tables = tomllib.loads(text).values()
+    except (ValueError, RecursionError):
+        return ()
+    grids = [table for table in tables if isinstance(table, dict) and table.get("distribution") == WORDS[Grid]]
+    return tuple(np.size(grid.get("values", ())) for grid in grids)
 
 
 def _distribution(table: Any, place: str) -> Distribution:

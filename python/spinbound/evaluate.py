@@ -25,7 +25,7 @@ from ._core import version
 from ._dictionary_contents import basis_sha256
 from ._dictionary_store import DictionaryStore
 from ._evaluation_chunks import Pairs, Plan, job_of, true_values
-from ._evaluation_estimator import Estimator, check_travels, estimator_of
+from ._evaluation_estimator import Estimator, check_made_for, check_travels, estimator_of
 from ._evaluation_identity import identity_of
 from ._evaluation_result import Evaluation
 from ._job import Runner, check_runner, part_of
@@ -41,6 +41,7 @@ from ._validate import (
     one_of,
     parameter_names,
 )
+from .parameters import bases
 from .test_set import TestSet, as_test_set
 
 PHASES = ("fixed", "random")
@@ -69,7 +70,8 @@ def evaluate(
         A callable that takes data (m, samples), complex, and gives a mapping of names to arrays (m,), a `Tissue`, or
         what `fit` and `match` give; or an object with such a method `estimate`. If its signature names them, it also
         gets `threads`; `truth`, the `Tissue` (m,) that the data are of, for what it is allowed to know; and
-        `novelty=False`. Data are M0 s + noise, in the basis of the test set if it has one.
+        `novelty=False`. Data are M0 s + noise, in the basis of the test set if it has one. If it has a method `check`
+        of `seq` and `basis`, as networks do, that is asked first whether they are those that it was made for.
     dataset
         What `test_set` or `build_dictionary` made, with bounds; its signals are read into memory. Tissues that could
         not be simulated are left out.
@@ -104,8 +106,8 @@ def evaluate(
     Raises
     ------
     InvalidData
-        If the test set has no bounds, the estimator gives something else than is asked for, or `resume` holds the work
-        of another evaluation or is in use by another run.
+        If the test set has no bounds, the estimator was made for another sequence or basis, or gives something else
+        than is asked for, or `resume` holds the work of another evaluation or is in use by another run.
     InvalidParameter
         If another argument is not accepted, or the estimator cannot be sent to the processes of the runner.
     OSError
@@ -142,6 +144,7 @@ def evaluate(
         period=data.omega0_period,
     )
     called = estimator_of(estimator, judged)
+    check_made_for(estimator, data)
     as_threads(threads)
     check_progress(progress)
     check_runner(runner, resume, "resume")
@@ -162,11 +165,13 @@ def evaluate(
 
 
 def _names(names: str | Iterable[str] | None, estimator: object, data: TestSet) -> tuple[str, ...]:
-    own = getattr(estimator, "names", None) if names is None else names
-    judged = [name for name in data.wrt if name != "M0"] if own is None else own
-    chosen = parameter_names(judged, "names")
     allowed = [name for name in data.wrt if name != "M0"]
+    own = getattr(estimator, "names", None)
+    given = None if own is None else parameter_names(own, "the estimator's names")
+    chosen = parameter_names(names, "names") if names is not None else given or tuple(allowed)
     for name in chosen:
+        if given and not set(bases(name)) <= {base for one in given for base in bases(one)}:
+            raise InvalidParameter(f"names has {name}, which the estimator does not give: {', '.join(given)}")
         if name == "M0":
             raise InvalidParameter("names has M0, which is not judged; allowed: " + ", ".join(allowed))
         if name not in allowed:

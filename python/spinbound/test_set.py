@@ -13,6 +13,7 @@ import numpy as np
 from ._batch import reporting
 from ._dictionary_job import Drawn, Given, Recipe, Source, refuse_invalid
 from ._dictionary_store import Block, DictionaryStore
+from ._prior_file import grid_shape_of
 from ._trains import Experiment, as_trains
 from ._validate import BoolArray, ComplexArray, FloatArray, InvalidData, Report, as_count, parameter_names
 from .basis import Basis
@@ -44,7 +45,8 @@ class TestSet:
     wrt : tuple of str
         The unknowns.
     grid_shape : tuple of int
-        The shape of maps: that of the grids of a prior or of the tissues that were given, else (n,).
+        The shape of maps: that of the tissues that were given, or of the grids of a prior if the tissues are all of
+        their combinations in order; else (n,).
 
     Raises
     ------
@@ -154,7 +156,8 @@ def test_set(
         The unknowns of the full model, in whose presence each parameter is estimated; by default M0, m0s, T1a, T2f,
         Rex, T2s, omega0 and B1. The estimator is told all other parameters.
     seed, first
-        Of the draw: tissues `first` to `first + n - 1`, as in `Prior.sample`.
+        Of the draw: tissues `first` to `first + n - 1`, as in `Prior.sample`. Those of grids become maps if `first` is
+        a multiple of the number of combinations.
     model, lineshape, rtol, threads, progress
         As in `simulate`.
 
@@ -207,7 +210,19 @@ def _source(source: Prior | Tissue, n: int | None, seed: int, first: int) -> tup
     grid = source.grid_shape
     count = (prod(grid) if grid else TISSUES) if n is None else as_count("n", n, 1)
     tissues = Drawn(source, count, as_count("seed", seed, 0), as_count("first", first, 0))
-    return tissues, grid if grid and count == prod(grid) else (count,)
+    return tissues, _shape(grid, count, tissues.first)
+
+
+def _shape(grid: tuple[int, ...], count: int, first: int) -> tuple[int, ...]:
+    """That of the maps of tissues of a prior: of its grids, if they are each of the combinations once and in order."""
+    return grid if grid and count == prod(grid) and first % count == 0 else (count,)
+
+
+def _shape_of_store(configuration: Mapping[str, Any]) -> tuple[int, ...]:
+    """That of the maps of the tissues on disk."""
+    n = int(configuration["n"])
+    grid = grid_shape_of(str(configuration["prior"])) if "prior" in configuration else ()
+    return _shape(grid, n, int(configuration.get("first", 0)))
 
 
 def as_test_set(dataset: object) -> TestSet:
@@ -227,7 +242,7 @@ def as_test_set(dataset: object) -> TestSet:
             signals=np.asarray(dataset.signals, np.complex128),
             crb={name: np.float64(bound) / configuration["sigma"] ** 2 for name, bound in dataset.crb.items()},
             wrt=tuple(configuration["wrt"]),
-            grid_shape=(len(dataset),),
+            grid_shape=_shape_of_store(configuration),
         )
     if not isinstance(dataset, TestSet):
         raise InvalidData(f"dataset must be a spinbound.TestSet or DictionaryStore; given {type(dataset).__name__}")

@@ -11,9 +11,12 @@ from typing import Annotated, Any
 import numpy as np
 from cyclopts import Parameter, validators
 
+from .._dictionary_contents import basis_sha256
 from .._dictionary_store import DictionaryStore
 from .._files import optional_module
 from .._fit_result import Fit
+from .._trains import as_trains
+from .._validate import InvalidData
 from ..dictionary import ATOMS, Dictionary, dictionary
 from ..fit import fit
 from ..match import Match, match
@@ -137,12 +140,21 @@ def estimator_named(
 
     def atoms() -> Dictionary | DictionaryStore:
         if choices.atoms is not None:
-            return DictionaryStore(choices.atoms)
+            return _of_the_same(DictionaryStore(choices.atoms), data)
         return dictionary(data.sequence, prior(), choices.n_atoms, seed=OTHER_SEED, basis=data.basis, **physics)
 
     if word != "nlls":
         return Matching(atoms(), word == "interpolate")
     return Fitting(data[:0], _limits(data), None if choices.start_at_truth else atoms(), choices, physics)
+
+
+def _of_the_same(atoms: DictionaryStore, data: TestSet) -> DictionaryStore:
+    """Refuse atoms of another sequence or basis: a match looks at the number of samples alone."""
+    if atoms.sequence_sha256 != as_trains(data.sequence).sha256:
+        raise InvalidData(f"--atoms: {atoms.path} is of another sequence than the test set")
+    if atoms.configuration["basis_sha256"] != basis_sha256(data.basis):
+        raise InvalidData(f"--atoms: {atoms.path} is of another basis than the test set")
+    return atoms
 
 
 def _limits(data: TestSet) -> tuple[float, float] | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
@@ -109,11 +110,13 @@ def evaluate(
     check_output(output, inputs.overwrite or work.exists())
     if figure:
         check_figure(figure, output, inputs.overwrite or work.exists())
-    others = {path.stem: Evaluation.load(path) for path in beside or []}
+    label, *labels = labels_of(estimator, beside or [])
+    others = {label: Evaluation.load(path) for label, path in zip(labels, beside or [], strict=True)}
     dataset, physics = opened(data, prior, n, first, wrt, seed, inputs)
     train = as_trains(dataset.sequence).sequences[0]
     chosen = estimator_named(estimator, dataset, lambda: open_prior(prior, train, inputs), choices, physics)
     options: dict[str, Any] = {"names": words(names), "phase": phase, "seed": seed, "threads": inputs.threads}
+    check_beside(others, levels, words(names) or tuple(getattr(chosen, "names", dataset.wrt)))
     begin = perf_counter()
     with progress_bar(len(dataset) * len(levels), "evaluate") as report:
         options |= {"resume": work, "runner": runner, "progress": report}
@@ -121,7 +124,7 @@ def evaluate(
     if part_of(runner):
         return told_part(runner, work, inputs.json)
     found.save(output)
-    cards = {Path(estimator).stem: found, **others}
+    cards = {label: found, **others}
     if figure:
         save_figure(figure, drawn(cards))
     outcome = {"estimator": estimator, "data": data, "seconds": perf_counter() - begin}
@@ -133,6 +136,37 @@ def evaluate(
 def words(text: str) -> tuple[str, ...] | None:
     """The words of a list with commas; None if there are none."""
     return tuple(text.replace(",", " ").split()) or None
+
+
+def labels_of(estimator: str, beside: list[Path]) -> list[str]:
+    """What report cards are called: by the last parts of their paths, or the whole of these where the parts agree.
+
+    Raises
+    ------
+    UsageError
+        If a file is given twice.
+    """
+    if twice := [str(path) for path, times in Counter(beside).items() if times > 1]:
+        raise UsageError(f"--beside has {twice[0]} twice")
+    stems = [Path(estimator).stem, *(path.stem for path in beside)]
+    paths = [estimator, *map(str, beside)]
+    return [stem if stems.count(stem) == 1 else path for stem, path in zip(stems, paths, strict=True)]
+
+
+def check_beside(others: Mapping[str, Evaluation], levels: list[float], names: Sequence[str]) -> None:
+    """Refuse, before any work, report cards that have nothing to stand beside.
+
+    Raises
+    ------
+    UsageError
+        If one has no level of the SNR, or no parameter, in common with what is asked for.
+    """
+    for label, card in others.items():
+        if not set(card.snr.tolist()) & set(levels):
+            known = ", ".join(f"{level:g}" for level in card.snr)
+            raise UsageError(f"--beside: {label} has no SNR of --snr; it has: {known}")
+        if not set(card.names) & set(names):
+            raise UsageError(f"--beside: {label} has none of {', '.join(names)}; it has: {', '.join(card.names)}")
 
 
 def opened(
