@@ -1,5 +1,6 @@
 """Figures of report cards show the numbers of the report cards."""
 
+from dataclasses import replace
 from functools import partial
 from io import BytesIO
 
@@ -57,6 +58,17 @@ def test_maps_are_of_bias_deviation_and_bound(slices):
     assert limits[0] == limits[1]
     assert limits[0][0] == -limits[0][1]
     assert limits[2] == limits[3] == limits[4]
+
+
+@pytest.mark.parametrize(("most", "scale"), [(4, "linear"), (1e4, "log")])
+def test_deviations_that_span_more_than_a_decade_have_a_logarithmic_scale(slices, most, scale):
+    card, factors = slices["ideal"], np.geomspace(1, most**2, 30).reshape(6, 5)
+    same = dict.fromkeys(card.names, np.ones((len(LEVELS), 6, 5)))
+    wide = replace(card, crb=dict.fromkeys(card.names, factors), variance=same)
+    figure = plot.bias_maps(wide, "m0s")
+    rendered(figure)
+    (bar,) = (axes for axes in figure.axes if axes.get_xlabel().startswith("standard deviation"))
+    assert bar.get_xscale() == scale
 
 
 def test_the_axes_of_a_slice_are_its_parameters(slices):

@@ -10,12 +10,24 @@ import numpy as np
 from .._validate import FloatArray, InvalidParameter
 from ..tissue import Tissue
 from ._evaluation import at, cards_of
-from ._maps import UNIDENTIFIABLE, Ruler, cell_edges, colour_limits, colour_map, finish_axes, grid_axes, rulers_of
+from ._maps import (
+    UNIDENTIFIABLE,
+    Ruler,
+    cell_edges,
+    colour_limits,
+    colour_map,
+    finish_axes,
+    finish_bar,
+    grid_axes,
+    norm_of,
+    rulers_of,
+)
 from ._style import QUANTITIES, WIDTH, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.colors import Colormap
+    from matplotlib.colorbar import Colorbar
+    from matplotlib.colors import Colormap, Normalize
     from matplotlib.figure import Figure
 
     from ._evaluation import Cards, Reports
@@ -102,7 +114,7 @@ def draw_biases(panels: Any, biases: Mapping[str, FloatArray], rulers: tuple[Rul
     limit = float(np.percentile(every[np.isfinite(every)], 98)) if np.isfinite(every).any() else 1.0
     colours, unit = matplotlib.colormaps["cmc.vik"], QUANTITIES[name].unit
     for panel, (label, values) in zip(panels, biases.items(), strict=True):
-        image = draw_plane(panel, values, rulers, (-limit, limit or 1.0), colours)
+        image = draw_plane(panel, values, rulers, norm_of(-limit, limit or 1.0), colours)
         size = np.mean(np.abs(values[np.isfinite(values)])) if np.isfinite(values).any() else np.nan
         panel.set_title(f"{label}\nbias: {size:.3g} {unit} on average".strip(), fontsize=8)
     add_bar(image, panels, f"bias of {QUANTITIES[name].label}")
@@ -111,31 +123,31 @@ def draw_biases(panels: Any, biases: Mapping[str, FloatArray], rulers: tuple[Rul
 def draw_stds(
     panels: Any, stds: Mapping[str, FloatArray], bound: FloatArray, rulers: tuple[Ruler, Ruler], name: str
 ) -> None:
-    """Standard deviations, and the bound last, in the colours of the bound."""
-    low, high, _ = colour_limits(bound)
+    """Standard deviations, and the bound last, in colours that show the least and the largest of all."""
+    low, high, _ = colour_limits(np.stack([*stds.values(), bound]))
+    norm = norm_of(low, high)
     colours = colour_map(name).with_extremes(over=colour_map(name)(1.0))
     for panel, (label, values) in zip(panels, stds.items(), strict=False):
-        draw_plane(panel, values, rulers, (low, high), colours)
+        draw_plane(panel, values, rulers, norm, colours)
         panel.set_title(f"{label}\nstandard deviation".strip(), fontsize=8)
     shown = np.where(np.isinf(bound), 2 * high, np.minimum(bound, high))
-    image = draw_plane(panels[-1], shown, rulers, (low, high), colours.with_extremes(over=UNIDENTIFIABLE))
+    image = draw_plane(panels[-1], shown, rulers, norm, colours.with_extremes(over=UNIDENTIFIABLE))
     panels[-1].set_title(r"$\sqrt{\mathrm{CRB}}$", fontsize=8)
-    add_bar(image, panels, f"standard deviation of {QUANTITIES[name].label}")
+    finish_bar(add_bar(image, panels, f"standard deviation of {QUANTITIES[name].label}"), low, high)
 
 
-def draw_plane(
-    panel: Axes, values: FloatArray, rulers: tuple[Ruler, Ruler], limits: tuple[float, float], colours: Colormap
-) -> Any:
+def draw_plane(panel: Axes, values: FloatArray, rulers: tuple[Ruler, Ruler], norm: Normalize, colours: Colormap) -> Any:
     """One map with its axes."""
     vertical, horizontal = rulers
     edges = cell_edges(horizontal), cell_edges(vertical)
     shown = np.ma.masked_invalid(values)
-    image = panel.pcolormesh(*edges, shown, vmin=limits[0], vmax=limits[1], cmap=colours, rasterized=True)
+    image = panel.pcolormesh(*edges, shown, norm=norm, cmap=colours, rasterized=True)
     finish_axes(panel, vertical, horizontal)
     return image
 
 
-def add_bar(image: Any, panels: Any, label: str) -> None:
+def add_bar(image: Any, panels: Any, label: str) -> Colorbar:
     """The colours of a row of maps."""
     bar = panels[0].figure.colorbar(image, ax=list(panels), location="bottom", pad=0.03, aspect=40, extend="both")
     bar.set_label(label)
+    return bar

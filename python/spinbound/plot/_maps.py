@@ -18,7 +18,8 @@ from ._style import BLUE, QUANTITIES, WIDTH, new_figure, styled
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
-    from matplotlib.colors import Colormap
+    from matplotlib.colorbar import Colorbar
+    from matplotlib.colors import Colormap, Normalize
     from matplotlib.figure import Figure
 
     from ..tissue import Tissue
@@ -179,21 +180,34 @@ def cell_edges(ruler: Ruler) -> NDArray[np.float64]:
 
 def draw_map(panel: Axes, values: NDArray[Any], label: str, name: str, rulers: tuple[Ruler, Ruler]) -> None:
     """One map with its axes, and its colour bar above."""
-    from matplotlib.colors import LogNorm, Normalize
-
     vertical, horizontal = rulers
     low, high, cut = colour_limits(values)
-    logarithmic = low > 0 and high > 10 * low
-    norm = LogNorm(low, high) if logarithmic else Normalize(low, high)
     shown = np.ma.masked_invalid(np.where(np.isinf(values), 2 * high, np.minimum(values, high)))
     edges = cell_edges(horizontal), cell_edges(vertical)
-    image = panel.pcolormesh(*edges, shown, norm=norm, cmap=colour_map(name), rasterized=True)
+    image = panel.pcolormesh(*edges, shown, norm=norm_of(low, high), cmap=colour_map(name), rasterized=True)
     panel.patch.set(hatch="//////", facecolor="white", edgecolor="0.7")
     bar = panel.figure.colorbar(image, ax=panel, location="top", pad=0.02, aspect=22)
     bar.set_label(label + ("\nscale ends at the 99th percentile" if cut else ""))
-    if logarithmic:
-        plain_log_ticks(bar.ax.xaxis, high / low)
+    finish_bar(bar, low, high)
     finish_axes(panel, vertical, horizontal)
+
+
+def norm_of(low: float, high: float) -> Normalize:
+    """How values become colours: logarithmic where they span more than a decade."""
+    from matplotlib.colors import LogNorm, Normalize
+
+    return LogNorm(low, high) if spans_decades(low, high) else Normalize(low, high)
+
+
+def spans_decades(low: float, high: float) -> bool:
+    """Whether a linear scale would hide the small values."""
+    return low > 0 and high > 10 * low
+
+
+def finish_bar(bar: Colorbar, low: float, high: float) -> None:
+    """Plain numbers at the ticks of a logarithmic scale."""
+    if spans_decades(low, high):
+        plain_log_ticks(bar.ax.xaxis, high / low)
 
 
 def finish_axes(panel: Axes, vertical: Ruler, horizontal: Ruler) -> None:
