@@ -71,6 +71,8 @@ def test_normalisation_is_that_of_groups():
         ({"widths": (8, 0)}, "a width must be an integer of at least 1; given 0"),
         ({"widths": (8, 8), "skips": ((2, 1),)}, "a skip goes from layer 2 to 1; allowed: forwards, 0 to 2"),
         ({"widths": (8, 8), "skips": ((1, 3),)}, "a skip goes from layer 1 to 3; allowed: forwards, 0 to 2"),
+        ({"widths": (8, 8), "skips": ((1,),)}, r"a skip is \(1,\); allowed: a pair \(from, to\) of layers"),
+        ({"widths": (8, 8), "skips": (1, 2)}, "a skip is 1; allowed: a pair"),
         ({"widths": (8, 9), "skips": ((1, 2),)}, "joins 8 and 9 channels"),
         ({"widths": (8, 9), "skips": ((0, 2),), "n_inputs": 8}, "from layer 0 to 2 joins 8 and 9 channels"),
     ],
