@@ -198,6 +198,12 @@ def test_other_data_are_refused_by_what_differs(arguments, message):
         estimator(seq=SEQ).check(**arguments)
 
 
+def test_coefficients_are_no_signals_in_the_time_domain():
+    net = nn.Estimator("m0s", basis=None, seq=SEQ, architecture=nn.Architecture((32,), n_inputs=2 * SEQ.n_pulses))
+    with pytest.raises(sb.InvalidData, match=f"has {net.rank} vectors, the estimator was trained with no basis"):
+        net.check(basis=sb.Basis(np.eye(net.rank)))
+
+
 def test_constant_parameters_cannot_be_learnt():
     with pytest.raises(sb.InvalidData, match="T1a is the same in all tissues"):
         estimator().scale_to(torch.tensor([[0.1, 1.0], [0.2, 1.0]]))

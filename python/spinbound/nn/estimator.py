@@ -280,8 +280,9 @@ class Estimator(torch.nn.Module):
         if seq is not None:
             self._compare("sequence_sha256", as_trains(seq).sha256, "the data come from another sequence")
         if basis is not None:
-            if basis.rank != self.rank:
-                raise InvalidData(f"the basis has {basis.rank} vectors, the estimator was trained with {self.rank}")
+            rank = "no basis" if self.trained_for["basis_sha256"] is None else self.rank
+            if basis.rank != rank:
+                raise InvalidData(f"the basis has {basis.rank} vectors, the estimator was trained with {rank}")
             self._compare("basis_sha256", vectors_sha256(basis), "the data are coefficients of another basis")
         for what, wanted in (("names", names), ("units", units)):
             if wanted is not None and list(wanted) != described[what]:
