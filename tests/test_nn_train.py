@@ -134,6 +134,14 @@ def test_the_progress_counts_steps():
     assert reports == [(k, 6) for k in range(1, 7)]
 
 
+def test_the_progress_comes_to_its_end_where_tissues_are_left_out():
+    data, reports = simulated(96), []
+    kept = data.samples(0, NAMES)
+    data.samples = lambda epoch, names: nn.Samples(kept.signals[:70], kept.truth[:70], kept.crb[:70], 26)
+    trained(data, epochs=2, batch=32, progress=lambda *report: reports.append(report))
+    assert reports == [(1, 6), (3, 6), (4, 6), (6, 6)]  # two steps in an epoch of three
+
+
 def test_a_bar_shows_the_losses(capsys):
     trained(epochs=2, progress=True)
     assert "epoch 2, loss" in capsys.readouterr().err
@@ -285,6 +293,16 @@ def test_another_training_is_refused_by_what_differs(name, change, tmp_path):
     with pytest.raises(sb.InvalidData, match=rf"holds another training, which differs in .*\b{name}\b"):
         trained(**({"folder": tmp_path, "epochs": 1} | change))
     assert curve(trained(folder=tmp_path, epochs=1)[1]) == curve(history)
+
+
+def test_a_refused_training_leaves_the_estimator_as_it_was(tmp_path):
+    trained(folder=tmp_path, epochs=1)
+    net = estimator()
+    before = net.description
+    with pytest.raises(sb.InvalidData, match="holds another training"):
+        trained(net=net, folder=tmp_path, epochs=1, noise=nn.Noise(0.5))
+    assert net.description == before
+    assert net.noise is None
 
 
 def test_a_second_run_in_the_folder_is_refused(tmp_path):
