@@ -159,6 +159,16 @@ def test_what_a_file_names_must_be_there(here):
         nn.Training.load("files/short.toml")
 
 
+def test_options_are_refused_before_any_work(here, monkeypatch):
+    store("files/atoms.zarr")
+    write(STORED)
+    training = nn.Training.load("files/short.toml")
+    monkeypatch.setattr(nn.Novelty, "from_store", lambda *_, **__: pytest.fail("novelty was made"))
+    for wrong in ({"epochs": 0}, {"device": "cuda:7"}, {"compile": "no"}):
+        with pytest.raises(sb.InvalidParameter, match=next(iter(wrong))):
+            training.run(**wrong)
+
+
 # The command
 
 

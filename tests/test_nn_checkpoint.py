@@ -106,6 +106,11 @@ def test_an_architecture_that_claims_much_is_refused_before_it_is_made(saved):
         ({"noise": {"sigma": -1, "M0": [0.1, 1]}}, "sigma is -1"),
         ({"architecture": {"width": [3]}}, "no estimator of this version"),
         ({"architecture": None}, "no estimator of this version"),
+        ({"architecture": {"widths": [10**15] * 2, "n_inputs": 12}}, "no estimator of this version"),
+        ({"model": "odd"}, "model is 'odd'"),
+        ({"lineshape": "odd"}, "lineshape is 'odd'"),
+        ({"sequence_sha256": [5]}, r"sequence_sha256 is \[5\]; allowed: text"),
+        ({"basis_sha256": 5}, "basis_sha256 is 5; allowed: text"),
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(saved, changes, message):
@@ -117,6 +122,13 @@ def test_other_tensors_than_described_are_refused(saved):
     tensors = saved[0].state_dict()
     del tensors["width"]
     with pytest.raises(sb.InvalidData, match="the tensor width has no shape"):
+        nn.Estimator.load(rewritten(saved[1], tensors))
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.int32, torch.complex64])
+def test_tensors_of_another_precision_are_refused(saved, kind):
+    tensors = {name: tensor.to(kind) if "0" in name else tensor for name, tensor in saved[0].state_dict().items()}
+    with pytest.raises(sb.InvalidData, match=r"its tensors are .*; allowed: all float32, or all float64"):
         nn.Estimator.load(rewritten(saved[1], tensors))
 
 

@@ -211,6 +211,7 @@ def test_every_status_has_a_sentence():
         (lambda net: net.estimate(DATA, novelty=False, sigma=-1), sb.InvalidParameter, "sigma is -1"),
         (lambda net: net.estimate(DATA, threads=-1), sb.InvalidParameter, "threads"),
         (lambda net: net.estimate(DATA, device="gpu"), sb.InvalidParameter, "device is 'gpu'"),
+        (lambda net: net.estimate(DATA, device="meta"), sb.InvalidParameter, "which holds no numbers"),
         (lambda net: net.estimate(DATA, progress=1), sb.InvalidParameter, "progress"),
         (lambda _: estimator().estimate(DATA), sb.InvalidData, "has not been trained"),
     ],

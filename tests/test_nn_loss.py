@@ -208,6 +208,18 @@ def test_shapes_that_torch_would_broadcast_are_refused(loss, shapes, message):
         loss(*arguments)
 
 
+@pytest.mark.parametrize("name", ["M0", "sigma"])
+@pytest.mark.parametrize("loss", [nn.CRBLoss(), nn.BiasConstrainedLoss()])
+def test_scales_and_noise_that_do_not_belong_to_the_samples_are_refused(loss, name):
+    estimate, truth = torch.ones(2, 3, 3) if loss.realizations > 1 else torch.ones(3, 3), torch.ones(3, 3)
+    for bad in (torch.ones(3, 1, 1), torch.ones(4)):
+        with pytest.raises(sb.InvalidData, match=f"{name} has shape .* does not broadcast to the samples"):
+            loss(estimate, truth, truth, **{name: bad})
+    with pytest.raises(sb.InvalidParameter, match=f"{name} must be a number or a tensor; given ndarray"):
+        loss(estimate, truth, truth, **{name: np.ones(3)})  # which torch would take for one per parameter
+    assert torch.isfinite(loss(estimate, truth, truth, **{name: torch.ones(1)}))
+
+
 def test_a_loss_without_bounds_is_refused():
     with pytest.raises(sb.InvalidData, match="crb has shape None"):
         nn.CRBLoss()(torch.ones(2, 3), torch.ones(2, 3), None)

@@ -71,6 +71,8 @@ def test_normalisation_is_that_of_groups():
         ({"widths": (8, 0)}, "a width must be an integer of at least 1; given 0"),
         ({"widths": (8, 8), "skips": ((2, 1),)}, "a skip goes from layer 2 to 1; allowed: forwards, 0 to 2"),
         ({"widths": (8, 8), "skips": ((1, 3),)}, "a skip goes from layer 1 to 3; allowed: forwards, 0 to 2"),
+        ({"widths": (8, 8), "skips": ((1,),)}, r"a skip is \(1,\); allowed: a pair \(from, to\) of layers"),
+        ({"widths": (8, 8), "skips": (1, 2)}, "a skip is 1; allowed: a pair"),
         ({"widths": (8, 9), "skips": ((1, 2),)}, "joins 8 and 9 channels"),
         ({"widths": (8, 9), "skips": ((0, 2),), "n_inputs": 8}, "from layer 0 to 2 joins 8 and 9 channels"),
     ],
@@ -194,6 +196,12 @@ def test_what_it_was_trained_for_is_accepted():
 def test_other_data_are_refused_by_what_differs(arguments, message):
     with pytest.raises(sb.InvalidData, match=message):
         estimator(seq=SEQ).check(**arguments)
+
+
+def test_coefficients_are_no_signals_in_the_time_domain():
+    net = nn.Estimator("m0s", basis=None, seq=SEQ, architecture=nn.Architecture((32,), n_inputs=2 * SEQ.n_pulses))
+    with pytest.raises(sb.InvalidData, match=f"has {net.rank} vectors, the estimator was trained with no basis"):
+        net.check(basis=sb.Basis(np.eye(net.rank)))
 
 
 def test_constant_parameters_cannot_be_learnt():

@@ -201,6 +201,18 @@ def test_a_training_by_file_leaves_an_estimator_that_knows_it(tmp_path, wanted):
     assert (known.floor == same.floor).all()
 
 
+def test_a_training_that_goes_on_keeps_what_its_checkpoints_know(novelty, tmp_path):
+    def trained(known):
+        net = nn.Estimator("m0s", basis=BASIS, architecture=nn.Architecture((32,), n_inputs=2 * BASIS.rank))
+        net.novelty = known
+        data = nn.SimulatedData(SEQ, PRIOR, 40, basis=BASIS, wrt=("M0", "m0s"))
+        nn.train(net, data, epochs=1, batch=20, device="cpu", folder=tmp_path)
+        return nn.Estimator.load(tmp_path / "best.safetensors").novelty
+
+    trained(novelty)
+    assert trained(None).description == novelty.description
+
+
 def test_a_training_that_cannot_know_it_says_how_to_go_without(tmp_path):
     BASIS.truncate(3).save(tmp_path / "basis.npz")
     (tmp_path / "training.toml").write_text(

@@ -134,6 +134,14 @@ def test_the_progress_counts_steps():
     assert reports == [(k, 6) for k in range(1, 7)]
 
 
+def test_the_progress_comes_to_its_end_where_tissues_are_left_out():
+    data, reports = simulated(96), []
+    kept = data.samples(0, NAMES)
+    data.samples = lambda epoch, names: nn.Samples(kept.signals[:70], kept.truth[:70], kept.crb[:70], 26)
+    trained(data, epochs=2, batch=32, progress=lambda *report: reports.append(report))
+    assert reports == [(1, 6), (3, 6), (4, 6), (6, 6)]  # two steps in an epoch of three
+
+
 def test_a_bar_shows_the_losses(capsys):
     trained(epochs=2, progress=True)
     assert "epoch 2, loss" in capsys.readouterr().err
@@ -287,6 +295,16 @@ def test_another_training_is_refused_by_what_differs(name, change, tmp_path):
     assert curve(trained(folder=tmp_path, epochs=1)[1]) == curve(history)
 
 
+def test_a_refused_training_leaves_the_estimator_as_it_was(tmp_path):
+    trained(folder=tmp_path, epochs=1)
+    net = estimator()
+    before = net.description
+    with pytest.raises(sb.InvalidData, match="holds another training"):
+        trained(net=net, folder=tmp_path, epochs=1, noise=nn.Noise(0.5))
+    assert net.description == before
+    assert net.noise is None
+
+
 def test_a_second_run_in_the_folder_is_refused(tmp_path):
     with _run.folder_of(tmp_path), pytest.raises(sb.InvalidData, match="in use by another run, process"):
         trained(folder=tmp_path)
@@ -412,7 +430,11 @@ def test_more_than_half_of_them_are_refused_before_any_step():
         ({"schedule": "cosin"}, sb.InvalidParameter, "did you mean 'cosine'"),
         ({"device": "cuda:99"}, sb.InvalidParameter, "device is 'cuda:99', which cannot be used"),
         ({"device": "gpu"}, sb.InvalidParameter, "device is 'gpu', which cannot be used"),
+        ({"device": "meta"}, sb.InvalidParameter, "device is 'meta', which holds no numbers"),
+        ({"device": 3.5}, sb.InvalidParameter, "device is 3.5, which cannot be used"),
         ({"mixed_precision": True}, sb.InvalidParameter, "mixed_precision needs a GPU; the device is cpu"),
+        ({"mixed_precision": 0}, sb.InvalidParameter, "mixed_precision is 0; allowed: True, False"),
+        ({"compile": "false"}, sb.InvalidParameter, "compile is 'false'; allowed: True, False"),
         ({"progress": "yes"}, sb.InvalidParameter, "progress must be"),
         ({"data": simulated(9, basis=BASIS.truncate(5))}, sb.InvalidData, "the basis has 5 vectors"),
         ({"data": simulated(9, basis=None)}, sb.InvalidData, "data are signals in the time domain"),

@@ -27,6 +27,7 @@ from .._files import write_atomically
 from .._validate import InvalidData
 from ._loop import Loop
 from .checkpoint import check_tensors, read_tensors, state_of, write_tensors
+from .estimator import Estimator
 from .history import COLUMNS, History, empty
 
 KIND = "spinbound training 1"
@@ -81,6 +82,9 @@ class Run:
             other = difference(json.dumps(found).encode(), dict(self.configuration))
             raise InvalidData(f"{self.folder} holds another training{other}; remove it, or name another folder")
         self._take(path, tensors)
+        last, estimator = self.folder / LAST, self.loop.estimator
+        if estimator.novelty is None and last.exists():  # the file will be written anew, and what it knows stays
+            estimator.novelty = Estimator.load(last).novelty
 
     @staticmethod
     def _is_begun(folder: Path) -> bool:

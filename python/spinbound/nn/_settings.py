@@ -42,6 +42,9 @@ class Settings:
             if value is not None and not as_number(name, value) > 0:
                 raise InvalidParameter(f"{name} is {value:g}; allowed: {name} > 0")
         one_of("schedule", self.schedule, SCHEDULES)
+        for name in ("mixed_precision", "compile"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidParameter(f"{name} is {getattr(self, name)!r}; allowed: True, False")
         if self.mixed_precision and self.device.type != "cuda":
             raise InvalidParameter(f"mixed_precision needs a GPU; the device is {self.device}")
 
@@ -82,11 +85,14 @@ def device_of(device: str | torch.device | None) -> torch.device:
     Raises
     ------
     InvalidParameter
-        If torch knows no such device.
+        If torch knows no such device, or it holds no numbers.
     """
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as problem:
+        place = torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, TypeError) as problem:
         raise InvalidParameter(f"device is {device!r}, which cannot be used: {str(problem).splitlines()[0]}") from None
+    if place.type == "meta":  # what is moved there is lost
+        raise InvalidParameter(f"device is {device!r}, which holds no numbers")
+    return place

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,20 @@ def check_tensors(path: str | os.PathLike[str], tensors: Tensors, wanted: Tensor
             f"{path}: the tensor {name} has {found.get(name, 'no')} shape, its description asks for "
             f"{expected.get(name, 'none')}"
         )
+
+
+def check_precision(path: str | os.PathLike[str], tensors: Tensors) -> None:
+    """Refuse tensors that are not all in single, or all in double precision."""
+    kinds = {str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values()}
+    if len(kinds) != 1 or not kinds <= {"float32", "float64"}:
+        raise InvalidData(f"{path}: its tensors are {', '.join(sorted(kinds))}; allowed: all float32, or all float64")
+
+
+def check_texts(description: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Refuse what is neither text nor nothing."""
+    for name in names:
+        if not isinstance(description[name], str | None):
+            raise InvalidData(f"{name} is {description[name]!r}; allowed: text, or nothing")
 
 
 def _layout(tensors: Tensors) -> dict[str, tuple[int, ...]]:

@@ -27,7 +27,7 @@ from ..basis import Basis
 from ..parameters import PARAMETERS
 from ..prior import Prior
 from ._novelty_file import take_novelty, tensors_of
-from .checkpoint import check_tensors, read_tensors, write_tensors
+from .checkpoint import check_precision, check_tensors, check_texts, read_tensors, write_tensors
 from .estimate import estimate
 from .network import Architecture, Network
 from .noise import Noise
@@ -280,8 +280,9 @@ class Estimator(torch.nn.Module):
         if seq is not None:
             self._compare("sequence_sha256", as_trains(seq).sha256, "the data come from another sequence")
         if basis is not None:
-            if basis.rank != self.rank:
-                raise InvalidData(f"the basis has {basis.rank} vectors, the estimator was trained with {self.rank}")
+            rank = "no basis" if self.trained_for["basis_sha256"] is None else self.rank
+            if basis.rank != rank:
+                raise InvalidData(f"the basis has {basis.rank} vectors, the estimator was trained with {rank}")
             self._compare("basis_sha256", vectors_sha256(basis), "the data are coefficients of another basis")
         for what, wanted in (("names", names), ("units", units)):
             if wanted is not None and list(wanted) != described[what]:
@@ -331,9 +332,10 @@ class Estimator(torch.nn.Module):
         try:
             with torch.device("meta"):  # nothing is allocated beyond what the file holds
                 estimator._settle(*_checked(described))
-        except (InvalidParameter, InvalidData, KeyError, TypeError) as problem:
+        except (InvalidParameter, InvalidData, KeyError, TypeError, RuntimeError) as problem:  # torch counts bytes
             raise InvalidData(f"{path}: no estimator of this version: {problem}") from None
         check_tensors(path, tensors, estimator.state_dict())
+        check_precision(path, tensors)
         estimator.load_state_dict(tensors, assign=True)
         estimator.novelty = novelty
         return estimator.requires_grad_(True)
@@ -375,7 +377,9 @@ def _checked(described: dict[str, Any]) -> tuple[dict[str, Any], Architecture]:
     units = [PARAMETERS[name].unit for name in _names(described["names"])]
     if described["units"] != units:
         raise InvalidData(f"its units are {', '.join(described['units'])}; this version has {', '.join(units)}")
-    one_of("phase", described["phase"], PHASES)
+    for name, allowed in (("phase", PHASES), ("model", MODELS), ("lineshape", LINESHAPES)):
+        one_of(name, described[name], allowed)
+    check_texts(described, ("basis_sha256", "sequence_sha256", "prior"))
     if described["noise"] is not None:
         Noise(**described["noise"])
     return {name: described[name] for name in KEPT}, Architecture(**described["architecture"])

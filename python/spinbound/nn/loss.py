@@ -11,12 +11,14 @@ in the mean nor in a gradient.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from .._validate import InvalidData, InvalidParameter, as_count, as_number
 
-Scale = Tensor | float | None
+Scale = Tensor | complex | None
 
 
 class Loss(nn.Module):
@@ -205,15 +207,25 @@ def bounds(estimate: Tensor, truth: Tensor, crb: Tensor | None, M0: Scale, sigma
         raise InvalidData(f"crb has shape {given}, the truth {tuple(truth.shape)}; they must be the same")
     bound = crb
     if sigma is not None:
-        bound = bound * _column(sigma).square() if isinstance(sigma, Tensor) else bound * sigma**2
+        bound = bound * _size("sigma", sigma, estimate) ** 2
     if M0 is not None:
-        bound = bound / _column(M0).abs().square() if isinstance(M0, Tensor) else bound / abs(M0) ** 2
+        bound = bound / _size("M0", M0, estimate) ** 2
     return bound
 
 
-def _column(values: Tensor) -> Tensor:
-    """Of a number, or of one per sample (...)."""
-    return values.unsqueeze(-1) if values.ndim else values
+def _size(name: str, values: Tensor | complex, estimate: Tensor) -> Any:
+    """The magnitude of a number, or of those (..., 1) of the samples."""
+    if not isinstance(values, (Tensor, float, int, complex)):
+        raise InvalidParameter(f"{name} must be a number or a tensor; given {type(values).__name__}")
+    if isinstance(values, Tensor) and values.ndim:
+        samples = estimate.shape[:-1]
+        sizes = zip(reversed(values.shape), reversed(samples), strict=False)
+        if values.ndim > len(samples) or any(size not in (1, n) for size, n in sizes):
+            raise InvalidData(
+                f"{name} has shape {tuple(values.shape)}, which does not broadcast to the samples {tuple(samples)}"
+            )
+        return values.abs().unsqueeze(-1)
+    return abs(values)
 
 
 def check_shapes(estimate: Tensor, truth: Tensor) -> None:

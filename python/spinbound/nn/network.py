@@ -64,7 +64,10 @@ class Architecture:
             raise InvalidParameter("widths is empty; give at least one layer")
 
     def _skip(self, skip: Iterable[int]) -> tuple[int, int]:
-        source, target = (as_count("a layer of a skip", layer, 0) for layer in skip)
+        pair = tuple(skip) if isinstance(skip, Iterable) else (skip,)
+        if len(pair) != 2:
+            raise InvalidParameter(f"a skip is {skip!r}; allowed: a pair (from, to) of layers")
+        source, target = (as_count("a layer of a skip", layer, 0) for layer in pair)
         if not source < target <= len(self.widths):
             raise InvalidParameter(
                 f"a skip goes from layer {source} to {target}; allowed: forwards, 0 to {len(self.widths)}"

@@ -147,11 +147,11 @@ def train(
     place = None if folder is None else Path(folder)
     with folder_of(place):
         configuration = _configuration(estimator, data, validation, loss, settings)
-        _adopt(estimator, data, noise)
         try:
             estimator.to(settings.device)
             run = Run(Loop(estimator, loss.to(settings.device), settings), configuration, place)
             run.resume()
+            _adopt(estimator, data, noise)
             _complete(run, data, validation, progress)
         finally:
             data.close()
@@ -239,8 +239,12 @@ def _epoch(loop: Loop, data: Data, judge: OnDevice | None, epoch: int, steps: Ca
         estimator.scale_to(kept.truth)
     if epoch + 1 < loop.settings.epochs:
         data.prepare(epoch + 1)
-    before = epoch * loop.n_steps(data.n)
-    loss, skipped, masked = loop.epoch(epoch, samples, lambda done: steps(before + done))
+    told, all_steps = loop.n_steps(data.n), loop.n_steps(len(samples))  # which are fewer where tissues are left out
+
+    def done(step: int) -> None:
+        steps(epoch * told + (step if step < all_steps else told))
+
+    loss, skipped, masked = loop.epoch(epoch, samples, done)
     judged = (float("nan"),) * 2 if judge is None else loop.validated(judge)
     rate = loop.optimiser.param_groups[0]["lr"]
     return [epoch + 1, rate, loss, *judged, skipped, masked, perf_counter() - begin]

@@ -29,7 +29,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ from .._validate import InvalidData, InvalidParameter, InvalidSequence, Report, 
 from ..basis import Basis
 from ..prior import Prior
 from ..sequence import Sequence
+from ._settings import Settings, device_of
 from .data import Data, SimulatedData, StoredData
 from .estimator import Estimator, n_coefficients
 from .history import History
@@ -131,6 +132,8 @@ class Training:
         self, folder: str | os.PathLike[str] | None = None, *, progress: bool | Report | None = None, **options: Any
     ) -> History:
         """Do it, as `train` does; `options` override those of the file."""
+        options = self.options | options
+        self._check(options)
         if self.novelty and self.estimator.novelty is None:
             self.estimator.novelty = self._novelty()
         return train(
@@ -141,8 +144,14 @@ class Training:
             noise=self.noise,
             folder=folder,
             progress=progress,
-            **(self.options | options),
+            **options,
         )
+
+    def _check(self, options: Table) -> None:
+        """Refuse options that `train` would refuse, before the work that novelty takes."""
+        chosen = {name: given.default for name, given in inspect.signature(train).parameters.items()} | options
+        chosen |= {"noise": self.noise, "device": device_of(chosen["device"])}
+        Settings(**{field.name: chosen[field.name] for field in fields(Settings)})
 
     def _novelty(self) -> Novelty:
         """That of the data."""
