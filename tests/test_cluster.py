@@ -89,15 +89,16 @@ def test_what_goes_wrong_is_tried_again_and_named_in_the_end(faulty, two_cores):
     job = faulty("", "killed once", "wrong twice", "", "wrong", "", "killed", "")
     reports = []
     words = (
-        r"2 of 8 chunks are not done: 4, 6 \(counted from 0\), each tried 4 times; "
+        r"2 of 8 chunks are not done: 4, 6 \(counted from 0\), each tried at least 4 times; "
         r"(4: ValueError: chunk 4 is wrong|6: ChildProcessError: its worker died)"
     )
     with pytest.warns(UserWarning, match=words):
         cluster.workers(2)(job, None, lambda *report: reports.append(report))
     assert sorted(job.done) == [0, 1, 2, 3, 5, 7]
-    assert (job.tries[2], job.tries[4]) == (3, 4)
-    assert job.tries[1] > 1  # more than twice where the other chunk that kills was with the same worker
-    assert job.tries[6] == 4
+    assert job.tries[1] > 1  # where a worker dies, what it had or had not told yet is done again
+    assert job.tries[2] >= 3
+    assert job.tries[4] >= 4
+    assert job.tries[6] > 4  # the last ones alone: the blame is not for those that waited with it
     assert reports == [(2 * k, 16) for k in range(1, 7)]
     assert {(threads, isa) for threads, isa, _ in job.done.values()} == {("1", _core.isa_in_use())}
     assert not any(is_alive(int(pid)) for *_, pid in job.done.values())

@@ -1,8 +1,8 @@
 """Chunks handed to the workers of a cluster of Dask, a few at a time: tried again, waited for, and missed if they fail.
 
 A worker computes and stores one chunk at a time. A chunk that fails, or whose worker dies, is tried again, by another
-worker where there is one; after `RETRIES` times it is left undone and named in a warning. An OSError ends the run, as
-every chunk has to be stored in the same place.
+worker where there is one; after `RETRIES` times, and as often again alone where workers died, it is left undone and
+named in a warning. An OSError ends the run, as every chunk has to be stored in the same place.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from itertools import islice
 from time import monotonic
 from typing import Any, Protocol
@@ -67,13 +68,49 @@ def distribute(job: Job, source: Source, threads: int | None, report: Report | N
 def _done_by(
     client: Any, job: Job, todo: Sequence[int], threads: int | None, watch: _Watch, report: Report | None
 ) -> dict[int, BaseException]:
-    """Have the workers of a client do some chunks, few of them under way at a time; what failed, and why."""
-    left, running, failed = iter(todo), dict[Any, int](), dict[int, BaseException]()
-    total = sum(job.sizes)
-    done = total - sum(job.sizes[chunk] for chunk in todo)
+    """Have the workers of a client do some chunks; what failed, and why.
+
+    Dask blames the death of a worker on all chunks that were waiting there. So those that are blamed too often are
+    tried again, each alone.
+    """
+    progress = _Progress(job, sum(job.sizes) - sum(job.sizes[chunk] for chunk in todo), report)
+    failed = _tried(client, job, todo, threads, watch, progress, "")
+    if len(todo) > 1:
+        for chunk in [chunk for chunk, problem in failed.items() if isinstance(problem, ChildProcessError)]:
+            del failed[chunk]
+            failed |= _tried(client, job, [chunk], threads, watch, progress, "-alone")
+    return failed
+
+
+@dataclass
+class _Progress:
+    """How many voxels are done."""
+
+    job: Job
+    done: int
+    report: Report | None
+
+    def add(self, chunk: int) -> None:
+        """A chunk is done."""
+        self.done += self.job.sizes[chunk]
+        if self.report:
+            self.report(self.done, sum(self.job.sizes))
+
+
+def _tried(
+    client: Any,
+    job: Job,
+    chunks: Sequence[int],
+    threads: int | None,
+    watch: _Watch,
+    progress: _Progress,
+    suffix: str,
+) -> dict[int, BaseException]:
+    """Have some chunks done, few of them under way at a time; what failed, and why."""
+    left, running, failed = iter(chunks), dict[Any, int](), dict[int, BaseException]()
     while True:
         for chunk in islice(left, watch.source.n * AHEAD - len(running)):
-            options = {"key": f"chunk-{chunk}", "retries": RETRIES, "pure": False}
+            options = {"key": f"chunk-{chunk}{suffix}", "retries": RETRIES, "pure": False}
             running[client.submit(_work, job.task(chunk), threads, **options)] = chunk
         if not running:
             return failed
@@ -82,10 +119,8 @@ def _done_by(
             future.release()  # else Dask would do the chunk again where its worker dies
             if problem:
                 failed[chunk] = problem
-                continue
-            done += job.sizes[chunk]
-            if report:
-                report(done, total)
+            else:
+                progress.add(chunk)
         watch.look()
 
 
@@ -116,7 +151,8 @@ def _words(failed: Mapping[int, BaseException]) -> str:
     """Which chunks, and why the last of them."""
     chunk, problem = list(failed.items())[-1]
     numbers = ", ".join(map(str, sorted(failed)))
-    return f"{numbers} (counted from 0), each tried {RETRIES + 1} times; {chunk}: {type(problem).__name__}: {problem}"
+    words = f"{numbers} (counted from 0), each tried at least {RETRIES + 1} times"
+    return f"{words}; {chunk}: {type(problem).__name__}: {problem}"
 
 
 class _Watch:
