@@ -29,6 +29,11 @@ def simulated(n=96, **changes):
     return nn.SimulatedData(SEQ, PRIOR, n, **({"basis": BASIS, "wrt": UNKNOWNS} | changes))
 
 
+def judge():
+    """Other tissues, to judge by."""
+    return simulated(64, first=10_000)
+
+
 def estimator(**changes):
     """One that has learnt nothing."""
     return nn.Estimator(**({"names": NAMES, "basis": BASIS, "architecture": ARCHITECTURE} | changes))

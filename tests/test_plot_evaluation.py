@@ -10,7 +10,7 @@ import spinbound as sb
 from spinbound import plot
 from spinbound.plot._evaluation import BINS
 
-from .test_evaluate import BOUND, NAMES, SEQ, SNR, changed, efficient, toy_set
+from .evaluations import BOUND, NAMES, SEQ, SNR, changed, efficient, toy_set
 
 LEVELS = [10, SNR]
 

@@ -16,8 +16,8 @@ from ._evaluation_chunks import modulo
 from ._evaluation_file import arrays_of, read
 from ._evaluation_statistics import Found, Means, Parts, Verdict, means_of, p_values, parts_of
 from ._evaluation_table import compared, table_of
-from ._files import write_npz
-from ._validate import FloatArray, InvalidData, InvalidParameter, as_number
+from ._files import save_npz
+from ._validate import FloatArray, InvalidParameter, as_number
 
 QUANTILES = (0.05, 0.5, 0.95)
 
@@ -347,9 +347,7 @@ class Evaluation:
         OSError
             If the file cannot be written; nothing is left behind then.
         """
-        if Path(path).suffix.lower() != ".npz":
-            raise InvalidData(f"{path}: an evaluation is saved as .npz")
-        write_npz(path, self.as_arrays())
+        save_npz(path, "an evaluation is", self.as_arrays())
 
     def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What a file holds."""

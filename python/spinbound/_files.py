@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._text import finite
+from ._validate import InvalidData
 
 MAX_EXPANSION = 1032
 MAX_DEPTH = 4  # of nested structs and groups: hard links in HDF5 may form circles
@@ -77,6 +78,13 @@ def failure_named(path: str | os.PathLike[str]) -> Iterator[None]:
 def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Write arrays of numbers or text as .npz; nothing is pickled."""
     write_atomically(path, lambda stream: np.savez(stream, **arrays))  # type: ignore[arg-type]
+
+
+def save_npz(path: str | os.PathLike[str], called: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write what is called so ("a fit is", in the sentence that refuses another suffix) as .npz."""
+    if Path(path).suffix.lower() != ".npz":
+        raise InvalidData(f"{path}: {called} saved as .npz")
+    write_npz(path, arrays)
 
 
 def write_json(path: str | os.PathLike[str], tree: Mapping[str, Any]) -> None:

@@ -7,14 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from enum import IntEnum
 from os import PathLike
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ._files import write_npz
-from ._validate import InvalidData
+from ._files import save_npz
 from .parameters import bases, is_reciprocal
 from .tissue import Tissue, Values, tissue_of
 
@@ -59,9 +57,8 @@ class Result(ABC):
         OSError
             If the file cannot be written; nothing is left behind then.
         """
-        if Path(path).suffix.lower() != ".npz":
-            raise InvalidData(f"{path}: {self.called} saved as .npz")
-        write_npz(path, self.as_arrays() | {"settings": np.array(json.dumps(self.settings, allow_nan=False))})
+        settings = np.array(json.dumps(self.settings, allow_nan=False))
+        save_npz(path, self.called, self.as_arrays() | {"settings": settings})
 
     def __repr__(self) -> str:
         told = ", ".join(f"{number} {name}" for name, number in self.counts.items())

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._blas import one_thread
-from ._files import npz_names, read_npz, write_npz
+from ._files import npz_names, read_npz, save_npz
 from ._trains import Experiment, Trains, as_trains
 from ._validate import FloatArray, InvalidData, InvalidParameter, as_array, as_complex, as_count, as_data, as_real
 from .parameters import ALL
@@ -165,9 +165,7 @@ class Basis:
         OSError
             If the file cannot be written.
         """
-        if Path(path).suffix.lower() != ".npz":
-            raise InvalidData(f"{path}: a basis is saved as .npz")
-        write_npz(path, self.as_dict())
+        save_npz(path, "a basis is", self.as_dict())
 
     def as_dict(self) -> dict[str, npt.NDArray[Any]]:
         """What a file holds: `vectors` and, if known, `singular_values` and `sequence_sha256`."""

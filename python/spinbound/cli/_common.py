@@ -44,6 +44,8 @@ TissueFile = Annotated[
 ]
 ModelName = Literal["gbloch", "gbloch-ide", "graham", "graham-single-frequency", "sled", "hybrid", "bloch"]
 LineshapeName = Literal["superlorentzian", "gaussian", "lorentzian"]
+Number = Annotated[int, Parameter(validator=validators.Number(gte=0))]
+Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
 Threads = Annotated[int | None, Parameter(validator=validators.Number(gte=0))]
 Output = Annotated[Path, Parameter(name=("--output", "-o"))]
 
@@ -140,10 +142,15 @@ def open_basis(path: Path | None) -> Basis | None:
     return None if path is None else Basis.load(path)
 
 
+def words_of(text: str) -> tuple[str, ...] | None:
+    """The words of a list with commas; None if there are none."""
+    return tuple(text.replace(",", " ").split()) or None
+
+
 def unknowns(wrt: str) -> tuple[str, ...]:
     """The names in a list with commas; the nine base parameters if it is empty."""
     try:
-        return parameter_names(wrt.replace(",", " ").split() or ALL)
+        return parameter_names(words_of(wrt) or ALL)
     except InvalidParameter as problem:
         raise UsageError(f"--wrt: {problem}") from None
 

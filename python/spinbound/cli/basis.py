@@ -13,6 +13,7 @@ from .._basis_build import TISSUES, build_basis
 from .._basis_report import BasisReport
 from ._common import (
     DONE,
+    Count,
     Inputs,
     Output,
     SequenceSource,
@@ -26,11 +27,10 @@ from ._common import (
     save_arrays,
     save_figure,
     unknowns,
+    words_of,
 )
 from ._prior import PAPER, PriorSource, open_prior
 from ._report import print_json
-
-Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
 
 
 def basis(
@@ -73,7 +73,7 @@ def basis(
         Figure of the report.
     """
     inputs, names = inputs or Inputs(), unknowns(wrt)
-    kept = names if bounds == "all" else tuple(bounds.replace(",", " ").split()) or None
+    kept = names if bounds == "all" else words_of(bounds)
     check_usage(output, figure, report, inputs)
     seq = open_sequence(sequence, inputs)
     tissues = open_prior(prior, seq, inputs)

@@ -16,7 +16,9 @@ from .._job import part_of
 from ..dictionary import build_dictionary
 from ._common import (
     DONE_WITH_FAILED_VOXELS,
+    Count,
     Inputs,
+    Number,
     SequenceSource,
     UsageError,
     failed_status,
@@ -29,9 +31,6 @@ from ._common import (
 from ._prior import PAPER, PriorSource, open_prior
 from ._report import print_json, print_table
 from ._runner import Workers, runner_of, told_part
-
-Number = Annotated[int, Parameter(validator=validators.Number(gte=0))]
-Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
 
 
 def dictionary(

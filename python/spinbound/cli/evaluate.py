@@ -22,7 +22,9 @@ from ..test_set import FULL_MODEL, TestSet, as_test_set, test_set
 from ._common import (
     DONE,
     DONE_WITH_FAILED_VOXELS,
+    Count,
     Inputs,
+    Number,
     Output,
     UsageError,
     check_figure,
@@ -33,6 +35,7 @@ from ._common import (
     progress_bar,
     save_figure,
     unknowns,
+    words_of,
     work_beside,
 )
 from ._estimators import Choices, check_word, estimator_named
@@ -40,9 +43,6 @@ from ._fit_unknowns import number
 from ._prior import PAPER, PriorSource, open_prior
 from ._report import print_json
 from ._runner import Workers, runner_of, told_part
-
-Number = Annotated[int, Parameter(validator=validators.Number(gte=0))]
-Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
 
 
 def evaluate(
@@ -115,8 +115,8 @@ def evaluate(
     dataset, physics = opened(data, prior, n, first, wrt, seed, inputs)
     train = as_trains(dataset.sequence).sequences[0]
     chosen = estimator_named(estimator, dataset, lambda: open_prior(prior, train, inputs), choices, physics)
-    options: dict[str, Any] = {"names": words(names), "phase": phase, "seed": seed, "threads": inputs.threads}
-    check_beside(others, levels, words(names) or tuple(getattr(chosen, "names", dataset.wrt)))
+    options: dict[str, Any] = {"names": words_of(names), "phase": phase, "seed": seed, "threads": inputs.threads}
+    check_beside(others, levels, words_of(names) or tuple(getattr(chosen, "names", dataset.wrt)))
     begin = perf_counter()
     with progress_bar(len(dataset) * len(levels), "evaluate") as report:
         options |= {"resume": work, "runner": runner, "progress": report}
@@ -131,11 +131,6 @@ def evaluate(
     outcome["written"] = [str(path) for path in (output, figure) if path]
     tell(cards, margin, outcome, inputs.json)
     return finished(found, dataset, work)
-
-
-def words(text: str) -> tuple[str, ...] | None:
-    """The words of a list with commas; None if there are none."""
-    return tuple(text.replace(",", " ").split()) or None
 
 
 def labels_of(estimator: str, beside: list[Path]) -> list[str]:

@@ -5,15 +5,15 @@ Every function takes one `Evaluation`, or several by the names of their estimato
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .._evaluation_table import common
 from .._validate import FloatArray, InvalidParameter
 from ._maps import panels_for, plain_log_ticks
-from ._style import QUANTITIES, WIDTH, new_figure, styled
+from ._style import QUANTITIES, WIDTH, Quantity, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,11 +60,7 @@ def bias_histograms(reports: Reports, snr: float | None = None) -> Figure:
     def values(card: Evaluation, name: str) -> FloatArray:
         return QUANTITIES[name].scale * at(card, level, card.bias[name])
 
-    figure, panels = drawn_histograms(cards, values)
-    for panel, name in zip(panels, names_of(cards), strict=True):
-        panel.axvline(0, color="0.7", linewidth=0.6, zorder=0)
-        panel.set_xlabel(f"bias of {QUANTITIES[name].label}")
-    return finish_legend(figure, panels[0], cards, level)
+    return drawn_histograms(cards, level, values, 0, lambda quantity: f"bias of {quantity.label}")
 
 
 @styled
@@ -91,11 +87,13 @@ def std_histograms(reports: Reports, snr: float | None = None) -> Figure:
         If the report cards have no parameter or level in common.
     """
     cards, level = cards_of(reports, snr)
-    figure, panels = drawn_histograms(cards, lambda card, name: at(card, level, card.std_ratio(name)))
-    for panel, name in zip(panels, names_of(cards), strict=True):
-        panel.axvline(1, color="0.7", linewidth=0.6, zorder=0)
-        panel.set_xlabel(rf"std of ${QUANTITIES[name].symbol}\,/\,\sqrt{{\mathrm{{CRB}}}}$")
-    return finish_legend(figure, panels[0], cards, level)
+
+    def values(card: Evaluation, name: str) -> FloatArray:
+        return at(card, level, card.std_ratio(name))
+
+    return drawn_histograms(
+        cards, level, values, 1, lambda quantity: rf"std of ${quantity.symbol}\,/\,\sqrt{{\mathrm{{CRB}}}}$"
+    )
 
 
 @styled
@@ -205,8 +203,14 @@ def at(card: Evaluation, level: float, values: FloatArray) -> FloatArray:
 # Histograms
 
 
-def drawn_histograms(cards: Cards, values_of: Any) -> tuple[Figure, list[Axes]]:
-    """A panel per parameter with a line per report card; all have the same bins."""
+def drawn_histograms(
+    cards: Cards,
+    level: float,
+    values_of: Callable[[Evaluation, str], FloatArray],
+    efficient: float,
+    label_of: Callable[[Quantity], str],
+) -> Figure:
+    """A panel per parameter with a line per report card, all with the same bins; and one at what is efficient."""
     names = names_of(cards)
     figure, panels = panels_for(len(names), 2.2)
     for panel, name in zip(panels, names, strict=True):
@@ -217,15 +221,11 @@ def drawn_histograms(cards: Cards, values_of: Any) -> tuple[Figure, list[Axes]]:
         for label, each in values.items():
             inside = np.clip(each[np.isfinite(each)], edges[0], edges[-1])
             panel.stairs(np.histogram(inside, edges)[0], edges, label=label or None, linewidth=1.0)
-        panel.set_ylabel("tissues")
-    return figure, panels
-
-
-def finish_legend(figure: Figure, panel: Axes, cards: Cards, level: float) -> Figure:
-    """The level, and which line is whose."""
+        panel.axvline(efficient, color="0.7", linewidth=0.6, zorder=0)
+        panel.set(xlabel=label_of(QUANTITIES[name]), ylabel="tissues")
     figure.suptitle(f"SNR $|M_0|/\\sigma$ = {level:g}", fontsize=8)
     if any(cards):
-        figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=len(cards))
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(cards))
     return figure
 
 
