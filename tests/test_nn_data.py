@@ -73,18 +73,16 @@ def test_no_tissue_is_seen_twice():
     assert truth[:, 0].tolist() == pytest.approx(wanted["m0s"].tolist(), rel=1e-6)
 
 
-def test_samples_do_not_depend_on_how_they_are_prepared(monkeypatch):
+def test_samples_do_not_depend_on_how_they_are_prepared():
     plain = bits(simulated(20).samples(4, NAMES))
-    monkeypatch.setattr("spinbound.nn.data.STRIDE", 7)
     data = simulated(20, threads=1)
     data.prepare(4)
     assert bits(data.samples(4, NAMES)) == plain
     data.close()
 
 
-def test_a_thread_simulates_ahead_and_ends_when_told(monkeypatch):
-    monkeypatch.setattr("spinbound.nn.data.STRIDE", 1)
-    data = simulated(100_000)
+def test_a_thread_simulates_ahead_and_ends_when_told():
+    data = simulated(1_000_000)
     data.prepare(1)
     names = [thread.name for thread in threading.enumerate()]
     assert any(name.startswith("spinbound-simulate") for name in names)

@@ -27,7 +27,6 @@ from .noise import Noise
 from .novelty import Novelty
 
 UNKNOWNS = ("M0", "m0s", "T1a", "T2f", "Rex", "T2s", "omega0", "B1")  # of the paper's model
-STRIDE = 256  # tissues simulated at a time, in some tenths of a second: then the end of a training is noticed
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,7 +237,7 @@ class SimulatedData:
             self._begun[epoch] = self._pool.submit(self._simulated, epoch)
 
     def close(self) -> None:
-        """End what is begun, within the time of some tissues."""
+        """End what is begun, within some tenths of a second."""
         self._ended.set()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
@@ -272,13 +271,12 @@ class SimulatedData:
     def _simulated(self, epoch: int) -> dict[str, npt.NDArray[Any]]:
         """The arrays of all tissues of an epoch."""
         source = replace(self._source, first=self._source.first + epoch * self.n)
-        parts = []
-        for start in range(0, self.n, STRIDE):
-            if self._ended.is_set():
-                raise CancelledError
-            rows = slice(start, min(start + STRIDE, self.n))
-            parts.append(self._recipe.computed(source.rows(rows)(), self._threads, None))
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return self._recipe.computed(source.rows(slice(0, self.n))(), self._threads, self._heed)
+
+    def _heed(self, done: int, total: int) -> None:
+        """What the core tells of its progress, a few times a second: raises to end it."""
+        if self._ended.is_set():
+            raise CancelledError
 
 
 def check_bounded(names: Iterable[str], bounded: Iterable[str]) -> None:
