@@ -13,7 +13,6 @@ from cyclopts import Parameter, validators
 
 from .._dictionary_contents import basis_sha256
 from .._dictionary_store import DictionaryStore
-from .._files import optional_module
 from .._fit_result import Fit
 from .._trains import as_trains
 from .._validate import InvalidData
@@ -115,7 +114,9 @@ class Checkpoint:
 
 @cache
 def _network(path: Path) -> Any:
-    return optional_module("spinbound.nn", "nn").Estimator.load(path)
+    from ..nn import Estimator
+
+    return Estimator.load(path)
 
 
 def check_word(word: str) -> None:

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from cyclopts import Parameter, validators
 
 from .. import __version__, _core
-from .._files import optional_module
 from ._common import Sources, open_basis, open_sequence, progress_bar
 from ._estimate_output import STATUSES, maps_of
 from ._images import DataFile, Images, open_volume
@@ -56,7 +55,6 @@ def estimate(
     device
         "cpu", "cuda", ...; the GPU by default, if there is one.
     """
-    optional_module("torch", "nn")
     from ..nn import Estimator
 
     images, sources = images or Images(), sources or Sources()

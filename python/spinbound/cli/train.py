@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, validators
 
-from .._files import optional_module
 from ._common import DONE, Threads
 from ._report import print_json, print_table
 
@@ -47,16 +46,15 @@ def train(
     json
         Report as JSON on stdout.
     """
-    torch = optional_module("torch", "nn")
     from ..nn import Training
+    from ..nn._threads import torch_threads
 
-    if threads:
-        torch.set_num_threads(threads)
     training, folder = Training.load(configuration), output or Path(configuration.stem)
     given = {"epochs": epochs, "device": device}
     options = {name: value for name, value in given.items() if value is not None}
     begin = perf_counter()
-    history = training.run(folder, progress=sys.stderr.isatty(), **options)
+    with torch_threads(threads):
+        history = training.run(folder, progress=sys.stderr.isatty(), **options)
     tell(training, history, folder, perf_counter() - begin, json)
     return DONE
 

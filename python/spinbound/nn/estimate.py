@@ -33,6 +33,7 @@ from .._validate import (
 from .._voxels import reports
 from ..parameters import ALL, PARAMETERS
 from ._settings import device_of
+from ._threads import torch_threads
 from .novelty import sigmas
 
 if TYPE_CHECKING:
@@ -135,12 +136,10 @@ def _of_batch(estimator: Estimator, rows: npt.NDArray[Any], place: torch.device)
 @contextmanager
 def _running(estimator: Estimator, place: torch.device, threads: int | None) -> Iterator[None]:
     """The estimator on a device, without gradients, in some threads; afterwards all is as it was."""
-    home, before = estimator.centre.device, torch.get_num_threads()
+    home = estimator.centre.device
     try:
-        torch.set_num_threads(n_threads_of(threads))
         estimator.to(place)
-        with torch.inference_mode():
+        with torch_threads(n_threads_of(threads)), torch.inference_mode():
             yield
     finally:
         estimator.to(home)
-        torch.set_num_threads(before)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
-
-import torch
 
 from .. import nn
 from .._dictionary_store import DictionaryStore
+from ..nn._threads import torch_threads
 from .data import Run
 from .settings import ESTIMATED
 from .work import Arrays
@@ -26,17 +24,6 @@ def networks_of(run: Run, sets: Mapping[str, DictionaryStore]) -> tuple[dict[str
             curves[label] = run.work.kept(f"{label}/curves", partial(_trained, run, sets, label))
         networks[label] = nn.Estimator.load(run.work.path(f"{label}/best.safetensors"))
     return networks, curves
-
-
-@contextmanager
-def torch_threads(n: int | None) -> Iterator[None]:
-    """Have PyTorch use so many threads, and afterwards as many as before."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _trained(run: Run, sets: Mapping[str, DictionaryStore], label: str) -> Arrays:
