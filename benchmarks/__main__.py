@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if not __package__:  # python benchmarks: the folder itself is on the path, where its files are no package
     sys.path[0] = str(ROOT)
 
-from spinbound._files import optional_module  # noqa: E402
+from spinbound.files.guard import optional_module  # noqa: E402
 
 from benchmarks import (  # noqa: E402
     comparison,

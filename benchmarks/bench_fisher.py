@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import spinbound as sb
 from spinbound import _core
-from spinbound._trains import core_sequence
+from spinbound.sequences.experiment import core_sequence
 
 from . import workload
 from .workload import WHITE_MATTER

@@ -13,8 +13,8 @@ import time
 import numpy as np
 import spinbound as sb
 from spinbound import _core
-from spinbound._trains import core_sequence
-from spinbound.parameters import TISSUE
+from spinbound.base.parameters import TISSUE
+from spinbound.sequences.experiment import core_sequence
 
 from . import machine, process, workload
 from .peak import Peak

@@ -1,7 +1,7 @@
 """What was measured, as a figure."""
 
 import numpy as np
-from spinbound.plot._style import BLUE, GREEN, GREY, PURPLE, RED, YELLOW, new_figure, styled
+from spinbound.plot.style import BLUE, GREEN, GREY, PURPLE, RED, YELLOW, new_figure, styled
 
 from . import scaling
 

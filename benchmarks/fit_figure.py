@@ -1,6 +1,6 @@
 """The fits that were measured, as a figure."""
 
-from spinbound.plot._style import BLUE, GREEN, GREY, new_figure, styled
+from spinbound.plot.style import BLUE, GREEN, GREY, new_figure, styled
 
 from .figure import legend, time_panel
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import spinbound as sb
-from spinbound.parameters import TISSUE
+from spinbound.base.parameters import TISSUE
 
 from . import workload
 

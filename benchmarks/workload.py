@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import spinbound as sb
-from spinbound.parameters import TISSUE
+from spinbound.base.parameters import TISSUE
 
 WHITE_MATTER = {"m0s": 0.15, "R1f": 0.5, "R2f": 15.0, "Rex": 30.0, "R1s": 3.0, "T2s": 10e-6, "omega0": 0.0, "B1": 1.0}
 # The box from which the tests draw their tissues.

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import spinbound as sb
-from spinbound._models import LINESHAPES
-from spinbound.plot._maps import Ruler, cell_edges, finish_axes, plain_log_ticks
-from spinbound.plot._style import BLUE, GREEN, QUANTITIES, RED, YELLOW, new_figure, styled
+from spinbound.plot.maps import Ruler, cell_edges, finish_axes, plain_log_ticks
+from spinbound.plot.style import BLUE, GREEN, QUANTITIES, RED, YELLOW, new_figure, styled
+from spinbound.sequences.model import LINESHAPES
 
 T2S = 10e-6  # s, of the saturated pool
 TITLES = {"superlorentzian": "super-Lorentzian", "gaussian": "Gaussian", "lorentzian": "Lorentzian"}

@@ -16,11 +16,12 @@ import mpmath
 import numpy as np
 import plain_hybrid
 import plain_models
-from spinbound import _core, conformance, sequences
-from spinbound._models import LINESHAPES
-from spinbound._trains import core_sequence
-from spinbound.conformance import FIELDS, FOLDER
-from spinbound.sequence import Sequence
+from spinbound import _core, sequences
+from spinbound.conformance import cases
+from spinbound.conformance.cases import FIELDS, FOLDER
+from spinbound.sequences.experiment import core_sequence
+from spinbound.sequences.model import LINESHAPES
+from spinbound.sequences.sequence import Sequence
 
 TISSUE = np.array(  # m0s R1f R2f Rex R1s T2s omega0 B1
     [[0.15, 0.5, 15.0, 30.0, 3.0, 10e-6, 0.0, 1.0], [0.25, 0.9, 40.0, 15.0, 1.5, 12.5e-6, 200.0, 0.9]]
@@ -175,11 +176,11 @@ def main(write):
     for name, value in (constants() | slow).items():
         print(f"{name:<28} {mpmath.nstr(mpmath.mpf(value), 14)}")
     print("largest deviation from what is stored: signal, sensitivities")
-    for case in conformance.CASES:
+    for case in cases.CASES:
         bundled = case.train in sequences.names()
         made = (by_matrix_exponentials if bundled else by_plain_models)(case)
         path = FOLDER / f"{case.name}.npz"
-        signal, jacobian = difference(made, conformance.load(case)) if path.exists() else (inf, inf)
+        signal, jacobian = difference(made, cases.load(case)) if path.exists() else (inf, inf)
         print(f"{case.name:<48} {signal:.1e} {jacobian:.1e}", flush=True)
         if write:
             np.savez_compressed(path, **made)

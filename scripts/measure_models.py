@@ -14,7 +14,7 @@ from time import perf_counter
 
 import numpy as np
 import spinbound as sb
-from spinbound._models import MODELS
+from spinbound.sequences.model import MODELS
 
 WHITE_MATTER = sb.Tissue(m0s=0.15, R1f=0.5, R2f=15, Rex=30, R1s=3, T2s=10e-6)
 BOX = {  # uniform within, the others 1

@@ -332,7 +332,7 @@ def test_places_for_signal_and_sensitivities_are_a_pair():
 @pytest.mark.parametrize("single", [False, True])
 @pytest.mark.parametrize("B1", [1, [[1, np.nan, 1], [np.nan, 1, np.nan]]], ids=["valid", "some invalid"])
 def test_progress_is_reported_to_the_end(call, single, B1, monkeypatch):
-    monkeypatch.setattr("spinbound._batch.PART", 1)  # a part per voxel, some of them without a valid one
+    monkeypatch.setattr("spinbound.signals.batch.PART", 1)  # a part per voxel, some of them without a valid one
     reports, tissue, seq = [], VOXELS.replace(B1=B1), SEQ.replace(start="thermal")
     dtype = {"c": np.complex64, "f": np.float32}[arrays(call(seq, tissue))[0].dtype.kind] if single else None
     call(seq, tissue, dtype=dtype, progress=lambda done, total: reports.append((done, total)))

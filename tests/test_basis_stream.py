@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import spinbound as sb
 from scipy.linalg import subspace_angles
-from spinbound import _basis_build, _gram, _voxels
-from spinbound._directions import Directions, real_columns, triangular
+from spinbound.analysis import build_basis as _basis_build
+from spinbound.analysis import gram as _gram
+from spinbound.analysis import voxels as _voxels
+from spinbound.analysis.directions import Directions, real_columns, triangular
 
 from .trains import WHITE_MATTER, smooth_train
 

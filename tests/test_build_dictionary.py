@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spinbound as sb
-from spinbound import _dictionary_job, cluster
-from spinbound._dictionary_store import MARK
+from spinbound.dictionaries import job as _dictionary_job
+from spinbound.dictionaries.store import MARK
+from spinbound.work import cluster
 
 from .trains import smooth_train
 
@@ -229,12 +230,12 @@ SCRIPT = """
 import os, resource, signal, sys
 import numpy as np
 import spinbound as sb
-from spinbound.io import zarr_store
+from spinbound.files import stores
 
 path, how = sys.argv[1:]
 from tests.test_build_dictionary import built
 
-written, write = [], zarr_store.write_chunk
+written, write = [], stores.write_chunk
 
 def count(*arguments):
     written.append(arguments[1])
@@ -256,7 +257,7 @@ def mortal(function):
 
 if how in ("between", "full"):
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    zarr_store.write_chunk = count
+    stores.write_chunk = count
 else:
     for name in ("mkdir", "fsync", "replace", "rename"):
         setattr(os, name, mortal(getattr(os, name)))

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import spinbound as sb
 from scipy.io import savemat
-from spinbound.cli import main
+from spinbound.cli.main import main
 
 COMMANDS = ("demo", "simulate", "crb", "basis", "dictionary", "fit", "info", "verify")
 
@@ -360,7 +360,7 @@ def test_version_is_that_of_the_library(capsys):
 
 
 def test_start_loads_no_optional_package():
-    code = "import sys, spinbound.cli; print([m for m in ('matplotlib', 'torch', 'dask', 'nibabel', 'scipy') "
+    code = "import sys, spinbound.cli.main; print([m for m in ('matplotlib', 'torch', 'dask', 'nibabel', 'scipy') "
     code += "if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spinbound as sb
-from spinbound.cli import main
+from spinbound.cli.main import main
 
 from .trains import smooth_train
 

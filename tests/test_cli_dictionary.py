@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 import spinbound as sb
-from spinbound.cli import main
+from spinbound.cli.main import main
 
 from .test_build_dictionary import files
 from .test_dictionary_store import chunk_file, flip

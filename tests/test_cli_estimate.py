@@ -11,7 +11,7 @@ import pytest
 import spinbound as sb
 import torch
 from spinbound import nn
-from spinbound.cli import main
+from spinbound.cli.main import main
 from spinbound.io import nifti
 
 from .learning import BASIS, PRIOR, SEQ, estimator

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 import spinbound as sb
-from spinbound import _evaluation_chunks
-from spinbound.cli import main
+from spinbound.cli.main import main
+from spinbound.evaluation import pairs as _evaluation_chunks
 
 from .test_cli_dictionary import error
 from .trains import smooth_train
@@ -108,7 +108,7 @@ def test_a_run_that_was_stopped_goes_on(here, capsys, monkeypatch):
         return match(data, *arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr("spinbound.cli._estimators.match", stopping)
+        patch.setattr("spinbound.cli.shared.estimators.match", stopping)
         assert main(MATCH) == 1
     work = here / ".evaluation.npz.spinbound-evaluate"
     assert len(list(work.glob("voxels-*.npz"))) == 2  # the first call asked who the estimator is
@@ -182,7 +182,9 @@ class Network:
 
 
 def test_a_checkpoint_is_judged_by_what_it_estimates(here, capsys, monkeypatch):
-    monkeypatch.setattr("spinbound.cli._estimators._network", lambda path: {"net.safetensors": Network()}[path.name])
+    monkeypatch.setattr(
+        "spinbound.cli.shared.estimators._network", lambda path: {"net.safetensors": Network()}[path.name]
+    )
     assert main(["evaluate", "net.safetensors", "test.zarr", *COMMON, "--threads", "1"]) == 0
     assert sb.Evaluation.load("evaluation.npz").names == ("T2f",)
     smooth_train(41).save("other.npz")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import spinbound as sb
 from spinbound import nn
-from spinbound.cli import main
+from spinbound.cli.main import main
 
 from .learning import ARCHITECTURE, BASIS, NAMES, PRIOR, SEQ, UNKNOWNS, curve, simulated, store, trained, weights
 from .test_cli import failure

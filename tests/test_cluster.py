@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spinbound as sb
-from spinbound import _core, _distribute, _fit_chunks, cluster
+import spinbound._core as _core
+from spinbound.estimators.fitting import chunks as _fit_chunks
+from spinbound.work import cluster
+from spinbound.work import distribute as _distribute
 
 from .test_parts import DATA, SEQ, N, bits, bounds, fitted
 

@@ -7,10 +7,14 @@ import shutil
 import numpy as np
 import pytest
 import spinbound as sb
-from spinbound import _dictionary_contents, _dictionary_job, _dictionary_making, _files, cluster
-from spinbound._chunks import claimed
-from spinbound._dictionary_store import MARK
-from spinbound.io.zarr_store import HEADER
+from spinbound.dictionaries import contents as _dictionary_contents
+from spinbound.dictionaries import job as _dictionary_job
+from spinbound.dictionaries import making as _dictionary_making
+from spinbound.dictionaries.store import MARK
+from spinbound.files import mat as _files
+from spinbound.files.stores import HEADER
+from spinbound.work import cluster
+from spinbound.work.locks import claimed
 
 from .test_build_dictionary import BASIS, built, files, posix
 from .trains import smooth_train

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import spinbound as sb
 from scipy import stats
-from spinbound import _evaluation_chunks
+from spinbound.evaluation import pairs as _evaluation_chunks
 
 from .evaluations import BOUND, CENTRE, NAMES, SEQ, SNR, N, bits, changed, efficient, toy_set
 from .trains import smooth_train

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import spinbound as sb
-from spinbound.cluster import part
+from spinbound.work.cluster import part
 
 from .evaluations import NAMES, SEQ, SNR, efficient, toy_set
 from .trains import smooth_train

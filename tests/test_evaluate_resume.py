@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spinbound as sb
-from spinbound import _evaluation_chunks, cluster
-from spinbound.cluster import part
+from spinbound.evaluation import pairs as _evaluation_chunks
+from spinbound.work import cluster
+from spinbound.work.cluster import part
 
 from .evaluations import BOUND, SNR, bits, changed, efficient, toy_set
 

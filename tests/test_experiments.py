@@ -13,8 +13,8 @@ import spinbound as sb
 from scipy.integrate import quad
 from scipy.linalg import expm
 from spinbound import _core
-from spinbound._absorption import PROFILES, absorption
-from spinbound._models import LINESHAPES
+from spinbound.sequences.model import LINESHAPES
+from spinbound.signals.lineshape import PROFILES, absorption
 
 from .trains import WHITE_MATTER
 

@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 import spinbound as sb
-from spinbound import _core, _fit_chunks
+import spinbound._core as _core
+from spinbound.estimators.fitting import chunks as _fit_chunks
 
 from .test_fit import noise
 from .test_interrupt import output_of

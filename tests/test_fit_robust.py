@@ -73,7 +73,7 @@ def test_a_voxel_has_the_same_bits_in_any_company(voxels, threads):
 
 @pytest.mark.parametrize("chunk", [1, 7, 39])
 def test_chunks_change_no_bit(chunk, monkeypatch):
-    monkeypatch.setattr("spinbound._fit_chunks.CHUNK", chunk)
+    monkeypatch.setattr("spinbound.estimators.fitting.chunks.CHUNK", chunk)
     assert bits(fitted()) == bits(ALL)
 
 

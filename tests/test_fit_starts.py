@@ -6,10 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spinbound as sb
+import spinbound._core as _core
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spinbound import FitStatus, _core, _fit_chunks, _fit_starts
-from spinbound._fit_problem import check
+from spinbound import FitStatus
+from spinbound.estimators.fitting import chunks as _fit_chunks
+from spinbound.estimators.fitting import starts as _fit_starts
+from spinbound.estimators.fitting.problem import check
 
 from .test_fit import BASIS, HYBRID, NAMES, noise, others
 from .trains import smooth_train

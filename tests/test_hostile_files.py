@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import spinbound as sb
 from scipy import io
-from spinbound import _files
+from spinbound.files import mat as _files
 
 from .test_sequence_files import ALPHA, REST, SEQ, TRF, hdf5, npz
 

@@ -357,7 +357,7 @@ def test_invalid_voxels_are_nan_and_leave_the_others_alone():
 def test_neither_parts_nor_threads_change_a_bit(monkeypatch):
     tissue = sb.Tissue(m0s=[[0.1], [0.15]], R1a=[0.5, 1.0, 2.0])
     whole = fields_of(sb.identifiability(SEQ, tissue, prior={"R1f": 0.1}))
-    monkeypatch.setattr("spinbound._voxels.VALUES", 1)
+    monkeypatch.setattr("spinbound.analysis.voxels.VALUES", 1)
     parts = fields_of(sb.identifiability(SEQ, tissue, prior={"R1f": 0.1}, threads=1))
     assert all(np.array_equal(a, b) for a, b in zip(whole, parts, strict=True))
 
@@ -378,7 +378,7 @@ def test_shapes_are_those_of_the_voxels():
 
 
 def test_progress_is_reported_to_the_end(monkeypatch):
-    monkeypatch.setattr("spinbound._voxels.VALUES", 1)
+    monkeypatch.setattr("spinbound.analysis.voxels.VALUES", 1)
     reports = []
     tissue = WHITE_MATTER.replace(B1=[1, np.nan, 1, np.nan])
     sb.identifiability(SEQ, tissue, progress=lambda done, total: reports.append((done, total)))

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spinbound as sb
+from spinbound.base.parameters import PARAMETERS
 from spinbound.io import bids, nifti
-from spinbound.parameters import PARAMETERS
 
 RNG = np.random.default_rng(9)
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])

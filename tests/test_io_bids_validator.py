@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 import spinbound as sb
-from spinbound.cli import main
+from spinbound.cli.main import main
 from spinbound.io import bids, nifti
 
 from .trains import smooth_train

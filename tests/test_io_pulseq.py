@@ -6,7 +6,7 @@ from math import pi
 import numpy as np
 import pytest
 import spinbound as sb
-from spinbound.io import pulseq
+from spinbound.sequences import pulseq_file as pulseq
 
 N = 20
 WORDS = ("spoiler_dual", "spoiler_prepulse", "balanced", "crusher", "balanced")

@@ -9,7 +9,8 @@ import pytest
 import spinbound as sb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from spinbound.io import _pulseq_text, pulseq
+from spinbound.sequences import pulseq_file as pulseq
+from spinbound.sequences.pulseq import text as _pulseq_text
 
 ALPHA = 1e-14  # rounding errors of 2 pi
 

@@ -10,7 +10,7 @@ import pytest
 import spinbound as sb
 from scipy.optimize import brentq
 from spinbound import _core
-from spinbound._trains import core_sequence
+from spinbound.sequences.experiment import core_sequence
 
 SIGNAL, JACOBIAN, WIDE = 1e-8, 1e-7, 1e-6
 UNDERFLOW = 1e-290  # the kernel's exp stops at exp(-708)

@@ -65,7 +65,7 @@ def test_the_training_that_simulates_can_be_read(known):
 
 
 def test_the_table_of_keys_is_complete():
-    from spinbound.nn.training_file import KEYS
+    from spinbound.nn.training.recipe import KEYS
 
     for table, keys in KEYS.items():
         (row,) = re.findall(rf"^\| `\[{table}\]` \|(.*)\|$", PAGE, re.MULTILINE)

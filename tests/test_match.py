@@ -20,7 +20,7 @@ N, V = 1000, 60  # atoms and voxels
 ATOMS = sb.dictionary(TRAIN, PRIOR, n=N, basis=BASIS)
 DATA = sb.simulate(TRAIN, PRIOR.sample(V, seed=1).replace(M0=np.exp(1j * np.arange(V))), basis=BASIS)
 FOUND = sb.match(DATA, ATOMS, k=2)
-MODULE = sys.modules["spinbound._match_search"]
+MODULE = sys.modules["spinbound.estimators.matching.search"]
 
 
 def correlations(data=DATA, atoms=ATOMS):

@@ -78,7 +78,7 @@ def test_equal_R1_of_both_pools_stay_equal():
 @pytest.mark.parametrize("voxels", [[3], [70, 2, 2, 40], list(range(V))])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_an_estimate_does_not_depend_on_the_other_voxels(voxels, threads, monkeypatch):
-    monkeypatch.setattr(sys.modules["spinbound.match"], "TOGETHER", 33)
+    monkeypatch.setattr(sys.modules["spinbound.estimators.matching.match"], "TOGETHER", 33)
     some = sb.match(DATA[voxels], ATOMS, interpolate=True, threads=threads)
     for name in ("M0", *sb.ALL[1:]):
         assert some.tissue[name].tobytes() == BETWEEN.tissue[name][voxels].tobytes(), name

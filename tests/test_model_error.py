@@ -207,14 +207,14 @@ def test_shapes_are_those_of_the_voxels(call):
 def test_neither_parts_nor_threads_change_a_bit(call, monkeypatch):
     tissue = random_tissues(6, seed=6)
     whole = call(SEQ, tissue)
-    monkeypatch.setattr("spinbound._voxels.VALUES", 1)
+    monkeypatch.setattr("spinbound.analysis.voxels.VALUES", 1)
     parts = call(SEQ, tissue, threads=1)
     assert all(np.array_equal(whole[name], parts[name]) for name in FITTED)
 
 
 @pytest.mark.parametrize("call", CALLS)
 def test_progress_is_reported_to_the_end(call, monkeypatch):
-    monkeypatch.setattr("spinbound._voxels.VALUES", 1)
+    monkeypatch.setattr("spinbound.analysis.voxels.VALUES", 1)
     reports = []
     call(SEQ, WHITE_MATTER.replace(B1=[1, np.nan, 1]), progress=lambda done, total: reports.append((done, total)))
     assert reports[-1] == (3, 3)

@@ -8,8 +8,8 @@ from typing import get_args
 import numpy as np
 import pytest
 import spinbound as sb
-from spinbound._models import LINESHAPES, MODELS
-from spinbound.cli._common import LineshapeName, ModelName
+from spinbound.cli.shared.arguments import LineshapeName, ModelName
+from spinbound.sequences.model import LINESHAPES, MODELS
 
 from .trains import WHITE_MATTER, random_tissues, smooth_train
 

@@ -7,7 +7,7 @@ import pytest
 import spinbound as sb
 from scipy.optimize import lsq_linear
 from spinbound import nn
-from spinbound.nn._charts import NEIGHBOURS, _nearest_in_box
+from spinbound.nn.novelty.charts import NEIGHBOURS, _nearest_in_box
 
 SEQ = sb.sequences.load("hybrid-mt-4s")
 PRIOR = sb.Prior(

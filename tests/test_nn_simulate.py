@@ -11,8 +11,8 @@ import pytest
 import spinbound as sb
 import torch
 from spinbound import nn
-from spinbound.nn import _simulations
-from spinbound.nn.simulate import _key
+from spinbound.nn.operator import simulations as _simulations
+from spinbound.nn.operator.simulate import _key
 from torch.autograd.forward_ad import dual_level, make_dual
 
 from .trains import smooth_train

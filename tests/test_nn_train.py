@@ -8,8 +8,8 @@ import pytest
 import spinbound as sb
 import torch
 from spinbound import nn
-from spinbound.nn import _loop
-from spinbound.nn._settings import Settings
+from spinbound.nn.training import loop as _loop
+from spinbound.nn.training.settings import Settings
 
 from .learning import ARCHITECTURE, BASIS, NAMES, SEQ, curve, estimator, judge, simulated, store, trained, weights
 from .trains import smooth_train
@@ -152,7 +152,7 @@ def test_tensorboard_gets_the_history_if_it_is_installed(tmp_path, monkeypatch):
         __enter__ = lambda self: self
         __exit__ = lambda self, *_: None
 
-    monkeypatch.setattr("spinbound.nn._tensorboard.find_spec", lambda name: name)
+    monkeypatch.setattr("spinbound.nn.training.tensorboard.find_spec", lambda name: name)
     module = types.ModuleType("torch.utils.tensorboard")
     module.SummaryWriter = SummaryWriter
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)

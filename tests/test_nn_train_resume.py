@@ -9,7 +9,8 @@ import sys
 import pytest
 import spinbound as sb
 from spinbound import nn
-from spinbound.nn import _loop, _run
+from spinbound.nn.training import loop as _loop
+from spinbound.nn.training import run as _run
 
 from .learning import curve, estimator, judge, simulated, trained, weights
 
@@ -18,10 +19,10 @@ import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from tests.learning import estimator, simulated, trained
 from spinbound import nn
-from spinbound.nn import _run, train as train_module
+from spinbound.nn.training import run
 folder, how = sys.argv[2:]
 kill = lambda: os.kill(os.getpid(), signal.SIGKILL)
-sys.modules["spinbound.nn.train"].SAVE_EVERY = 0
+sys.modules["spinbound.nn.training.train"].SAVE_EVERY = 0
 progress = None
 if how == "in an epoch":
     progress = lambda done, total: kill() if done == 8 else None
@@ -34,14 +35,14 @@ if how == "between files":
         save(self, path)
     nn.Estimator.save = save_and_die
 if how == "writing":
-    written, put = [], _run.write_tensors
+    written, put = [], run.write_tensors
     def half(path, *rest):
         written.append(path)
         if len(written) == 3:
             open(str(path) + ".tmp", "wb").write(b"half a file")
             kill()
         put(path, *rest)
-    _run.write_tensors = half
+    run.write_tensors = half
 trained(simulated(96), validation=simulated(64, first=10_000), folder=folder, epochs=5, progress=progress)
 """
 
@@ -173,6 +174,6 @@ def test_saving_is_not_done_more_often_than_it_pays(tmp_path, monkeypatch):
     monkeypatch.setattr(_run.Run, "save", lambda self: saved.append(len(self.history)))
     trained(folder=tmp_path, epochs=4)
     assert saved == [4]
-    monkeypatch.setattr(sys.modules["spinbound.nn.train"], "SAVE_EVERY", 0)
+    monkeypatch.setattr(sys.modules["spinbound.nn.training.train"], "SAVE_EVERY", 0)
     trained(folder=tmp_path, epochs=2)
     assert saved == [4, 1, 2, 2]

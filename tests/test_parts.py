@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spinbound as sb
-from spinbound import cluster
-from spinbound._chunks import claimed
-from spinbound._job import Part
-from spinbound.cli import main
+from spinbound.cli.main import main
+from spinbound.work import cluster
+from spinbound.work.job import Part
+from spinbound.work.locks import claimed
 
 from .test_cli import failure
 from .test_fit import noise

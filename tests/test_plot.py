@@ -10,7 +10,7 @@ from matplotlib import colormaps, pyplot
 from matplotlib.colors import LogNorm, to_rgb
 from matplotlib.figure import Figure
 from spinbound import plot
-from spinbound.plot._maps import UNIDENTIFIABLE, colour_map
+from spinbound.plot.maps import UNIDENTIFIABLE, colour_map
 
 SIZES = np.linspace(0.05, 0.25, 6)
 TIMES = np.geomspace(0.02, 0.2, 5)

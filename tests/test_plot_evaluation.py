@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import spinbound as sb
 from spinbound import plot
-from spinbound.plot._evaluation import BINS
+from spinbound.plot.evaluation import BINS
 
 from .evaluations import BOUND, NAMES, SEQ, SNR, changed, efficient, toy_set
 

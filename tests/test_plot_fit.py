@@ -7,7 +7,7 @@ import pytest
 import spinbound as sb
 from matplotlib.colors import to_rgb
 from spinbound import plot
-from spinbound.plot._maps import UNIDENTIFIABLE
+from spinbound.plot.maps import UNIDENTIFIABLE
 
 RNG = np.random.default_rng(11)
 MASK = np.zeros((12, 10), bool)

@@ -10,7 +10,7 @@ import spinbound as sb
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from spinbound.parameters import PARAMETERS
+from spinbound.base.parameters import PARAMETERS
 
 from .strategies import priors
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import spinbound as sb
 from hypothesis import given
-from spinbound import _prior_file
+from spinbound.tissues import prior_file as _prior_file
 
 from .strategies import priors
 

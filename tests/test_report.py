@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import pytest
 import spinbound as sb
 from matplotlib.figure import Figure
-from spinbound.report import Picture, Section, Table, Text, write_report
+from spinbound.pages.page import Picture, Section, Table, Text, write_report
 
 HOSTILE = "<script>alert('1 & 2')</script>\""
 

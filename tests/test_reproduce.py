@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spinbound as sb
-from spinbound.cli import app, main
+from spinbound.cli.main import app, main
 from spinbound.reproduce import Settings, crb_paper
 from spinbound.reproduce.claims import bias_share, deviation, mean_bias, near_bound
 from spinbound.reproduce.data import Problem, basis_of, middle, plane

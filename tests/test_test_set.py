@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import spinbound as sb
-from spinbound.test_set import as_test_set
+from spinbound.evaluation.dataset import as_test_set
 
 from .trains import smooth_train
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import spinbound as sb
 from hypothesis import given
-from spinbound.parameters import PARAMETERS
+from spinbound.base.parameters import PARAMETERS
 
 from .strategies import tissues
 

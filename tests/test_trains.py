@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import spinbound as sb
 from spinbound import _core
-from spinbound._trains import core_sequence
+from spinbound.sequences.experiment import core_sequence
 
 from .trains import WHITE_MATTER, random_tissues, shortened, smooth_train
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from spinbound import InvalidData, InvalidParameter, InvalidSequence, _validate
-from spinbound.parameters import ALL, PARAMETERS, TISSUE
+from spinbound import InvalidData, InvalidParameter, InvalidSequence
+from spinbound.base import checks as _validate
+from spinbound.base.parameters import ALL, PARAMETERS, TISSUE
 
 
 @pytest.mark.parametrize("error", [InvalidData, InvalidParameter, InvalidSequence])

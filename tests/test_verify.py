@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import spinbound as sb
 from spinbound import conformance
-from spinbound._models import MODELS
-from spinbound.cli import main
+from spinbound.cli.main import main
+from spinbound.sequences.model import MODELS
 
 ROOT = Path(__file__).parents[1]
-verification = importlib.import_module("spinbound.verify")  # the package's name for it is the function
+verification = importlib.import_module("spinbound.conformance.verify")  # the package's name for it is the function
 arrays = importlib.import_module("spinbound.conformance.arrays")
 
 

@@ -8,9 +8,10 @@ import sys
 import numpy as np
 import pytest
 import zarr
-from spinbound import InvalidData, _files
-from spinbound.io import zarr_store
-from spinbound.io.zarr_store import HEADER, Layout, create, read, read_chunk, read_layout, write_chunk
+from spinbound import InvalidData
+from spinbound.files import mat as _files
+from spinbound.files import stores
+from spinbound.files.stores import HEADER, Layout, create, read, read_chunk, read_layout, write_chunk
 
 RNG = np.random.default_rng(0)
 LAYOUT = Layout((10, 3), "complex128", 4, ("tissue", "vector"), {"units": "M0"})
@@ -47,7 +48,7 @@ def test_zarr_reads_what_is_written_here(path):
     }
 
 
-@pytest.mark.parametrize("dtype", zarr_store.DTYPES)
+@pytest.mark.parametrize("dtype", stores.DTYPES)
 def test_what_is_written_is_read_by_both_to_the_last_bit(tmp_path, dtype):
     values = (
         RNG.integers(0, 2, (5, 2)).astype(dtype)
@@ -65,7 +66,7 @@ def test_what_is_written_is_read_by_both_to_the_last_bit(tmp_path, dtype):
 
 def test_a_chunk_that_holds_nothing_but_its_fill_value_is_stored_as_well(tmp_path):
     create(tmp_path / "a", {"x": LAYOUT}, {}, {"x": np.full((10, 3), np.nan + 0j)})
-    assert all(zarr_store.holds_chunk(tmp_path / "a", "x", LAYOUT, chunk) for chunk in range(3))
+    assert all(stores.holds_chunk(tmp_path / "a", "x", LAYOUT, chunk) for chunk in range(3))
 
 
 def test_every_flipped_bit_is_found_by_its_checksum(path):
@@ -76,7 +77,7 @@ def test_every_flipped_bit_is_found_by_its_checksum(path):
         damaged[bit // 8] ^= 1 << (bit % 8)
         file.write_bytes(damaged)
         with pytest.raises(OSError, match="chunk 1 of signals is damaged"):
-            read_chunk(path, "signals", LAYOUT, 1, zarr_store.hashlib.sha256(whole).digest())
+            read_chunk(path, "signals", LAYOUT, 1, stores.hashlib.sha256(whole).digest())
     file.write_bytes(whole)
     assert np.array_equal(read_chunk(path, "signals", LAYOUT, 1), VALUES[4:8])
 
@@ -116,13 +117,13 @@ def test_a_chunk_of_another_place_is_not_taken_for_this_one(path):
 
 
 def test_a_chunk_that_claims_more_than_may_be_allocated_is_refused_unread(path, monkeypatch):
-    monkeypatch.setattr(zarr_store, "max_bytes", lambda: 100)
+    monkeypatch.setattr(stores, "max_bytes", lambda: 100)
     with pytest.raises(InvalidData, match="chunk 0 of signals claims 192 bytes, only 100 may be allocated"):
         read_chunk(path, "signals", LAYOUT, 0)
 
 
 def test_a_frame_that_unpacks_to_more_than_its_chunk_is_refused(path):
-    bomb = zarr_store._zstd().encode(np.zeros(1 << 24, np.uint8))
+    bomb = stores._zstd().encode(np.zeros(1 << 24, np.uint8))
     assert len(bomb) < 1200
     (path / "signals" / LAYOUT.file(0)).write_bytes(bomb)
     with pytest.raises(OSError, match="chunk 0 of signals is damaged: .*too small"):
@@ -179,13 +180,13 @@ def test_a_layout_of_other_makers_is_refused(path, changes, message):
 def test_what_is_no_group_is_refused(path, text):
     (path / HEADER).write_text(text)
     with pytest.raises((InvalidData, OSError), match=r"a\.zarr"):
-        zarr_store.read_attributes(path)
+        stores.read_attributes(path)
 
 
 def test_a_header_without_end_is_refused_unread(path):
     os.truncate(path / HEADER, 1 << 40)
     with pytest.raises(InvalidData, match=r"zarr\.json has 1099511627776 bytes"):
-        zarr_store.read_attributes(path)
+        stores.read_attributes(path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links and pipes of POSIX")
@@ -228,7 +229,7 @@ def test_a_store_is_whole_or_absent(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(zarr_store, "write_small", full)
+    monkeypatch.setattr(stores, "write_small", full)
     with pytest.raises(OSError, match="No space left"):
         create(tmp_path / "a", {"x": LAYOUT}, {}, {"x": VALUES})
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ R2sl and its derivatives are given; how long they take is not counted.
 
 import numpy as np
 from spinbound import _core
-from spinbound._trains import core_sequence
+from spinbound.sequences.experiment import core_sequence
 
 XF, YF, ZF, XS, ZS, ONE = range(6)
 N_PARAMETERS = 8

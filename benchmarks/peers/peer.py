@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from spinbound.parameters import TISSUE
+from spinbound.base.parameters import TISSUE
 
 from .. import native
 

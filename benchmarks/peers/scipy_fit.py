@@ -13,7 +13,7 @@ import numpy as np
 import scipy.linalg
 import scipy.optimize
 import spinbound as sb
-from spinbound.parameters import TISSUE
+from spinbound.base.parameters import TISSUE
 
 from . import numpy_expm
 from .model import WITHOUT_XS, Train, generators, inversion

@@ -1,31 +1,40 @@
 """Signals, Cramér-Rao bounds and fits of quantitative magnetization transfer sequences."""
 
-from . import phantom, sequences
-from ._basis_build import build_basis
-from ._basis_report import BasisReport
-from ._core import version as __version__
-from ._dictionary_store import Block, DictionaryStore, StoreReport
-from ._estimate_result import Estimates, EstimateStatus
-from ._evaluation_result import Evaluation, Score, SquaredError
-from ._evaluation_statistics import Verdict
-from ._fit_result import Fit, FitStatus
-from ._validate import InvalidData, InvalidParameter, InvalidSequence
-from .basis import Basis
-from .dictionary import Dictionary, build_dictionary, dictionary
-from .evaluate import evaluate
-from .experiments import continuous_wave, inversion_recovery, saturation_recovery
-from .fisher import crb, fisher
-from .fit import fit
-from .identifiability import Identifiability, identifiability
-from .match import Match, match
-from .model_error import ModelError, model_bias, model_error
-from .parameters import ALL
-from .prior import Constant, Grid, LogUniform, Mixture, Prior, TruncatedNormal, Uniform
-from .sequence import Sequence
-from .simulate import sensitivities, simulate
-from .test_set import TestSet, test_set
-from .tissue import Tissue
-from .verify import Verification, verify
+from spinbound._core import version as __version__
+from spinbound.analysis.basis_report import BasisReport
+from spinbound.analysis.build_basis import build_basis
+from spinbound.analysis.identifiability import Identifiability, identifiability
+from spinbound.analysis.model_error import ModelError, model_bias, model_error
+from spinbound.base import parameters
+from spinbound.base.errors import InvalidData, InvalidParameter, InvalidSequence
+from spinbound.base.parameters import ALL
+from spinbound.conformance.verify import Verification, verify
+from spinbound.dictionaries.build import build_dictionary, dictionary
+from spinbound.dictionaries.dictionary import Dictionary
+from spinbound.dictionaries.store import Block, DictionaryStore, StoreReport
+from spinbound.estimators.estimates import Estimates, EstimateStatus
+from spinbound.estimators.fitting.fit import fit
+from spinbound.estimators.fitting.result import Fit, FitStatus
+from spinbound.estimators.matching.match import Match, match
+from spinbound.evaluation.card import Evaluation
+from spinbound.evaluation.dataset import TestSet, test_set
+from spinbound.evaluation.evaluate import evaluate
+from spinbound.evaluation.score import Score, SquaredError
+from spinbound.evaluation.statistics import Verdict
+from spinbound.sequences.sequence import Sequence
+from spinbound.signals.basis import Basis
+from spinbound.signals.crb import crb
+from spinbound.signals.experiments import continuous_wave, inversion_recovery, saturation_recovery
+from spinbound.signals.fisher import fisher
+from spinbound.signals.simulate import sensitivities, simulate
+from spinbound.tissues import phantom
+from spinbound.tissues.distributions import Constant, Grid, LogUniform, TruncatedNormal, Uniform
+from spinbound.tissues.mixture import Mixture
+from spinbound.tissues.prior import Prior
+from spinbound.tissues.tissue import Tissue
+from spinbound.work import cluster
+
+from . import sequences
 
 __all__ = [
     "ALL",
@@ -63,6 +72,7 @@ __all__ = [
     "__version__",
     "build_basis",
     "build_dictionary",
+    "cluster",
     "continuous_wave",
     "crb",
     "dictionary",
@@ -74,6 +84,7 @@ __all__ = [
     "match",
     "model_bias",
     "model_error",
+    "parameters",
     "phantom",
     "saturation_recovery",
     "sensitivities",

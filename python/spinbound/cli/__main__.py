@@ -1,7 +1,8 @@
-"""``python -m spinbound.cli`` does what the command ``spinbound`` does."""
+"""`python -m spinbound.cli` does what the command `spinbound` does."""
 
 import sys
 
-from . import main
+from .main import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,9 +6,10 @@ from functools import partial
 
 import numpy as np
 
-from ..parameters import TISSUE
-from ..simulate import sensitivities
-from . import CASES, Case, load, tissue_of
+from spinbound.base.parameters import TISSUE
+from spinbound.signals.simulate import sensitivities
+
+from .cases import CASES, Case, load, tissue_of
 from .check import Check
 
 SOURCES = {

@@ -18,13 +18,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import _core, sequences
-from .._models import LINESHAPES
-from ..experiments import continuous_wave
-from ..fisher import crb
-from ..sequence import Sequence
-from ..simulate import simulate
-from ..tissue import Tissue
+import spinbound._core as _core
+from spinbound.sequences import library
+from spinbound.sequences.model import LINESHAPES
+from spinbound.sequences.sequence import Sequence
+from spinbound.signals.crb import crb
+from spinbound.signals.experiments import continuous_wave
+from spinbound.signals.simulate import simulate
+from spinbound.tissues.tissue import Tissue
+
 from .check import Check
 
 GBLOCH = "arXiv 2107.11000, generalized Bloch"
@@ -99,12 +101,12 @@ def continuous_wave_pool() -> float:
 
 def bound(name: str) -> float:
     """CRB of one of all nine unknowns in the bundled sequence, white matter, sigma = 1."""
-    return float(crb(sequences.load("hybrid-mt-4s"), Tissue())[name])
+    return float(crb(library.load("hybrid-mt-4s"), Tissue())[name])
 
 
 def linearisation_error() -> float:
     """Relative L2 norm of gbloch less gbloch-ide, bundled sequence, white matter."""
-    seq, tissue = sequences.load("hybrid-mt-4s"), Tissue()
+    seq, tissue = library.load("hybrid-mt-4s"), Tissue()
     linear, full = (simulate(seq, tissue, model=model) for model in ("gbloch", "gbloch-ide"))
     return float(np.linalg.norm(linear - full) / np.linalg.norm(full))
 

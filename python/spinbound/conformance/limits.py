@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..sequence import Sequence
-from ..simulate import simulate
-from ..tissue import Tissue
+from spinbound.sequences.sequence import Sequence
+from spinbound.signals.simulate import simulate
+from spinbound.tissues.tissue import Tissue
+
 from .check import Check
 
 MODELS = ("gbloch", "gbloch-ide", "graham", "sled", "hybrid", "bloch")

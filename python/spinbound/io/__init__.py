@@ -5,7 +5,7 @@
 allocate more than it can hold.
 """
 
-from . import bart, bids, matlab, nifti, pulseq
+from . import bart, bids, matlab, nifti
 from .image import Image, check_same_grid, read_complex, read_image, read_map, read_mask
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "check_same_grid",
     "matlab",
     "nifti",
-    "pulseq",
     "read_complex",
     "read_image",
     "read_map",

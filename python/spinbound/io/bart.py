@@ -16,9 +16,11 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from .._files import Allowance, damage_named, write_atomically
-from .._validate import InvalidData
-from ._stored import in_single
+from spinbound.base.errors import InvalidData
+from spinbound.files.guard import Allowance, damage_named
+from spinbound.files.writing import write_atomically
+
+from .single import in_single
 
 COMPLEX64 = np.dtype("<c8")
 MAX_AXES = 32

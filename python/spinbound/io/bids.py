@@ -20,10 +20,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._core import version
-from .._files import write_atomically, write_json
-from .._validate import InvalidParameter, one_of
-from ..parameters import PARAMETERS
+from spinbound._core import version
+from spinbound.base.checks import one_of
+from spinbound.base.errors import InvalidParameter
+from spinbound.base.parameters import PARAMETERS
+from spinbound.files.writing import write_atomically, write_json
+
 from . import nifti
 
 BIDS_VERSION = "1.10.0"

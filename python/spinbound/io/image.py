@@ -16,11 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._files import complex_of, npz_names, read_npz
-from .._units import UNITS, check_plausible
-from .._validate import FloatArray, InvalidData, InvalidParameter, as_mask, one_of, parameter_named
+from spinbound.base.checks import as_mask, one_of, parameter_named
+from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter
+from spinbound.base.units import UNITS, check_plausible
+from spinbound.files.mat import complex_of
+from spinbound.files.npz import npz_names, read_npz
+
 from . import bart, matlab, nifti
-from ._stored import check_affine
+from .single import check_affine
 
 Source = str | os.PathLike[str]
 

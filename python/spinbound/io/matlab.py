@@ -15,8 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._files import optional_module, read_mat, write_atomically
-from .._validate import InvalidData, one_of
+from spinbound.base.checks import one_of
+from spinbound.base.errors import InvalidData
+from spinbound.files.guard import optional_module
+from spinbound.files.mat import read_mat
+from spinbound.files.writing import write_atomically
 
 MAX_BYTES = 2**31 - 1  # of one array in v5
 HEADER = b"MATLAB 7.3 MAT-file, Platform: spinbound, HDF5 schema 1.00 ."

@@ -19,9 +19,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._files import MAX_EXPANSION, Allowance, damage_named, optional_module, write_atomically
-from .._validate import FloatArray, InvalidData
-from ._stored import check_affine, in_single
+from spinbound.base.errors import FloatArray, InvalidData
+from spinbound.files.guard import MAX_EXPANSION, Allowance, damage_named, optional_module
+from spinbound.files.writing import write_atomically
+
+from .single import check_affine, in_single
 
 HEADER_SIZES = {348: "Nifti1Image", 540: "Nifti2Image"}
 MAX_AXIS = 2**15 - 1  # of NIfTI-1

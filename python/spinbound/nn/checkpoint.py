@@ -21,10 +21,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._chunks import sha256_of
-from .._files import damage_named, optional_module, write_atomically
-from .._text import finite
-from .._validate import InvalidData
+from spinbound.base.errors import InvalidData
+from spinbound.base.text import finite
+from spinbound.files.guard import damage_named, optional_module
+from spinbound.files.hashes import sha256_of
+from spinbound.files.writing import write_atomically
 
 Tensors = Mapping[str, Tensor]
 ENTRY = "spinbound"

@@ -15,29 +15,21 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._batch import n_threads_of, reporting
-from .._estimate_result import Estimates, EstimateStatus
-from .._match_search import normalised, usable
-from .._results import tissue_with
-from .._validate import (
-    BoolArray,
-    FloatArray,
-    InvalidData,
-    Report,
-    as_data,
-    as_mask,
-    as_number,
-    as_threads,
-    check_progress,
-)
-from .._voxels import reports
-from ..parameters import ALL, PARAMETERS
-from ._settings import device_of
-from ._threads import torch_threads
-from .novelty import sigmas
+from spinbound.base.checks import as_data, as_mask, as_number, as_threads, check_progress
+from spinbound.base.errors import BoolArray, FloatArray, InvalidData, Report
+from spinbound.base.parameters import ALL, PARAMETERS
+from spinbound.base.progress import reporting, reports
+from spinbound.estimators.estimates import Estimates, EstimateStatus
+from spinbound.estimators.matching.search import normalised, usable
+from spinbound.estimators.result import tissue_with
+from spinbound.nn.novelty.novelty import sigmas
+from spinbound.signals.batch import n_threads_of
+
+from .device import device_of, torch_threads
 
 if TYPE_CHECKING:
     from .estimator import Estimator
+
 
 BATCH = 2048  # voxels
 UNKNOWN = np.array(np.nan)

@@ -17,21 +17,23 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from .._chunks import sha256_of
-from .._core import version
-from .._estimate_result import Estimates
-from .._models import LINESHAPES, MODELS
-from .._trains import Experiment, as_trains
-from .._validate import InvalidData, InvalidParameter, Report, as_count, one_of, parameter_names
-from ..basis import Basis
-from ..parameters import PARAMETERS
-from ..prior import Prior
-from ._novelty_file import take_novelty, tensors_of
+from spinbound._core import version
+from spinbound.base.checks import as_count, one_of, parameter_names
+from spinbound.base.errors import InvalidData, InvalidParameter, Report
+from spinbound.base.parameters import PARAMETERS
+from spinbound.estimators.estimates import Estimates
+from spinbound.files.hashes import sha256_of
+from spinbound.nn.novelty.file import take_novelty, tensors_of
+from spinbound.nn.novelty.novelty import Novelty
+from spinbound.sequences.experiment import Experiment, as_trains
+from spinbound.sequences.model import LINESHAPES, MODELS
+from spinbound.signals.basis import Basis
+from spinbound.tissues.prior import Prior
+
 from .checkpoint import check_precision, check_tensors, check_texts, read_tensors, write_tensors
 from .estimate import estimate
 from .network import Architecture, Network
 from .noise import Noise
-from .novelty import Novelty
 
 KIND = "spinbound estimator 1"
 PHASES = ("standard", "random")

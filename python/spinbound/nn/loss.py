@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._validate import InvalidData, InvalidParameter, as_count, as_number
+from spinbound.base.checks import as_count, as_number
+from spinbound.base.errors import InvalidData, InvalidParameter
 
 Scale = Tensor | complex | None
 

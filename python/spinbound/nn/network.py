@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn import GroupNorm, Linear, Module, ModuleList
 from torch.nn.functional import layer_norm
 
-from .._validate import InvalidParameter, as_count
+from spinbound.base.checks import as_count
+from spinbound.base.errors import InvalidParameter
 
 GROUP = 16  # least channels of a group: fewer say too little of their own mean and variance
 

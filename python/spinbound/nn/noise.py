@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._validate import InvalidParameter, as_number
+from spinbound.base.checks import as_number
+from spinbound.base.errors import InvalidParameter
 
 
 @dataclass(frozen=True)

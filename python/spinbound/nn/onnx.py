@@ -23,9 +23,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._files import optional_module, write_atomically
-from .._text import finite
-from .._validate import InvalidData
+from spinbound.base.errors import InvalidData
+from spinbound.base.text import finite
+from spinbound.files.guard import optional_module
+from spinbound.files.writing import write_atomically
+
 from .estimator import Estimator
 
 NOISY = "torch.onnx._internal.exporter"  # its notes on other packages that could be exported

@@ -4,13 +4,13 @@ Every function takes objects or arrays of the package and returns a ``matplotlib
 window: save it with ``figure.savefig(path)``. Labels say exactly what is drawn, with its unit.
 """
 
-from ._basis import basis_report
-from ._evaluation import bias_histograms, loss_over_crb, loss_over_snr, std_histograms
-from ._evaluation_maps import bias_maps
-from ._fit import fit_maps
-from ._maps import crb_maps, grid_axes
-from ._paper import compared_maps, convergence, region_boxes
-from ._time import magnetization, sensitivities, sequence, signal
+from .basis import basis_report
+from .evaluation import bias_histograms, loss_over_crb, loss_over_snr, std_histograms
+from .evaluation_maps import bias_maps
+from .fit import fit_maps
+from .maps import crb_maps, grid_axes
+from .paper import compared_maps, convergence, region_boxes
+from .time import magnetization, sensitivities, sequence, signal
 
 __all__ = [
     "basis_report",

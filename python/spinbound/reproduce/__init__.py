@@ -7,7 +7,7 @@
 It needs PyTorch (extra ``nn``), figures (``plot``) and stores (``io``).
 """
 
-from ._paper import crb_paper
+from .paper import crb_paper
 from .settings import Settings
 
 __all__ = ["Settings", "crb_paper"]

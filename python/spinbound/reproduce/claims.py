@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._evaluation_result import Evaluation
-from .._text import percent
-from .._validate import BoolArray, FloatArray
-from ..phantom import Phantom
-from ..plot._style import QUANTITIES
+from spinbound.base.errors import BoolArray, FloatArray
+from spinbound.base.text import percent
+from spinbound.evaluation.card import Evaluation
+from spinbound.plot.style import QUANTITIES
+from spinbound.tissues.phantom import Phantom
+
 from .judged import Judged
 from .measured import NLLS, Maps
 from .settings import ESTIMATED, Settings

@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from .._basis_build import build_basis
-from .._dictionary_store import DictionaryStore
-from .._validate import FloatArray, InvalidData, Report
-from ..basis import Basis
-from ..dictionary import build_dictionary
-from ..prior import Constant, Prior, TruncatedNormal
-from ..sequence import Sequence
-from ..tissue import Tissue
+from spinbound.analysis.build_basis import build_basis
+from spinbound.base.errors import FloatArray, InvalidData, Report
+from spinbound.dictionaries.build import build_dictionary
+from spinbound.dictionaries.store import DictionaryStore
+from spinbound.sequences.sequence import Sequence
+from spinbound.signals.basis import Basis
+from spinbound.tissues.distributions import Constant, TruncatedNormal
+from spinbound.tissues.prior import Prior
+from spinbound.tissues.tissue import Tissue
+
 from .settings import UNKNOWN, Settings
 from .work import Work
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from .. import plot
-from .._files import write_atomically
-from .._validate import BoolArray, FloatArray
-from ..phantom import Phantom
-from ..prior import Prior
-from ..report import Picture
+import spinbound.plot as plot
+from spinbound.base.errors import BoolArray, FloatArray
+from spinbound.files.writing import write_atomically
+from spinbound.pages.page import Picture
+from spinbound.tissues.phantom import Phantom
+from spinbound.tissues.prior import Prior
+
 from .claims import BOTH, WHITE_MATTER, WORDS, white_matter, with_unit
 from .data import middle
 from .judged import SLICES, Judged

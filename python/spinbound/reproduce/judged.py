@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .._dictionary_store import DictionaryStore
-from .._evaluation_result import Evaluation
-from ..evaluate import evaluate
-from ..test_set import TestSet, test_set
+from spinbound.dictionaries.store import DictionaryStore
+from spinbound.evaluation.card import Evaluation
+from spinbound.evaluation.dataset import TestSet, test_set
+from spinbound.evaluation.evaluate import evaluate
+
 from .data import Run, plane
 from .settings import ESTIMATED, UNKNOWN
 
 if TYPE_CHECKING:
-    from .. import nn
+    import spinbound.nn as nn
+
 
 SLICES = {"T1-T2f": ("T2f", "T1a"), "T1-m0s": ("m0s", "T1a")}  # upwards, to the right
 

@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .._validate import BoolArray, InvalidData, as_array
-from ..basis import Basis
-from ..fit import fit
-from ..phantom import Phantom, tubes
-from ..simulate import simulate
-from ..tissue import Tissue
+from spinbound.base.checks import as_array
+from spinbound.base.errors import BoolArray, InvalidData
+from spinbound.estimators.fitting.fit import fit
+from spinbound.signals.basis import Basis
+from spinbound.signals.simulate import simulate
+from spinbound.tissues.phantom import Phantom, tubes
+from spinbound.tissues.tissue import Tissue
+
 from .data import Run, noise_of
 from .settings import ESTIMATED, UNKNOWN, Settings
 from .work import Arrays
 
 if TYPE_CHECKING:
-    from .. import nn
+    import spinbound.nn as nn
+
 
 NLLS = "NLLS"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from .. import nn
-from .._dictionary_store import DictionaryStore
-from ..nn._threads import torch_threads
+import spinbound.nn as nn
+from spinbound.dictionaries.store import DictionaryStore
+from spinbound.nn.device import torch_threads
+
 from .data import Run
 from .settings import ESTIMATED
 from .work import Arrays

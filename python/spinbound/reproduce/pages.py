@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from .._text import spoken
-from ..report import Part, Picture, Section, Table, Text
+from spinbound.base.text import spoken
+from spinbound.pages.page import Part, Picture, Section, Table, Text
+
 from .claims import HEAD, Row
 from .data import SPAN
 from .settings import Settings

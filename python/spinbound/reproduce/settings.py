@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._validate import InvalidParameter, as_count, as_number, one_of
+from spinbound.base.checks import as_count, as_number, one_of
+from spinbound.base.errors import InvalidParameter
 
 ARCHITECTURES = ("paper", "small")
 UNKNOWN = ("M0", "m0s", "T1a", "T2f", "Rex", "T2s", "omega0", "B1")

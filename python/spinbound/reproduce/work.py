@@ -18,10 +18,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._chunks import claimed, difference
-from .._files import npz_names, read_npz, write_json, write_npz
-from .._text import finite
-from .._validate import InvalidData
+from spinbound.base.errors import InvalidData
+from spinbound.base.text import finite
+from spinbound.files.npz import npz_names, read_npz, write_npz
+from spinbound.files.writing import write_json
+from spinbound.work.folder import difference
+from spinbound.work.locks import claimed
 
 SETTINGS, SECONDS = "settings.json", "seconds.json"
 

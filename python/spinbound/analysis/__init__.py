@@ -1,0 +1,1 @@
+"""What experiments tell apart, what models cost, and what bases keep."""

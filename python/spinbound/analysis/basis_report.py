@@ -1,0 +1,168 @@
+"""What a basis keeps of signals and bounds, by the number of its vectors.
+
+The compressed bound of the first r vectors is that of the first r coefficients of the Jacobian U^H J: one projection
+of each tissue's Jacobian serves all ranks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spinbound.base.checks import as_count, parameter_names
+from spinbound.base.errors import FloatArray, InvalidParameter, Report
+from spinbound.base.parameters import ALL
+from spinbound.base.progress import reporting
+from spinbound.base.text import aligned
+from spinbound.sequences.experiment import Experiment, as_trains
+from spinbound.signals.basis import Basis
+from spinbound.signals.crb import crb
+from spinbound.signals.simulate import sensitivities, simulate
+from spinbound.tissues.prior import Prior
+from spinbound.tissues.sources import tissues_of
+from spinbound.tissues.tissue import Tissue
+
+from .directions import Directions, columns_of, real_columns, triangular
+from .voxels import Part, accepted
+
+TISSUES = 2000  # of a prior, unless a number is given
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BasisReport:
+    """What the first vectors of a basis keep, for tissues of a prior; as text, a table of medians.
+
+    Attributes
+    ----------
+    ranks : tuple of int
+        Numbers of vectors, rising.
+    energy : (len(ranks),)
+        Fraction of the energy of all signals that the vectors keep.
+    crb : dict of str to (len(ranks), n)
+        CRB(rank)/CRB(full) of each unknown and tissue, a ratio of variances, at least 1. inf: the vectors do not
+        determine the parameter; NaN: the whole signal does not, or the tissue cannot be simulated.
+    n_left_out : int
+        Tissues that cannot be simulated.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> seq, prior = sb.sequences.load("hybrid-mt-4s"), sb.Prior.paper().truncated(B1=(0.5, 1.2))
+    >>> basis = sb.build_basis(seq, prior, n=100, rank=8)
+    >>> report = basis.report(seq, prior, n=50, wrt=("M0", "m0s", "R1a"), ranks=(4, 8))
+    >>> isinstance(report, sb.BasisReport), report.crb["m0s"].shape
+    (True, (2, 50))
+    """
+
+    ranks: tuple[int, ...]
+    energy: FloatArray
+    crb: Mapping[str, FloatArray]
+    n_left_out: int
+
+    def quantiles(self, q: float) -> dict[str, FloatArray]:
+        """(len(ranks),) quantile q, 0 to 1, of CRB(rank)/CRB(full) of each unknown; NaN if no tissue has a value."""
+        return {name: np.array([_quantile(row, q) for row in ratio]) for name, ratio in self.crb.items()}
+
+    def __str__(self) -> str:
+        n = len(next(iter(self.crb.values()))[0])
+        title = f"{n:,} tissues, {self.n_left_out:,} left out; median of CRB(rank)/CRB(full)"
+        medians = self.quantiles(0.5)
+        rows = (
+            [str(rank), f"{1 - self.energy[k]:.2g}", *(f"{median[k]:.3g}" for median in medians.values())]
+            for k, rank in enumerate(self.ranks)
+        )
+        return "\n".join([title, *aligned([("rank", "energy lost", *medians), *rows])])
+
+    def __repr__(self) -> str:
+        return f"BasisReport(ranks {self.ranks[0]} to {self.ranks[-1]}, {', '.join(self.crb)})"
+
+
+def _quantile(values: FloatArray, q: float) -> float:
+    """Of all values but NaN; it is itself among the values, as inf has no mean."""
+    known = values[~np.isnan(values)]
+    return float(np.quantile(known, q, method="inverted_cdf")) if known.size else np.nan
+
+
+def basis_report(
+    basis: Basis,
+    seq: Experiment,
+    source: Prior | Tissue,
+    n: int | None = None,
+    wrt: str | Iterable[str] = ALL,
+    ranks: Iterable[int] | None = None,
+    *,
+    seed: int = 1,
+    model: str = "gbloch",
+    lineshape: str = "superlorentzian",
+    rtol: float = 1e-8,
+    threads: int | None = None,
+    progress: bool | Report | None = None,
+) -> BasisReport:
+    """`Basis.report`."""
+    names, chosen = parameter_names(wrt), _as_ranks(ranks, basis, columns_of(parameter_names(wrt))[-1].stop)
+    tissue = tissues_of(source, n, TISSUES, seed)
+    options: dict[str, Any] = {"rtol": rtol, "basis": basis, "threads": threads}
+    voxels = accepted(seq, tissue, names, [(model, lineshape)], progress=progress, **options)
+    options |= {"model": model, "lineshape": lineshape}
+    kept, ratios = _Kept(np.zeros(basis.rank)), np.full((len(names), len(chosen), tissue.size), np.nan)
+    with reporting(progress, tissue.size, "report") as report:
+        for part in voxels.parts(2 * as_trains(seq).n_echoes, 3, report):
+            ratios[..., part.index] = _of_part(part, seq, names, chosen, options, kept)
+    crb_ratios = dict(zip(names, ratios, strict=True))
+    return BasisReport(chosen, kept.fraction[np.array(chosen) - 1], crb_ratios, tissue.size - kept.n_tissues)
+
+
+def _as_ranks(ranks: Iterable[int] | None, basis: Basis, unknowns: int) -> tuple[int, ...]:
+    """Rising numbers of vectors; by default from the first that gives as many real numbers as there are unknowns."""
+    if ranks is None:
+        return tuple(range(min(-(-unknowns // 2), basis.rank), basis.rank + 1))
+    chosen = tuple(sorted({as_count("a rank", rank, 1) for rank in ranks}))
+    if not chosen or chosen[-1] > basis.rank:
+        raise InvalidParameter(f"ranks are {chosen}; allowed: at least one, 1 to {basis.rank}")
+    return chosen
+
+
+@dataclass
+class _Kept:
+    """The energy of signals, whole and in each coefficient."""
+
+    of_vectors: FloatArray  # (rank,)
+    whole: float = 0.0
+    n_tissues: int = 0
+
+    def add(self, s: npt.NDArray[Any], c: npt.NDArray[Any]) -> None:
+        self.of_vectors += np.sum(np.abs(c) ** 2, axis=0)
+        self.whole += float(np.sum(np.abs(s) ** 2))
+        self.n_tissues += len(s)
+
+    @property
+    def fraction(self) -> FloatArray:
+        """(rank,) that the first vectors keep together."""
+        return np.asarray(np.cumsum(self.of_vectors) / self.whole)
+
+
+def _of_part(
+    part: Part, seq: Experiment, names: tuple[str, ...], ranks: tuple[int, ...], options: dict[str, Any], kept: _Kept
+) -> FloatArray:
+    """(names, ranks, N) CRB(rank)/CRB(full) of a part's tissues, whose energies are added to those kept."""
+    in_time = options | {"basis": None}
+    s = simulate(seq, part.tissue, **in_time, progress=part.reports[0])
+    full = crb(seq, part.tissue, names, **in_time, progress=part.reports[1])
+    c, J = sensitivities(seq, part.tissue, names, **options, progress=part.reports[2])
+    sound = np.isfinite(s).all(axis=-1)  # not where a pulse is out of reach of rtol
+    kept.add(s[sound], c[sound])
+    ratios = np.full((len(names), len(ranks), len(s)), np.nan)
+    for k, rank in enumerate(ranks):
+        with np.errstate(invalid="ignore"):
+            ratios[:, k, sound] = _bounds(J[sound, :rank], names) / [full[name][sound] for name in names]
+    return ratios
+
+
+def _bounds(J: npt.NDArray[Any], names: tuple[str, ...]) -> FloatArray:
+    """(names, N) bounds of Jacobians (N, r, P) for noise of unit variance; that of M0 is the sum of its two parts'."""
+    variances = Directions.of(triangular(real_columns(J, names))).variances()
+    return np.array([variances[:, columns].sum(axis=-1) for columns in columns_of(names)])

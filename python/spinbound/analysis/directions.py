@@ -1,0 +1,133 @@
+"""What a Jacobian over real unknowns determines: bounds, correlations and fits from its singular values.
+
+J (n, P) becomes A (2n, K): real and imaginary part stacked, the column of M0 doubled into those of Re M0 and Im M0.
+With A = Q R, D = diag(1/|A_k|) and the singular values R D = U S V^T
+
+    covariance    (A^T A)^-1 = W W^T,  W = D V S^-1
+    least squares A^+ r = W U^T (Q^T r)
+
+neither of which forms A^T A, whose condition is the square of that of A. Which directions count as null, and which
+unknowns they touch: docs/theory.md, section 10, as in the bound itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spinbound.base.errors import BoolArray, FloatArray
+
+# Entries of a matrix that OpenBLAS reduces in one thread; threads that wait for each other may take 60 times as long.
+ONE_THREAD = 1 << 13
+# Singular values below this fraction of the largest are null; below the second they are lost in the error of J.
+NULL, RESOLVED = 1e-6, 1e-8
+# An unknown with a larger component in a null direction is not determined: resolved, or lost in the error of J.
+NULL_COMPONENT, UNRESOLVED_COMPONENT = 1e-6, 1e-8
+
+
+def columns_of(names: tuple[str, ...]) -> list[slice]:
+    """Where each name has its columns among the real unknowns: two for M0, one for all others."""
+    starts = [k + ("M0" in names[:k]) for k in range(len(names))]
+    return [slice(start, start + 1 + (name == "M0")) for start, name in zip(starts, names, strict=True)]
+
+
+def real_columns(J: npt.NDArray[Any], names: tuple[str, ...]) -> FloatArray:
+    """(..., 2n, K): A, from the complex J (..., n, P)."""
+    if "M0" in names:
+        k = names.index("M0")
+        J = np.insert(J, k + 1, 1j * J[..., k], axis=-1)
+    return np.concatenate([J.real, J.imag], axis=-2)
+
+
+def triangular(A: FloatArray) -> FloatArray:
+    """(..., K, K): R of A = Q R. Householder's columns keep their relative accuracy whatever their size.
+
+    Tall matrices are reduced in pieces first: R of the pieces' R, one above the other, is that of the whole.
+    """
+    pieces = max(1, -(-A.shape[-2] * A.shape[-1] // ONE_THREAD))
+    rows = max(-(-A.shape[-2] // pieces), A.shape[-1])
+    A = _with_rows(A, pieces * rows)
+    if pieces > 1:
+        parts = np.linalg.qr(A.reshape(*A.shape[:-2], pieces, rows, A.shape[-1]), mode="r")
+        A = np.asarray(parts).reshape(*A.shape[:-2], -1, A.shape[-1])
+    return np.asarray(np.linalg.qr(A, mode="r"))
+
+
+def _with_rows(A: FloatArray, count: int) -> FloatArray:
+    """A, with rows of zeros up to that many."""
+    missing = count - A.shape[-2]
+    return np.concatenate([A, np.zeros((*A.shape[:-2], missing, A.shape[-1]))], axis=-2) if missing else A
+
+
+@dataclass(frozen=True)
+class Directions:
+    """The singular values of the column-scaled A, largest first, and what they determine."""
+
+    norm: FloatArray  # (..., K) of the columns
+    U: FloatArray  # (..., K, K) left singular vectors of R D
+    S: FloatArray  # (..., K)
+    V: FloatArray  # (..., K, K) right singular vectors, as columns
+
+    @classmethod
+    def of(cls, R: FloatArray) -> Directions:
+        """Those of a matrix (..., m, K) with m >= K and R^T R = A^T A."""
+        norm = np.sqrt((R**2).sum(axis=-2))
+        U, S, Vt = np.linalg.svd(R / np.where(norm > 0, norm, 1)[..., None, :], full_matrices=False)
+        return cls(norm, U, S, np.swapaxes(Vt, -1, -2))
+
+    @property
+    def is_resolved(self) -> BoolArray:
+        """(..., K): singular values that exceed the error of J."""
+        return np.asarray(self.S > RESOLVED * self.S[..., :1])
+
+    @property
+    def is_null(self) -> BoolArray:
+        """(..., K): directions that do not change the signal."""
+        return np.asarray(~(self.S > NULL * self.S[..., :1]))
+
+    @property
+    def is_lost(self) -> BoolArray:
+        """(..., K): unknowns that the data do not determine."""
+        allowed = np.where(self.is_resolved, NULL_COMPONENT, UNRESOLVED_COMPONENT)
+        touches = self.is_null[..., None, :] & (np.abs(self.V) > allowed[..., None, :])
+        return np.asarray(touches.any(axis=-1))
+
+    @property
+    def condition(self) -> FloatArray:
+        """(...): largest over least singular value; inf where the latter is lost in the error of J."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.is_resolved[..., -1], self.S[..., 0] / self.S[..., -1], np.inf)
+
+    @property
+    def root(self) -> FloatArray:
+        """(..., K, K): D^-1 W, whose rows have the standard deviation of each unknown as their norm, times D^-1."""
+        with np.errstate(divide="ignore"):
+            return self.V * np.where(self.is_resolved, 1 / self.S, 0)[..., None, :]
+
+    def variances(self) -> FloatArray:
+        """(..., K): diag((A^T A)^-1), inf for what is not determined."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.is_lost, np.inf, (self.root**2).sum(axis=-1) / self.norm**2)
+
+    def correlation(self) -> FloatArray:
+        """(..., K, K): of the estimates; NaN in the rows and columns of what is not determined."""
+        root = self.root
+        length = np.sqrt((root**2).sum(axis=-1, keepdims=True))
+        rows = np.where(self.is_lost[..., None], np.nan, root / np.where(length > 0, length, 1))
+        return np.clip(rows @ np.swapaxes(rows, -1, -2), -1, 1)
+
+    @property
+    def apart(self) -> FloatArray:
+        """(..., K, K): A times column k is A_k less its part along the others, of length 1; 0 if not determined."""
+        length = np.sqrt((self.root**2).sum(axis=-1))
+        weights = self.root @ np.swapaxes(self.root, -1, -2)
+        scale = self.norm[..., :, None] * length[..., None, :]
+        return np.where(self.is_lost[..., None, :] | (scale == 0), 0, weights / np.where(scale > 0, scale, 1))
+
+    def solve(self, c: FloatArray) -> FloatArray:
+        """(..., K): the least-squares fit to Q^T r = c; NaN for what is not determined."""
+        fit = (self.root @ (np.swapaxes(self.U, -1, -2) @ c[..., None]))[..., 0]
+        return np.where(self.is_lost, np.nan, fit / np.where(self.norm > 0, self.norm, 1))

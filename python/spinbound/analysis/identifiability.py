@@ -1,0 +1,321 @@
+"""Which parameters an experiment tells apart, which it does not, and what knowing one of them would help.
+
+Everything comes from the triangular factor R of the Jacobian over real unknowns, F = R^T R. A known parameter is a
+column less, prior knowledge with standard deviation tau a row more, with 1/tau in the column of the parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spinbound.base.checks import as_real, one_of, parameter_names
+from spinbound.base.errors import FloatArray, InvalidParameter, Report
+from spinbound.base.parameters import ALL
+from spinbound.base.progress import reporting
+from spinbound.sequences.experiment import Experiment
+from spinbound.signals.basis import Basis
+from spinbound.signals.simulate import sensitivities
+from spinbound.tissues.tissue import Tissue
+
+from . import summary as words
+from .directions import Directions, columns_of, real_columns, triangular
+from .voxels import accepted, n_samples
+
+Bounds = Mapping[str, npt.NDArray[np.float64]]
+
+CHUNK = 1000  # voxels whose matrices LAPACK decomposes at a time: some 50 ms
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Identifiability:
+    """What an experiment tells of each parameter beside the others; as text, in words.
+
+    P names stand for K real unknowns: K = P + 1 with M0 among them, Re M0 and Im M0 in its place, else K = P. Invalid
+    voxels are NaN.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The unknown parameters.
+    unknowns : tuple of str
+        The real unknowns, in the order of all axes of length K.
+    tissue
+        The voxels, of shape (...).
+    factor : (..., K, K)
+        R, upper triangular: the Fisher matrix is R^T R.
+    correlation : (..., K, K)
+        Of the estimates; NaN for what the data do not determine.
+    condition : (...)
+        Condition number of the Jacobian with columns of unit norm: 1 if every unknown acts on the signal in a way of
+        its own; inf if some combination does not act on it, to the accuracy of the Jacobian (1e-8).
+    worst : tuple of two arrays, (..., K) and (..., K, K)
+        Singular values of that Jacobian, smallest first, and for each the direction: a unit vector over the unknowns
+        (the last axis), each in the unit in which it changes the signal by 1 in norm. A direction of singular value S
+        changes the signal by S.
+    bound : dict of str to (...)
+        Least variances with all unknown (marginalised), as `crb` gives them.
+    bound_alone : dict of str to (...)
+        With all others known.
+    bound_fixed : (..., P, P)
+        Of parameter j with parameter k known at [..., j, k]; 0 for j = k.
+    bound_prior : dict of str to (...), or None
+        With the prior knowledge that was given.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> seq, names = sb.sequences.load("hybrid-mt-4s"), ("M0", "m0s", "R1f")
+    >>> known = sb.identifiability(seq, sb.Tissue(m0s=[0.1, 0.2]), names)
+    >>> isinstance(known, sb.Identifiability), known.unknowns
+    (True, ('Re M0', 'Im M0', 'm0s', 'R1f'))
+    """
+
+    names: tuple[str, ...]
+    unknowns: tuple[str, ...]
+    tissue: Tissue
+    factor: npt.NDArray[np.float64]
+    correlation: npt.NDArray[np.float64]
+    condition: npt.NDArray[np.float64]
+    worst: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+    bound: Bounds
+    bound_alone: Bounds
+    bound_fixed: npt.NDArray[np.float64]
+    bound_prior: Bounds | None
+
+    def summary(self, voxel: int | tuple[int, ...] = ()) -> str:
+        """What a voxel's data do not determine, what is hardest to tell apart, and the bounds, in words.
+
+        Parameters
+        ----------
+        voxel
+            Its index; of a single voxel none.
+
+        Raises
+        ------
+        IndexError
+            If there is no such voxel.
+        """
+        voxel = voxel if isinstance(voxel, tuple) else (voxel,)
+        if len(voxel) != len(self.tissue.shape):
+            raise IndexError(f"voxel has {len(voxel)} indices; the voxels have shape {self.tissue.shape}")
+        if np.isnan(self.condition[voxel]):
+            return "The voxel is invalid."
+        return words.summary(self._at(voxel))
+
+    def _at(self, voxel: tuple[int, ...]) -> words.Voxel:
+        """One voxel's numbers."""
+        tissue = self.tissue[voxel] if voxel else self.tissue
+
+        def numbers(bounds: Bounds) -> dict[str, float]:
+            return {name: float(bound[voxel]) for name, bound in bounds.items()}
+
+        return words.Voxel(
+            values={name: complex(tissue[name]) for name in self.names},
+            factor=self.factor[voxel],
+            condition=float(self.condition[voxel]),
+            bound=numbers(self.bound),
+            alone=numbers(self.bound_alone),
+            fixed=self.bound_fixed[voxel],
+            prior=None if self.bound_prior is None else numbers(self.bound_prior),
+        )
+
+    def __str__(self) -> str:
+        """The summary of a single voxel, or of the voxel of the largest condition number after a table of all."""
+        if not self.tissue.shape:
+            return self.summary()
+        return words.overview(self)
+
+    def __repr__(self) -> str:
+        return f"Identifiability(shape={self.tissue.shape}, names={self.names})"
+
+
+def identifiability(
+    seq: Experiment,
+    tissue: Tissue,
+    wrt: str | Iterable[str] = ALL,
+    sigma: npt.ArrayLike = 1.0,
+    *,
+    prior: Mapping[str, npt.ArrayLike] | None = None,
+    model: str = "gbloch",
+    lineshape: str = "superlorentzian",
+    rtol: float = 1e-8,
+    basis: Basis | None = None,
+    threads: int | None = None,
+    progress: bool | Report | None = None,
+) -> Identifiability:
+    """Which parameters the data tell apart: correlations, directions that are hard to see, bounds with and without
+    knowledge of other parameters.
+
+    Over real parameters, M0 standing for Re M0 and Im M0, as the real form of `fisher`.
+
+    Parameters
+    ----------
+    seq
+        The pulse sequence, or a list of them: a joint experiment.
+    tissue
+        The voxels, of shape (...).
+    wrt
+        P names of unknown parameters, base or derived; all others are known.
+    sigma
+        Standard deviation of the noise in the real and in the imaginary part each; one number or one per voxel, > 0.
+    prior
+        What is known of some of the parameters beside the data: name to standard deviation, > 0 (inf: nothing), in the
+        parameter's unit; one number or one per voxel. That of M0 holds for its real and imaginary part each.
+    rtol
+        Relative error of a pulse's propagator, of ``gbloch-ide`` and ``sled``.
+    model, lineshape, basis, threads, progress
+        As in `simulate`.
+
+    Returns
+    -------
+    Identifiability
+        `print` shows it in words.
+
+    Raises
+    ------
+    InvalidParameter
+        If an argument is not accepted, names in `wrt` determine each other, or every voxel is invalid.
+    KeyboardInterrupt
+        Within 0.2 s of Ctrl-C.
+
+    Notes
+    -----
+    The linear algebra library decides the last bits, and they may differ with its number of threads.
+
+    References
+    ----------
+    S. M. Kay, Fundamentals of Statistical Signal Processing (1993), section 3.7; collinearity: D. A. Belsley, E. Kuh
+    and R. E. Welsch, Regression Diagnostics (1980), chapter 3.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> seq, names = sb.sequences.load("hybrid-mt-4s"), ("M0", "m0s", "R1f", "R2f", "B1")
+    >>> known = sb.identifiability(seq, sb.Tissue(), names, sigma=0.01, prior={"B1": 0.02})
+    >>> bool(known.bound_alone["B1"] < known.bound_prior["B1"] < known.bound["B1"])
+    True
+    """
+    names = parameter_names(wrt)
+    options: dict[str, Any] = {"rtol": rtol, "basis": basis, "threads": threads}
+    voxels = accepted(seq, tissue, names, [(model, lineshape)], as_real("sigma", sigma), progress=progress, **options)
+    knowledge = _prior_rows(prior, names, tissue)
+    n_columns = columns_of(names)[-1].stop
+    found: dict[str, FloatArray] = {}
+    options |= {"model": model, "lineshape": lineshape}
+    with reporting(progress, voxels.valid.size, "identifiability") as report:
+        for part in voxels.parts(2 * n_columns * n_samples(seq, basis), 2, report):
+            J = sensitivities(seq, part.tissue, names, **options, progress=part.reports[0])[1]
+            for start in range(0, part.index.size, CHUNK):
+                index = part.index[start : start + CHUNK]
+                R = triangular(real_columns(J[start : start + CHUNK], names))
+                with np.errstate(over="ignore", invalid="ignore"):
+                    R = R if voxels.sigma is None else R / voxels.sigma[index, None, None]
+                sound = np.isfinite(R).all(axis=(1, 2))  # not where a pulse is out of reach of rtol, or R overflows
+                index = index[sound]
+                analysis = _analysis(R[sound], names, None if knowledge is None else knowledge[index])
+                _spread(analysis, index, voxels.valid.size, found)
+                if (told := part.reports[1]) is not None:
+                    told(min(start + CHUNK, part.index.size), part.index.size)
+    return _result(names, tissue, found)
+
+
+def _prior_rows(prior: Mapping[str, npt.ArrayLike] | None, names: tuple[str, ...], tissue: Tissue) -> FloatArray | None:
+    """(N, K): 1/tau of every real unknown, 0 where nothing is known."""
+    if prior is None:
+        return None
+    if not isinstance(prior, Mapping):
+        raise InvalidParameter(f"prior must be a mapping of names to standard deviations; given {type(prior).__name__}")
+    rows = np.zeros((*tissue.shape, columns_of(names)[-1].stop))
+    for name, given in prior.items():
+        columns = columns_of(names)[names.index(one_of("a name in prior", name, names))]
+        tau = as_real(f"prior[{name!r}]", given)
+        if not (tau > 0).all():
+            raise InvalidParameter(f"prior[{name!r}] has {tau[~(tau > 0)][0]:g}; allowed: standard deviations > 0")
+        try:
+            rows[..., columns] = 1 / np.broadcast_to(tau, tissue.shape)[..., None]
+        except ValueError:
+            raise InvalidParameter(
+                f"prior[{name!r}] has shape {tau.shape}, which does not broadcast to the voxels {tissue.shape}"
+            ) from None
+    return rows.reshape(-1, rows.shape[-1])
+
+
+def _analysis(R: FloatArray, names: tuple[str, ...], knowledge: FloatArray | None) -> dict[str, FloatArray]:
+    """What R (N, K, K) tells of N voxels."""
+    found = Directions.of(R)
+    analysis = {
+        "factor": R,
+        "correlation": found.correlation(),
+        "condition": found.condition,
+        "singular": found.S[:, ::-1],
+        "direction": np.swapaxes(found.V, -1, -2)[:, ::-1],
+        "bound": _by_name(found.variances(), names),
+        "alone": _by_name(_alone(found), names),
+        "fixed": _fixed(R, names),
+    }
+    return analysis if knowledge is None else analysis | {"prior": _by_name(_with_prior(R, knowledge), names)}
+
+
+def _spread(part: Mapping[str, FloatArray], index: npt.NDArray[np.intp], n: int, whole: dict[str, FloatArray]) -> None:
+    """Put the results of some voxels in their places among all n, which are NaN elsewhere."""
+    for key, values in part.items():
+        if key not in whole:
+            whole[key] = np.full((n, *values.shape[1:]), np.nan)
+        whole[key][index] = values
+
+
+def _result(names: tuple[str, ...], tissue: Tissue, found: Mapping[str, FloatArray]) -> Identifiability:
+    n_columns = columns_of(names)[-1].stop
+    none = _analysis(np.empty((0, n_columns, n_columns)), names, None)  # of a call without voxels
+
+    def shaped(key: str) -> npt.NDArray[Any]:
+        values = found.get(key, none.get(key))
+        assert values is not None
+        return values.reshape((*tissue.shape, *values.shape[1:]))
+
+    def bounds(key: str) -> Bounds:
+        return {name: column[()] for name, column in zip(names, np.moveaxis(shaped(key), -1, 0), strict=True)}
+
+    return Identifiability(
+        names=names,
+        unknowns=tuple(unknown for name in names for unknown in (("Re M0", "Im M0") if name == "M0" else (name,))),
+        tissue=tissue,
+        factor=shaped("factor"),
+        correlation=shaped("correlation"),
+        condition=shaped("condition")[()],
+        worst=(shaped("singular"), shaped("direction")),
+        bound=bounds("bound"),
+        bound_alone=bounds("alone"),
+        bound_fixed=shaped("fixed"),
+        bound_prior=bounds("prior") if "prior" in found else None,
+    )
+
+
+def _by_name(variances: FloatArray, names: tuple[str, ...]) -> FloatArray:
+    """(N, P) from (N, K): the variance of the complex M0 is the sum of its two."""
+    return np.stack([variances[:, columns].sum(axis=1) for columns in columns_of(names)], axis=1)
+
+
+def _alone(found: Directions) -> FloatArray:
+    with np.errstate(divide="ignore"):
+        return 1 / found.norm**2
+
+
+def _fixed(R: FloatArray, names: tuple[str, ...]) -> FloatArray:
+    """(N, P, P): bounds with the columns of one name left out; 0 for the name itself."""
+    result = np.zeros((len(R), len(names), len(names)))
+    for k, columns in enumerate(columns_of(names) if len(names) > 1 else ()):
+        others = names[:k] + names[k + 1 :]
+        variances = Directions.of(np.delete(R, columns, axis=-1)).variances()
+        result[:, np.arange(len(names)) != k, k] = _by_name(variances, others)
+    return result
+
+
+def _with_prior(R: FloatArray, knowledge: FloatArray) -> FloatArray:
+    """(N, K): bounds of the data together with independent Gaussian knowledge of each unknown."""
+    return Directions.of(np.concatenate([R, knowledge[:, :, None] * np.eye(R.shape[-1])], axis=1)).variances()

@@ -1,0 +1,270 @@
+"""What the choice of a model costs: its error in signal and bound, and the bias of a fit with it.
+
+A fit of model m to noise-free data s_truth of another one minimises |s_m(theta) - s_truth|^2. Linearised about the true
+parameters, where the residual is r = s_truth - s_m, its estimate is off by
+
+    bias = F^-1 Re(J^H r),  F = Re(J^H J),
+
+which is the least-squares solution of J bias = r over real unknowns. What is left out is of second order in r.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spinbound.base.checks import parameter_names
+from spinbound.base.errors import ComplexArray, FloatArray, Report
+from spinbound.base.parameters import ALL
+from spinbound.base.progress import reporting
+from spinbound.base.text import aligned
+from spinbound.sequences.experiment import Experiment
+from spinbound.signals.basis import Basis
+from spinbound.signals.crb import crb
+from spinbound.signals.simulate import sensitivities, simulate
+from spinbound.tissues.tissue import Tissue
+
+from .directions import Directions, columns_of, real_columns, triangular
+from .voxels import Part, accepted, n_samples
+
+QUANTILES = {"median": 0.5, "95 %": 0.95, "largest": 1.0}
+
+
+@dataclass(frozen=True, eq=False)
+class ModelError:
+    """The error of a model, voxel by voxel; as text, a table over all voxels.
+
+    Attributes
+    ----------
+    model, against
+        The model, and the one that is taken as the truth.
+    signal : (...)
+        ``|s - s_ref|/|s_ref|``, norms over all samples. NaN: the voxel is invalid, or there is no signal.
+    crb : dict of str to (...)
+        CRB/CRB_ref - 1 for each unknown, a ratio of variances. NaN: neither model determines the parameter, or the
+        voxel is invalid; inf: only the reference does; -1: only the model does.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> seq = sb.sequences.load("hybrid-mt-4s")
+    >>> error = sb.model_error(seq, sb.Tissue(), "gbloch", against="gbloch", wrt=("M0", "m0s"))
+    >>> isinstance(error, sb.ModelError), sorted(error.crb)
+    (True, ['M0', 'm0s'])
+    """
+
+    model: str
+    against: str
+    signal: npt.NDArray[np.float64]
+    crb: Mapping[str, npt.NDArray[np.float64]]
+
+    def __str__(self) -> str:
+        n_voxels = np.size(self.signal)
+        title = f"relative error of {self.model} against {self.against}, {n_voxels:,} voxel{'s'[: n_voxels != 1]}"
+        rows = {"signal": self.signal} | {f"CRB of {name}": error for name, error in self.crb.items()}
+        head = ("", *QUANTILES)
+        return "\n".join([title, *aligned([head, *([name, *_quantiles(error)] for name, error in rows.items())])])
+
+
+def _quantiles(error: npt.ArrayLike) -> list[str]:
+    """Of the sizes of all errors but NaN; they are themselves among the errors, as inf has no mean."""
+    sizes = np.abs(np.asarray(error))
+    sizes = sizes[~np.isnan(sizes)]
+    if sizes.size == 0:
+        return ["-"] * len(QUANTILES)
+    return [f"{size:.2g}" for size in np.quantile(sizes, list(QUANTILES.values()), method="inverted_cdf")]
+
+
+def model_error(
+    seq: Experiment,
+    tissue: Tissue,
+    model: str,
+    against: str = "gbloch-ide",
+    wrt: str | Iterable[str] = ALL,
+    *,
+    lineshape: str = "superlorentzian",
+    rtol: float = 1e-8,
+    basis: Basis | None = None,
+    threads: int | None = None,
+    progress: bool | Report | None = None,
+) -> ModelError:
+    """How far a model's signals and bounds are from those of a better one.
+
+    Parameters
+    ----------
+    seq
+        The pulse sequence, or a list of them: a joint experiment.
+    tissue
+        The voxels, of shape (...).
+    model
+        The model in question.
+    against
+        The model that is taken as the truth; by default the full generalized Bloch equation.
+    wrt
+        P names of unknown parameters; all others are known.
+    rtol
+        Relative error of a pulse's propagator, of ``gbloch-ide`` and ``sled``.
+    lineshape, basis, threads, progress
+        As in `simulate`.
+
+    Returns
+    -------
+    ModelError
+        With `.signal` (...) and `.crb`, a dict with (...) for each name in `wrt`; neither depends on the noise.
+        A voxel that one of the models does not accept is NaN.
+
+    Raises
+    ------
+    InvalidParameter
+        As in `crb`, for either model; or if no voxel is valid for both.
+    KeyboardInterrupt
+        Within 0.2 s of Ctrl-C.
+
+    References
+    ----------
+    J. Assländer et al., Magn. Reson. Med. 2022 (arXiv 2107.11000): the generalized Bloch equation; arXiv 2207.08259,
+    eqs. (1)-(4): its linearisation.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> seq = sb.sequences.load("hybrid-mt-4s")
+    >>> print(sb.model_error(seq, sb.Tissue(m0s=[0.1, 0.2]), "gbloch", against="gbloch", wrt="m0s"))
+    relative error of gbloch against gbloch, 2 voxels
+                median  95 %  largest
+    signal           0     0        0
+    CRB of m0s       0     0        0
+    """
+    names = parameter_names(wrt)
+    options: dict[str, Any] = {"rtol": rtol, "basis": basis, "threads": threads}
+    voxels = accepted(seq, tissue, names, [(model, lineshape), (against, lineshape)], progress=progress, **options)
+    options["lineshape"] = lineshape
+    models: tuple[dict[str, Any], ...] = ({"model": model}, {"model": against})
+    errors = np.full((1 + len(names), voxels.valid.size), np.nan)
+    with reporting(progress, voxels.valid.size, "model_error") as report:
+        for part in voxels.parts(2 * n_samples(seq, basis), 4, report):
+            s, reference = (
+                simulate(seq, part.tissue, **options, **choice, progress=told)
+                for choice, told in zip(models, part.reports[:2], strict=True)
+            )
+            bounds, references = (
+                crb(seq, part.tissue, names, **options, **choice, progress=told)
+                for choice, told in zip(models, part.reports[2:], strict=True)
+            )
+            errors[0, part.index] = _distance(s, reference)
+            errors[1:, part.index] = [_excess(bounds[name], references[name]) for name in names]
+    shaped = errors.reshape(1 + len(names), *tissue.shape)
+    return ModelError(model, against, shaped[0][()], {name: shaped[1 + k][()] for k, name in enumerate(names)})
+
+
+def _distance(s: ComplexArray, reference: ComplexArray) -> FloatArray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.linalg.norm(s - reference, axis=-1) / np.linalg.norm(reference, axis=-1)
+
+
+def _excess(bound: FloatArray, reference: FloatArray) -> FloatArray:
+    with np.errstate(invalid="ignore"):
+        return bound / reference - 1
+
+
+def model_bias(
+    truth_model: str,
+    fit_model: str,
+    seq: Experiment,
+    tissue: Tissue,
+    wrt: str | Iterable[str] = ALL,
+    *,
+    lineshape: str = "superlorentzian",
+    truth_lineshape: str | None = None,
+    rtol: float = 1e-8,
+    basis: Basis | None = None,
+    threads: int | None = None,
+    progress: bool | Report | None = None,
+) -> dict[str, npt.NDArray[Any]]:
+    """The systematic error of fitting one model to noise-free data of another, to first order.
+
+    bias = F^-1 Re(J^H (s_truth - s_fit)), with signals, sensitivities J and F = Re(J^H J) of the fitted model at the
+    true parameters. It is that of the least-squares fit up to terms of second order in the mismatch of the models.
+
+    Parameters
+    ----------
+    truth_model, fit_model
+        The models of the data and of the fit.
+    seq
+        The pulse sequence, or a list of them: a joint experiment.
+    tissue
+        The true parameters of the voxels, of shape (...).
+    wrt
+        P names that are fitted; all others are fixed at their true values.
+    lineshape, truth_lineshape
+        Of the fitted model, and of the data; None: the same.
+    rtol
+        Relative error of a pulse's propagator, of ``gbloch-ide`` and ``sled``.
+    basis, threads, progress
+        As in `simulate`.
+
+    Returns
+    -------
+    dict of str to (...)
+        Estimate minus truth in the parameter's unit, complex for M0; a number for a single voxel. NaN: the data
+        do not determine the parameter, or the voxel is invalid for one of the models.
+
+    Raises
+    ------
+    InvalidParameter
+        As in `sensitivities`, for either model; or if no voxel is valid for both.
+    KeyboardInterrupt
+        Within 0.2 s of Ctrl-C.
+
+    Notes
+    -----
+    Solved by a QR decomposition of the Jacobian over real unknowns, and not by inverting F. The linear algebra library
+    decides the last bits, and they may differ with its number of threads.
+
+    References
+    ----------
+    J. Nocedal and S. Wright, Numerical Optimization (2006), section 10.3: it is the Gauss-Newton step from the truth.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> seq, names = sb.sequences.load("hybrid-mt-4s"), ("M0", "m0s", "R1f", "R2f")
+    >>> bias = sb.model_bias("gbloch", "gbloch", seq, sb.Tissue(), names, truth_lineshape="gaussian")
+    >>> bool(bias["m0s"] < 0)
+    True
+    """
+    names = parameter_names(wrt)
+    of_truth = lineshape if truth_lineshape is None else truth_lineshape
+    truth: dict[str, Any] = {"model": truth_model, "lineshape": of_truth}
+    fit: dict[str, Any] = {"model": fit_model, "lineshape": lineshape}
+    options: dict[str, Any] = {"rtol": rtol, "basis": basis, "threads": threads}
+    pairs = [(one["model"], one["lineshape"]) for one in (truth, fit)]
+    voxels = accepted(seq, tissue, names, pairs, progress=progress, **options)
+    n_columns = columns_of(names)[-1].stop
+    bias = np.full((voxels.valid.size, n_columns), np.nan)
+
+    def residual(part: Part) -> FloatArray:
+        """(N, 2n, K + 1): the real columns of J and, last, the residual."""
+        data = simulate(seq, part.tissue, **truth, **options, progress=part.reports[0])
+        s, J = sensitivities(seq, part.tissue, names, **fit, **options, progress=part.reports[1])
+        return np.concatenate([real_columns(J, names), real_columns((data - s)[..., None], ("",))], axis=-1)
+
+    with reporting(progress, voxels.valid.size, "model_bias") as report:
+        for part in voxels.parts(2 * (n_columns + 1) * n_samples(seq, basis), 2, report):
+            R = triangular(residual(part))
+            sound = np.isfinite(R).all(axis=(1, 2))  # not where a pulse is out of reach of rtol
+            fits = Directions.of(R[sound, :n_columns, :n_columns])
+            bias[part.index[sound]] = fits.solve(R[sound, :n_columns, n_columns])
+    return {
+        name: _as_parameter(bias[:, columns]).reshape(tissue.shape)[()]
+        for name, columns in zip(names, columns_of(names), strict=True)
+    }
+
+
+def _as_parameter(values: FloatArray) -> npt.NDArray[Any]:
+    """(N,): one real column as it is, two as real and imaginary part."""
+    return values[:, 0] if values.shape[1] == 1 else values[:, 0] + 1j * values[:, 1]

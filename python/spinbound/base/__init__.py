@@ -1,0 +1,1 @@
+"""Arguments, errors, parameters and text: what everything else stands on."""

@@ -1,0 +1,13 @@
+"""The threads of the linear algebra library, whose number changes the last bits of large decompositions."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """While it lasts the library works in one thread, in all threads of the process."""
+    return threadpool_limits(1, user_api="blas")

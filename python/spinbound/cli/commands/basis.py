@@ -1,0 +1,129 @@
+"""``spinbound basis``: a basis of a sequence's signals from the tissues of a prior."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any
+
+from cyclopts import Parameter, validators
+
+from spinbound.analysis.basis_report import BasisReport
+from spinbound.analysis.build_basis import TISSUES, build_basis
+from spinbound.cli.shared.arguments import (
+    DONE,
+    Count,
+    Inputs,
+    Output,
+    SequenceSource,
+    UsageError,
+    open_sequence,
+    progress_bar,
+    unknowns,
+    words_of,
+)
+from spinbound.cli.shared.outputs import check_figure, check_npz, check_output, provenance_of, save_arrays, save_figure
+from spinbound.cli.shared.prior import PAPER, PriorSource, open_prior
+from spinbound.cli.shared.report import print_json
+
+
+def basis(
+    sequence: SequenceSource,
+    /,
+    *,
+    output: Output = Path("basis.npz"),
+    prior: PriorSource = PAPER,
+    n: Count = TISSUES,
+    rank: Count = 13,
+    real: bool = False,
+    bounds: str = "",
+    wrt: str = "",
+    seed: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 0,
+    report: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 500,
+    figure: Path | None = None,
+    inputs: Inputs | None = None,
+) -> int:
+    """A basis of signals: the vectors that hold most of their energy and, on request, of what Cramér-Rao bounds need.
+
+    Parameters
+    ----------
+    output
+        The basis as .npz: vectors (n, rank), singular_values, sequence_sha256.
+    n
+        Number of tissues to draw.
+    rank
+        Number of vectors.
+    real
+        Real vectors, for priors in which omega0 and -omega0 are equally frequent.
+    bounds
+        Parameters whose bounds the basis is to keep low, separated by commas, or "all" of the unknown ones.
+    wrt
+        The unknown parameters, separated by commas; by default the nine of the model.
+    seed
+        Of the draw.
+    report
+        Number of further tissues to report energy and bounds of; 0: no report.
+    figure
+        Figure of the report.
+    """
+    inputs, names = inputs or Inputs(), unknowns(wrt)
+    kept = names if bounds == "all" else words_of(bounds)
+    check_usage(output, figure, report, inputs)
+    seq = open_sequence(sequence, inputs)
+    tissues = open_prior(prior, seq, inputs)
+    options = inputs.physics | {"threads": inputs.threads}
+    begin = perf_counter()
+    with progress_bar(n, "basis") as told:
+        made = build_basis(
+            seq, tissues, n, rank, real=real, bounds=kept, wrt=names, seed=seed, **options, progress=told
+        )
+    seconds = perf_counter() - begin
+    settings = provenance_of(seq, sequence) | inputs.physics | {"prior": repr(tissues), "n": n, "seed": seed}
+    settings |= {"rank": rank, "real": real, "bounds": kept, "wrt": names}
+    save_arrays(output, made.as_dict(), settings)
+    written, kept_of = [str(output)], None
+    if report:
+        with progress_bar(report, "report") as told:
+            kept_of = made.report(seq, tissues, report, names, seed=seed + 1, **options, progress=told)
+    if figure and kept_of:
+        from spinbound.plot import basis_report
+
+        save_figure(figure, basis_report(kept_of))
+        written.append(str(figure))
+    tell(settings | {"seconds": seconds, "written": written}, kept_of, inputs.json)
+    return DONE
+
+
+def check_usage(output: Path, figure: Path | None, report: int, inputs: Inputs) -> None:
+    """Refuse, before any work, what makes no sense together or cannot be written."""
+    if inputs.basis:
+        raise UsageError("--basis has no meaning here: the basis is what is made")
+    if figure and not report:
+        raise UsageError("--figure draws the report; leave --report 0 out")
+    check_npz(output)
+    check_output(output, inputs.overwrite)
+    if figure:
+        check_figure(figure, output, inputs.overwrite)
+
+
+def tell(settings: Mapping[str, Any], kept: BasisReport | None, as_json: bool) -> None:
+    """The report as JSON or as a table, and where the basis lies."""
+    if as_json:
+        print_json(dict(settings) | ({"report": tree_of(kept)} if kept else {}))
+        return
+    if kept:
+        print(kept)
+    print(f"{settings['n']:,} tissues in {settings['seconds']:.2f} s")
+    print(f"wrote {' and '.join(settings['written'])}")
+
+
+def tree_of(kept: BasisReport) -> dict[str, Any]:
+    """Medians and 95th percentiles of a report."""
+    quantiles = {name: kept.quantiles(q) for name, q in (("median", 0.5), ("p95", 0.95))}
+    return {
+        "ranks": kept.ranks,
+        "energy": kept.energy.tolist(),
+        "left_out": kept.n_left_out,
+        "crb_ratio": {name: {key: row.tolist() for key, row in of.items()} for name, of in quantiles.items()},
+    }

@@ -1,0 +1,114 @@
+"""``spinbound crb``: maps of Cramér-Rao bounds from a sequence and tissue maps."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from cyclopts import Parameter, validators
+from numpy.typing import NDArray
+
+from spinbound.cli.shared.arguments import (
+    Inputs,
+    Output,
+    SequenceSource,
+    TissueFile,
+    open_basis,
+    open_sequence,
+    open_tissue,
+    progress_bar,
+    unknowns,
+)
+from spinbound.cli.shared.outputs import (
+    can_draw,
+    check_figure,
+    check_npz,
+    check_output,
+    failed_status,
+    provenance_of,
+    save_arrays,
+    save_figure,
+    work_beside,
+)
+from spinbound.cli.shared.report import bound_row, bounds_table, print_json
+from spinbound.cli.shared.runner import Workers, runner_of, told_part
+from spinbound.signals.crb import CHUNK
+from spinbound.signals.crb import crb as bounds_of
+from spinbound.tissues.tissue import Tissue
+from spinbound.work.folder import n_missing
+from spinbound.work.job import part_of
+
+
+def crb(
+    sequence: SequenceSource,
+    tissue: TissueFile,
+    /,
+    *,
+    output: Output = Path("crb.npz"),
+    figure: Path | None = None,
+    wrt: str = "",
+    sigma: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 1.0,
+    form: Literal["real", "complex", "real-M0"] = "real",
+    workers: Workers | None = None,
+    inputs: Inputs | None = None,
+) -> int:
+    """Cramér-Rao bounds of tissue parameters: the least variance of an unbiased estimate, in every voxel.
+
+    A run that was killed goes on where it stopped when the same command is given again.
+
+    Parameters
+    ----------
+    output
+        The bounds as .npz: crb_NAME for each parameter, the variance in its SI unit squared.
+    figure
+        The figure of the bounds; by default beside the output as .png, if the extra "plot" is installed.
+    wrt
+        The unknown parameters, separated by commas; by default the nine of the model.
+    sigma
+        Standard deviation of the noise in the real and in the imaginary part each.
+    form
+        Fisher matrix over real parameters, over complex ones, or with M0 real.
+    """
+    inputs, names, runner, work = inputs or Inputs(), unknowns(wrt), runner_of(workers), work_beside(output, "crb")
+    check_npz(output)
+    overwrite = inputs.overwrite or work.exists()  # what an earlier run has left is part of this one
+    check_output(output, overwrite)
+    picture = figure or (output.with_suffix(".png") if can_draw() else None)
+    if picture:
+        check_figure(picture, output, overwrite)
+    seq, basis = open_sequence(sequence, inputs), open_basis(inputs.basis)
+    voxels, given = open_tissue(tissue)
+    check_output(output, overwrite, n_bytes=8 * voxels.size * len(names))
+    begin = perf_counter()
+    with progress_bar(voxels.size, "CRB") as report:
+        options = inputs.physics | {"basis": basis, "threads": inputs.threads, "progress": report}
+        bounds = bounds_of(seq, voxels, names, sigma, form, resume=work, runner=runner, **options)
+    if part_of(runner):
+        return told_part(runner, work, inputs.json)
+    seconds = perf_counter() - begin
+    chosen = {"tissue": str(tissue), "wrt": names, "sigma": sigma, "form": form}
+    settings = provenance_of(seq, sequence) | inputs.physics | chosen
+    save_arrays(output, {f"crb_{name}": np.asarray(variance) for name, variance in bounds.items()}, settings)
+    written = [output]
+    if picture:
+        written.append(draw(picture, voxels, given, bounds, f"$\\sigma$ = {sigma:g} per channel, {form} form"))
+    rows = [bound_row(voxels, name, np.asarray(variance)) for name, variance in bounds.items()]
+    outcome = {"voxels": voxels.size, "seconds": seconds, "bounds": rows, "written": [*map(str, written)]}
+    (print_json if inputs.json else bounds_table)(settings | outcome)
+    if n_missing(work, voxels.size, CHUNK):
+        return failed_status(rows[0]["invalid"], voxels.size, "invalid or not computed: their results are NaN")
+    shutil.rmtree(work, ignore_errors=True)
+    return failed_status(rows[0]["invalid"], voxels.size)
+
+
+def draw(path: Path, voxels: Tissue, given: tuple[str, ...], bounds: Mapping[str, NDArray[Any]], noise: str) -> Path:
+    """The figure of all bounds, with the axes of a grid where the file's parameters span one."""
+    from spinbound.plot import crb_maps, grid_axes
+
+    title = f"{noise}; unknown: {', '.join(bounds)}"
+    save_figure(path, crb_maps(voxels, bounds, axes=grid_axes(voxels, given), title=title))
+    return path

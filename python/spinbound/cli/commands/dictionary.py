@@ -1,0 +1,139 @@
+"""``spinbound dictionary``: signals and bounds of many tissues, in a store on disk."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from cyclopts import Parameter, validators
+
+from spinbound.cli.shared.arguments import (
+    DONE_WITH_FAILED_VOXELS,
+    Count,
+    Inputs,
+    Number,
+    SequenceSource,
+    UsageError,
+    open_basis,
+    open_sequence,
+    progress_bar,
+    unknowns,
+)
+from spinbound.cli.shared.outputs import failed_status, provenance_of
+from spinbound.cli.shared.prior import PAPER, PriorSource, open_prior
+from spinbound.cli.shared.report import print_json, print_table
+from spinbound.cli.shared.runner import Workers, runner_of, told_part
+from spinbound.dictionaries.build import build_dictionary
+from spinbound.dictionaries.store import DictionaryStore, bytes_of
+from spinbound.work.job import part_of
+
+
+def dictionary(
+    sequence: SequenceSource,
+    output: Path,
+    /,
+    *,
+    n: Count,
+    prior: PriorSource = PAPER,
+    first: Number = 0,
+    seed: Number = 0,
+    derivatives: str = "crb",
+    wrt: str = "",
+    sigma: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 1.0,
+    form: Literal["real", "complex", "real-M0"] = "real",
+    chunk: Count | None = None,
+    single: bool = False,
+    rebuild: bool = False,
+    workers: Workers | None = None,
+    inputs: Inputs | None = None,
+) -> int:
+    """Signals of many tissues and their Cramér-Rao bounds, into a Zarr store: a dictionary, or a training set.
+
+    A run that was killed goes on where it stopped when the same command is given again.
+
+    Parameters
+    ----------
+    output
+        The folder of the store: NAME.zarr.
+    n
+        Number of tissues to draw.
+    first
+        Number of the first: tissue k of a seed is always the same.
+    seed
+        Of the draw.
+    derivatives
+        What to keep beside the signals, separated by commas: crb, fisher, sensitivities; or none.
+    wrt
+        The unknown parameters, separated by commas; by default the nine of the model.
+    sigma
+        Standard deviation of the noise in the real and in the imaginary part each.
+    form
+        Fisher matrix over real parameters, over complex ones, or with M0 real.
+    chunk
+        Tissues of a chunk; 4096 unless their arrays fill more than 64 MB.
+    single
+        Store in single precision.
+    rebuild
+        Check what is there first, and make damaged chunks anew.
+    """
+    inputs, names, runner = inputs or Inputs(), unknowns(wrt), runner_of(workers)
+    if output.suffix.lower() != ".zarr":
+        raise UsageError(f"{output}: the output is a folder, NAME.zarr")
+    seq, basis = open_sequence(sequence, inputs), open_basis(inputs.basis)
+    tissues = open_prior(prior, seq, inputs)
+    options = inputs.physics | {"wrt": names, "sigma": sigma, "form": form, "seed": seed, "first": first}
+    options |= {"derivatives": words(derivatives), "chunk": chunk, "dtype": "complex64" if single else None}
+    options |= {"overwrite": inputs.overwrite, "rebuild": rebuild, "threads": inputs.threads, "runner": runner}
+    begin = perf_counter()
+    with progress_bar(n, "dictionary") as report:
+        store = build_dictionary(seq, tissues, n, output, basis=basis, progress=report, **options)
+    if part_of(runner):
+        return told_part(runner, output, inputs.json)
+    seconds = perf_counter() - begin
+    if not store.complete:
+        print(f"spinbound: {output} is not complete: the same command does what is missing", file=sys.stderr)
+        return DONE_WITH_FAILED_VOXELS
+    outcome = provenance_of(seq, sequence) | described(store, True) | {"seconds": seconds, "written": [str(output)]}
+    tell(outcome, inputs.json)
+    return failed_status(outcome["invalid"], n, "cannot be simulated: their rows are NaN")
+
+
+def words(derivatives: str) -> tuple[str, ...]:
+    """The words in a list with commas; none for ``none``."""
+    return () if derivatives == "none" else tuple(derivatives.replace(",", " ").split())
+
+
+def described(store: DictionaryStore, is_whole: bool) -> dict[str, Any]:
+    """What a store has, and how much of its disk it takes; whole ones also tell how many tissues are invalid."""
+    return {
+        "tissues": len(store),
+        "invalid": int(np.count_nonzero(~store.valid)) if is_whole else None,
+        "chunks": store.n_chunks,
+        "complete": store.complete,
+        "arrays": store.shapes,
+        "bytes": bytes_of(store.path),
+        "configuration": store.configuration,
+    }
+
+
+def tell(outcome: Mapping[str, Any], as_json: bool) -> None:
+    """The report as JSON, or as a table."""
+    if as_json:
+        print_json(outcome)
+        return
+    arrays_table(outcome)
+    rate = outcome["tissues"] / outcome["seconds"]
+    print(f"{outcome['tissues']:,} tissues in {outcome['seconds']:.2f} s ({rate:,.0f} per second)")
+    print(f"wrote {outcome['written'][0]} ({outcome['bytes'] / 1e6:.1f} MB)")
+
+
+def arrays_table(outcome: Mapping[str, Any]) -> None:
+    """The arrays of a store, one per line."""
+    rows = (
+        (name, " x ".join(f"{length:,}" for length in shape), kind) for name, (shape, kind) in outcome["arrays"].items()
+    )
+    print_table(("array", "shape", "type"), rows)

@@ -1,0 +1,89 @@
+"""``spinbound estimate``: maps of tissue parameters from data, by a trained estimator."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any
+
+from cyclopts import Parameter, validators
+
+import spinbound._core as _core
+from spinbound._core import version as __version__
+from spinbound.cli.shared.arguments import Sources, open_basis, open_sequence, progress_bar
+from spinbound.cli.shared.estimate_output import STATUSES, maps_of
+from spinbound.cli.shared.images import DataFile, Images, open_volume
+from spinbound.cli.shared.map_output import Delivery, Target, default_output
+
+Checkpoint = Annotated[Path, Parameter(help="A trained estimator: the .safetensors file that a training has left.")]
+
+
+def estimate(
+    checkpoint: Checkpoint,
+    data: DataFile,
+    /,
+    *,
+    output: Annotated[Path | None, Parameter(name=("--output", "-o"))] = None,
+    figure: Path | None = None,
+    prefix: str = "sub-01",
+    images: Images | None = None,
+    sequence: str | None = None,
+    sigma: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
+    no_novelty: bool = False,
+    device: str | None = None,
+    sources: Sources | None = None,
+) -> int:
+    """Estimate tissue parameters from the data of every voxel with a trained network.
+
+    Parameters
+    ----------
+    output
+        A folder for maps as a BIDS derivative dataset (NIfTI with JSON), or a .npz file; by default the folder
+        "spinbound-estimate" for data in NIfTI, else estimate.npz.
+    figure
+        The figure of the maps; by default beside the output as .png, if the extra "plot" is installed.
+    prefix
+        Of the files in the folder: sub-LABEL or sub-LABEL_ses-LABEL.
+    sequence
+        The sequence of the data, by name or file: refused if the estimator was trained for another. So is another
+        --basis.
+    sigma
+        Standard deviation of the noise in the real and in the imaginary part each, to which novelty is relative; by
+        default that of the training.
+    no_novelty
+        Leave out how unlike the training the data are.
+    device
+        "cpu", "cuda", ...; the GPU by default, if there is one.
+    """
+    from spinbound.nn import Estimator
+
+    images, sources = images or Images(), sources or Sources()
+    estimator = Estimator.load(checkpoint)
+    target = Target(output or default_output(data, "estimate"), prefix)
+    target.check(estimator.names, (), sources.overwrite)
+    picture = target.picture(figure, sources.overwrite)
+    seq = None if sequence is None else open_sequence(sequence, sources)
+    estimator.check(seq, open_basis(sources.basis))
+    volume, begin = open_volume(data, images), perf_counter()
+    with progress_bar(volume.n_voxels, "estimate") as report:
+        result = estimator.estimate(
+            volume.data.data,
+            volume.mask,
+            sigma=sigma,
+            novelty=not no_novelty,
+            threads=sources.threads,
+            device=device,
+            progress=report,
+        )
+    seconds = perf_counter() - begin
+    chosen = {"data": data, "images": vars(images), "checkpoint": checkpoint_of(checkpoint)}
+    settings = {"spinbound": __version__, "instruction_set": _core.isa_in_use(), **result.settings, **chosen}
+    delivery = Delivery(target, picture, f"estimates of {checkpoint.name}", seconds, sources.json)
+    return delivery.of(maps_of(result), STATUSES, volume, settings)
+
+
+def checkpoint_of(path: Path) -> dict[str, Any]:
+    """Which file of all it was."""
+    with open(path, "rb") as stream:
+        return {"file": str(path), "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}

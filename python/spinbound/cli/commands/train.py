@@ -1,0 +1,85 @@
+"""``spinbound train``: an estimator that learns, as a TOML file describes it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter, validators
+
+from spinbound.cli.shared.arguments import DONE, Threads
+from spinbound.cli.shared.report import print_json, print_table
+
+if TYPE_CHECKING:
+    from spinbound.nn import History, Training
+
+
+def train(
+    configuration: Path,
+    /,
+    *,
+    output: Annotated[Path | None, Parameter(name=("--output", "-o"))] = None,
+    epochs: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
+    device: str | None = None,
+    threads: Threads = None,
+    json: bool = False,
+) -> int:
+    """Train an estimator, as a .toml file describes it.
+
+    A run that was killed goes on where it stopped when the same command is given again.
+
+    Parameters
+    ----------
+    configuration
+        What learns, from which data, and how: the page "Learning" of the documentation lists the keys.
+    output
+        The folder for checkpoints and the log; by default one of the file's name without .toml, where the command is
+        given.
+    epochs
+        In place of those of the file.
+    device
+        Where to compute: cpu, cuda, ...; by default the GPU if there is one.
+    threads
+        Of the network on a CPU; all cores by default.
+    json
+        Report as JSON on stdout.
+    """
+    from spinbound.nn import Training
+    from spinbound.nn.device import torch_threads
+
+    training, folder = Training.load(configuration), output or Path(configuration.stem)
+    given = {"epochs": epochs, "device": device}
+    options = {name: value for name, value in given.items() if value is not None}
+    begin = perf_counter()
+    with torch_threads(threads):
+        history = training.run(folder, progress=sys.stderr.isatty(), **options)
+    tell(training, history, folder, perf_counter() - begin, json)
+    return DONE
+
+
+def tell(training: Training, history: History, folder: Path, seconds: float, as_json: bool) -> None:
+    """The first, the best and the last epoch, or all of them as JSON."""
+    if as_json:
+        print_json(report(training, history, folder, seconds))
+        return
+    rows = sorted({0, history.best_epoch - 1, len(history) - 1})
+    head = ("epoch", "learning rate", "loss", "validation", "CRB loss")
+    columns = ("learning_rate", "loss", "validation_loss", "validation_crb_loss")
+    print_table(head, ([str(row + 1), *(f"{history[name][row]:.4g}" for name in columns)] for row in rows))
+    print(f"{len(history)} epochs in {seconds:.0f} s; the best is {history.best_epoch}")
+    print(f"wrote {folder / 'best.safetensors'} and {folder / 'last.safetensors'}")
+
+
+def report(training: Training, history: History, folder: Path, seconds: float) -> dict[str, Any]:
+    """What was trained and how it went."""
+    from spinbound.nn.training.history import COLUMNS
+
+    return {
+        "estimator": training.estimator.description,
+        "history": {name: history[name].tolist() for name in COLUMNS},
+        "best_epoch": history.best_epoch,
+        "seconds": seconds,
+        "written": [str(folder / name) for name in ("best.safetensors", "last.safetensors", "log.csv")],
+    }

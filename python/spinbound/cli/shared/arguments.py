@@ -1,0 +1,151 @@
+"""What the commands share: their inputs, their outputs and their report."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter, validators
+
+from spinbound.base.checks import parameter_names, suggestion
+from spinbound.base.errors import InvalidParameter, Report
+from spinbound.base.parameters import ALL, bases
+from spinbound.base.progress import reporting
+from spinbound.sequences import library
+from spinbound.sequences.sequence import Sequence
+from spinbound.signals.basis import Basis
+from spinbound.tissues.tissue import Tissue
+
+from .tissue_file import read_tissue
+
+DONE, FAILED, BAD_ARGUMENTS, DONE_WITH_FAILED_VOXELS, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+
+SequenceSource = Annotated[str, Parameter(help="Name of a bundled sequence, or a .npz, .toml, .mat or .seq file.")]
+TissueFile = Annotated[
+    Path,
+    Parameter(
+        help="Tissue maps: a .npz file of arrays or a .csv table, named by parameters, in SI units or as in T2f [ms]."
+    ),
+]
+ModelName = Literal["gbloch", "gbloch-ide", "graham", "graham-single-frequency", "sled", "hybrid", "bloch"]
+LineshapeName = Literal["superlorentzian", "gaussian", "lorentzian"]
+Number = Annotated[int, Parameter(validator=validators.Number(gte=0))]
+Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
+Threads = Annotated[int | None, Parameter(validator=validators.Number(gte=0))]
+Output = Annotated[Path, Parameter(name=("--output", "-o"))]
+
+
+class UsageError(Exception):
+    """The arguments make no sense together."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """How to read a sequence and a basis, and how to run.
+
+    Parameters
+    ----------
+    TR
+        Repetition time in s, where the sequence's file has none.
+    gradient_moment
+        Gradient moments, where the sequence's file has none: words separated by commas, one per pulse, the last of
+        which holds for all further pulses: "crusher,balanced".
+    basis
+        File of a basis: work with signals compressed to its coefficients.
+    threads
+        Number of threads; all cores by default.
+    overwrite
+        Replace output files that exist.
+    json
+        Report as JSON on stdout.
+    """
+
+    TR: Annotated[float | None, Parameter(name="--TR")] = None
+    gradient_moment: str | None = None
+    basis: Path | None = None
+    threads: Threads = None
+    overwrite: bool = False
+    json: bool = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Inputs(Sources):
+    """How to read the inputs, what is simulated, and how to run.
+
+    Parameters
+    ----------
+    model
+        The model of magnetization transfer.
+    lineshape
+        Of the semi-solid pool.
+    rtol
+        Error of the propagator of a pulse, for the models gbloch-ide and sled.
+    """
+
+    model: ModelName = "gbloch"
+    lineshape: LineshapeName = "superlorentzian"
+    rtol: float = 1e-8
+
+    @property
+    def physics(self) -> dict[str, Any]:
+        """What is simulated, as the functions take it."""
+        return {"model": self.model, "lineshape": self.lineshape, "rtol": self.rtol}
+
+
+def open_sequence(source: str, inputs: Sources) -> Sequence:
+    """A bundled sequence by its name, or one from a file."""
+    if source in library.names():
+        if inputs.TR is not None or inputs.gradient_moment is not None:
+            raise UsageError(f"{source} has its own TR and gradient moments; leave --TR and --gradient-moment out")
+        return library.load(source)
+    path = Path(source)
+    if not path.suffix and not path.exists():
+        hint = suggestion(source, library.names())
+        raise UsageError(f"{source!r} is neither a file nor a bundled sequence{hint}; see `spinbound info`")
+    if inputs.gradient_moment is None or "," not in inputs.gradient_moment:
+        return Sequence.load(path, inputs.TR, inputs.gradient_moment)
+    words = inputs.gradient_moment.split(",")
+    seq = Sequence.load(path, inputs.TR, words[-1])
+    return seq.replace(gradient_moment=words + words[-1:] * (seq.n_pulses - len(words)))
+
+
+def open_tissue(path: Path) -> tuple[Tissue, tuple[str, ...]]:
+    """The voxels of a file, and the names that the file gives; a note on stderr says what it leaves out."""
+    tissue, names = read_tissue(path)
+    values = tissue.as_dict()
+    missing = [name for name in values if name not in {base for given in names for base in bases(given)}]
+    if missing:
+        assumed = ", ".join(f"{name} = {values[name].real:g}" for name in missing)
+        print(f"spinbound: note: {path} leaves out {assumed} (assumed)", file=sys.stderr)
+    return tissue, names
+
+
+def open_basis(path: Path | None) -> Basis | None:
+    """The basis of a file, if one is named."""
+    return None if path is None else Basis.load(path)
+
+
+def words_of(text: str) -> tuple[str, ...] | None:
+    """The words of a list with commas; None if there are none."""
+    return tuple(text.replace(",", " ").split()) or None
+
+
+def unknowns(wrt: str) -> tuple[str, ...]:
+    """The names in a list with commas; the nine base parameters if it is empty."""
+    try:
+        return parameter_names(words_of(wrt) or ALL)
+    except InvalidParameter as problem:
+        raise UsageError(f"--wrt: {problem}") from None
+
+
+# Progress
+
+
+def progress_bar(total: int, label: str) -> AbstractContextManager[Report | None]:
+    """A bar on stderr where that is a terminal, as a callable (done, total); nothing elsewhere."""
+    return reporting(sys.stderr.isatty(), total, label)

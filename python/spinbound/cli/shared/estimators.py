@@ -1,0 +1,166 @@
+"""The estimators that a command names: fits, matches, and networks from files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from cyclopts import Parameter, validators
+
+from spinbound.base.errors import InvalidData
+from spinbound.base.parameters import bases
+from spinbound.dictionaries.build import ATOMS, dictionary
+from spinbound.dictionaries.contents import basis_sha256
+from spinbound.dictionaries.dictionary import Dictionary
+from spinbound.dictionaries.store import DictionaryStore
+from spinbound.estimators.fitting.fit import fit
+from spinbound.estimators.fitting.result import Fit
+from spinbound.estimators.matching.match import Match, match
+from spinbound.evaluation.dataset import TestSet
+from spinbound.sequences.experiment import as_trains
+from spinbound.tissues.prior import Prior
+from spinbound.tissues.tissue import Tissue
+
+from .arguments import UsageError
+
+WORDS = ("nlls", "match", "interpolate")
+CHECKPOINT = ".safetensors"
+OTHER_SEED = 1  # atoms must not be the tissues that are judged
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """How an estimator works.
+
+    Parameters
+    ----------
+    atoms
+        A dictionary, NAME.zarr, for matches and the starts of fits; by default atoms drawn from the prior.
+    n_atoms
+        How many to draw.
+    start_at_truth
+        Have fits start at the true values: what their best minimum gives, whether or not it is found.
+    multi_start
+        Number of matches that a fit starts from.
+    """
+
+    atoms: Path | None = None
+    n_atoms: Annotated[int, Parameter(validator=validators.Number(gte=1))] = ATOMS
+    start_at_truth: bool = False
+    multi_start: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 1
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """Non-linear least squares: all unknowns of the test set are free, what else there is is told."""
+
+    data: TestSet  # of which no tissue is kept
+    limits: tuple[float, float] | None  # of omega0
+    dictionary: Dictionary | DictionaryStore | None
+    choices: Choices
+    physics: dict[str, Any]
+
+    def __call__(self, signals: np.ndarray[Any, Any], truth: Tissue, threads: int | None) -> Fit:
+        """Fit data."""
+        free = self.data.wrt
+        unknown = {base for name in free for base in bases(name)}
+        known = {name: value for name, value in truth.as_dict().items() if name not in unknown}
+        start = {name: truth[name] for name in free if name != "M0"} if self.choices.start_at_truth else None
+        return fit(
+            signals,
+            self.data.sequence,
+            self.data.basis,
+            free=free,
+            start=start,
+            bounds={"omega0": self.limits} if self.limits and "omega0" in free else None,
+            fixed=known,
+            multi_start=self.choices.multi_start,
+            dictionary=self.dictionary,
+            threads=threads,
+            **self.physics,
+        )
+
+
+@dataclass(frozen=True)
+class Matching:
+    """The best atoms of a dictionary, or what lies between them."""
+
+    dictionary: Dictionary | DictionaryStore
+    interpolate: bool
+
+    def __call__(self, signals: np.ndarray[Any, Any], threads: int | None) -> Match:
+        """Match data."""
+        return match(signals, self.dictionary, interpolate=self.interpolate, threads=threads)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network, which every process reads for itself."""
+
+    path: Path
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it estimates."""
+        return tuple(_network(self.path).names)
+
+    def __call__(self, signals: np.ndarray[Any, Any], threads: int | None) -> Any:
+        """Have it estimate."""
+        return _network(self.path).estimate(signals, novelty=False, threads=threads)
+
+
+@cache
+def _network(path: Path) -> Any:
+    from spinbound.nn import Estimator
+
+    return Estimator.load(path)
+
+
+def check_word(word: str) -> None:
+    """Refuse, before any work, what is no estimator.
+
+    Raises
+    ------
+    UsageError
+        If it is neither a word nor the name of a checkpoint.
+    """
+    if word not in WORDS and Path(word).suffix.lower() != CHECKPOINT:
+        raise UsageError(f"{word!r} is no estimator; allowed: {', '.join(WORDS)}, or a file NAME{CHECKPOINT}")
+
+
+def estimator_named(
+    word: str, data: TestSet, prior: Callable[[], Prior], choices: Choices, physics: dict[str, Any]
+) -> Callable[..., Any]:
+    """What `evaluate` takes for a word or a checkpoint; atoms are drawn from the prior."""
+    if Path(word).suffix.lower() == CHECKPOINT:
+        _network(Path(word)).check(data.sequence, data.basis)
+        return Checkpoint(Path(word))
+
+    def atoms() -> Dictionary | DictionaryStore:
+        if choices.atoms is not None:
+            return _of_the_same(DictionaryStore(choices.atoms), data)
+        return dictionary(data.sequence, prior(), choices.n_atoms, seed=OTHER_SEED, basis=data.basis, **physics)
+
+    if word != "nlls":
+        return Matching(atoms(), word == "interpolate")
+    return Fitting(data[:0], _limits(data), None if choices.start_at_truth else atoms(), choices, physics)
+
+
+def _of_the_same(atoms: DictionaryStore, data: TestSet) -> DictionaryStore:
+    """Refuse atoms of another sequence or basis: a match looks at the number of samples alone."""
+    if atoms.sequence_sha256 != as_trains(data.sequence).sha256:
+        raise InvalidData(f"--atoms: {atoms.path} is of another sequence than the test set")
+    if atoms.configuration["basis_sha256"] != basis_sha256(data.basis):
+        raise InvalidData(f"--atoms: {atoms.path} is of another basis than the test set")
+    return atoms
+
+
+def _limits(data: TestSet) -> tuple[float, float] | None:
+    """Of omega0, where that of a tissue is beyond a period: in the wrong one a fit ends at wrong values of others."""
+    largest = float(np.nanmax(np.abs(data.tissue["omega0"]), initial=0))
+    return (-1.25 * largest, 1.25 * largest) if largest > data.omega0_period / 2 else None

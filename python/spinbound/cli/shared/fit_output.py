@@ -1,0 +1,50 @@
+"""The maps that a fit leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spinbound.estimators.fitting.result import Fit, FitStatus
+
+from .map_output import Maps, Statuses, Target
+from .outputs import work_beside
+
+UNFINISHED = ".spinbound-fit"
+ALGORITHM = "non-linear least squares (Levenberg-Marquardt)"
+STATUSES = Statuses(
+    kind=FitStatus,
+    unwanted=(FitStatus.masked, FitStatus.no_data),
+    failed=(FitStatus.singular, FitStatus.not_finite, FitStatus.invalid, FitStatus.failed, FitStatus.unfinished),
+    done="fitted",
+    missing="without a result for every unknown: what is missing is NaN",
+)
+
+
+def unfinished(target: Target) -> Path:
+    """The folder of work in progress, beside or inside the output; while it is there, a run has not finished."""
+    return work_beside(target.path, "fit") if target.is_file else target.path / UNFINISHED
+
+
+def maps_of(result: Fit) -> Maps:
+    """All maps of a fit."""
+    bits = {1 << k: name for k, name in enumerate(result.at_bound)}
+    at_bound = sum(
+        (bit * result.at_bound[name] for bit, name in bits.items()), np.zeros(result.status.shape, np.uint16)
+    )
+    further: dict[str, Any] = {"status": result.status, "iterations": result.iterations, "at_bound": at_bound}
+    further |= {"residual": result.residual, "sigma": result.sigma}
+    further |= {} if result.agreement is None else {"agreement": result.agreement}
+    estimates = {name: result.estimates[name] for name in result.free}
+    return Maps(
+        entry="Fit",
+        algorithm=ALGORITHM,
+        arrays=result.as_arrays(),
+        estimates=estimates,
+        drawn=estimates,
+        std=result.std,
+        further=further,
+        levels={"status": STATUSES.sentences, "at_bound": bits},
+    )

@@ -1,0 +1,135 @@
+"""The images that fits and estimates take."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Annotated, Literal
+
+import numpy as np
+from cyclopts import Parameter
+from numpy.typing import NDArray
+
+from spinbound.base.errors import InvalidData
+from spinbound.io import Image, check_same_grid, read_complex, read_image, read_map, read_mask
+
+from .arguments import UsageError
+
+DataFile = Annotated[
+    str,
+    Parameter(
+        help="Complex data, or their real part (--imag) or magnitude (--phase): a .nii, .nii.gz, .cfl, .ra, .mat or "
+        ".npz file, whose last axis counts echoes or coefficients. FILE:NAME picks an array of a .mat or .npz file."
+    ),
+]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Images:
+    """Which images belong to the data.
+
+    Parameters
+    ----------
+    imag
+        The imaginary part; the data are the real part then.
+    phase
+        The phase in rad; the data are the magnitude then.
+    mask
+        The voxels that count: all that are not zero.
+    ignore_affine
+        Take images at their word that their grids are one.
+    """
+
+    imag: str | None = None
+    phase: str | None = None
+    mask: str | None = None
+    ignore_affine: bool = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Scan(Images):
+    """Which images belong to the data, and which maps are known.
+
+    Parameters
+    ----------
+    B1
+        Map of the transmit field, which is known then.
+    B1_unit
+        Unit of the map of B1: 1 (relative to the nominal field) or %.
+    B0
+        Map of the off-resonance frequency omega0, which is known then.
+    B0_unit
+        Unit of the map of B0: rad/s or Hz.
+    """
+
+    B1: Annotated[str | None, Parameter(name="--B1")] = None
+    B1_unit: Annotated[Literal["1", "%"], Parameter(name="--B1-unit")] = "1"
+    B0: Annotated[str | None, Parameter(name="--B0")] = None
+    B0_unit: Annotated[Literal["rad/s", "Hz"], Parameter(name="--B0-unit")] = "rad/s"
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The parameters of which there are maps."""
+        return tuple(name for name, file in (("B1", self.B1), ("omega0", self.B0)) if file is not None)
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Data with what is known of their voxels, all on one grid."""
+
+    data: Image
+    mask: NDArray[np.bool_] | None
+    known: dict[str, NDArray[np.float64]]  # maps by the names of parameters
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels that count."""
+        return prod(self.data.shape) if self.mask is None else int(self.mask.sum())
+
+
+def open_volume(data: str, scan: Images) -> Volume:
+    """Read all images, and refuse those of another grid than the data's."""
+    option = {"ignore_affine": scan.ignore_affine}
+    images = {"data": open_data(data, scan)}
+    if scan.mask is not None:
+        images["mask"] = read_mask(scan.mask, **option)
+    if isinstance(scan, Scan):
+        images |= known_maps(scan)
+    check_same_grid(images, **option)
+    shape = images["data"].shape
+    maps = {name: image.data.reshape(shape) for name, image in images.items() if name != "data"}
+    mask = maps.pop("mask", None)
+    if "B0" in maps:
+        maps["omega0"] = maps.pop("B0")
+    if mask is not None and not mask.any():
+        print("spinbound: warning: the mask is empty: no voxel counts", file=sys.stderr)
+    return Volume(images["data"], mask, maps)
+
+
+def known_maps(scan: Scan) -> dict[str, Image]:
+    """Those of B1 and B0."""
+    option = {"ignore_affine": scan.ignore_affine}
+    maps = {}
+    if scan.B1 is not None:
+        maps["B1"] = read_map(scan.B1, "B1", scan.B1_unit, **option)
+    if scan.B0 is not None:
+        maps["B0"] = read_map(scan.B0, "omega0", scan.B0_unit, **option)
+    return maps
+
+
+def open_data(data: str, scan: Images) -> Image:
+    """The complex data of one file, or of a pair."""
+    option = {"ignore_affine": scan.ignore_affine}
+    if scan.imag is not None and scan.phase is not None:
+        raise UsageError("--imag and --phase are two ways to complete the data; name one")
+    if scan.imag is not None:
+        return read_complex((data, scan.imag), "real-imag", **option)
+    if scan.phase is not None:
+        return read_complex((data, scan.phase), "magnitude-phase", **option)
+    image = read_image(data, **option)
+    if image.data.dtype.kind != "c":
+        raise InvalidData(f"{data} holds real numbers; --imag or --phase names the file that makes them complex")
+    return replace(image, has_samples=True)

@@ -1,0 +1,205 @@
+"""Where maps go, and how they are written: a .npz file, or a BIDS derivative dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinbound.base.text import percent
+from spinbound.estimators.result import counts_of
+from spinbound.io import bids
+
+from .arguments import UsageError
+from .images import Volume
+from .outputs import can_draw, check_figure, check_output, failed_status, save_arrays, save_figure
+from .report import print_footer, print_json, print_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+ENTRIES = ("Fit", "Estimate")  # of sidecars: maps with one of them are ours to replace
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the maps go: a .npz file, or a folder that becomes a BIDS derivative dataset."""
+
+    path: Path
+    prefix: str
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the output is one .npz file."""
+        return self.path.suffix.lower() == ".npz"
+
+    @property
+    def figure(self) -> Path:
+        """Where the figure goes unless told."""
+        return self.path.with_suffix(".png") if self.is_file else self.path.with_name(f"{self.path.name}.png")
+
+    def check(self, estimates: Iterable[str], std: Iterable[str], overwrite: bool) -> None:
+        """Refuse, before any work, what cannot be written or exists."""
+        if self.is_file:
+            check_output(self.path, overwrite)
+            return
+        if not self.path.name or (self.path.suffix and not self.path.is_dir()):
+            raise UsageError(f"{self.path}: the output is a folder with a name, or a .npz file")
+        files = bids.map_files(estimates, std, bids.FURTHER).values()
+        paths = [bids.path_of(self.path, self.prefix, file) for file in files]
+        if not overwrite:
+            bids.refuse_existing(paths)
+
+    def picture(self, figure: Path | None, overwrite: bool) -> Path | None:
+        """The place of the figure, if one is drawn; refuses one that cannot be written or exists."""
+        picture = figure or (self.figure if can_draw() else None)
+        if picture:
+            check_figure(picture, self.path, overwrite)
+        return picture
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What is written of a result.
+
+    Attributes
+    ----------
+    entry
+        Of the sidecars, one of `ENTRIES`: it has the settings.
+    algorithm
+        Its name in the sidecars.
+    arrays
+        Of a .npz file.
+    estimates, std, further, levels
+        As in `bids.write_maps`.
+    drawn
+        The maps of the figure.
+    """
+
+    entry: str
+    algorithm: str
+    arrays: Mapping[str, NDArray[Any]]
+    estimates: Mapping[str, NDArray[Any]]
+    further: Mapping[str, NDArray[Any]]
+    levels: Mapping[str, Mapping[int, str]]
+    drawn: Mapping[str, NDArray[Any]]
+    std: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
+def default_output(data: str, command: str) -> Path:
+    """A folder for data in NIfTI, else a file."""
+    return Path(f"spinbound-{command}" if data.lower().endswith((".nii", ".nii.gz")) else f"{command}.npz")
+
+
+def write(target: Target, maps: Maps, volume: Volume, settings: Mapping[str, Any]) -> list[Path]:
+    """Write all maps of a result in the place of earlier ones, and return their files."""
+    if target.is_file:
+        save_arrays(target.path, maps.arrays, settings)
+        return [target.path]
+    files = bids.write_maps(
+        target.path,
+        maps.estimates,
+        volume.data.affine,
+        std=maps.std,
+        further=maps.further,
+        levels=maps.levels,
+        provenance={
+            "EstimationAlgorithm": maps.algorithm,
+            "SkullStripped": volume.mask is not None,
+            maps.entry: dict(settings),
+        },
+        prefix=target.prefix,
+        overwrite=True,  # what exists was refused before the work
+    )
+    bids.remove_others(target.path, target.prefix, files, ENTRIES)  # of earlier work, and no part of this
+    return files
+
+
+# What is told of them
+
+
+@dataclass(frozen=True)
+class Statuses:
+    """What may become of a voxel.
+
+    Attributes
+    ----------
+    kind
+        The codes, each with a `sentence`.
+    unwanted
+        Of voxels from which nobody wanted anything.
+    failed
+        Of voxels without a result.
+    done, missing
+        What was done to the others, and what those without a result lack, in words.
+    """
+
+    kind: type[Any]
+    unwanted: tuple[int, ...]
+    failed: tuple[int, ...]
+    done: str
+    missing: str
+
+    @property
+    def sentences(self) -> dict[int, str]:
+        """What each code means."""
+        return {int(status): status.sentence for status in self.kind}
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The end of a command: maps and figure are written, and told of."""
+
+    target: Target
+    picture: Path | None
+    title: str
+    seconds: float
+    as_json: bool
+
+    def of(self, maps: Maps, statuses: Statuses, volume: Volume, settings: Mapping[str, Any]) -> int:
+        """Those of a result; returns the exit status."""
+        files = write(self.target, maps, volume, settings)
+        pictures = [self.picture] if self.picture else []
+        for path in pictures:
+            save_figure(path, drawn(maps, statuses, self.title))
+        outcome = {**settings, "seconds": self.seconds, "written": [str(path) for path in files + pictures]}
+        places = [str(path) for path in [self.target.path, *pictures]]
+        return told(maps.further["status"], statuses, outcome, places, self.as_json)
+
+
+def drawn(maps: Maps, statuses: Statuses, title: str) -> Figure:
+    """The figure of the maps where there were data."""
+    from spinbound.plot import fit_maps
+
+    status = maps.further["status"]
+    mask = ~np.isin(status, statuses.unwanted)
+    return fit_maps(maps.drawn, mask=mask, status=status, levels=statuses.sentences, title=title)
+
+
+def told(
+    status: NDArray[np.int8], statuses: Statuses, outcome: Mapping[str, Any], places: list[str], as_json: bool
+) -> int:
+    """The table of status counts, or JSON; returns the exit status."""
+    counts = counts_of(status, statuses.kind)
+    n_wanted = int((~np.isin(status, statuses.unwanted)).sum())
+    report = {**outcome, "voxels": n_wanted, "status": counts}
+    if as_json:
+        print_json(report)
+    else:
+        rows = status_rows(counts, statuses, n_wanted)
+        print_table(("status", "voxels", f"of those {statuses.done}"), rows)
+        print_footer(report | {"written": places})
+    n_failed = int(np.isin(status, statuses.failed).sum())
+    return failed_status(n_failed, n_wanted, statuses.missing)
+
+
+def status_rows(counts: Mapping[str, int], statuses: Statuses, n_wanted: int) -> Iterator[tuple[str, str, str]]:
+    """What became of the voxels, and of how many."""
+    for name, n in counts.items():
+        status = statuses.kind[name]
+        yield status.sentence, f"{n:,}", "" if status in statuses.unwanted else percent(n / n_wanted)

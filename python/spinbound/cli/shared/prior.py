@@ -1,0 +1,30 @@
+"""The prior that a command draws tissues from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from cyclopts import Parameter
+
+from spinbound.sequences.sequence import Sequence
+from spinbound.tissues.prior import Prior
+
+from .arguments import Inputs, UsageError
+
+PAPER = "paper"
+
+PriorSource = Annotated[
+    str, Parameter(help='A prior of tissues: a .toml file, or "paper", that of the CRB-weighted loss.')
+]
+
+
+def open_prior(source: str, seq: Sequence, inputs: Inputs) -> Prior:
+    """The prior of a file; or that of the paper for the sequence's TR, within what the model takes in the sequence."""
+    if source == PAPER:
+        return Prior.paper(float(np.median(seq.repetition_times))).within(seq, inputs.model)
+    path = Path(source)
+    if not path.suffix and not path.exists():
+        raise UsageError(f'--prior: {source!r} is no file; name a .toml file, or "{PAPER}"')
+    return Prior.load(path)

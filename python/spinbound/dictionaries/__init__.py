@@ -1,0 +1,1 @@
+"""Dictionaries of signals, in memory and on disk."""

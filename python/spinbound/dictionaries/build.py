@@ -1,0 +1,246 @@
+"""Dictionaries: signals of many tissues, held in memory for matching, or on disk with their bounds for training."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spinbound.base.checks import (
+    as_count,
+    as_number,
+    as_result_dtype,
+    as_threads,
+    check_progress,
+    one_of,
+    parameter_names,
+)
+from spinbound.base.errors import FloatArray, InvalidParameter, Report
+from spinbound.base.parameters import ALL
+from spinbound.base.progress import reporting
+from spinbound.sequences.experiment import Experiment, as_trains
+from spinbound.signals.basis import Basis
+from spinbound.signals.fisher import FORMS
+from spinbound.signals.simulate import simulate
+from spinbound.tissues.prior import Prior
+from spinbound.tissues.sources import Drawn, Given, Source, tissues_of
+from spinbound.tissues.tissue import Tissue
+from spinbound.work.job import Runner, check_runner, chunks_of, part_of, run_here
+
+from .dictionary import Dictionary, norms, scaled
+from .job import DictionaryJob
+from .making import made
+from .recipe import DERIVATIVES, Recipe, check_chunk, default_chunk, refuse_invalid
+from .store import DictionaryStore
+
+__all__ = ["Dictionary", "build_dictionary", "dictionary", "tissues_of"]
+
+ATOMS = 20_000  # of a prior, unless a number is given
+
+
+def dictionary(
+    seq: Experiment,
+    source: Prior | Tissue,
+    n: int | None = None,
+    *,
+    seed: int = 0,
+    basis: Basis | None = None,
+    model: str = "gbloch",
+    lineshape: str = "superlorentzian",
+    rtol: float = 1e-8,
+    threads: int | None = None,
+    progress: bool | Report | None = None,
+) -> Dictionary:
+    """Simulate the signals of tissues that are drawn from a prior, or given.
+
+    Parameters
+    ----------
+    seq
+        The pulse sequence, or a list of them as in `simulate`.
+    source
+        A `Prior` to draw from, or the tissues themselves: all voxels of a `Tissue`, in one axis; their M0 is left out.
+    n
+        Number of tissues to draw; 20,000 unless given, or each once where all parameters are grids or constants. Not
+        for a `Tissue`.
+    seed
+        Of the draw.
+    basis
+        Signals are kept in its coefficients. A dictionary takes 16 n bytes per sample: 4 MB for 20,000 atoms in 13
+        vectors, 370 MB in the time domain of a train of 1142 pulses.
+    model, lineshape, rtol, threads, progress
+        As in `simulate`.
+
+    Raises
+    ------
+    InvalidParameter
+        If an argument is not accepted, or a tissue cannot be simulated or gives no signal. `Prior.within` keeps a
+        prior to what a sequence allows.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> seq = sb.sequences.load("hybrid-mt-4s")
+    >>> prior = sb.Prior.paper().truncated(B1=(0.5, 1.2))
+    >>> sb.dictionary(seq, prior, n=100)
+    Dictionary(100 atoms of 1142 samples)
+    """
+    tissue = tissues_of(source, n, ATOMS, seed)
+
+    def signals_of(voxels: Tissue, **options: Any) -> npt.NDArray[np.complex128]:
+        return simulate(seq, voxels, model=model, lineshape=lineshape, rtol=rtol, basis=basis, **options)
+
+    signals = signals_of(tissue, threads=threads, progress=progress)
+    scale = norms(signals)
+    _refuse_without_signal(tissue, scale, signals_of)
+    return scaled(tissue, signals, scale, basis, as_trains(seq).sha256)
+
+
+def _refuse_without_signal(tissue: Tissue, scale: FloatArray, signals_of: Callable[[Tissue], object]) -> None:
+    wrong = np.flatnonzero(~(scale > 0))
+    if not wrong.size:
+        return
+    first = int(wrong[0])
+    reason = "its signal is zero" if scale[first] == 0 else "its pulses cannot be integrated to rtol"
+    try:
+        signals_of(tissue[first])
+    except InvalidParameter as problem:
+        reason = str(problem)
+    raise InvalidParameter(f"{wrong.size} of {scale.size} tissues cannot be atoms; tissue {first}: {reason}")
+
+
+def build_dictionary(
+    seq: Experiment,
+    source: Prior | Tissue,
+    n: int | None,
+    path: str | os.PathLike[str],
+    *,
+    basis: Basis | None = None,
+    wrt: str | Iterable[str] = ALL,
+    derivatives: str | Iterable[str] | None = "crb",
+    seed: int = 0,
+    first: int = 0,
+    sigma: float = 1.0,
+    form: str = "real",
+    chunk: int | None = None,
+    model: str = "gbloch",
+    lineshape: str = "superlorentzian",
+    rtol: float = 1e-8,
+    dtype: npt.DTypeLike | None = None,
+    overwrite: bool = False,
+    rebuild: bool = False,
+    threads: int | None = None,
+    progress: bool | Report | None = None,
+    runner: Runner | None = None,
+) -> DictionaryStore:
+    """Simulate the signals of many tissues and their bounds, chunk by chunk, into a store on disk.
+
+    A run that was killed is called again with the same arguments: it goes on, to the same bits. No more than a chunk
+    is ever in memory.
+
+    Parameters
+    ----------
+    seq
+        The pulse sequence, or a list of them as in `simulate`.
+    source
+        A `Prior` to draw from, or the tissues themselves: all voxels of a `Tissue`, in one axis; their M0 is left out.
+        Those that cannot be simulated stay as rows of NaN.
+    n
+        Number of tissues to draw; None for a `Tissue`.
+    path
+        The folder of the store, in Zarr format 3 (extra `io`).
+    basis
+        Signals and sensitivities are kept in its coefficients, and bounds are those of such data.
+    wrt, sigma, form
+        Of the bounds and sensitivities, as in `crb`; sigma is one number.
+    derivatives
+        What to keep beside the signals: ``crb`` (default), ``fisher``, ``sensitivities``, several of them, or None.
+    seed, first
+        Of the draw: tissues `first` to `first + n - 1`, as in `Prior.sample`.
+    chunk
+        Tissues of a chunk; 4096 unless given, or fewer where those fill more than 64 MB. No number depends on it.
+    dtype
+        complex128, or complex64: computed in double precision, stored in single, bounds as well.
+    overwrite
+        Replace a dictionary of that name.
+    rebuild
+        Check what is there first, and make damaged chunks anew.
+    runner
+        Who does the chunks: one of `spinbound.cluster`; by default this process.
+    model, lineshape, rtol, threads, progress
+        As in `simulate`.
+
+    Returns
+    -------
+    DictionaryStore
+        Not complete if the runner does a part only.
+
+    Raises
+    ------
+    InvalidData
+        If there is a dictionary of another configuration, or another run is at work in it.
+    InvalidParameter, InvalidSequence
+        If an argument is not accepted, or no tissue can be simulated.
+    OSError
+        If the store cannot be written, or its disk is too small.
+    KeyboardInterrupt
+        Within 0.2 s of Ctrl-C.
+
+    Examples
+    --------
+    >>> import spinbound as sb, tempfile
+    >>> seq = sb.sequences.load("hybrid-mt-4s")
+    >>> prior = sb.Prior.paper().truncated(B1=(0.5, 1.2))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = sb.build_dictionary(seq, prior, 100, f"{folder}/atoms.zarr", wrt=("M0", "m0s", "T2f"))
+    ...     len(store), sorted(store.crb)
+    (100, ['M0', 'T2f', 'm0s'])
+    """
+    recipe = Recipe(
+        seq=seq,
+        basis=basis,
+        wrt=parameter_names(wrt),
+        derivatives=_derivatives(derivatives),
+        sigma=_positive("sigma", sigma),
+        form=one_of("form", form, FORMS),
+        physics={"model": model, "lineshape": lineshape, "rtol": rtol},
+        dtype=str(as_result_dtype(dtype, np.complex128)),
+    )
+    tissues = _source(source, n, seed, first)
+    chunk = default_chunk(recipe, tissues.n) if chunk is None else min(as_count("chunk", chunk, 1), tissues.n)
+    as_threads(threads)
+    check_progress(progress)
+    check_runner(runner, path, "path")
+    if overwrite and part_of(runner):
+        raise InvalidParameter(f"overwrite goes with the whole work, not with part {part_of(runner)}")
+    check_chunk(recipe, chunk)
+    refuse_invalid(recipe, tissues)
+    with made(Path(path), recipe, tissues, chunk, part_of(runner), overwrite=overwrite, rebuild=rebuild) as store:
+        job = DictionaryJob(store, tissues, recipe)
+        total = sum(job.sizes[k] for k in chunks_of(job, runner))
+        with reporting(progress, total, "dictionary", "tissue") as report:
+            (runner or run_here)(job, threads, report)
+    return store
+
+
+def _positive(name: str, value: npt.ArrayLike) -> float:
+    number = as_number(name, value)
+    if not number > 0:
+        raise InvalidParameter(f"{name} is {number:g}; allowed: {name} > 0, finite")
+    return number
+
+
+def _derivatives(derivatives: str | Iterable[str] | None) -> tuple[str, ...]:
+    """The words, in the order in which they are stored."""
+    given = (derivatives,) if isinstance(derivatives, str) else tuple(derivatives or ())
+    chosen = {one_of("derivatives", word, DERIVATIVES) for word in given}
+    return tuple(word for word in DERIVATIVES if word in chosen)
+
+
+def _source(source: Prior | Tissue, n: int | None, seed: int, first: int) -> Source:
+    if isinstance(source, Prior):
+        return Drawn(source, as_count("n", n, 1), as_count("seed", seed, 0), as_count("first", first, 0))
+    return Given(tissues_of(source, n, ATOMS, 0))

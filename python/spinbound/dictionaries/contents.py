@@ -1,0 +1,107 @@
+"""What a dictionary on disk holds beside its tissues: the trains, the basis, and what it says of itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spinbound.base.errors import InvalidData
+from spinbound.files import stores
+from spinbound.files.guard import Allowance
+from spinbound.files.hashes import sha256_of
+from spinbound.files.stores import Array, Layout
+from spinbound.sequences.checks import GRADIENT_MOMENTS
+from spinbound.sequences.experiment import Trains
+from spinbound.sequences.sequence import Sequence
+from spinbound.signals.basis import Basis
+
+EVERY_PULSE = ("alpha", "TRF", "TR", "rf_phase_increment", "gradient_moment", "echo")
+BASIS = {"vectors": "basis/vectors", "singular_values": "basis/singular_values"}
+MAX_TISSUES = 2**63 - 1
+AXES = {"vectors": ("echo", "vector"), "singular_values": ("value",), "shape": ("sample",)}  # of others: pulses
+ATTRIBUTES: dict[str, dict[str, Any]] = {  # for readers without spinbound
+    "alpha": {"units": "rad"},
+    "TRF": {"units": "s"},
+    "TR": {"units": "s"},
+    "rf_phase_increment": {"units": "rad"},
+    "gradient_moment": {"flag_values": list(range(len(GRADIENT_MOMENTS))), "flag_meanings": " ".join(GRADIENT_MOMENTS)},
+}
+
+
+def said_sha256(attributes: Mapping[str, Any]) -> str:
+    """Hash of what a store says of itself."""
+    said = [attributes.get(name) for name in ("configuration", "contents")]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def basis_sha256(basis: Basis | None) -> str | None:
+    """Hash of a basis."""
+    return None if basis is None else sha256_of(basis.vectors, basis.singular_values)
+
+
+def makes_sense(attributes: Mapping[str, Any]) -> bool:
+    """Whether a store says what it holds, and how much of it, in the types that it should."""
+    configuration, contents = attributes.get("configuration"), attributes.get("contents")
+    if not isinstance(configuration, dict) or not isinstance(contents, dict):
+        return False
+    counts = configuration.get("n"), configuration.get("chunk")
+    has_names = isinstance(configuration.get("wrt"), list)
+    return has_names and all(type(count) is int and 0 < count <= MAX_TISSUES for count in counts)
+
+
+def small_arrays(trains: Trains, basis: Basis | None) -> dict[str, Array]:
+    """What does not grow with the tissues: the trains and the basis, by their names in a store."""
+    arrays: dict[str, Array] = {}
+    for k, train in enumerate(trains.sequences):
+        fields = {name: np.broadcast_to(getattr(train, name), train.n_pulses) for name in EVERY_PULSE}
+        fields["gradient_moment"] = np.array([GRADIENT_MOMENTS.index(word) for word in train.gradient_moment], np.uint8)
+        if train.shape is not None:
+            fields["shape"] = train.shape
+        arrays |= {f"sequence/{k}/{name}": values for name, values in fields.items()}
+    if basis is not None:
+        parts = {place: getattr(basis, name) for name, place in BASIS.items()}
+        arrays |= {place: values for place, values in parts.items() if values is not None}
+    return arrays
+
+
+def small_layout(name: str, values: Array) -> Layout:
+    """How one of them is stored: in one chunk."""
+    word = name.rpartition("/")[2]
+    axes, attributes = AXES.get(word, ("pulse",)), ATTRIBUTES.get(word, {})
+    return Layout(values.shape, str(values.dtype), len(values), axes, attributes)
+
+
+def allow(path: Path, name: str, layout: Layout) -> None:
+    """Refuse, before it is allocated, an array of more than most of the memory."""
+    claimed = prod(layout.shape) * np.dtype(layout.dtype).itemsize
+    Allowance(path, InvalidData).take(name, claimed, claimed)
+
+
+def read_small(path: Path, name: str) -> Array:
+    """One of these arrays."""
+    layout = stores.read_layout(path, name)
+    allow(path, name, layout)
+    return stores.read(path, name, layout)
+
+
+def read_train(path: Path, k: int, contents: Mapping[str, Any]) -> Sequence:
+    """The k-th train."""
+    fields: dict[str, Any] = {name: read_small(path, f"sequence/{k}/{name}") for name in EVERY_PULSE}
+    fields["gradient_moment"] = [GRADIENT_MOMENTS[code] for code in fields["gradient_moment"]]
+    if f"sequence/{k}/shape" in contents["small_arrays"]:
+        fields["shape"] = read_small(path, f"sequence/{k}/shape")
+    return Sequence(**fields, start=contents["starts"][k])
+
+
+def read_basis(path: Path, contents: Mapping[str, Any], seq: Sequence | list[Sequence]) -> Basis:
+    """The basis, which belongs to a sequence if it did when it was stored."""
+    parts: dict[str, Any] = {
+        name: read_small(path, place) for name, place in BASIS.items() if place in contents["small_arrays"]
+    }
+    return Basis(**parts, seq=seq if contents["basis_has_sequence"] else None)

@@ -1,0 +1,111 @@
+"""The work of making a dictionary on disk: what is computed of a tissue, how it is laid out, chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import spinbound._core as _core
+from spinbound._core import version
+from spinbound.base.errors import InvalidData, Report
+from spinbound.files.stores import Layout
+from spinbound.sequences.experiment import as_trains
+from spinbound.tissues.sources import Source
+from spinbound.tissues.tissue import Tissue
+from spinbound.work.job import Task
+
+from .contents import basis_sha256, small_arrays, small_layout
+from .recipe import Recipe
+from .store import MARK, DictionaryStore
+
+# The store
+
+
+def configuration(recipe: Recipe, source: Source, chunk: int) -> dict[str, Any]:
+    """All that the bits of a store depend on."""
+    return {
+        "spinbound": version,
+        "instruction_set": _core.isa_in_use(),
+        "n": source.n,
+        "chunk": chunk,
+        **source.described,
+        "sequence_sha256": as_trains(recipe.seq).sha256,
+        "basis_sha256": basis_sha256(recipe.basis),
+        "wrt": list(recipe.wrt),
+        "derivatives": list(recipe.derivatives),
+        "sigma": recipe.sigma,
+        "form": recipe.form,
+        "dtype": recipe.dtype,
+        **recipe.physics,
+    }
+
+
+def contents(recipe: Recipe, n: int, chunk: int) -> dict[str, Any]:
+    """What it takes to read a store."""
+    trains, basis = as_trains(recipe.seq), recipe.basis
+    return {
+        "arrays": list(recipe.layouts(n, chunk)),
+        "small_arrays": list(small_arrays(trains, basis)),
+        "headers_sha256": {name: layout.sha256 for name, layout in all_layouts(recipe, n, chunk).items()},
+        "starts": [np.asarray(train.start).tolist() for train in trains.sequences],
+        "basis_has_sequence": basis is not None and basis.sequence_sha256 is not None,
+    }
+
+
+def all_layouts(recipe: Recipe, n: int, chunk: int) -> dict[str, Layout]:
+    """Of every array of the store: those of the tissues, the mark, the trains and the basis."""
+    layouts = recipe.layouts(n, chunk)
+    mark = Layout((-(-n // chunk), len(layouts), 32), "uint8", 1, ("chunk", "array", "byte"), {"arrays": list(layouts)})
+    small = small_arrays(as_trains(recipe.seq), recipe.basis)
+    return layouts | {MARK: mark} | {name: small_layout(name, values) for name, values in small.items()}
+
+
+# The job
+
+
+@dataclass(frozen=True)
+class ChunkTask:
+    """Compute a chunk and store it; the mark comes last."""
+
+    path: Path
+    chunk: int
+    draw: Callable[[], Tissue]
+    recipe: Recipe
+    configuration: dict[str, Any]
+
+    def __call__(self, threads: int | None, report: Report | None) -> None:
+        """Do it, unless the run is dead and its store has been replaced while this process was at work."""
+        arrays = self.recipe.computed(self.draw(), threads, report)
+        store = DictionaryStore(self.path)
+        if store.configuration != self.configuration:
+            raise InvalidData(f"{self.path} holds another dictionary than when chunk {self.chunk} was begun")
+        store.put(self.chunk, arrays)
+
+
+@dataclass(frozen=True)
+class DictionaryJob:
+    """The chunks of a store as a `Job`."""
+
+    store: DictionaryStore
+    source: Source
+    recipe: Recipe
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """Tissues of every chunk."""
+        n, chunk = len(self.store), self.store.configuration["chunk"]
+        return [last - first for first, last in pairwise((*range(0, n, chunk), n))]
+
+    def is_done(self, chunk: int) -> bool:
+        """Whether a chunk has been stored."""
+        return self.store.is_done(chunk)
+
+    def task(self, chunk: int) -> Task:
+        """The work of one chunk."""
+        draw = self.source.rows(self.store.rows(chunk))
+        return ChunkTask(self.store.path, chunk, draw, self.recipe, self.store.configuration)

@@ -1,0 +1,148 @@
+"""The store of a dictionary while it is made: laid out, gone on with or replaced, and complete at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from spinbound.base.errors import InvalidData
+from spinbound.files import stores
+from spinbound.files.stores import Array
+from spinbound.sequences.experiment import as_trains
+from spinbound.tissues.sources import Source
+from spinbound.work.folder import difference
+from spinbound.work.job import Part
+from spinbound.work.locks import claimed
+
+from .contents import said_sha256, small_arrays
+from .job import all_layouts, configuration, contents
+from .recipe import Recipe
+from .store import FORMAT, MARK, VERSION, DictionaryStore, bytes_of
+
+
+@contextmanager
+def made(
+    path: Path,
+    recipe: Recipe,
+    source: Source,
+    chunk: int,
+    part: Part | None,
+    *,
+    overwrite: bool,
+    rebuild: bool,
+) -> Iterator[DictionaryStore]:
+    """Lay out a store, or go on with the one that is there, until the end for nobody else; then say if it is complete.
+
+    Raises
+    ------
+    InvalidData
+        If there is a dictionary of another configuration, or another run is at work in it.
+    OSError
+        If it cannot be made, or there is no room for it.
+    """
+    wanted = configuration(recipe, source, chunk)
+    _check_place(path)
+    if overwrite and path.exists():
+        _require_room(path, recipe, source.n, chunk, freed=bytes_of(path))
+        _remove(path)
+    if not path.exists():
+        _require_room(path, recipe, source.n, chunk)
+        _create(path, recipe, wanted)
+    store = DictionaryStore(path)
+    with claimed(path / MARK / "lock", part, path):
+        _check_configuration(store, wanted)
+        if part is None:
+            _sweep(path)
+        if rebuild:
+            stores.write_headers(path, all_layouts(recipe, source.n, chunk))
+            _forget_damaged(store, recipe)
+        _require_room(path, recipe, source.n, chunk, sum(map(store.is_done, range(store.n_chunks))))
+        yield store
+        _say_complete(path, all(map(store.is_done, range(store.n_chunks))))
+
+
+def _check_place(path: Path) -> None:
+    """Refuse, before any work, a place where nothing can be written."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: there is no such folder")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise PermissionError(f"{path}: no permission to write there")
+
+
+def _remove(path: Path) -> None:
+    """Remove a dictionary that nobody works in, and nothing else."""
+    if stores.read_attributes(path).get("format") != FORMAT:
+        raise InvalidData(f"{path} is no dictionary; what is there must be removed by hand")
+    away = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    if path.is_symlink():
+        raise InvalidData(f"{path} is a link, and only a folder can be replaced; name {path.resolve()}")
+    with claimed(path / MARK / "lock", None, path):
+        os.rename(path, away)
+    shutil.rmtree(away)
+
+
+def _create(path: Path, recipe: Recipe, wanted: dict[str, Any]) -> None:
+    """Lay out a store, unless another part of the work was faster."""
+    n, chunk = wanted["n"], wanted["chunk"]
+    said = {"configuration": wanted, "contents": contents(recipe, n, chunk)}
+    attributes = {"format": FORMAT, "format_version": VERSION, "complete": False, **said, "sha256": said_sha256(said)}
+    try:
+        stores.create(path, all_layouts(recipe, n, chunk), attributes, _small(recipe))
+    except FileExistsError:
+        DictionaryStore(path)
+
+
+def _small(recipe: Recipe) -> dict[str, Array]:
+    return small_arrays(as_trains(recipe.seq), recipe.basis)
+
+
+def _check_configuration(store: DictionaryStore, wanted: dict[str, Any]) -> None:
+    """Refuse to go on with other work."""
+    if store.configuration != wanted:
+        other = difference(json.dumps(store.configuration).encode(), wanted)
+        raise InvalidData(f"{store.path} holds another dictionary{other}; overwrite it, or name another")
+
+
+def _sweep(path: Path) -> None:
+    """Remove what was half written, or half removed, when a run was killed."""
+    for file in path.rglob(".*.tmp"):
+        file.unlink()
+    name = re.compile(rf"\.{re.escape(path.name)}\.[0-9]+\.[0-9a-f]{{8}}\.tmp")
+    for folder in path.absolute().parent.glob(".*.tmp"):
+        if name.fullmatch(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _forget_damaged(store: DictionaryStore, recipe: Recipe) -> None:
+    """Take the marks of damaged chunks away, so that they are made anew; write trains and basis again."""
+    report = store.verify()
+    if report.damaged:
+        _say_complete(store.path, False)
+    for chunk in report.damaged:
+        store.forget(chunk)
+    if report.other:
+        layouts = all_layouts(recipe, len(store), store.configuration["chunk"])
+        stores.write_small(store.path, layouts, _small(recipe))
+
+
+def _require_room(path: Path, recipe: Recipe, n: int, chunk: int, n_done: int = 0, freed: int = 0) -> None:
+    """Refuse, before any work, what the disk has no room for; packing saves a tenth, on which nothing relies."""
+    layouts = recipe.layouts(n, chunk).values()
+    needed = sum(layout.chunk_bytes * (layout.n_chunks - n_done) for layout in layouts)
+    free = shutil.disk_usage(path if path.exists() else path.absolute().parent).free + freed
+    if needed > free:
+        raise OSError(f"{path} takes {needed / 1e6:,.1f} MB more, but only {free / 1e6:,.1f} MB are free")
+
+
+def _say_complete(path: Path, complete: bool) -> None:
+    attributes = stores.read_attributes(path)
+    if attributes.get("complete") is not complete:
+        stores.write_attributes(path, attributes | {"complete": complete})

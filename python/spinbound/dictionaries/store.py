@@ -1,0 +1,396 @@
+"""Dictionaries on disk: what a store holds, how it is read block by block, and how it checks itself.
+
+===================  ================================  =====================================================
+array                shape                             what
+===================  ================================  =====================================================
+tissue/NAME          (n,)                              the eight parameters; M0 = 1
+valid                (n,)                              whether the tissue could be simulated; the rest is NaN
+signals              (n, samples)                      echoes, or coefficients of the basis
+crb                  (n, P)                            Cramér-Rao bounds
+fisher               (n, P', P')                       Fisher matrices
+sensitivities        (n, samples, P)                   derivatives of the signals
+chunk_sha256         (chunks, arrays, 32)              of the files of each chunk; written last: it is done
+sequence/K/NAME      (pulses,)                         the arguments of each `Sequence`
+basis/NAME           (echoes, rank), (values,)         vectors, singular_values
+===================  ================================  =====================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spinbound.base.errors import BoolArray, FloatArray, InvalidData, Report
+from spinbound.base.parameters import TISSUE
+from spinbound.base.progress import reporting
+from spinbound.files import stores
+from spinbound.files.guard import damage_named
+from spinbound.files.stores import Array, Layout
+from spinbound.sequences.experiment import as_trains
+from spinbound.sequences.sequence import Sequence
+from spinbound.signals.basis import Basis
+from spinbound.tissues.tissue import Tissue, tissue_of
+
+from .contents import allow, basis_sha256, makes_sense, read_basis, read_train, said_sha256
+from .dictionary import Dictionary, norms, scaled
+
+FORMAT, VERSION = "spinbound dictionary", 1
+MARK = "chunk_sha256"
+TISSUES = tuple(f"tissue/{name}" for name in TISSUE)
+RESULTS = ("valid", "signals", "crb", "fisher", "sensitivities")
+
+
+@dataclass(frozen=True)
+class Block:
+    """The tissues of one chunk of a store, and what is known of them.
+
+    Attributes
+    ----------
+    first : int
+        Number of the first within the store.
+    tissue
+        Of shape (m,), with M0 = 1.
+    valid : (m,) bool
+        Whether the tissue could be simulated; the results of others are NaN.
+    signals : (m, samples) complex
+        For M0 = 1, not scaled.
+    crb : dict of str to (m,)
+        Bounds by the name of the parameter; empty if the store has none.
+    fisher : (m, P', P') or None
+    sensitivities : (m, samples, P) or None
+
+    Examples
+    --------
+    >>> import spinbound as sb, tempfile
+    >>> seq, tissue = sb.sequences.load("hybrid-mt-4s"), sb.Tissue(m0s=[0.1, 0.2, 0.3])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = sb.build_dictionary(seq, tissue, None, f"{folder}/atoms.zarr", chunk=2)
+    ...     [(block.first, block.signals.shape) for block in store.blocks()]
+    [(0, (2, 1142)), (2, (1, 1142))]
+    """
+
+    first: int
+    tissue: Tissue
+    valid: BoolArray
+    signals: Array
+    crb: Mapping[str, FloatArray]
+    fisher: Array | None
+    sensitivities: Array | None
+
+
+@dataclass(frozen=True)
+class StoreReport:
+    """What a store found when it checked itself.
+
+    Attributes
+    ----------
+    n_chunks : int
+        That the store should have.
+    missing : tuple of int
+        Chunks that are not done.
+    damaged : dict of int to str
+        What is wrong with a chunk.
+    other : tuple of str
+        What is wrong with the sequence or the basis.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> sb.StoreReport(n_chunks=3, missing=(1, 2), damaged={}, other=()).ok
+    False
+    """
+
+    n_chunks: int
+    missing: tuple[int, ...]
+    damaged: Mapping[int, str]
+    other: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything is there and as it was written."""
+        return not (self.missing or self.damaged or self.other)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DictionaryStore:
+    """A dictionary on disk, made by `build_dictionary`; what is asked for is read, and checked as it is read.
+
+    Parameters
+    ----------
+    path
+        The folder.
+
+    Raises
+    ------
+    InvalidData
+        If it is no dictionary, or was laid out by other means; where something is read also if its chunk is not done,
+        or it does not fit into memory.
+    OSError
+        If it cannot be read; where something is read also if its chunk is missing or damaged.
+
+    Examples
+    --------
+    >>> import spinbound as sb, tempfile
+    >>> seq, tissue = sb.sequences.load("hybrid-mt-4s"), sb.Tissue(m0s=[0.1, 0.2])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = sb.build_dictionary(seq, tissue, None, f"{folder}/atoms.zarr")
+    ...     store.complete, store.signals.shape, store.verify().ok
+    (True, (2, 1142), True)
+    """
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path).absolute())  # wherever the process goes
+        attributes = stores.read_attributes(self.path)
+        kind = attributes.get("format"), attributes.get("format_version")
+        if kind != (FORMAT, VERSION):
+            raise InvalidData(f"{self.path}: format {kind[0]!r} of version {kind[1]!r}; read: {FORMAT!r} of {VERSION}")
+        if said_sha256(attributes) != attributes.get("sha256"):
+            raise OSError(f"{self.path}: its description is damaged: the sha256 is not that of what was written")
+        if not makes_sense(attributes):
+            raise InvalidData(f"{self.path}: its description lacks what was computed, or how much of it")
+
+    # What it is
+
+    @cached_property
+    def configuration(self) -> dict[str, Any]:
+        """What was computed, how and from what: all that its numbers depend on."""
+        return dict(stores.read_attributes(self.path)["configuration"])
+
+    @cached_property
+    def _contents(self) -> dict[str, Any]:
+        return dict(stores.read_attributes(self.path)["contents"])
+
+    @property
+    def complete(self) -> bool:
+        """Whether all chunks have been done."""
+        return stores.read_attributes(self.path).get("complete") is True
+
+    def __len__(self) -> int:
+        """Number of tissues."""
+        return int(self.configuration["n"])
+
+    @property
+    def n_chunks(self) -> int:
+        """Number of chunks."""
+        return self._layouts[MARK].shape[0]
+
+    @property
+    def n_samples(self) -> int:
+        """Samples of one signal: echoes, or vectors of the basis."""
+        return self._layouts["signals"].shape[1]
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """Names of the arrays that have a row for each tissue."""
+        return tuple(name for name in self._layouts if name != MARK)
+
+    @property
+    def shapes(self) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Shape and type of each of them."""
+        return {name: (self._layouts[name].shape, self._layouts[name].dtype) for name in self.arrays}
+
+    @property
+    def sequence_sha256(self) -> str:
+        """Of the sequence, or of all sequences of a joint experiment."""
+        return str(self.configuration["sequence_sha256"])
+
+    @cached_property
+    def sequence(self) -> Sequence | list[Sequence]:
+        """The sequence, or the list of them."""
+        with damage_named(self.path, InvalidData):
+            trains = [read_train(self.path, k, self._contents) for k in range(len(self._contents["starts"]))]
+            sha256 = as_trains(trains).sha256
+        if sha256 != self.sequence_sha256:
+            raise OSError(f"{self.path}: the sequence is damaged: its sha256 is not that of what was written")
+        return trains if len(trains) > 1 else trains[0]
+
+    @cached_property
+    def basis(self) -> Basis | None:
+        """The basis of the signals; None in the time domain."""
+        wanted = self.configuration["basis_sha256"]
+        with damage_named(self.path, InvalidData):
+            basis = None if wanted is None else read_basis(self.path, self._contents, self.sequence)
+        if basis_sha256(basis) != wanted:
+            raise OSError(f"{self.path}: the basis is damaged: its sha256 is not that of what was written")
+        return basis
+
+    def __repr__(self) -> str:
+        state = "" if self.complete else ", incomplete"
+        return f"DictionaryStore({str(self.path)!r}, {len(self)} tissues of {self.n_samples} samples{state})"
+
+    # What it holds
+
+    @property
+    def tissue(self) -> Tissue:
+        """All tissues, of shape (n,), with M0 = 1."""
+        return _tissue({name: self._whole(f"tissue/{name}") for name in TISSUE})
+
+    @property
+    def valid(self) -> BoolArray:
+        """(n,) whether each tissue could be simulated; the results of others are NaN."""
+        return self._whole("valid")
+
+    @property
+    def signals(self) -> Array:
+        """(n, samples) signals for M0 = 1, not scaled."""
+        return self._whole("signals")
+
+    @property
+    def crb(self) -> dict[str, FloatArray]:
+        """Cramér-Rao bounds (n,) by the name of the parameter, in its unit squared."""
+        return dict(zip(self.configuration["wrt"], self._whole("crb").T, strict=True))
+
+    @property
+    def fisher(self) -> Array:
+        """(n, P', P') Fisher matrices, as in `fisher`."""
+        return self._whole("fisher")
+
+    @property
+    def sensitivities(self) -> Array:
+        """(n, samples, P) derivatives of the signals, as in `sensitivities`."""
+        return self._whole("sensitivities")
+
+    def block(self, chunk: int) -> Block:
+        """The tissues of one chunk."""
+        content = self.columns(chunk, *self.arrays)
+        crb = content.get("crb")
+        return Block(
+            first=self.rows(chunk).start,
+            tissue=_tissue({name: content[f"tissue/{name}"] for name in TISSUE}),
+            valid=content["valid"],
+            signals=content["signals"],
+            crb={} if crb is None else dict(zip(self.configuration["wrt"], crb.T, strict=True)),
+            fisher=content.get("fisher"),
+            sensitivities=content.get("sensitivities"),
+        )
+
+    def columns(self, chunk: int, *names: str) -> dict[str, Array]:
+        """Some of the arrays of one chunk."""
+        sha256 = self._sha256(chunk)
+        return {name: self._chunk(name, chunk, sha256[name]) for name in names}
+
+    def blocks(self) -> Iterator[Block]:
+        """All tissues, chunk by chunk."""
+        return map(self.block, range(self.n_chunks))
+
+    def load(self) -> Dictionary:
+        """The dictionary in memory; tissues that are invalid or give no signal are left out."""
+        signals = np.ascontiguousarray(self.signals, np.complex128)
+        scale = norms(signals)
+        usable = scale > 0
+        return scaled(self.tissue[usable], signals[usable], scale[usable], self.basis, self.sequence_sha256)
+
+    @cached_property
+    def _layouts(self) -> dict[str, Layout]:
+        """Of all arrays that have a row for each tissue, and of the mark."""
+        with damage_named(self.path, InvalidData):
+            return self._checked_layouts([str(name) for name in self._contents["arrays"]])
+
+    def _checked_layouts(self, names: list[str]) -> dict[str, Layout]:
+        if not set(names) <= {*TISSUES, *RESULTS}:
+            raise InvalidData(f"{self.path}: unknown arrays among {', '.join(names)}")
+        layouts = {name: stores.read_layout(self.path, name) for name in (*names, MARK)}
+        n, chunk = self.configuration["n"], self.configuration["chunk"]
+        for name, layout in layouts.items():
+            shapes = {MARK: (-(-n // chunk), len(names), 32), "crb": (n, len(self.configuration["wrt"]))}
+            wanted = shapes.get(name, (n, *layout.shape[1:]))
+            if layout.shape != wanted or layout.chunk != (1 if name == MARK else chunk):
+                raise InvalidData(f"{self.path}: {name} has shape {layout.shape}, but the store {n} tissues")
+        return layouts
+
+    def _whole(self, name: str) -> Array:
+        layout = self._layout(name)
+        allow(self.path, name, layout)
+        whole = np.empty(layout.shape, layout.dtype)
+        for chunk in range(layout.n_chunks):
+            whole[layout.rows(chunk)] = self._chunk(name, chunk, self._sha256(chunk)[name])
+        return whole
+
+    def _layout(self, name: str) -> Layout:
+        if name not in self._layouts:
+            raise InvalidData(f"{self.path} holds no {name}; it has: {', '.join(self.arrays)}")
+        return self._layouts[name]
+
+    def _chunk(self, name: str, chunk: int, sha256: bytes) -> Array:
+        return stores.read_chunk(self.path, name, self._layouts[name], chunk, sha256)
+
+    def rows(self, chunk: int) -> slice:
+        """Which of the tissues a chunk has."""
+        return self._layouts["signals"].rows(chunk)
+
+    def is_done(self, chunk: int) -> bool:
+        """Whether a chunk has been stored."""
+        return stores.holds_chunk(self.path, MARK, self._layouts[MARK], chunk)
+
+    def forget(self, chunk: int) -> None:
+        """Have a chunk made anew."""
+        stores.remove_chunk(self.path, MARK, self._layouts[MARK], chunk)
+
+    def put(self, chunk: int, arrays: Mapping[str, Array]) -> None:
+        """Store a chunk; its mark comes last, so that a chunk which has one is whole."""
+        layouts = self._layouts
+        sha256 = [stores.write_chunk(self.path, name, layouts[name], chunk, arrays[name]) for name in self.arrays]
+        marks = np.frombuffer(b"".join(sha256), np.uint8).reshape(1, -1, 32)
+        stores.write_chunk(self.path, MARK, layouts[MARK], chunk, marks)
+
+    def _sha256(self, chunk: int) -> dict[str, bytes]:
+        """Of the files of a chunk that is done."""
+        if not self.is_done(chunk):
+            raise InvalidData(f"{self.path} is not complete: chunk {chunk} of {self.n_chunks} is not done")
+        marks = stores.read_chunk(self.path, MARK, self._layouts[MARK], chunk)[0]
+        return {name: mark.tobytes() for name, mark in zip(self.arrays, marks, strict=True)}
+
+    # Whether it is whole
+
+    def verify(self, progress: bool | Report | None = None) -> StoreReport:
+        """Read everything and compare it with its checksums.
+
+        Parameters
+        ----------
+        progress
+            True: a bar on stderr; or a callable (done, total), in chunks.
+        """
+        store = DictionaryStore(self.path)  # which has read nothing yet
+        allow(self.path, MARK, store._layouts[MARK])  # else a few bytes could have it look for chunks for years
+        missing, damaged = [], {}
+        with reporting(progress, store.n_chunks, "verify", "chunk") as report:
+            for chunk in range(store.n_chunks):
+                if not store.is_done(chunk):
+                    missing.append(chunk)
+                elif problem := _problem(partial(store.block, chunk)):
+                    damaged[chunk] = problem
+                if report:
+                    report(chunk + 1, store.n_chunks)
+        other = filter(None, map(_problem, (store._check_headers, lambda: store.sequence, lambda: store.basis)))
+        return StoreReport(store.n_chunks, tuple(missing), damaged, tuple(other))
+
+    def _check_headers(self) -> None:
+        """Compare what is said of each array, units and names among it, with what was written."""
+        for name, sha256 in self._contents.get("headers_sha256", {}).items():
+            if stores.read_layout(self.path, name).sha256 != sha256:
+                raise OSError(f"{self.path}: {name}/{stores.HEADER} is damaged: it is not what was written")
+
+
+def bytes_of(path: Path) -> int:
+    """How much of its disk a store takes."""
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def _problem(read: Callable[[], object]) -> str:
+    """What is wrong with what is read, or nothing."""
+    try:
+        read()
+    except (OSError, ValueError) as problem:
+        return str(problem)
+    return ""
+
+
+def _tissue(values: Mapping[str, FloatArray]) -> Tissue:
+    return tissue_of({"M0": np.array(1 + 0j), **values})

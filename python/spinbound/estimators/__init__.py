@@ -1,0 +1,1 @@
+"""Estimators without learning, and the results of all of them."""

@@ -1,0 +1,227 @@
+"""Non-linear least-squares fits of whole volumes: the gold standard that other estimators are judged by.
+
+Data y of a voxel are the signal M0 s(x) of its tissue x and noise of equal size in the real and imaginary parts, so
+the least sum of squares |y - M0 s(x)|^2 within the bounds is the maximum-likelihood estimate. The core fits voxels
+side by side (docs/theory.md, sections "Fit" and "Levenberg-Marquardt").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+import spinbound._core as _core
+from spinbound._core import version
+from spinbound.base.checks import MAX_INT, as_count, as_number, as_threads, check_progress
+from spinbound.base.errors import InvalidParameter, Report
+from spinbound.base.parameters import bases
+from spinbound.base.progress import reporting
+from spinbound.dictionaries.dictionary import Dictionary
+from spinbound.dictionaries.store import DictionaryStore
+from spinbound.estimators.matching.atoms import atoms_of
+from spinbound.files.hashes import sha256_of
+from spinbound.sequences.experiment import Experiment
+from spinbound.signals.basis import Basis
+from spinbound.tissues.prior import Prior
+from spinbound.work.folder import opened
+from spinbound.work.job import Runner, check_runner, part_of
+
+from .chunks import Settings, job_of
+from .problem import FITTED, Maps, Problem, check
+from .result import Fit, Volume
+from .starts import Starts, starts_of
+
+FREE = ("M0", "m0s", "R1a", "R2f", "Rex", "T2s", "omega0", "B1")
+GRADIENT, STEP = 1e-10, 1e-10  # of the stopping rules
+
+
+def fit(
+    data: npt.ArrayLike,
+    seq: Experiment,
+    basis: Basis | None = None,
+    free: str | Iterable[str] = FREE,
+    start: Maps | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    fixed: Maps | None = None,
+    mask: npt.ArrayLike | None = None,
+    multi_start: int = 1,
+    max_iterations: int = 100,
+    sigma: npt.ArrayLike | None = None,
+    *,
+    noise_covariance: npt.ArrayLike | None = None,
+    prior: Mapping[str, tuple[npt.ArrayLike, float]] | None = None,
+    dictionary: Dictionary | DictionaryStore | Prior | None = None,
+    variable_projection: bool = True,
+    tolerance: float = 1e-8,
+    covariance: bool = False,
+    resume: str | PathLike[str] | None = None,
+    runner: Runner | None = None,
+    model: str = "gbloch",
+    lineshape: str = "superlorentzian",
+    rtol: float = 1e-8,
+    threads: int | None = None,
+    progress: bool | Report | None = None,
+) -> Fit:
+    """Estimate tissue parameters in every voxel by non-linear least squares.
+
+    Parameters
+    ----------
+    data : (..., n) or (..., rank) complex
+        Signals at the echoes, or their coefficients in the basis, of any scale. Masked entries count as NaN.
+    seq
+        The pulse sequence; or a list of them, whose samples follow each other.
+    basis
+        Data are coefficients c = U^H s in it.
+    free
+        The P unknowns, base or derived: "M0", "m0s", "R1a", "T2f", ...
+    start
+        Starts by the names of free parameters, numbers or maps (...). Those that are left out are the values of the
+        best match in a dictionary. An entry of a map that is outside the bounds makes its voxel invalid.
+    bounds
+        (low, high) by the names of free parameters. By default m0s 0 to 0.6, R1a and R1f 0.05 to 20 /s, R1s 0.05 to
+        100 /s, R2f 0.2 to 1000 /s, Rex 0 to 500 /s, T2s 5 to 20 us, B1 0.1 to 3, omega0 1.25 pi/TR either
+        way, those of a time from its rate; and never beyond what the model allows, which is also what stands in for
+        an infinite one.
+    fixed
+        Known parameters, numbers or maps (...). Parameters neither free nor fixed have the values of `Tissue`.
+    mask : (...)
+        Voxels to fit: not zero.
+    multi_start
+        Number k of matches to start from. Beyond 1, all get a few iterations, and the best goes on to its end. Where
+        omega0 is free and has no start, 12 + k further starts are tried beside the best so far, at omega0 nearby and
+        with the other unknowns of all matches; and 7 + k more in every other period that the bounds of omega0 hold.
+    max_iterations
+        Evaluations of the model after the first.
+    sigma
+        Standard deviation of the noise in the real and in the imaginary part each, one number or a map (...). By
+        default each voxel's own, from its residual.
+    noise_covariance : (rank, rank)
+        Covariance E[n n^H]/2 of the noise n of the coefficients, in place of `sigma`. Data and basis are whitened by
+        it; residual and sigma = 1 are those of the whitened data.
+    prior
+        Gaussian priors (mean, standard deviation) by the names of free parameters, the mean a number or a map (...):
+        the estimate is then that of the largest posterior probability. Needs sigma or noise_covariance.
+    dictionary
+        What to match: made by `dictionary` or `build_dictionary` for this sequence and basis, or a `Prior` to make
+        20,000 atoms from. By default tissues like those of `Prior.paper` within the bounds.
+    variable_projection
+        Eliminate M0: for every x it has its best value. False: Re M0 and Im M0 are unknowns like the others, with a
+        start of M0.
+    tolerance
+        A fit has converged when an undamped step would lower the sum of squares by less than this part of it: 1e-8
+        leaves some 1e-4 sqrt(n) of a standard error. Noise-free data are fitted to rounding errors all the same.
+    covariance
+        Keep the covariance matrices.
+    resume
+        A folder for the work: results are written there every 4096 voxels. A run that was killed goes on from there,
+        to the same bits.
+    runner
+        Who does the work, of `spinbound.cluster`: other processes or machines, or this one for a part of it. It needs
+        `resume`. Voxels that are not done then are `unfinished`.
+    model, lineshape, rtol, threads, progress
+        As in `simulate`.
+
+    Returns
+    -------
+    Fit
+        Estimates, standard errors, residual and status of every voxel. Other voxels, threads and chunks change none
+        of its bits. Voxels without a result are NaN.
+
+    Raises
+    ------
+    InvalidData
+        If data or mask have a wrong type or shape, or `resume` holds the work of another fit or is in use by another
+        run.
+    InvalidParameter, InvalidSequence
+        If another argument is not accepted.
+    OSError
+        If the folder cannot be written.
+    KeyboardInterrupt
+        Within 0.2 s of Ctrl-C.
+
+    References
+    ----------
+    G. H. Golub and V. Pereyra, SIAM J. Numer. Anal. 10, 413 (1973); L. Kaufman, BIT 15, 49 (1975); J. J. Moré, Lect.
+    Notes Math. 630, 105 (1978).
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> seq, tissue = sb.sequences.load("hybrid-mt-4s"), sb.Tissue(m0s=[0.1, 0.2], T1a=1.2, M0=5j)
+    >>> data = sb.simulate(seq, tissue)
+    >>> result = sb.fit(data, seq, free=("M0", "m0s", "T1a"), start={"m0s": 0.15, "T1a": 1})
+    >>> result.estimates["m0s"].round(6).tolist(), result.converged.all()
+    ([0.1, 0.2], np.True_)
+    """
+    physics = {"model": model, "lineshape": lineshape, "rtol": rtol}
+    problem = check(
+        data, seq, basis, free, start, bounds, fixed, mask, sigma, noise_covariance, prior, variable_projection, physics
+    )
+    settings = Settings(
+        GRADIENT,
+        STEP,
+        _tolerance(tolerance),
+        min(as_count("max_iterations", max_iterations, 1), MAX_INT),
+        as_threads(threads),
+    )
+    check_progress(progress)
+    check_runner(runner, resume, "resume")
+    starts = starts_of(problem, dictionary, as_count("multi_start", multi_start, 1), threads, progress)
+    described = _described(problem, settings, starts)
+    folder = None if resume is None else Path(resume)
+    volume = Volume(problem, covariance, several=starts.n_matches > 1)
+    job = job_of(problem, starts, settings, folder, volume.take)
+    with (
+        opened(folder, described | (_hashes(problem, starts) if folder else {}), "fit", part_of(runner)),
+        reporting(progress, problem.voxels.size, "fit") as report,
+    ):
+        job.run(runner, threads, report)
+    return volume.result(described)
+
+
+def _tolerance(tolerance: npt.ArrayLike) -> float:
+    number = as_number("tolerance", tolerance)
+    if not 0 <= number < 1:
+        raise InvalidParameter(f"tolerance is {number:g}; allowed: 0 <= tolerance < 1")
+    return number
+
+
+def _described(problem: Problem, settings: Settings, starts: Starts) -> dict[str, Any]:
+    """What is fitted and how, in plain words and numbers."""
+    numbers = {name: value for name, value in problem.fixed.as_dict().items() if value.ndim == 0}
+    free = {base for name in problem.free for base in bases(name)}
+    return {
+        "spinbound": version,
+        "instruction_set": _core.isa_in_use(),
+        "free": list(problem.free),
+        "bounds": {name: list(pair) for name, pair in problem.bounds.items()},
+        "known": {name: _plain(value) for name, value in numbers.items() if name not in free},
+        "sequence_sha256": problem.trains.sha256,
+        "rank": None if problem.basis is None else problem.basis.rank,
+        "variable_projection": problem.M0 != FITTED,
+        "multi_start": starts.n_matches,
+        "max_iterations": settings.max_iterations,
+        "tolerance": settings.cost,
+        **problem.physics,
+    }
+
+
+def _plain(value: npt.NDArray[Any]) -> float | list[float]:
+    return [value.real.item(), value.imag.item()] if value.dtype.kind == "c" else float(value)
+
+
+def _hashes(problem: Problem, starts: Starts) -> dict[str, str]:
+    """Of all arrays that the results depend on."""
+    return {
+        "data": sha256_of(problem.data, problem.mask),
+        "known_maps": sha256_of(*problem.fixed.as_dict().values()),
+        "start": sha256_of(*(problem.start.get(name) for name in problem.free)),
+        "noise": sha256_of(problem.sigma, problem.whitening),
+        "prior": sha256_of(*((problem.prior.mean, problem.prior.std) if problem.prior else ())),
+        "basis": sha256_of(problem.vectors),
+        "dictionary": sha256_of() if starts.dictionary is None else atoms_of(starts.dictionary).sha256,
+    }

@@ -1,0 +1,375 @@
+"""What a fit is asked to do, checked: unknowns, bounds, starts, known parameters, noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spinbound.base.checks import (
+    as_complex,
+    as_data,
+    as_mask,
+    as_number,
+    as_real,
+    check_range,
+    parameter_names,
+    refuse_conflicts,
+)
+from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidData, InvalidParameter
+from spinbound.base.parameters import PARAMETERS, bases, is_reciprocal
+from spinbound.sequences.experiment import Experiment, Trains, as_trains
+from spinbound.sequences.limits import Limits, allowed, limits_of
+from spinbound.sequences.model import check_model
+from spinbound.signals.basis import Basis
+from spinbound.signals.batch import vectors_of
+from spinbound.tissues.tissue import Tissue, tissue_of
+
+Maps = Mapping[str, npt.ArrayLike]
+
+KNOWN, ELIMINATED, FITTED = range(3)  # M0, in the order of the core's codes
+
+# Where estimates of tissue lie unless bounds say otherwise; a time has the reciprocals of its rate.
+BOUNDS: Mapping[str, tuple[float, float]] = {
+    "m0s": (0, 0.6), "R1f": (0.05, 20), "R1s": (0.05, 100), "R1a": (0.05, 20), "R2f": (0.2, 1000), "Rex": (0, 500),
+    "T2s": (5e-6, 20e-6), "B1": (0.1, 3),
+}  # fmt: skip
+REACH = 1.25  # of omega0 to either side, in units of pi/TR: little more than one period of the signal
+
+
+@dataclass(frozen=True)
+class GaussianPrior:
+    """Gaussian priors of the unknowns: means (P, voxels) and standard deviations (P,), infinite where there is none."""
+
+    mean: FloatArray
+    std: FloatArray
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A checked fit, with the voxels of the mask in one axis."""
+
+    trains: Trains
+    limits: list[Limits]
+    basis: Basis | None
+    vectors: ComplexArray | None  # of the basis, whitened if the noise is correlated
+    data: npt.NDArray[Any]  # (all voxels, n_samples), as given
+    shape: tuple[int, ...]
+    mask: BoolArray
+    voxels: npt.NDArray[np.intp]  # those in the mask
+    free: tuple[str, ...]  # in the order of the results
+    unknowns: tuple[str, ...]  # the free ones of the tissue
+    M0: int
+    fixed: Tissue
+    start: dict[str, npt.NDArray[Any]]
+    bounds: dict[str, tuple[float, float]]
+    sigma: npt.NDArray[Any] | None
+    prior: GaussianPrior | None
+    physics: dict[str, Any]
+    codes: tuple[int, int, float]
+    whitening: ComplexArray | None
+
+    @property
+    def size(self) -> int:
+        """Number of real unknowns."""
+        return len(self.unknowns) + (0 if self.M0 == KNOWN else 2)
+
+    def part(self, values: npt.NDArray[Any], voxels: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+        """The entries of a number or a map at some of the voxels."""
+        return np.broadcast_to(values, self.shape).reshape(-1)[voxels]
+
+    def signals(self, voxels: npt.NDArray[np.intp]) -> ComplexArray:
+        """(n, n_samples) data of some of the voxels, as they were given."""
+        return np.ascontiguousarray(self.data[voxels], np.complex128)
+
+    def prior_mean(self, voxels: npt.NDArray[np.intp]) -> FloatArray | None:
+        """(P, n) means of the priors of some of the voxels."""
+        return None if self.prior is None else self.prior.mean[:, np.searchsorted(self.voxels, voxels)]
+
+    def tissue(self, voxels: npt.NDArray[np.intp]) -> dict[str, npt.NDArray[Any]]:
+        """The known parameters of some of the voxels, with what stands in for the unknown ones."""
+        return {name: self.part(value, voxels) for name, value in self.fixed.as_dict().items()}
+
+    def of(self, voxels: npt.NDArray[np.intp]) -> Problem:
+        """The same for some of the voxels alone."""
+        mean = self.prior_mean(voxels)
+
+        def part(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            return self.part(value, voxels) if value.ndim else value
+
+        return replace(
+            self,
+            data=self.data[voxels],
+            shape=voxels.shape,
+            mask=np.ones(voxels.shape, np.bool_),
+            voxels=np.arange(voxels.size),
+            fixed=tissue_of({name: part(value) for name, value in self.fixed.as_dict().items()}),
+            start={name: part(value) for name, value in self.start.items()},
+            sigma=None if self.sigma is None else part(self.sigma),
+            prior=None if self.prior is None or mean is None else replace(self.prior, mean=mean),
+        )
+
+
+def check(
+    data: npt.ArrayLike,
+    seq: Experiment,
+    basis: Basis | None,
+    free: str | Iterable[str],
+    start: Maps | None,
+    bounds: Mapping[str, tuple[float, float]] | None,
+    fixed: Maps | None,
+    mask: npt.ArrayLike | None,
+    sigma: npt.ArrayLike | None,
+    noise_covariance: npt.ArrayLike | None,
+    prior: Mapping[str, tuple[npt.ArrayLike, float]] | None,
+    variable_projection: bool,
+    physics: dict[str, Any],
+) -> Problem:
+    """Check the arguments of `fit`, before any work.
+
+    Raises
+    ------
+    InvalidData, InvalidParameter, InvalidSequence
+        As `fit` says.
+    """
+    trains, codes = as_trains(seq), check_model(**physics)
+    limits = [limits_of(physics["model"], train) for train in trains.sequences]
+    vectors = vectors_of(basis, trains)
+    n_samples = trains.n_echoes if vectors is None else vectors.shape[1]
+    samples = _complex_data(data, n_samples, basis)
+    shape = samples.shape[:-1]
+    names, known = _free(free), _given("fixed", fixed)
+    unknowns = tuple(name for name in names if name != "M0")
+    refuse_conflicts((*names, *known), "free and fixed together")
+    treatment = _treatment(names, known, variable_projection)
+    chosen = as_mask("mask", mask, shape)
+    whitening = _whitening(noise_covariance, vectors, sigma)
+    problem = Problem(
+        trains=trains,
+        limits=limits,
+        basis=basis,
+        vectors=vectors if whitening is None or vectors is None else _whitened(vectors, whitening),
+        data=samples.reshape(-1, n_samples),
+        shape=shape,
+        mask=chosen,
+        voxels=np.flatnonzero(chosen),
+        free=names,
+        unknowns=unknowns,
+        M0=treatment,
+        fixed=_fixed(known, shape),
+        start=_start(start, names, shape),
+        bounds=_bounds(bounds, unknowns, limits, trains),
+        sigma=np.asarray(1.0) if whitening is not None else _sigma(sigma, shape),
+        prior=None,
+        physics=physics,
+        codes=codes,
+        whitening=whitening,
+    )
+    _check_start(problem)
+    _check_numbers(problem)
+    if 2 * n_samples < problem.size:
+        raise InvalidParameter(
+            f"free has {problem.size} real unknowns, the data {2 * n_samples} real numbers per voxel"
+        )
+    return _with_prior(problem, prior)
+
+
+# Data
+
+
+def _complex_data(data: npt.ArrayLike, n_samples: int, basis: Basis | None) -> npt.NDArray[Any]:
+    why = "the number of echoes" if basis is None else "the rank of the basis"
+    array = as_data("data", data, n_samples, why)
+    if array.dtype.kind != "c":
+        raise InvalidData(
+            f"data must be complex; given {array.dtype}: magnitudes alone do not tell the phase that the model has"
+        )
+    return array
+
+
+# Unknown and known parameters
+
+
+def _free(free: str | Iterable[str]) -> tuple[str, ...]:
+    names = parameter_names(free, "free")
+    if names == ("M0",):
+        raise InvalidParameter("free names M0 alone; name at least one parameter of the tissue")
+    return names
+
+
+def _given(name: str, values: Mapping[str, Any] | None) -> dict[str, Any]:
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise InvalidParameter(f"{name} must be a mapping of names to values; given {type(values).__name__}")
+    return {parameter_names(key, name)[0]: value for key, value in values.items()}
+
+
+def _treatment(free: tuple[str, ...], known: Mapping[str, Any], variable_projection: bool) -> int:
+    if "M0" in free:
+        return ELIMINATED if variable_projection else FITTED
+    if "M0" not in known:
+        raise InvalidParameter("M0 is neither free nor fixed; allowed: 'M0' among free, or fixed={'M0': ...}")
+    return KNOWN
+
+
+def _fixed(known: Mapping[str, Any], shape: tuple[int, ...]) -> Tissue:
+    tissue = Tissue.from_dict(known)
+    refuse_shape("fixed", tissue.shape, shape)
+    return tissue
+
+
+def refuse_shape(name: str, given: tuple[int, ...], voxels: tuple[int, ...]) -> None:
+    try:
+        fits = np.broadcast_shapes(given, voxels) == voxels
+    except ValueError:
+        fits = False
+    if not fits:
+        raise InvalidParameter(f"{name} has shape {given}, the data have voxels of shape {voxels}")
+
+
+def _start(start: Maps | None, free: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, npt.NDArray[Any]]:
+    values: dict[str, npt.NDArray[Any]] = {}
+    for name, value in _given("start", start).items():
+        if name not in free:
+            raise InvalidParameter(f"start has {name}, which is not free; free are: {', '.join(free)}")
+        values[name] = as_complex(name, value) if name == "M0" else as_real(name, value)
+        refuse_shape(f"the start of {name}", values[name].shape, shape)
+    return values
+
+
+def _check_start(problem: Problem) -> None:
+    for name, value in problem.start.items():
+        if value.ndim:
+            continue
+        if name == "M0":
+            check_range(PARAMETERS[name], value)
+            continue
+        low, high = problem.bounds[name]
+        if not low <= value <= high:
+            raise InvalidParameter(f"the start of {name} is {value:g}, outside its bounds {low:g} to {high:g}")
+    if problem.M0 == FITTED and "M0" not in problem.start:
+        raise InvalidParameter("without variable projection M0 needs a start: start={'M0': ...}")
+
+
+def _check_numbers(problem: Problem) -> None:
+    """Refuse known numbers that the model does not accept in any voxel."""
+    known = {name: value for name, value in problem.fixed.as_dict().items() if not value.ndim}
+    for limit in problem.limits:
+        accepted = {"m0s": 0.0, "T2s": limit.extremes()[1], "B1": 0.0}
+        given = {name: float(known[name]) for name in accepted if name in known and name not in problem.unknowns}
+        if limit.one_pool and "m0s" in problem.unknowns:
+            raise InvalidParameter("free has m0s, but the model bloch has one pool; allowed: fixed={'m0s': 0}")
+        values = accepted | given
+        if not limit.accepts(*map(np.asarray, values.values())):
+            raise InvalidParameter(limit.reason(**values, where=""))
+
+
+# Bounds
+
+
+def _bounds(
+    bounds: Mapping[str, tuple[float, float]] | None, unknowns: tuple[str, ...], limits: list[Limits], trains: Trains
+) -> dict[str, tuple[float, float]]:
+    given = _given("bounds", bounds)
+    for name in given:
+        if name not in unknowns:
+            raise InvalidParameter(f"bounds has {name}; allowed: {', '.join(unknowns)}")
+    ranges = {name: allowed(name, limits) for name in unknowns}
+    return {
+        name: _pair(name, given[name], ranges[name]) if name in given else _default(name, ranges[name], trains)
+        for name in unknowns
+    }
+
+
+def _pair(name: str, pair: Any, allowed: tuple[float, float]) -> tuple[float, float]:
+    values = as_real(f"the bounds of {name}", pair)
+    if values.shape != (2,) or not values[0] < values[1]:
+        raise InvalidParameter(f"the bounds of {name} must be (low, high), low < high; given {pair!r}")
+    values = np.where(np.isinf(values), np.clip(values, *allowed), values)
+    if values[0] < allowed[0] or values[1] > allowed[1]:
+        raise InvalidParameter(
+            f"the bounds of {name} are {values[0]:g} to {values[1]:g}; "
+            f"this model and sequence allow {allowed[0]:.6g} to {allowed[1]:.6g}"
+        )
+    return float(values[0]), float(values[1])
+
+
+def _default(name: str, allowed: tuple[float, float], trains: Trains) -> tuple[float, float]:
+    if name == "omega0":
+        reach = REACH * np.pi / max(float(seq.repetition_times.max()) for seq in trains.sequences)
+        low, high = -reach, reach
+    elif is_reciprocal(name):
+        fast = BOUNDS["R1a" if name == "T1a" else bases(name)[0]]
+        low, high = 1 / fast[1], 1 / fast[0]
+    else:
+        low, high = BOUNDS[name]
+    return max(low, allowed[0]), min(high, allowed[1])
+
+
+# Noise
+
+
+def _sigma(sigma: npt.ArrayLike | None, shape: tuple[int, ...]) -> FloatArray | None:
+    if sigma is None:
+        return None
+    values = as_real("sigma", sigma)
+    refuse_shape("sigma", values.shape, shape)
+    if values.ndim == 0 and not 0 < values < np.inf:
+        raise InvalidParameter(f"sigma is {values:g}; allowed: sigma > 0, finite")
+    return values
+
+
+def _whitening(
+    covariance: npt.ArrayLike | None, vectors: ComplexArray | None, sigma: npt.ArrayLike | None
+) -> ComplexArray | None:
+    """W with W C W^H = 1: the inverse of the Cholesky factor of the covariance of each channel."""
+    if covariance is None:
+        return None
+    if vectors is None or sigma is not None:
+        raise InvalidParameter("noise_covariance is that of the coefficients of a basis, and takes the place of sigma")
+    rank = vectors.shape[1]
+    C = as_complex("noise_covariance", covariance)
+    if C.shape != (rank, rank):
+        raise InvalidParameter(f"noise_covariance has shape {C.shape}; allowed: {(rank, rank)}, the rank of the basis")
+    try:
+        if not np.abs(C - C.conj().T).max() <= 1e-9 * np.abs(C).max():
+            raise np.linalg.LinAlgError
+        factor = np.linalg.cholesky(C)
+    except np.linalg.LinAlgError:
+        raise InvalidParameter("noise_covariance must be Hermitian and positive definite") from None
+    return np.asarray(np.linalg.inv(factor))
+
+
+def _whitened(vectors: ComplexArray, W: ComplexArray) -> ComplexArray:
+    """Vectors V with V^H s = W U^H s."""
+    return np.ascontiguousarray(vectors @ W.conj().T)
+
+
+# Priors
+
+
+def _with_prior(problem: Problem, prior: Mapping[str, tuple[npt.ArrayLike, float]] | None) -> Problem:
+    given = _given("prior", prior)
+    if not given:
+        return problem
+    if problem.sigma is None:
+        raise InvalidParameter("a prior needs the noise it is weighed against: give sigma or noise_covariance")
+    mean = np.zeros((len(problem.unknowns), problem.voxels.size))
+    std = np.full(len(problem.unknowns), np.inf)
+    for name, pair in given.items():
+        if name not in problem.unknowns:
+            raise InvalidParameter(f"prior has {name}; allowed: {', '.join(problem.unknowns)}")
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise InvalidParameter(f"the prior of {name} must be a pair (mean, standard deviation); given {pair!r}")
+        k, values = problem.unknowns.index(name), as_real(f"the mean of the prior of {name}", pair[0])
+        refuse_shape(f"the prior of {name}", values.shape, problem.shape)
+        if values.ndim == 0:
+            as_number(f"the mean of the prior of {name}", values)
+        mean[k], std[k] = problem.part(values, problem.voxels), as_number(f"the width of the prior of {name}", pair[1])
+        if not std[k] > 0:
+            raise InvalidParameter(f"the standard deviation of the prior of {name} is {std[k]:g}; allowed: > 0")
+    return replace(problem, prior=GaussianPrior(mean, std))

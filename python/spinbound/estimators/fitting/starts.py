@@ -1,0 +1,209 @@
+"""Where fits start: at given values, or at the best matches of a dictionary and at other omega0 beside the best fit.
+
+Wrong minima differ in omega0 above all. In balanced trains with one repetition time the signal is nearly periodic in
+omega0, with the period 2 pi/TR (M0 changes its sign); the small differences, from the pulses' duration, tell the
+periods apart only after a fit in each. And transients turn by omega0 TR per repetition for as long as T2f, which makes
+minima some 2 pi/T2f apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from spinbound.base.errors import FloatArray, InvalidParameter, Report
+from spinbound.base.parameters import bases, is_reciprocal
+from spinbound.dictionaries.build import ATOMS, dictionary
+from spinbound.dictionaries.dictionary import Dictionary
+from spinbound.dictionaries.store import DictionaryStore
+from spinbound.estimators.matching.atoms import atoms_of
+from spinbound.estimators.matching.match import match
+from spinbound.sequences.limits import allowed
+from spinbound.tissues.distributions import Distribution, LogUniform, Uniform
+from spinbound.tissues.prior import Prior
+from spinbound.tissues.tissue import Tissue
+
+from .problem import FITTED, Problem
+
+Start = dict[str, npt.NDArray[Any]]  # by name of the unknowns, and M0 where it is fitted; each (n,)
+
+R1S = (0.5, 8.0)  # 1/s, of tissue
+MOST_PERIODS = 4  # of omega0 to either side, 1 kHz at a TR of 4 ms: wider bounds take no more starts
+NEAR = (-8.0, 8.0, -20.0, 20.0, -50.0, 50.0)  # rad/s, of minima beside the right one: 2 pi/T2f is 13 for T2f = 0.5 s
+
+
+@dataclass(frozen=True)
+class Starts:
+    """The starts of every voxel of a problem."""
+
+    problem: Problem
+    dictionary: Dictionary | DictionaryStore | None  # None where every start is given
+    n_matches: int
+
+    def of(self, voxels: npt.NDArray[np.intp], threads: int | None) -> Iterator[Start]:
+        """Starts of some of the voxels, the most likely first; within the bounds, or NaN."""
+        given = {name: self._given(name, voxels) for name in self.problem.start}
+        if self.dictionary is None:
+            yield given
+            return
+        signals, maps = self.problem.signals(voxels), self._maps(voxels)
+        found = match(signals, self.dictionary, self.n_matches, restrict=maps, threads=threads)
+        for k in range(self.n_matches):
+            yield self._bounded({name: found.tissue[name][:, k] for name in self.problem.unknowns} | given)
+
+    @property
+    def rounds(self) -> tuple[tuple[tuple[float, ...], bool], ...]:
+        """Further starts, where omega0 is unknown and has no given start: shifts of the best fit's omega0, each with
+        the other unknowns of that fit (False) or of every match (True).
+
+        A fit in a wrong period finds most of the others and helps in the right one; one beside the right omega0 has
+        bent them.
+        """
+        if self.n_matches == 1 or "omega0" not in self.problem.bounds or "omega0" in self.problem.start:
+            return ()
+        images = self._images()
+        nearby = tuple(image + shift for image in (0.0, *images) for shift in NEAR)
+        return ((images, False), (nearby, False), ((0.0, *images), True), (NEAR, False))
+
+    def at(self, start: Start, omega0: FloatArray) -> Start:
+        """The same at another omega0; NaN out of its bounds."""
+        low, high = self.problem.bounds["omega0"]
+        return start | {"omega0": np.where((omega0 >= low) & (omega0 <= high), omega0, np.nan)}
+
+    def _given(self, name: str, voxels: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+        """A start from the caller, NaN where it is outside its bounds."""
+        value = self.problem.part(self.problem.start[name], voxels)
+        if name == "M0":
+            return value
+        low, high = self.problem.bounds[name]
+        return np.where((low <= value) & (value <= high), value, np.nan)
+
+    def _maps(self, voxels: npt.NDArray[np.intp]) -> dict[str, FloatArray] | None:
+        """The known maps that choose among the atoms."""
+        fixed = {name: value for name, value in self.problem.fixed.as_dict().items() if value.ndim and name != "M0"}
+        return {name: self.problem.part(value, voxels) for name, value in fixed.items()} or None
+
+    def _period(self) -> float | None:
+        """Of the signal in omega0, nearly, if all repetitions take equally long."""
+        TR = {float(TR) for seq in self.problem.trains.sequences for TR in seq.repetition_times}
+        return 2 * np.pi / TR.pop() if len(TR) == 1 else None
+
+    def _images(self) -> tuple[float, ...]:
+        """To the other periods of omega0 that its bounds may hold; the nearest first."""
+        low, high = self.problem.bounds["omega0"]
+        if not (period := self._period()):
+            return ()
+        n = min(int((high - low) / period), MOST_PERIODS)
+        return tuple(sign * k * period for k in range(1, n + 1) for sign in (-1, 1))
+
+    def _bounded(self, start: Start) -> Start:
+        """Moved into the bounds: omega0 by periods, which change the signal least."""
+        bounds = self.problem.bounds
+        if "omega0" in bounds and (period := self._period()):
+            low, high = bounds["omega0"]
+            omega0 = start["omega0"]
+            folded = omega0 - period * np.round((omega0 - (low + high) / 2) / period)
+            start = start | {"omega0": np.where((omega0 < low) | (omega0 > high), folded, omega0)}
+        return {name: np.clip(value, *bounds[name]) if name in bounds else value for name, value in start.items()}
+
+
+def starts_of(
+    problem: Problem,
+    given: Dictionary | DictionaryStore | Prior | None,
+    multi_start: int,
+    threads: int | None,
+    progress: bool | Report | None,
+) -> Starts:
+    """What the fits of a problem start from: a dictionary only where starts are missing or more than one is wanted.
+
+    Raises
+    ------
+    InvalidParameter
+        If the dictionary is none, or of another sequence or basis.
+    InvalidData
+        If it is on disk and not complete.
+    """
+    if all(name in problem.start for name in problem.unknowns):
+        if multi_start > 1:
+            raise InvalidParameter(
+                f"multi_start is {multi_start}, but every start is given; leave some out, or allowed: 1"
+            )
+        return Starts(problem, None, 1)
+    if problem.M0 == FITTED and multi_start > 1:
+        raise InvalidParameter("multi_start needs variable projection: a match has its own M0 for every start")
+    if isinstance(given, (Dictionary, DictionaryStore)):
+        _check_dictionary(problem, given, multi_start)
+        return Starts(problem, given, multi_start)
+    if not (given is None or isinstance(given, Prior)):
+        raise InvalidParameter(
+            f"dictionary must be a spinbound.Dictionary, DictionaryStore or Prior; given {type(given).__name__}"
+        )
+    if not problem.voxels.size:
+        return Starts(problem, None, 1)
+    atoms = dictionary(
+        list(problem.trains.sequences),
+        likely(problem) if given is None else given,
+        basis=problem.basis,
+        threads=threads,
+        progress=progress is True,
+        **problem.physics,
+    )
+    _check_dictionary(problem, atoms, multi_start)
+    return Starts(problem, atoms, multi_start)
+
+
+def _check_dictionary(problem: Problem, atoms: Dictionary | DictionaryStore, multi_start: int) -> None:
+    if atoms.sequence_sha256 != problem.trains.sha256:
+        raise InvalidParameter("the dictionary belongs to another sequence")
+    if atoms.basis != problem.basis:
+        raise InvalidParameter(f"the dictionary has the basis {atoms.basis}, the fit {problem.basis}")
+    if multi_start > len(atoms):
+        raise InvalidParameter(f"multi_start is {multi_start}; allowed: 1 to {len(atoms)}, the atoms of the dictionary")
+    for name in problem.unknowns:
+        if len(bases(name)) > 1:
+            atoms_of(atoms).values(name)  # refused where the atoms have no single value of it: R1f and R1s differ
+
+
+def likely(problem: Problem) -> Tissue:
+    """Tissues as those of `Prior.paper`, within the bounds; what is one known number has that value."""
+    apparent = any(name in ("R1a", "T1a") for name in problem.unknowns)
+    known = {name: value for name, value in problem.fixed.as_dict().items() if _owner(problem, name) is None}
+    numbers = {name: value for name, value in known.items() if value.ndim == 0 and name != "M0"}
+    drawn = {}
+    for name, (title, distribution) in _spread(problem).items():
+        if name not in numbers and not (apparent and name == "R1s"):
+            drawn[title] = _within(distribution, *_range(problem, name, title))
+    atoms = Prior(**drawn).sample(ATOMS)
+    return atoms.replace(**numbers, **({"R1a": atoms["R1f"]} if apparent else {}))
+
+
+def _spread(problem: Problem) -> dict[str, tuple[str, Distribution]]:
+    """How each parameter of the core varies in tissue: the name by which it is drawn, and its distribution."""
+    paper = Prior.paper(max(float(seq.repetition_times.max()) for seq in problem.trains.sequences))
+    spread = {name: (name, paper[name]) for name in ("m0s", "Rex", "T2s", "omega0", "B1")}
+    T2f = replace(cast(Any, paper["T2f"]), high=np.inf)
+    return spread | {"R1f": ("T1f", paper["T1a"]), "R2f": ("T2f", T2f), "R1s": ("R1s", LogUniform(*R1S))}
+
+
+def _owner(problem: Problem, name: str) -> str | None:
+    """The unknown that determines a parameter of the core."""
+    return next((unknown for unknown in problem.unknowns if name in bases(unknown)), None)
+
+
+def _range(problem: Problem, name: str, title: str) -> tuple[float, float]:
+    """Between which values a parameter of the core is drawn, as it is called there."""
+    owner = _owner(problem, name)
+    low, high = allowed(name, problem.limits) if owner is None else problem.bounds[owner]
+    turned = is_reciprocal(title) != (owner is not None and is_reciprocal(owner))
+    return (1 / high, 1 / low) if turned else (low, high)
+
+
+def _within(distribution: Distribution, low: float, high: float) -> Distribution:
+    """Between limits; uniform there if the distribution lies elsewhere."""
+    if distribution.low < high and low < distribution.high:  # type: ignore[operator]
+        return distribution.truncated(low, high)
+    return Uniform(low, high)

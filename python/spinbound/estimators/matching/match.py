@@ -1,0 +1,279 @@
+"""Matching: the atoms of a dictionary whose signals are most alike the data, whatever their scale and phase."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spinbound.base.checks import as_count, as_data, check_progress
+from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidParameter, Report
+from spinbound.base.parameters import PARAMETERS
+from spinbound.base.progress import reporting, shifted
+from spinbound.dictionaries.dictionary import Dictionary
+from spinbound.dictionaries.store import DictionaryStore
+from spinbound.signals.batch import n_threads_of
+from spinbound.signals.valid import CHUNK
+from spinbound.tissues.tissue import Tissue
+
+from .atoms import AtomBlock, Atoms, Index, atoms_of
+from .interpolation import NEIGHBOURS, interpolated
+from .search import Best, normalised, times, usable
+
+VOXELS = 64  # that a thread searches at a time
+TOGETHER = 4096  # voxels with the signals of their neighbours: up to 40 MB in 13 coefficients
+BINS = 10  # of the atoms by each restricted parameter
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Match:
+    """The k best atoms of each voxel, best first; of two that are equally good the earlier one.
+
+    Voxels that are all zero or hold what is not finite have no match: index -1, and NaN in all else.
+
+    Attributes
+    ----------
+    index : (..., k) int64
+        Of the atoms in the dictionary.
+    correlation : (..., k)
+        ``|s^H d|/(|s| |d|)`` of signal s and data d, 0 to 1.
+    tissue
+        The atoms, of shape (..., k), with the M0 = s^H d/s^H s that brings the signal nearest to the data.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> seq = sb.sequences.load("hybrid-mt-4s")
+    >>> atoms = sb.dictionary(seq, sb.Tissue(m0s=[0.1, 0.2, 0.3]))
+    >>> found = sb.match(sb.simulate(seq, sb.Tissue(m0s=0.22, M0=5)), atoms)
+    >>> isinstance(found, sb.Match), found.index.tolist(), found.tissue["m0s"].tolist()
+    (True, [1], [0.2])
+    """
+
+    index: Index
+    correlation: FloatArray
+    tissue: Tissue
+
+    def __repr__(self) -> str:
+        return f"Match(shape={self.index.shape})"
+
+
+def match(
+    data: npt.ArrayLike,
+    dictionary: Dictionary | DictionaryStore,
+    k: int = 1,
+    *,
+    restrict: Mapping[str, npt.ArrayLike] | None = None,
+    interpolate: bool = False,
+    threads: int | None = None,
+    progress: bool | Report | None = None,
+) -> Match:
+    """The atoms of a dictionary that are most alike the data.
+
+    Parameters
+    ----------
+    data : (..., samples)
+        Signals, in the basis of the dictionary if it has one, of any scale and phase.
+    dictionary
+        What `dictionary` made, or `build_dictionary`: of a store no more than a chunk is in memory at a time, and the
+        tissues that could not be simulated match nothing.
+    k
+        Number of atoms per voxel.
+    restrict
+        Maps (...) of known parameters by name, such as B1. Only atoms near a voxel's own values count: those in its
+        tenth of the atoms by that parameter and in the tenths beside it; from farther tenths only if these hold less
+        than k atoms. A voxel whose value is not accepted has no match.
+    interpolate
+        Estimate parameters between atoms, for k = 1: `tissue` is then not that of the best atom, but a regression on
+        the 48 nearest ones, within their range; omega0 stays that of the best.
+    threads, progress
+        As in `simulate`.
+
+    Returns
+    -------
+    Match
+        Index, correlation and tissue of each atom. Neither the number of threads, here and of the linear algebra
+        library, nor the other voxels change it.
+
+    Raises
+    ------
+    InvalidData
+        If the data are no numbers, or not as long as the signals, or a store is not complete.
+    InvalidParameter
+        If another argument is not accepted.
+    OSError
+        If a chunk of a store is missing or damaged.
+
+    References
+    ----------
+    D. Ma et al., Nature 495, 187 (2013).
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> seq, prior = sb.sequences.load("hybrid-mt-4s"), sb.Prior.paper().truncated(B1=(0.5, 1.2))
+    >>> atoms = sb.dictionary(seq, prior, n=50)
+    >>> sb.match(-3j * atoms.signals, atoms, k=2).index[:, 0].tolist() == list(range(50))
+    True
+    """
+    atoms = atoms_of(dictionary)
+    array = as_data("data", data, dictionary.n_samples, "as that of the dictionary's signals")
+    if as_count("k", k, 1) > len(dictionary):
+        raise InvalidParameter(f"k is {k}; allowed: 1 to {len(dictionary)}, the number of atoms")
+    check_progress(progress)
+    if interpolate and k != 1:
+        raise InvalidParameter(f"k is {k}; allowed where interpolate is set: 1")
+    rows, shape = array.reshape(-1, dictionary.n_samples), array.shape[:-1]
+    maps, n_threads = _maps(restrict or {}, shape), n_threads_of(threads)
+    with reporting(progress, len(rows), "match") as report:
+        if interpolate:
+            index, correlation, tissue = _between(rows, maps, atoms, len(dictionary), n_threads, report)
+        else:
+            best = _best(rows, maps, atoms, k, n_threads, report)
+            index, correlation = best.index, best.correlation
+            tissue = atoms.tissue(index) | {"M0": _scales(rows, best)}
+    values = {name: value.reshape(*shape, k) for name, value in tissue.items()}
+    return Match(index.reshape(*shape, k), correlation.reshape(*shape, k), Tissue.from_dict(values))
+
+
+def _between(
+    rows: npt.NDArray[Any],
+    maps: Mapping[str, FloatArray],
+    atoms: Atoms,
+    n_atoms: int,
+    n_threads: int,
+    report: Report | None,
+) -> tuple[Index, FloatArray, dict[str, npt.NDArray[Any]]]:
+    """The best atom's index and correlation, and the interpolated tissue, all (voxels, 1)."""
+    index, correlation, tissues = [], [], []
+    for start in range(0, max(len(rows), 1), TOGETHER):
+        part = slice(start, start + TOGETHER)
+        near = {name: values[part] for name, values in maps.items()}
+        k = min(NEIGHBOURS, n_atoms)
+        best = _best(rows[part], near, atoms, k, n_threads, shifted(report, start, len(rows)))
+        index.append(best.index[:, :1])
+        correlation.append(best.correlation[:, :1])
+        tissues.append(interpolated(rows[part], best, atoms, n_threads))
+    tissue = {name: np.concatenate([values[name] for values in tissues]) for name in tissues[0]}
+    return np.concatenate(index), np.concatenate(correlation), tissue
+
+
+def _best(
+    rows: npt.NDArray[Any],
+    maps: Mapping[str, FloatArray],
+    atoms: Atoms,
+    k: int,
+    n_threads: int,
+    report: Report | None,
+) -> Best:
+    """The k best atoms of data (voxels, n) with maps (voxels,) of known parameters."""
+    return _searched(rows, list(_groups(atoms, maps, usable(rows), k)), atoms, k, n_threads, report)
+
+
+def _searched(
+    rows: npt.NDArray[Any], groups: list[Group], atoms: Atoms, k: int, n_threads: int, report: Report | None
+) -> Best:
+    """The k best atoms of data (voxels, n)."""
+    best, done = Best.none(len(rows), k), 0
+
+    def improve(voxels: Index, block: AtomBlock) -> int:
+        best.improve(voxels, normalised(rows[voxels])[0], block)
+        return voxels.size
+
+    with closing(_in_threads(improve, groups, atoms, n_threads)) as sizes:  # what fails leaves no block waiting
+        for size in sizes:
+            done += size
+            if report is not None:
+                report(done // atoms.n_blocks, len(rows))
+    if report is not None and done < len(rows) * atoms.n_blocks:
+        report(len(rows), len(rows))
+    return best
+
+
+def _in_threads(
+    improve: Callable[[Index, AtomBlock], int], groups: list[Group], atoms: Atoms, n_threads: int
+) -> Generator[int]:
+    """What `improve` returns for every block of atoms and the voxels that they count for, some at a time."""
+    with ThreadPoolExecutor(n_threads) as pool:
+        for block in atoms.blocks():
+            for group in groups:
+                part = group.chosen(block)
+                blocks = [group.voxels[start : start + VOXELS] for start in range(0, len(group.voxels), VOXELS)]
+                if part.numbers.size:
+                    yield from pool.map(improve, blocks, repeat(part))
+                else:
+                    yield group.voxels.size
+
+
+def _scales(rows: npt.NDArray[Any], best: Best) -> ComplexArray:
+    """M0 of each match, (voxels, k)."""
+    M0 = np.full(best.index.shape, complex(np.nan, np.nan))
+    voxels = np.flatnonzero(best.index[:, 0] >= 0)
+    for start in range(0, len(voxels), CHUNK):
+        part = voxels[start : start + CHUNK]
+        _, norm, exponent = normalised(rows[part])
+        M0[part] = times(best.product[part], norm / best.scale[part], exponent)
+    M0[best.index < 0] = complex(np.nan, np.nan)
+    return M0
+
+
+# Which atoms count for which voxels
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Voxels, and which atoms count for them: all, or those near a cell of bins by restricted parameters (p, n)."""
+
+    voxels: npt.NDArray[np.intp]
+    bins: npt.NDArray[np.int8] | None = None
+    cell: npt.NDArray[np.int8] | None = None  # (p, 1)
+    reach: int = 0
+
+    def chosen(self, block: AtomBlock) -> AtomBlock:
+        """Those of a block."""
+        if self.bins is None or self.cell is None:
+            return block
+        return block.part(np.abs(self.bins[:, block.numbers] - self.cell).max(axis=0) <= self.reach)
+
+
+def _groups(atoms: Atoms, maps: Mapping[str, FloatArray], usable: BoolArray, k: int) -> Iterator[Group]:
+    """All usable voxels."""
+    if not maps:
+        yield Group(np.flatnonzero(usable))
+        return
+    voxels = np.flatnonzero(np.all([usable, *(PARAMETERS[name].contains(maps[name]) for name in maps)], axis=0))
+    pairs = (_bins(atoms.values(name), maps[name][voxels]) for name in maps)
+    bins, of_voxels = (np.stack(rows) for rows in zip(*pairs, strict=True))
+    cells, cell = np.unique(of_voxels, axis=1, return_inverse=True)
+    for number in range(cells.shape[1]):
+        chosen = cells[:, [number]]
+        distance = np.abs(bins - chosen).max(axis=0)
+        reach = max(1, int(np.partition(distance, k - 1)[k - 1]))  # at least k atoms
+        yield Group(voxels[cell.ravel() == number], bins, chosen, reach)
+
+
+def _maps(restrict: Mapping[str, npt.ArrayLike], shape: tuple[int, ...]) -> dict[str, FloatArray]:
+    """The maps (voxels,) of known parameters, checked as those of a tissue are."""
+    try:
+        known = Tissue.from_dict(restrict)
+    except InvalidParameter as problem:
+        raise InvalidParameter(f"restrict: {problem}") from None
+    if "M0" in restrict:
+        raise InvalidParameter("restrict has M0, which no atom has; allowed: the other parameters")
+    try:
+        return {name: np.broadcast_to(known[name], shape).ravel() for name in restrict}
+    except ValueError:
+        raise InvalidParameter(f"restrict has shape {known.shape}, the data have voxels of shape {shape}") from None
+
+
+def _bins(of_atoms: FloatArray, of_voxels: FloatArray) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
+    """Numbers of the bins, which hold equally many atoms, of atoms and of voxels."""
+    edges = np.quantile(of_atoms[np.isfinite(of_atoms)], np.arange(1, BINS) / BINS)
+    atoms, voxels = (np.searchsorted(edges, values, "right") for values in (of_atoms, of_voxels))
+    return atoms.astype(np.int8), voxels.astype(np.int8)

@@ -1,0 +1,80 @@
+"""What results of voxels have in common, whoever estimated: counts of statuses, a tissue, a file."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from enum import IntEnum
+from os import PathLike
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from spinbound.base.parameters import bases, is_reciprocal
+from spinbound.files.npz import save_npz
+from spinbound.tissues.tissue import Tissue, Values, tissue_of
+
+
+class Result(ABC):
+    """Maps of a volume with a status per voxel.
+
+    Attributes
+    ----------
+    status : (...) int8
+        Codes of `statuses`.
+    settings : dict
+        What was done and how, as plain numbers and words.
+    """
+
+    statuses: ClassVar[type[IntEnum]]
+    called: ClassVar[str]  # in sentences, with its verb
+    status: npt.NDArray[np.int8]
+    settings: dict[str, Any]
+
+    @property
+    @abstractmethod
+    def _estimated(self) -> tuple[str, ...]:
+        """The parameters that were estimated."""
+
+    @abstractmethod
+    def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """All maps by name."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many voxels have each status, of those that occur."""
+        return counts_of(self.status, self.statuses)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write everything as .npz: all maps by name, and settings as JSON.
+
+        Raises
+        ------
+        InvalidData
+            For another suffix.
+        OSError
+            If the file cannot be written; nothing is left behind then.
+        """
+        settings = np.array(json.dumps(self.settings, allow_nan=False))
+        save_npz(path, self.called, self.as_arrays() | {"settings": settings})
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{number} {name}" for name, number in self.counts.items())
+        return f"{type(self).__name__}({', '.join(self._estimated)}; shape {self.status.shape}: {told})"
+
+
+def counts_of(status: npt.NDArray[np.int8], statuses: type[IntEnum]) -> dict[str, int]:
+    """How many voxels have each status, of those that occur."""
+    numbers = np.bincount(status.ravel(), minlength=len(statuses))
+    return {code.name: int(numbers[code]) for code in statuses if numbers[code]}
+
+
+def tissue_with(known: Values, found: Mapping[str, npt.NDArray[Any]]) -> Tissue:
+    """What was known, and what was found; NaN is a finding even where a tissue of one voxel would refuse it."""
+    values = dict(known)
+    for name, estimate in found.items():
+        with np.errstate(divide="ignore"):
+            values |= dict.fromkeys(bases(name), 1 / estimate if is_reciprocal(name) else estimate)
+    return tissue_of(values)

@@ -1,0 +1,252 @@
+"""The report card of an estimator: its bias and variance in units of the Cramér-Rao bound, at any SNR.
+
+Every tissue of a test set is measured N times, each time with new noise. With the mean of the estimates of a parameter
+theta over the realisations and their variance (eqs. 2 and 3 of arXiv 2109.10535)
+
+    bias = mean - theta,    var = sum (estimate - mean)^2/N,    loss = bias^2/CRB + var/CRB  (eq. 4)
+
+and the overall loss is the mean over tissues and parameters (eq. 5). An efficient unbiased estimator has a loss of 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import spinbound._core as _core
+from spinbound._core import version
+from spinbound.base.checks import as_count, as_real, as_threads, check_progress, one_of, parameter_names
+from spinbound.base.errors import FloatArray, InvalidParameter, Report
+from spinbound.base.parameters import bases
+from spinbound.base.progress import reporting
+from spinbound.dictionaries.contents import basis_sha256
+from spinbound.dictionaries.store import DictionaryStore
+from spinbound.files.hashes import sha256_of
+from spinbound.sequences.experiment import as_trains
+from spinbound.work.chunks import Arrays
+from spinbound.work.folder import opened
+from spinbound.work.job import Runner, check_runner, part_of
+
+from .adapter import Estimator, check_made_for, check_travels, estimator_of
+from .card import Evaluation
+from .dataset import TestSet, as_test_set
+from .identity import identity_of
+from .pairs import Pairs, Plan, job_of, true_values
+
+PHASES = ("fixed", "random")
+MIN_REALIZATIONS = 2  # of which a variance is known
+
+
+def evaluate(
+    estimator: Any,
+    dataset: TestSet | DictionaryStore,
+    snr: npt.ArrayLike,
+    realizations: int = 300,
+    *,
+    names: str | Iterable[str] | None = None,
+    phase: str = "fixed",
+    seed: int = 0,
+    resume: str | PathLike[str] | None = None,
+    runner: Runner | None = None,
+    threads: int | None = None,
+    progress: bool | Report | None = None,
+) -> Evaluation:
+    """Judge an estimator: bias, variance and loss in units of the Cramér-Rao bound, over tissues and SNRs.
+
+    Parameters
+    ----------
+    estimator
+        A callable that takes data (m, samples), complex, and gives a mapping of names to arrays (m,), a `Tissue`, or
+        what `fit` and `match` give; or an object with such a method `estimate`. If its signature names them, it also
+        gets `threads`; `truth`, the `Tissue` (m,) that the data are of, for what it is allowed to know; and
+        `novelty=False`. Data are M0 s + noise, in the basis of the test set if it has one. If it has a method `check`
+        of `seq` and `basis`, as networks do, that is asked first whether they are those that it was made for.
+    dataset
+        What `test_set` or `build_dictionary` made, with bounds; its signals are read into memory. Tissues that could
+        not be simulated are left out.
+    snr
+        ``|M0|/sigma``, one number or several, > 0; sigma is the standard deviation of the noise in the real and in the
+        imaginary part each.
+    realizations
+        Number N of realisations of the noise of each tissue, at least 2.
+    names
+        The parameters to judge, unknowns of the test set other than M0; by default those in the estimator's
+        attribute `names`, if it has one, or all.
+    phase
+        ``fixed``: M0 = 1 in all data. ``random``: ``|M0| = 1``, with a new phase in each realisation.
+    seed
+        Of the noise; that of a tissue depends on the seed, the SNR and the tissue's number alone.
+    resume
+        A folder for the work, written after every 16,384 signals. A run that was killed goes on from there, to the
+        same bits.
+    runner
+        Who does the work, of `spinbound.cluster`: other processes or machines, or this one for a part of it. It needs
+        `resume`, and an estimator that can be pickled. What is not done then is NaN.
+    threads
+        For the estimator, if it takes `threads`.
+    progress
+        As in `simulate`, in tissues at each SNR.
+
+    Returns
+    -------
+    Evaluation
+        Chunks, threads and runners change none of its bits, if they change none of the estimator's.
+
+    Raises
+    ------
+    InvalidData
+        If the test set has no bounds, the estimator was made for another sequence or basis, or gives something else
+        than is asked for, or `resume` holds the work of another evaluation or is in use by another run.
+    InvalidParameter
+        If another argument is not accepted, or the estimator cannot be sent to the processes of the runner.
+    OSError
+        If the folder cannot be written.
+
+    Notes
+    -----
+    omega0 counts modulo 2 pi/TR where all repetitions take equally long: a full turn more per repetition changes the
+    sign of M0 and, but for the duration of pulses, nothing else. M0, a scale and a phase, is not judged.
+
+    References
+    ----------
+    X. Zhang et al., arXiv 2109.10535, section 2.7.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> seq, unknowns = sb.sequences.load("hybrid-mt-4s"), ("M0", "m0s")
+    >>> data = sb.test_set(seq, sb.Tissue(m0s=[0.1, 0.2]), wrt=unknowns)
+    >>> def fit(signals, threads):
+    ...     return sb.fit(signals, seq, free=unknowns, start={"m0s": 0.15}, threads=threads)
+    >>> report = sb.evaluate(fit, data, snr=50, realizations=20)
+    >>> bool(0.4 < report.overall.loss[0] < 2)
+    True
+    """
+    data = as_test_set(dataset)
+    judged = _names(names, estimator, data)
+    plan = Plan(
+        names=judged,
+        snr=_levels(snr),
+        realizations=as_count("realizations", realizations, MIN_REALIZATIONS),
+        seed=as_count("seed", seed, 0),
+        random_phase=one_of("phase", phase, PHASES) == "random",
+        period=data.omega0_period,
+    )
+    called = estimator_of(estimator, judged)
+    check_made_for(estimator, data)
+    as_threads(threads)
+    check_progress(progress)
+    check_runner(runner, resume, "resume")
+    check_travels(called, runner)
+    results = Results(data, plan)
+    described = _described(data, plan)
+    folder = None if resume is None else Path(resume)
+    job = job_of(data, plan, called, folder, results.take)
+    with (
+        opened(folder, described | (_hashes(data, called) if folder else {}), "evaluation", part_of(runner)),
+        reporting(progress, sum(job.sizes), "evaluate", "tissue") as report,
+    ):
+        job.run(runner, threads, report)
+    return results.evaluation(described)
+
+
+# What is asked
+
+
+def _names(names: str | Iterable[str] | None, estimator: object, data: TestSet) -> tuple[str, ...]:
+    allowed = [name for name in data.wrt if name != "M0"]
+    own = getattr(estimator, "names", None)
+    given = None if own is None else parameter_names(own, "the estimator's names")
+    chosen = parameter_names(names, "names") if names is not None else given or tuple(allowed)
+    for name in chosen:
+        if given and not set(bases(name)) <= {base for one in given for base in bases(one)}:
+            raise InvalidParameter(f"names has {name}, which the estimator does not give: {', '.join(given)}")
+        if name == "M0":
+            raise InvalidParameter("names has M0, which is not judged; allowed: " + ", ".join(allowed))
+        if name not in allowed:
+            raise InvalidParameter(
+                f"names has {name}, whose bound the test set does not have; allowed: {', '.join(allowed)}"
+            )
+    return chosen
+
+
+def _levels(snr: npt.ArrayLike) -> FloatArray:
+    levels = np.atleast_1d(as_real("snr", snr))
+    if levels.ndim > 1 or levels.size == 0 or not (np.isfinite(levels) & (levels > 0)).all():
+        raise InvalidParameter(f"snr is {snr!r}; allowed: one number or a list of them, > 0, finite")
+    if np.unique(levels).size < levels.size:
+        raise InvalidParameter(f"snr names a level twice: {snr!r}")
+    return levels
+
+
+def _described(data: TestSet, plan: Plan) -> dict[str, Any]:
+    """What is judged and how, in plain words and numbers."""
+    return {
+        "spinbound": version,
+        "instruction_set": _core.isa_in_use(),
+        "names": list(plan.names),
+        "unknowns": list(data.wrt),
+        "snr": plan.snr.tolist(),
+        "realizations": plan.realizations,
+        "seed": plan.seed,
+        "phase": PHASES[plan.random_phase],
+        "sequence_sha256": as_trains(data.sequence).sha256,
+        "basis_sha256": basis_sha256(data.basis),
+    }
+
+
+def _hashes(data: TestSet, estimator: Estimator) -> dict[str, Any]:
+    """Of all else that the results depend on."""
+    return {
+        "signals": sha256_of(data.signals),
+        "tissue": sha256_of(*data.tissue.as_dict().values()),
+        "estimator": identity_of(estimator, data),
+    }
+
+
+# What is found
+
+
+class Results:
+    """The statistics of all tissues, filled chunk by chunk."""
+
+    def __init__(self, data: TestSet, plan: Plan) -> None:
+        shape = (plan.snr.size, len(data), len(plan.names))
+        self.data, self.plan = data, plan
+        self.arrays: Arrays = {
+            "bias": np.full(shape, np.nan),
+            "variance": np.full(shape, np.nan),
+            "n_finite": np.full(shape, -1, np.int32),
+        }
+
+    def take(self, levels: Pairs, rows: Pairs, results: Arrays) -> None:
+        """Those of some pairs."""
+        for name, values in results.items():
+            self.arrays[name][levels, rows] = values
+
+    def evaluation(self, settings: dict[str, Any]) -> Evaluation:
+        """All of it, as maps."""
+        data, plan = self.data, self.plan
+        grid = data.grid_shape
+
+        def maps(name: str) -> dict[str, npt.NDArray[Any]]:
+            values = self.arrays[name].reshape(plan.snr.size, *grid, len(plan.names))
+            return {name: np.ascontiguousarray(values[..., k]) for k, name in enumerate(plan.names)}
+
+        return Evaluation(
+            names=plan.names,
+            snr=plan.snr,
+            realizations=plan.realizations,
+            truth={name: true_values(data.tissue, name).reshape(grid) for name in data.wrt if name != "M0"},
+            crb={name: data.crb[name].reshape(grid) for name in plan.names},
+            bias=maps("bias"),
+            variance=maps("variance"),
+            n_finite=maps("n_finite"),
+            omega0_period=plan.period,
+            settings=settings,
+        )

@@ -1,0 +1,1 @@
+"""Files of any content: nothing in them is believed, and what is written is whole or absent."""

@@ -1,0 +1,1 @@
+"""Novelty: how unlike anything in training the data of a voxel are."""

@@ -1,0 +1,134 @@
+"""Novelty in the making: atoms and their tangents simulated, their floor measured, and how novelty is distributed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spinbound.analysis.voxels import n_samples
+from spinbound.base.checks import as_count, check_progress, parameter_names
+from spinbound.base.errors import FloatArray, InvalidParameter, Report
+from spinbound.base.parameters import TISSUE, bases
+from spinbound.base.progress import reporting, shifted
+from spinbound.estimators.matching.search import usable
+from spinbound.nn.noise import Noise
+from spinbound.sequences.experiment import Experiment
+from spinbound.signals.basis import Basis
+from spinbound.signals.batch import n_threads_of
+from spinbound.signals.simulate import sensitivities, simulate
+from spinbound.tissues.tissue import Tissue
+
+from .charts import NEIGHBOURS, Charts
+from .measure import Measure
+
+ATOMS, VALUES = 4096, 1 << 22  # complex numbers of the tangents
+LEAST_ATOMS = NEIGHBOURS + 1  # each needs as many others
+SHARES = (0.5, 0.9, 0.99, 0.999)  # of the training distribution, whose novelty is kept
+NO_NOISE = 1e-3  # of the least noise of the training, in signals whose distance from other atoms is wanted
+
+
+def number_of_atoms(n: int | None, seq: Experiment, basis: Basis | None, n_parameters: int) -> int:
+    """Of atoms: as given, or as many as there is room for."""
+    if n is not None:
+        return as_count("n", n, LEAST_ATOMS)
+    return max(min(ATOMS, VALUES // (n_samples(seq, basis) * max(n_parameters, 1))), LEAST_ATOMS)
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """What novelty consists of: the parameters by which atoms differ, their charts and floor, and percentiles."""
+
+    names: tuple[str, ...]
+    charts: Charts
+    floor: FloatArray
+    percentiles: dict[str, tuple[float, ...]]
+
+
+def made(
+    seq: Experiment,
+    basis: Basis | None,
+    atoms: Tissue,
+    others: Tissue,
+    names: Iterable[str],
+    noise: Noise,
+    physics: Mapping[str, str],
+    threads: int | None,
+    progress: bool | Report | None,
+) -> Made:
+    """Of atoms that differ in some parameters, and further tissues of the same distribution."""
+    options: dict[str, Any] = {"basis": basis, "threads": threads, **physics}
+    check_progress(progress)
+    total = atoms.size + others.size
+    with reporting(progress, total, "novelty", "tissue") as report:
+        charts, varying = _charts(seq, atoms, names, options | {"progress": shifted(report, 0, total)})
+        signals = simulate(seq, others, progress=shifted(report, atoms.size, total), **options)
+    n_threads = n_threads_of(threads)
+    floor = _rounded(_floor(charts, noise, n_threads))
+    measure = Measure(charts, floor, relative_noise(noise))
+    return Made(varying, charts, floor, _percentiles(measure, noise, signals[usable(signals)], n_threads))
+
+
+def relative_noise(noise: Noise) -> float:
+    """sigma/|M0| at the middle of the range of |M0|."""
+    return noise.sigma / float(np.mean(noise.M0))
+
+
+def _charts(
+    seq: Experiment, atoms: Tissue, names: Iterable[str], options: Mapping[str, Any]
+) -> tuple[Charts, tuple[str, ...]]:
+    """Of the atoms that can be simulated, in the parameters by which they differ."""
+    values = {name: np.broadcast_to(atoms[name], atoms.shape) for name in names}
+    varying = parameter_names([name for name, of_atoms in values.items() if np.ptp(of_atoms) > 0], "varying parameters")
+    signals, tangents = sensitivities(seq, atoms, varying, **options)
+    valid = usable(signals) & np.isfinite(tangents).all(axis=(1, 2))
+    places = np.stack([values[name][valid] for name in varying], axis=1)
+    width = places.std(axis=0)
+    charts = Charts(*map(_rounded, (signals[valid], tangents[valid] * width, places / width)))
+    if charts.degrees_of_freedom < 1:
+        raise InvalidParameter(
+            f"signals have {signals.shape[1]} complex samples, which {len(varying)} parameters and M0 explain "
+            "whatever they are; novelty needs more"
+        )
+    if len(charts.signals) < LEAST_ATOMS:
+        raise InvalidParameter(f"only {len(charts.signals)} tissues can be simulated; novelty needs {LEAST_ATOMS}")
+    return charts, varying
+
+
+def differing(tissue: Tissue, bounded: Iterable[str]) -> list[str]:
+    """The parameters by which tissues may differ: those that have bounds, and others that vary."""
+    names = [name for name in bounded if name != "M0"]
+    told = {base for name in names for base in bases(name)}
+    others = [name for name in TISSUE if name not in told and np.ptp(tissue[name]) > 0]
+    if {"R1f", "R1s"} <= set(others) and (tissue["R1f"] == tissue["R1s"]).all():
+        others = ["R1a", *(name for name in others if name not in ("R1f", "R1s"))]
+    return names + others
+
+
+def _floor(charts: Charts, noise: Noise, n_threads: int) -> FloatArray:
+    """|r|/|M0| of each atom from the planes of the others."""
+    signals, scale = charts.signals, charts.block.scale
+    quiet = NO_NOISE * noise.sigma / noise.M0[1] / scale
+    found = charts.nearest(signals, quiet, n_threads, are_atoms=True)
+    return np.asarray(found.missed / found.M * found.scale)
+
+
+def _percentiles(
+    measure: Measure, noise: Noise, signals: npt.NDArray[Any], n_threads: int
+) -> dict[str, tuple[float, ...]]:
+    """Of the novelty of signals with noise as in the training."""
+    rng = np.random.default_rng(0)
+    M0 = rng.uniform(*noise.M0, (len(signals), 1))
+    noisy = M0 * signals + noise.sigma * (rng.normal(size=(*signals.shape, 2)) @ (1, 1j))
+    sizes = {"known": noise.sigma, "assumed": np.nan}
+    found = {kind: measure.of(noisy, np.full(len(noisy), size), n_threads) for kind, size in sizes.items()}
+    return {kind: tuple(np.quantile(values, SHARES).tolist()) for kind, values in found.items()}
+
+
+def _rounded(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """What is left in single precision."""
+    double = np.result_type(values.dtype, np.float64)
+    return values.astype(np.complex64 if double.kind == "c" else np.float32).astype(double)

@@ -1,0 +1,45 @@
+"""The novelty of data from their distance to the nearest plane: docs/theory.md, (18.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spinbound.base.errors import FloatArray, Report
+from spinbound.estimators.matching.search import normalised
+
+from .charts import Charts
+
+
+@dataclass(frozen=True, eq=False)
+class Measure:
+    """What novelty is measured with.
+
+    Attributes
+    ----------
+    charts
+        The atoms.
+    floor : (n,)
+        |r|/|M0| of each atom from the planes of the others.
+    assumed : float
+        sigma/|M0| of data whose noise is not known.
+    """
+
+    charts: Charts
+    floor: FloatArray
+    assumed: float
+
+    def of(self, rows: npt.NDArray[Any], sigma: FloatArray, n_threads: int, report: Report | None = None) -> FloatArray:
+        """Of data (n, samples) that are finite and not zero; sigma (n,) is NaN where it is not known."""
+        charts, scale = self.charts, self.charts.block.scale
+        _, norm, exponent = normalised(rows)
+        with np.errstate(over="ignore", under="ignore"):
+            noise = np.ldexp(sigma / norm[:, 0], -exponent[:, 0])
+        usual = self.assumed / float(np.median(scale))
+        found = charts.nearest(rows, np.where(np.isnan(noise), usual, noise), n_threads, report)
+        noise = np.where(np.isnan(noise), self.assumed * found.M / found.scale, noise)
+        floor = found.M * np.median((self.floor / scale)[found.index], axis=1)
+        return np.asarray(found.missed / np.sqrt(charts.degrees_of_freedom * noise**2 + floor**2))

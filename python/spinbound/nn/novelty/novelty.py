@@ -1,0 +1,299 @@
+"""Novelty: how unlike anything in training the data of a voxel are, in units of what noise explains.
+
+Training tissues with their signals and tangents, the atoms, stand for all signals of the prior. What no scale, no phase
+and no small change of the tissue of any atom explains is compared with the noise: docs/theory.md, section "Novelty".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spinbound.base.checks import as_data, as_mask, as_real, check_progress, parameter_names
+from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter, Report
+from spinbound.base.progress import reporting, shifted
+from spinbound.estimators.matching.search import usable
+from spinbound.nn.noise import Noise
+from spinbound.sequences.experiment import Experiment
+from spinbound.signals.basis import Basis
+from spinbound.signals.batch import n_threads_of
+from spinbound.signals.valid import CHUNK
+from spinbound.tissues.prior import Prior
+
+from .charts import Charts
+from .making import LEAST_ATOMS, SHARES, Made, differing, made, number_of_atoms, relative_noise
+from .measure import Measure
+
+LIMIT = 0.999
+ARRAYS = ("signals", "tangents", "places", "floor")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Novelty:
+    """Distance of data from all that an estimator was trained with.
+
+    Data like those of the training have a novelty of about 1, whatever their scale and phase; `percentiles` say how it
+    is distributed.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The parameters by which tissues of the training differ.
+    charts
+        Signals of some training tissues, and how they change with the parameters.
+    floor : (n,)
+        ``|r|/|M0|`` of each atom from the others: what their tangents do not explain, for lack of nearer ones.
+    noise
+        That of the training.
+    percentiles : dict
+        The novelty below which a share of 0.5, 0.9, 0.99 and 0.999 of the training distribution lies: of data of
+        ``known`` sigma, and where it is ``assumed``.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> from spinbound import nn
+    >>> seq = sb.sequences.load("hybrid-mt-4s")
+    >>> prior = sb.Prior(m0s=sb.Uniform(0.05, 0.2), T1a=sb.Uniform(0.8, 2), T2f=sb.Uniform(0.04, 0.1))
+    >>> basis = sb.build_basis(seq, prior, n=100, rank=6, real=True)
+    >>> novelty = nn.Novelty.from_prior(seq, prior, basis=basis, n=200)
+    >>> tissues = sb.Tissue(m0s=[0.1, 0.1], T1a=1.2, T2f=[0.06, 0.5])  # the second one is outside the prior
+    >>> novelty(sb.simulate(seq, tissues, basis=basis), sigma=0.01) > novelty.limit(sigma=0.01)
+    array([False,  True])
+    """
+
+    names: tuple[str, ...]
+    charts: Charts
+    floor: FloatArray
+    noise: Noise
+    percentiles: Mapping[str, tuple[float, ...]]
+
+    @classmethod
+    def from_prior(
+        cls,
+        seq: Experiment,
+        prior: Prior,
+        *,
+        basis: Basis | None = None,
+        noise: Noise | None = None,
+        n: int | None = None,
+        seed: int = 0,
+        model: str = "gbloch",
+        lineshape: str = "superlorentzian",
+        threads: int | None = None,
+        progress: bool | Report | None = None,
+    ) -> Novelty:
+        """From tissues of a prior, simulated for it.
+
+        Parameters
+        ----------
+        seq, basis, model, lineshape, threads, progress
+            As in `spinbound.simulate`.
+        prior
+            That of the training.
+        noise
+            That of the training.
+        n
+            Number of atoms; 4096 unless given, or fewer where signals are so long that these fill more than 64 MB.
+            Twice as many more tissues are drawn to learn how novelty is distributed.
+        seed
+            Of the draw.
+
+        Raises
+        ------
+        InvalidParameter, InvalidSequence
+            If an argument is not accepted, or a signal has too few samples to tell noise from tissue.
+        """
+        if not isinstance(prior, Prior):
+            raise InvalidParameter(f"prior must be a spinbound.Prior; given {type(prior).__name__}")
+        names = [name for name in prior.names if name != "M0"]
+        n = number_of_atoms(n, seq, basis, len(names))
+        atoms, others = prior.sample(n, seed), prior.sample(2 * n, seed, first=n)
+        physics = {"model": model, "lineshape": lineshape}
+        law = noise or Noise()
+        return cls._of(made(seq, basis, atoms, others, names, law, physics, threads, progress), law)
+
+    @classmethod
+    def from_store(
+        cls,
+        store: Any,
+        *,
+        noise: Noise | None = None,
+        n: int | None = None,
+        threads: int | None = None,
+        progress: bool | Report | None = None,
+    ) -> Novelty:
+        """From tissues of a dictionary store, whose tangents are simulated.
+
+        Parameters
+        ----------
+        store
+            What the training had: a `spinbound.DictionaryStore`, or what has the same attributes.
+        noise
+            That of the training.
+        n
+            Number of atoms, as in `from_prior`; a third of the tissues, if they are fewer than three times as many.
+        threads, progress
+            As in `spinbound.simulate`.
+
+        Raises
+        ------
+        InvalidData
+            If the store is too small.
+        InvalidParameter
+            If an argument is not accepted, or a signal has too few samples to tell noise from tissue.
+        """
+        tissue = store.tissue[np.isfinite(store.signals).all(axis=1)]
+        names = differing(tissue, store.crb)
+        n = min(number_of_atoms(n, store.sequence, store.basis, len(names)), tissue.size // 3)
+        if n < LEAST_ATOMS:
+            raise InvalidData(f"{store!r} has {tissue.size} valid tissues; novelty needs {3 * LEAST_ATOMS}")
+        configuration = getattr(store, "configuration", {})
+        physics = {name: configuration[name] for name in ("model", "lineshape") if name in configuration}
+        parts, law = (tissue[:n], tissue[n : 3 * n]), noise or Noise()
+        return cls._of(made(store.sequence, store.basis, *parts, names, law, physics, threads, progress), law)
+
+    @classmethod
+    def _of(cls, found: Made, noise: Noise) -> Novelty:
+        return cls(found.names, found.charts, found.floor, noise, found.percentiles)
+
+    # What it says
+
+    def __call__(
+        self,
+        data: npt.ArrayLike,
+        sigma: npt.ArrayLike | None = None,
+        mask: npt.ArrayLike | None = None,
+        *,
+        threads: int | None = None,
+        progress: bool | Report | None = None,
+    ) -> FloatArray:
+        """The novelty (...) of data (..., samples); NaN outside the mask, and where the data are zero or not finite.
+
+        Parameters
+        ----------
+        data
+            As the estimator takes them.
+        sigma
+            Standard deviation of the noise in the real and in the imaginary part each, a number or a map (...). By
+            default the noise is taken to be that of the training relative to M0, at the middle of its range.
+        mask : (...)
+            Voxels that count: not zero.
+        threads, progress
+            As in `spinbound.simulate`.
+
+        Raises
+        ------
+        InvalidData
+            If data or mask have a wrong type or shape.
+        InvalidParameter
+            If another argument is not accepted.
+        """
+        array = as_data("data", data, self.n_samples, "as that of the training's signals")
+        rows, shape = array.reshape(-1, self.n_samples), array.shape[:-1]
+        sizes = sigmas(sigma, shape)
+        chosen = usable(rows) & as_mask("mask", mask, shape).ravel() & (np.isnan(sizes) == (sigma is None))
+        check_progress(progress)
+        novelty = np.full(len(rows), np.nan)
+        with reporting(progress, len(rows), "novelty") as report:
+            voxels = np.flatnonzero(chosen)
+            measure = Measure(self.charts, self.floor, relative_noise(self.noise))
+            for start in range(0, voxels.size, CHUNK):
+                part, share = voxels[start : start + CHUNK], shifted(report, start, voxels.size)
+                novelty[part] = measure.of(rows[part], sizes[part], n_threads_of(threads), share)
+        return novelty.reshape(shape)
+
+    def limit(self, sigma: object = None, share: float = LIMIT) -> float:
+        """The novelty that a share of the training distribution, 0.5, 0.9, 0.99 or 0.999, does not exceed.
+
+        Parameters
+        ----------
+        sigma
+            None: of data whose noise is not known.
+        share
+            Of the training distribution.
+        """
+        if share not in SHARES:
+            raise InvalidParameter(f"share is {share}; allowed: {', '.join(map(str, SHARES))}")
+        return self.percentiles["assumed" if sigma is None else "known"][SHARES.index(share)]
+
+    @property
+    def n_samples(self) -> int:
+        """Samples of a signal."""
+        return self.charts.signals.shape[1]
+
+    # Files
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What it is, as plain numbers and words."""
+        percentiles = {kind: list(values) for kind, values in self.percentiles.items()}
+        return {"names": list(self.names), "noise": self.noise.described(), "percentiles": percentiles}
+
+    def as_arrays(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Its arrays in single precision, which holds them exactly; a last axis of real and imaginary parts."""
+        arrays = {name: getattr(self.charts, name, self.floor) for name in ARRAYS}
+        return {name: _as_single(values) for name, values in arrays.items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], description: Mapping[str, Any]) -> Novelty:
+        """What `as_arrays` and `description` say.
+
+        Raises
+        ------
+        InvalidData
+            If they make no sense.
+        """
+        try:
+            names = parameter_names(description["names"], "names")
+            percentiles = {kind: tuple(map(float, description["percentiles"][kind])) for kind in ("known", "assumed")}
+            noise = Noise(**description["noise"])
+            signals, tangents = (_as_complex(arrays[name]) for name in ("signals", "tangents"))
+            places, floor = (np.asarray(arrays[name], np.float64) for name in ("places", "floor"))
+            n, samples = signals.shape
+        except (KeyError, TypeError, ValueError) as problem:
+            raise InvalidData(f"what is known of novelty makes no sense: {problem}") from None
+        shapes = (n, samples, len(names)), (n, len(names)), (n,)
+        if (tangents.shape, places.shape, floor.shape) != shapes or n < LEAST_ATOMS:
+            raise InvalidData(f"the arrays of novelty have other shapes than its {n} atoms of {samples} samples")
+        if not all(np.isfinite(values).all() for values in (signals, tangents, places, floor)):
+            raise InvalidData("the arrays of novelty hold NaN or infinity")
+        if not all(len(values) == len(SHARES) for values in percentiles.values()):
+            raise InvalidData(f"novelty has other percentiles than those of the shares {', '.join(map(str, SHARES))}")
+        return cls(names, Charts(signals, tangents, places), floor, noise, percentiles)
+
+    def __repr__(self) -> str:
+        return f"Novelty({len(self.floor)} atoms in {', '.join(self.names)})"
+
+
+def sigmas(sigma: npt.ArrayLike | None, shape: tuple[int, ...]) -> FloatArray:
+    """(n,) noise of the voxels of data of a shape: NaN where it is not known or not accepted.
+
+    Raises
+    ------
+    InvalidParameter
+        If it is no number or map of that shape, or a number that is not positive.
+    """
+    if sigma is None:
+        return np.full(int(np.prod(shape, dtype=np.int64)), np.nan)
+    array = as_real("sigma", sigma)
+    accepted = (array > 0) & np.isfinite(array)
+    if array.ndim == 0 and not accepted:
+        raise InvalidParameter(f"sigma is {array[()]:g}; allowed: sigma > 0, finite")
+    if array.ndim and array.shape != shape:
+        raise InvalidParameter(f"sigma has shape {array.shape}; allowed: one number, or a map of shape {shape}")
+    return np.broadcast_to(np.where(accepted, array, np.nan), shape).ravel()
+
+
+def _as_single(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    if values.dtype.kind == "c":
+        values = np.stack([values.real, values.imag], axis=-1)
+    return values.astype(np.float32)
+
+
+def _as_complex(parts: npt.NDArray[Any]) -> npt.NDArray[np.complex128]:
+    return np.ascontiguousarray(parts, np.float64).view(np.complex128)[..., 0]

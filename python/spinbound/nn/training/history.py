@@ -1,0 +1,90 @@
+"""What a training went through, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spinbound.base.checks import one_of
+from spinbound.base.errors import FloatArray
+
+COLUMNS = (
+    "epoch",
+    "learning_rate",
+    "loss",
+    "validation_loss",
+    "validation_crb_loss",
+    "skipped_steps",
+    "masked_share",
+    "seconds",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """The course of a training, a row for each epoch.
+
+    ==================== ==============================================================================
+    epoch                counted from 1
+    learning_rate        of its last step
+    loss                 mean over the steps of the epoch, while the network learnt
+    validation_loss      of the same kind, at the end of the epoch; NaN without validation
+    validation_crb_loss  `CRBLoss` of the validation, whatever the network is trained with
+    skipped_steps        whose gradient was not finite
+    masked_share         entries of the training that had no usable bound
+    seconds              that the epoch took
+    ==================== ==============================================================================
+
+    Attributes
+    ----------
+    rows : (epochs, 8)
+        The columns in the order above.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spinbound import nn
+    >>> history = nn.History(np.array([[1, 0.01, 5, 4.5, 4.5, 0, 0, 2], [2, 0.01, 3, 2.5, 2.5, 0, 0, 2.0]]))
+    >>> history["validation_loss"].tolist(), history.best_epoch
+    ([4.5, 2.5], 2)
+    """
+
+    rows: FloatArray
+
+    def __len__(self) -> int:
+        """Epochs that are done."""
+        return len(self.rows)
+
+    def __getitem__(self, column: str) -> FloatArray:
+        """A column (epochs,) by its name."""
+        return self.rows[:, COLUMNS.index(one_of("a column", column, COLUMNS))]
+
+    @property
+    def best_epoch(self) -> int:
+        """Of the least validation loss, or of the least loss where there was no validation."""
+        return int(self["epoch"][np.where(np.isnan(self.judged), np.inf, self.judged).argmin()])
+
+    @property
+    def judged(self) -> FloatArray:
+        """By what the best epoch is chosen: validation loss, or loss where there was no validation."""
+        return self["loss"] if np.isnan(self["validation_loss"]).all() else self["validation_loss"]
+
+    def with_row(self, row: Sequence[float]) -> History:
+        """With one epoch more."""
+        return History(np.vstack([self.rows, np.asarray(row, np.float64)]))
+
+    @property
+    def csv(self) -> str:
+        """The text of log.csv: a line of names, then one for each epoch, with all digits."""
+        return "\n".join([",".join(COLUMNS), *map(_line, self.rows), ""])
+
+
+def empty() -> History:
+    """That of a training that has not begun."""
+    return History(np.empty((0, len(COLUMNS))))
+
+
+def _line(row: Iterable[float]) -> str:
+    return ",".join(str(int(value)) if float(value).is_integer() else repr(float(value)) for value in row)

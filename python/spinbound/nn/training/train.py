@@ -1,0 +1,253 @@
+"""Training of estimators: new scales and new noise in every epoch, and a folder from which a killed run goes on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, perf_counter
+from typing import Any
+
+import torch
+
+from spinbound._core import version
+from spinbound.base.checks import check_progress
+from spinbound.base.errors import InvalidData, InvalidParameter, Report
+from spinbound.nn.checkpoint import tensors_sha256
+from spinbound.nn.device import device_of
+from spinbound.nn.estimator import Estimator
+from spinbound.nn.loss import CRBLoss, Loss
+from spinbound.nn.noise import Noise
+from spinbound.sequences.experiment import as_trains
+
+from .data import Data
+from .history import History
+from .loop import Loop, OnDevice, on_device
+from .progress import course
+from .run import Run, folder_of
+from .settings import Settings
+from .tensorboard import writer_of
+
+PAPER = Noise()
+SAVE_EVERY = 10.0  # s: what a kill may cost, beside the epoch that it ends
+
+
+def train(
+    estimator: Estimator,
+    data: Data,
+    *,
+    validation: Data | None = None,
+    loss: Loss | None = None,
+    noise: Noise = PAPER,
+    epochs: int = 400,
+    batch: int = 512,
+    learning_rate: float = 0.01,
+    halve_every: int = 40,
+    schedule: str = "halving",
+    clip: float | None = None,
+    seed: int = 0,
+    folder: str | os.PathLike[str] | None = None,
+    device: str | torch.device | None = None,
+    mixed_precision: bool = False,
+    compile: bool = False,
+    progress: bool | Report | None = None,
+) -> History:
+    """Train an estimator with Adam; the defaults are the recipe of arXiv 2109.10535.
+
+    In every epoch each signal has a new M0 and new noise, made on the device. The weights of the best epoch are those
+    of the estimator in the end; where a training does not come to its end, those of that moment.
+
+    Parameters
+    ----------
+    estimator
+        What learns. It takes the mean and the spread of its outputs from the tissues of the first epoch, unless it has
+        been trained before; and sequence, basis and prior from the data, as far as it has none.
+    data
+        `StoredData`, or `SimulatedData`.
+    validation
+        Samples that are not learnt from, to judge every epoch by, always with the same noise. Without it an epoch is
+        judged by its own loss.
+    loss
+        `CRBLoss` by default.
+    noise
+        The law of M0 and of the noise.
+    epochs
+        How many times all samples are seen.
+    batch
+        Samples of one step. Those of the last steps of an epoch that do not fill a batch are left for another.
+    learning_rate
+        The first and largest one.
+    halve_every
+        Epochs after which the learning rate is halved, again and again.
+    schedule
+        ``halving``, or ``cosine``: a rise within the first 2 % of the epochs, then half a cosine down to 0. It does
+        better where there are few epochs.
+    clip
+        The largest norm of a gradient; longer ones are shortened.
+    seed
+        Of M0, noise and order.
+    folder
+        For checkpoints, every ten seconds at most, and the log. A run that was killed is called again with the same
+        arguments and goes on: on a CPU, with as many threads, to the same bits.
+    device
+        "cpu", "cuda", ...; by default the GPU if there is one.
+    mixed_precision
+        Compute the network in bfloat16, on a GPU.
+    compile
+        Compile the network with `torch.compile`.
+    progress
+        True: a bar on stderr; or a callable (done, total), in steps.
+
+    Returns
+    -------
+    History
+        Losses by epoch.
+
+    Raises
+    ------
+    InvalidData
+        If estimator and data do not belong together, most bounds are infinite, the gradient is not finite ten times in
+        a row, or the folder holds another training or is in use by another run.
+    InvalidParameter
+        If another argument is not accepted.
+    OSError
+        If the folder cannot be written.
+
+    References
+    ----------
+    X. Zhang et al., arXiv 2109.10535, section 2.6.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> from spinbound import nn
+    >>> seq = sb.sequences.load("hybrid-mt-4s")
+    >>> prior = sb.Prior.paper().within(seq)
+    >>> basis = sb.build_basis(seq, prior, n=100, rank=9, real=True)
+    >>> data = nn.SimulatedData(seq, prior, 64, basis=basis)
+    >>> net = nn.Estimator(("m0s", "T2f"), basis=basis, architecture=nn.Architecture.small(9))
+    >>> history = nn.train(net, data, epochs=2, batch=32)
+    >>> len(history), net.noise
+    (2, Noise(sigma=0.01, M0=(0.1, 1.0)))
+    """
+    loss = CRBLoss() if loss is None else loss
+    settings = Settings(
+        noise=noise,
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        halve_every=halve_every,
+        schedule=schedule,
+        clip=clip,
+        seed=seed,
+        device=device_of(device),
+        mixed_precision=mixed_precision,
+        compile=compile,
+    )
+    _check(estimator, data, validation, loss)
+    check_progress(progress)
+    home = estimator.centre.device
+    place = None if folder is None else Path(folder)
+    with folder_of(place):
+        configuration = _configuration(estimator, data, validation, loss, settings)
+        try:
+            estimator.to(settings.device)
+            run = Run(Loop(estimator, loss.to(settings.device), settings), configuration, place)
+            run.resume()
+            _adopt(estimator, data, noise)
+            _complete(run, data, validation, progress)
+        finally:
+            data.close()
+            estimator.to(home)
+    return run.history
+
+
+# What belongs together
+
+
+def _check(estimator: Estimator, data: Data, validation: Data | None, loss: object) -> None:
+    if not isinstance(estimator, Estimator):
+        raise InvalidParameter(f"estimator must be a spinbound.nn.Estimator; given {type(estimator).__name__}")
+    if not isinstance(loss, Loss):
+        raise InvalidParameter(f"loss must be one of spinbound.nn; given {type(loss).__name__}")
+    _check_source(estimator, "data", data)
+    if validation is not None:
+        _check_source(estimator, "validation", validation)
+
+
+def _check_source(estimator: Estimator, name: str, data: Data) -> None:
+    """Whether an estimator can learn from data, or be judged by them."""
+    if not hasattr(data, "samples"):
+        raise InvalidParameter(f"{name} must be StoredData or SimulatedData; given {type(data).__name__}")
+    estimator.check(data.seq, data.basis)
+    if estimator.trained_for["basis_sha256"] is not None and data.basis is None:
+        raise InvalidData(f"{name} are signals in the time domain, the estimator takes coefficients of a basis")
+    for what, word in data.physics.items():
+        if word != estimator.trained_for[what]:
+            raise InvalidData(f"{name} come from the {what} {word}, the estimator is for {estimator.trained_for[what]}")
+
+
+def _adopt(estimator: Estimator, data: Data, noise: Noise) -> None:
+    """Have an estimator know what it is trained for, as far as it does not."""
+    known = estimator.trained_for
+    known["noise"] = noise.described()
+    known["prior"] = known["prior"] or data.prior
+    known["sequence_sha256"] = known["sequence_sha256"] or as_trains(data.seq).sha256
+
+
+def _configuration(
+    estimator: Estimator, data: Data, validation: Data | None, loss: Loss, settings: Settings
+) -> dict[str, Any]:
+    """All that the curve depends on, so that other work is not taken for it."""
+    sources = {"data": data, "validation": validation}
+    described = {name: source.described(estimator.names) if source else None for name, source in sources.items()}
+    return {
+        "spinbound": version,
+        "names": list(estimator.names),
+        "phase": estimator.trained_for["phase"],
+        "architecture": estimator.network.architecture.described(),
+        "first_weights": tensors_sha256(*estimator.state_dict().values()),
+        "loss": repr(loss),
+        **described,
+        **settings.described(),
+    }
+
+
+# The epochs
+
+
+def _complete(run: Run, data: Data, validation: Data | None, progress: bool | Report | None) -> None:
+    """Do the epochs that are not done; the estimator has the best weights then."""
+    estimator, settings, first = run.loop.estimator, run.loop.settings, len(run.history)
+    judge = None if validation is None else on_device(validation.samples(0, estimator.names), estimator.centre)
+    total, saved = settings.epochs * run.loop.n_steps(data.n), monotonic()
+    with course(progress, total) as told, writer_of(run.folder) as write:
+        for epoch in range(first, settings.epochs):
+            run.add(_epoch(run.loop, data, judge, epoch, told.steps))
+            told.epoch(run.history)
+            write(run.history)
+            if monotonic() - saved > SAVE_EVERY:
+                run.save()
+                saved = monotonic()
+    run.save()
+    estimator.load_state_dict(run.best)
+
+
+def _epoch(loop: Loop, data: Data, judge: OnDevice | None, epoch: int, steps: Callable[[int], object]) -> list[float]:
+    """Learn from the samples of an epoch, while those of the next are made; returns its row of the history."""
+    begin, estimator = perf_counter(), loop.estimator
+    kept = data.samples(epoch, estimator.names)
+    samples = on_device(kept, estimator.centre)
+    if not torch.isfinite(estimator.centre).all():
+        estimator.scale_to(kept.truth)
+    if epoch + 1 < loop.settings.epochs:
+        data.prepare(epoch + 1)
+    told, all_steps = loop.n_steps(data.n), loop.n_steps(len(samples))  # which are fewer where tissues are left out
+
+    def done(step: int) -> None:
+        steps(epoch * told + (step if step < all_steps else told))
+
+    loss, skipped, masked = loop.epoch(epoch, samples, done)
+    judged = (float("nan"),) * 2 if judge is None else loop.validated(judge)
+    rate = loop.optimiser.param_groups[0]["lr"]
+    return [epoch + 1, rate, loss, *judged, skipped, masked, perf_counter() - begin]

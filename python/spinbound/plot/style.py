@@ -1,0 +1,88 @@
+"""What all figures share: the house style, the width of a page, and how each parameter is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec
+
+from spinbound.files.guard import optional_module
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+P = ParamSpec("P")
+WIDTH = 7.2  # inches: two journal columns
+BLUE, RED, YELLOW, GREEN, PURPLE, GREY = "#0b4f6c", "#d1495b", "#edae49", "#66a182", "#6a4c93", "#999999"
+STYLE = {
+    "font.size": 8,
+    "font.family": "sans-serif",
+    "mathtext.fontset": "dejavusans",
+    "axes.titlesize": 9,
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": f"cycler('color', {[BLUE, RED, YELLOW, GREEN, PURPLE]})",
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.0,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "figure.dpi": 200,
+    "savefig.dpi": 200,
+    "hatch.linewidth": 0.5,
+}
+
+
+class Quantity(NamedTuple):
+    """How a parameter is written in a figure: its symbol, and its unit with the factor from SI to that unit."""
+
+    symbol: str
+    unit: str = ""
+    scale: float = 1.0
+
+    @property
+    def label(self) -> str:
+        """Symbol with unit, as an axis carries it."""
+        return f"${self.symbol}$ ({self.unit})" if self.unit else f"${self.symbol}$"
+
+
+QUANTITIES = {
+    "M0": Quantity("M_0"),
+    "m0s": Quantity("m_0^s"),
+    "R1f": Quantity("R_1^f", "1/s"),
+    "R2f": Quantity("R_2^f", "1/s"),
+    "Rex": Quantity("R_x", "1/s"),
+    "R1s": Quantity("R_1^s", "1/s"),
+    "T2s": Quantity("T_2^s", "µs", 1e6),
+    "omega0": Quantity(r"\omega_0", "rad/s"),
+    "B1": Quantity("B_1"),
+    "R1a": Quantity("R_1^a", "1/s"),
+    "T1a": Quantity("T_1^a", "s"),
+    "T1f": Quantity("T_1^f", "s"),
+    "T1s": Quantity("T_1^s", "s"),
+    "T2f": Quantity("T_2^f", "ms", 1e3),
+    "novelty": Quantity(r"\mathrm{novelty}"),
+}
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Draw in the house style, if the extra ``plot`` is installed."""
+
+    @wraps(draw)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        optional_module("cmcrameri", "plot")
+        with optional_module("matplotlib", "plot").rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return wrapper
+
+
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """An empty figure of `width` by `height` inches that no window manager holds."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(h_pad=0.07))

@@ -1,0 +1,127 @@
+"""The models, and what each of them asks of a sequence and of a tissue."""
+
+from __future__ import annotations
+
+from math import pi
+
+import numpy as np
+import numpy.typing as npt
+
+import spinbound._core as _core
+from spinbound.base.errors import BoolArray, FloatArray, InvalidSequence
+from spinbound.base.parameters import PARAMETERS
+
+from .model import MODELS
+from .sequence import Sequence
+
+
+def _check_sequence(model: str, seq: Sequence) -> None:
+    if seq.shape is not None and not MODELS[model].shapes:
+        able = ", ".join(name for name, known in MODELS.items() if known.shapes)
+        raise InvalidSequence(f"the model {model} knows rectangular pulses only; allowed for a shape: {able}")
+    if model == "hybrid":
+        _check_hybrid(seq)
+    if model == "bloch" and not isinstance(seq.start, str) and seq.start[3:].any():
+        raise InvalidSequence(f"the model bloch has no semi-solid pool, but start is {seq.start}; xs and zs must be 0")
+
+
+def _check_hybrid(seq: Sequence) -> None:
+    """The axis of the hybrid state is that of balanced repetitions whose RF phase alternates."""
+    moments = np.array(seq.gradient_moment)
+    if (moments == "spoiler_prepulse").any():
+        pulse = int((moments == "spoiler_prepulse").argmax())
+        raise InvalidSequence(f"the model hybrid has no spoiler_prepulse, as pulse {pulse} has; allowed: the others")
+    turn = np.broadcast_to(seq.rf_phase_increment, seq.n_pulses)
+    wrong = (moments != "spoiler_dual") & (np.abs(np.exp(1j * (turn - pi)) - 1) > 1e-9)
+    if wrong.any():
+        pulse = int(wrong.argmax())
+        raise InvalidSequence(
+            f"the model hybrid needs an RF phase that alternates; rf_phase_increment of pulse {pulse} is "
+            f"{turn[pulse]:g} rad, allowed: pi"
+        )
+    if not isinstance(seq.start, str) and seq.start[:2].any():
+        raise InvalidSequence(f"the model hybrid starts from longitudinal magnetization; given start {seq.start}")
+
+
+class Limits:
+    """What a model demands of the tissue in a train, with the pulse that is the first to demand it."""
+
+    def __init__(self, model: str, seq: Sequence) -> None:
+        known, flip = MODELS[model], np.abs(seq.alpha) * np.abs(seq.shape_samples).mean()
+        is_crusher = np.array([word == "crusher" for word in seq.gradient_moment])
+        crusher_flip = "max_crusher_flip" if known.lanes else known.flip
+        self.flips = (  # largest flip angle, its limit, its pulse, what it is
+            self._flip(np.where(is_crusher, 0, flip), known.flip, "a pulse that is not a crusher"),
+            self._flip(np.where(is_crusher, flip, 0), crusher_flip, "a crusher pulse"),
+        )
+        self.pulses = (int(seq.TRF.argmin()), int(np.where(seq.alpha == 0, 0, seq.TRF).argmax()))
+        self.TRF = tuple(float(seq.TRF[pulse]) for pulse in self.pulses)
+        self.shortest = 0.0 if known.shortest is None else float(_core.limits[known.shortest])
+        self.longest = np.inf if known.longest is None else float(_core.limits[known.longest])
+        self.one_pool = model == "bloch"
+
+    @staticmethod
+    def _flip(flip: FloatArray, limit: str, what: str) -> tuple[float, float, int, str]:
+        pulse = int(flip.argmax())
+        return float(flip[pulse]), float(_core.limits[limit]), pulse, what
+
+    def accepts(self, m0s: npt.NDArray[np.float64], T2s: npt.NDArray[np.float64], B1: FloatArray) -> BoolArray:
+        """Which of the voxels are accepted."""
+        accepted = (self.shortest * T2s <= self.TRF[0]) & (self.longest * T2s >= self.TRF[1])
+        if self.one_pool:
+            accepted &= m0s == 0
+        for flip, limit, _, _ in self.flips:
+            accepted &= B1 * flip <= limit
+        return np.asarray(accepted)
+
+    def extremes(self) -> tuple[float, float, float]:
+        """The largest B1, the least T2s and the largest T2s that are accepted."""
+        most_B1 = min((limit / flip for flip, limit, _, _ in self.flips if flip > 0), default=np.inf)
+        most_T2s = self.TRF[0] / self.shortest if self.shortest else np.inf
+        inside = [float(np.nextafter(value, 0)) for value in (most_B1, most_T2s)]  # the quotients are rounded
+        return inside[0], float(np.nextafter(self.TRF[1] / self.longest, np.inf)), inside[1]
+
+    def reason(self, m0s: float, T2s: float, B1: float, where: str) -> str:
+        """Why a voxel is not."""
+        if self.one_pool and m0s != 0:
+            return f"m0s is {m0s:g}{where}; the model bloch has one pool, allowed: m0s = 0"
+        for flip, limit, pulse, what in self.flips:
+            if not B1 * flip <= limit:
+                hint = " (B1 is relative to its nominal value, 1, not in percent)" if B1 > 3 else ""
+                return (
+                    f"B1 is {B1:g}{where}: pulse {pulse} has a flip angle B1 alpha of {B1 * flip:g} rad; "
+                    f"allowed: at most {limit:g} rad for {what}{hint}"
+                )
+        if not self.shortest * T2s <= self.TRF[0]:
+            pulse, size, rule = self.pulses[0], "short", f"TRF >= {self.shortest:g} T2s"
+        else:
+            pulse, size, rule = self.pulses[1], "long", f"TRF <= {self.longest:g} T2s"
+        TRF = self.TRF[0 if size == "short" else 1]
+        return f"T2s is {T2s:g} s{where}: pulse {pulse} of {TRF:g} s is too {size}; allowed: {rule}"
+
+
+def limits_of(model: str, seq: Sequence) -> Limits:
+    """The limits of a model in a train that it can simulate; kept in the sequence, which never changes.
+
+    Raises
+    ------
+    InvalidSequence
+        If the model does not know something in the train.
+    """
+    kept = vars(seq).setdefault("_limits", {})
+    if model not in kept:
+        _check_sequence(model, seq)
+        kept[model] = Limits(model, seq)
+    return kept[model]
+
+
+def allowed(name: str, limits: list[Limits]) -> tuple[float, float]:
+    """What the parameter's range and the models' limits leave."""
+    low, high = PARAMETERS[name].least, PARAMETERS[name].largest
+    for limit in limits:
+        most_B1, least_T2s, most_T2s = limit.extremes()
+        if name == "B1":
+            high = min(high, most_B1)
+        if name == "T2s":
+            low, high = max(low, least_T2s), min(high, most_T2s)
+    return low, high

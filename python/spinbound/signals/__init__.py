@@ -1,0 +1,1 @@
+"""Signals, sensitivities, Fisher matrices and bounds of a sequence in a tissue."""

@@ -1,0 +1,369 @@
+"""Compression of signals in the time domain: s (..., n) -> c = U^H s (..., rank), U with orthonormal columns."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spinbound.base.blas import one_thread
+from spinbound.base.checks import as_array, as_complex, as_count, as_data, as_real
+from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter
+from spinbound.base.parameters import ALL
+from spinbound.files.npz import npz_names, read_npz, save_npz
+from spinbound.sequences.experiment import Experiment, Trains, as_trains
+from spinbound.sequences.sequence import Sequence
+
+if TYPE_CHECKING:
+    from spinbound.analysis.basis_report import BasisReport
+    from spinbound.tissues.prior import Prior
+    from spinbound.tissues.tissue import Tissue
+
+
+# A basis stored in single precision deviates from orthonormality by a few 1e-7; a bound would err as much.
+ORTHONORMALITY = 1e-5
+
+VARIABLES = ("vectors", "singular_values", "sequence_sha256")
+
+
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class Basis:
+    """An orthonormal basis of the signals of one sequence.
+
+    A signal s of n echoes is compressed to c = U^H s and expanded back to U c.
+
+    Parameters
+    ----------
+    vectors : (n, rank)
+        U: orthonormal columns, real or complex.
+    singular_values : (>= rank,), optional
+        Singular values that the vectors belong to, largest first; they may be more than the vectors.
+    seq
+        The sequence whose signals the basis describes. With it, the basis refuses any other sequence.
+    orthonormalise
+        Accept columns that are not orthonormal, with a warning: the basis is that of their span (by QR).
+
+    Attributes
+    ----------
+    vectors, singular_values
+        As given, read-only.
+    sequence_sha256 : str or None
+        `Sequence.sha256` of the sequence.
+
+    Raises
+    ------
+    InvalidData
+        If the vectors are not a finite (n, rank) array with orthonormal columns (independent ones with
+        `orthonormalise`), or the rest does not fit them.
+
+    References
+    ----------
+    D. McGivney et al., IEEE Trans. Med. Imaging 33, 2311 (2014); J. Assländer et al., Magn. Reson. Med. 79, 83
+    (2018).
+
+    Examples
+    --------
+    >>> import numpy as np, spinbound as sb
+    >>> seq = sb.sequences.load("hybrid-mt-4s")
+    >>> signals = sb.simulate(seq, sb.Tissue(m0s=np.linspace(0, 0.3, 8), R2f=[[10], [20]]))
+    >>> basis = sb.Basis.from_svd(signals, rank=4, seq=seq)
+    >>> basis.compress(signals).shape
+    (2, 8, 4)
+    """
+
+    vectors: npt.NDArray[Any]
+    singular_values: FloatArray | None
+    sequence_sha256: str | None
+
+    def __init__(
+        self,
+        vectors: npt.ArrayLike,
+        singular_values: npt.ArrayLike | None = None,
+        *,
+        seq: Experiment | None = None,
+        orthonormalise: bool = False,
+    ) -> None:
+        checked = _as_vectors(vectors, orthonormalise)
+        trains = None if seq is None else as_trains(seq)
+        if trains is not None and trains.n_echoes != checked.shape[0]:
+            raise InvalidData(f"the basis has {checked.shape[0]} echoes, the sequence {trains.n_echoes}")
+        values = None if singular_values is None else _as_singular_values(singular_values, checked.shape[1])
+        _settle(self, checked, values, None if trains is None else trains.sha256)
+
+    @classmethod
+    def from_svd(cls, signals: npt.ArrayLike, rank: int = 13, *, seq: Experiment | None = None) -> Basis:
+        """The `rank` directions that hold most of the signals' energy.
+
+        Parameters
+        ----------
+        signals : (..., n)
+            Signals, real or complex. Those with entries that are not finite (invalid voxels) are left out.
+        rank
+            Number of vectors, at most n and at most the number of signals.
+        seq
+            The sequence that the signals belong to.
+
+        Raises
+        ------
+        InvalidData
+            If no signal is finite.
+        InvalidParameter
+            If the rank is out of range.
+
+        Notes
+        -----
+        The largest entry of each vector is real and positive. The linear algebra library, which works in one thread,
+        decides the last bits.
+        """
+        array = _as_numbers("signals", signals)
+        rows = _finite_signals(array)
+        if as_count("rank", rank, 1) > min(rows.shape):
+            raise InvalidParameter(
+                f"rank is {rank}; allowed: 1 to {min(rows.shape)} "
+                f"({rows.shape[0]} finite signals of {rows.shape[1]} echoes)"
+            )
+        # With rows = Q R the signals as columns are R^T Q^T: the SVD of R^T, n x n, has their vectors and values.
+        with one_thread():
+            R = np.asarray(np.linalg.qr(rows, mode="r"))
+            vectors, singular_values, _ = np.linalg.svd(R.T, full_matrices=False)
+        return cls(with_fixed_phase(vectors[:, :rank]), singular_values, seq=seq)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Basis:
+        """Read a basis from an .npz file: `vectors` and, if there, `singular_values` and `sequence_sha256`.
+
+        Raises
+        ------
+        InvalidData
+            If something is missing or makes no sense.
+        OSError
+            If the file cannot be read or is damaged.
+        """
+        path = Path(path)
+        content = read_npz(path, VARIABLES, InvalidData)
+        if "vectors" not in content:
+            present = ", ".join(npz_names(path, InvalidData)) or "nothing"
+            raise InvalidData(f"{path}: no variable vectors; the file has: {present}")
+        try:
+            basis = cls(content["vectors"], content.get("singular_values"))
+        except InvalidData as problem:
+            raise InvalidData(f"{path}: {problem}") from None
+        sha256 = str(content["sequence_sha256"]) if "sequence_sha256" in content else None
+        return _basis(basis.vectors, basis.singular_values, sha256)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the basis to an .npz file, whole or not at all.
+
+        Raises
+        ------
+        InvalidData
+            For another suffix.
+        OSError
+            If the file cannot be written.
+        """
+        save_npz(path, "a basis is", self.as_dict())
+
+    def as_dict(self) -> dict[str, npt.NDArray[Any]]:
+        """What a file holds: `vectors` and, if known, `singular_values` and `sequence_sha256`."""
+        content = {name: getattr(self, name) for name in VARIABLES}
+        return {name: np.asarray(value) for name, value in content.items() if value is not None}
+
+    @property
+    def n_echoes(self) -> int:
+        """Number of samples of a signal."""
+        return int(self.vectors.shape[0])
+
+    @property
+    def rank(self) -> int:
+        """Number of vectors."""
+        return int(self.vectors.shape[1])
+
+    def truncate(self, rank: int) -> Basis:
+        """The basis of the first `rank` vectors."""
+        if as_count("rank", rank, 1) > self.rank:
+            raise InvalidParameter(f"rank is {rank}; this basis has {self.rank} vectors")
+        return _basis(self.vectors[:, :rank], self.singular_values, self.sequence_sha256)
+
+    def compress(self, signals: npt.ArrayLike) -> npt.NDArray[Any]:
+        """(..., rank) coefficients U^H s of signals (..., n), in the signals' precision.
+
+        Raises
+        ------
+        InvalidData
+            If the last axis is not as long as the basis.
+        """
+        array = as_data("signals", signals, self.n_echoes, "as the basis has echoes")
+        vectors = self.vectors.conj().astype(_precision(array, self.vectors), copy=False)
+        return np.asarray(array @ vectors)
+
+    def expand(self, coefficients: npt.ArrayLike) -> npt.NDArray[Any]:
+        """(..., n) signals U c of coefficients (..., rank), in the coefficients' precision.
+
+        Raises
+        ------
+        InvalidData
+            If the last axis is not as long as the rank.
+        """
+        array = as_data("coefficients", coefficients, self.rank, "as the basis has vectors")
+        vectors = self.vectors.T.astype(_precision(array, self.vectors), copy=False)
+        return np.asarray(array @ vectors)
+
+    def check_sequence(self, seq: Sequence | Trains) -> None:
+        """Refuse a sequence that the basis was not made for.
+
+        Raises
+        ------
+        InvalidParameter
+            If the number of echoes differs, or the contents of the sequence.
+        """
+        if seq.n_echoes != self.n_echoes:
+            raise InvalidParameter(f"the basis has {self.n_echoes} echoes, the sequence {seq.n_echoes}")
+        if self.sequence_sha256 not in (None, seq.sha256):
+            raise InvalidParameter(
+                f"the basis belongs to another sequence (sha256 {self.sequence_sha256:.12}..., "
+                f"this sequence {seq.sha256:.12}...)"
+            )
+
+    def report(
+        self,
+        seq: Experiment,
+        source: Prior | Tissue,
+        n: int | None = None,
+        wrt: str | Iterable[str] = ALL,
+        ranks: Iterable[int] | None = None,
+        **options: Any,
+    ) -> BasisReport:
+        """What the first vectors keep of the energy of signals and of Cramér-Rao bounds, over the tissues of a prior.
+
+        Parameters
+        ----------
+        seq
+            The pulse sequence that the basis belongs to.
+        source
+            A `Prior` to draw from, or the tissues themselves.
+        n
+            Number of tissues to draw; 2,000 unless given. Not for a `Tissue`.
+        wrt
+            The unknowns of the bounds, as in `crb`.
+        ranks
+            Numbers of vectors; unless given, all that give at least as many real numbers as there are unknowns.
+        **options
+            `seed` of the draw, 1 unless given and so another than that of `build_basis`: a basis is judged by tissues
+            that it was not made of; `model`, `lineshape`, `rtol`, `threads` and `progress` as in `simulate`.
+
+        Raises
+        ------
+        InvalidParameter
+            If an argument is not accepted, or no tissue can be simulated.
+        """
+        from spinbound.analysis.basis_report import basis_report
+
+        return basis_report(self, seq, source, n, wrt, ranks, **options)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether vectors, singular values and sequence agree."""
+        if not isinstance(other, Basis):
+            return NotImplemented
+        return (
+            np.array_equal(self.vectors, other.vectors)
+            and np.array_equal(_or_empty(self.singular_values), _or_empty(other.singular_values))
+            and self.sequence_sha256 == other.sequence_sha256
+        )
+
+    def __repr__(self) -> str:
+        return f"Basis({self.n_echoes} echoes, rank {self.rank}, {self.vectors.dtype})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _basis, tuple(getattr(self, name) for name in VARIABLES)
+
+
+def _basis(vectors: npt.NDArray[Any], singular_values: FloatArray | None, sha256: str | None) -> Basis:
+    """A basis of parts that are checked already."""
+    basis = object.__new__(Basis)
+    _settle(basis, vectors, singular_values, sha256)
+    return basis
+
+
+def _settle(basis: Basis, vectors: npt.NDArray[Any], singular_values: FloatArray | None, sha256: str | None) -> None:
+    for name, value in zip(VARIABLES, (vectors, singular_values, sha256), strict=True):
+        if isinstance(value, np.ndarray):
+            value.setflags(write=False)
+        object.__setattr__(basis, name, value)
+
+
+def _as_numbers(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Double precision, real if it can be."""
+    is_complex = as_array(name, values, InvalidData).dtype.kind == "c"
+    return (as_complex if is_complex else as_real)(name, values, InvalidData)
+
+
+def _as_vectors(vectors: npt.ArrayLike, orthonormalise: bool) -> npt.NDArray[Any]:
+    """(n, rank) with orthonormal columns; real stays real."""
+    array = _as_numbers("vectors", vectors)
+    if array.ndim != 2 or not 1 <= array.shape[1] <= array.shape[0]:
+        raise InvalidData(f"vectors must have shape (n, rank), 1 <= rank <= n; given {array.shape}")
+    if not np.isfinite(array).all():
+        raise InvalidData("vectors must be finite")
+    error = np.abs(array.conj().T @ array - np.eye(array.shape[1])).max()
+    if error <= ORTHONORMALITY:
+        return array
+    if not orthonormalise:
+        raise InvalidData(
+            f"the columns of vectors are not orthonormal (|U^H U - 1| reaches {error:.1e}); "
+            "orthonormalise=True takes the basis of their span"
+        )
+    rank = _rank(array)
+    if rank < array.shape[1]:
+        raise InvalidData(f"the {array.shape[1]} columns of vectors span {rank} dimensions only: they are dependent")
+    warnings.warn("the columns of vectors were not orthonormal: replaced by those of their QR", stacklevel=4)
+    return np.linalg.qr(array)[0]
+
+
+def _rank(vectors: npt.NDArray[Any]) -> int:
+    """Dimension of the columns' span, whatever their lengths."""
+    lengths = np.linalg.norm(vectors, axis=0)
+    return int(np.linalg.matrix_rank(vectors / np.where(lengths > 0, lengths, 1)))
+
+
+def _as_singular_values(values: npt.ArrayLike, rank: int) -> FloatArray:
+    array = as_real("singular_values", values, InvalidData)
+    if array.ndim != 1 or array.size < rank:
+        raise InvalidData(f"singular_values must be one-dimensional, at least {rank}; given {array.shape}")
+    if not (np.isfinite(array) & (array >= 0)).all() or (np.diff(array) > 0).any():
+        raise InvalidData("singular_values must be finite, not negative and in falling order")
+    return array
+
+
+def _finite_signals(signals: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if signals.ndim == 0 or signals.shape[-1] == 0:
+        raise InvalidData(f"signals must have shape (..., n); given {signals.shape}")
+    rows = signals.reshape(-1, signals.shape[-1])
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.any():
+        raise InvalidData(f"none of the {rows.shape[0]} signals is finite")
+    return np.asarray(rows[finite])
+
+
+def with_fixed_phase(vectors: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The same columns, turned so that the largest entry of each is real and positive."""
+    largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
+    turned: npt.NDArray[Any] = vectors * (np.abs(largest) / largest)
+    return turned
+
+
+def _precision(data: npt.NDArray[Any], vectors: npt.NDArray[Any]) -> np.dtype[Any]:
+    """The vectors' type in the precision of the data."""
+    is_single = data.dtype in (np.float32, np.complex64)
+    if vectors.dtype.kind == "c":
+        return np.dtype(np.complex64 if is_single else np.complex128)
+    return np.dtype(np.float32 if is_single else np.float64)
+
+
+def _or_empty(values: FloatArray | None) -> FloatArray:
+    return np.empty(0) if values is None else values

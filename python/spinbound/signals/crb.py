@@ -1,0 +1,219 @@
+"""The Cramér-Rao bounds of what a sequence tells about a tissue: at once, in parts, or in a folder that resumes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import spinbound._core as _core
+from spinbound._core import version
+from spinbound.base.checks import as_result, as_result_dtype, as_threads, one_of, parameter_names, refuse_overlap
+from spinbound.base.errors import InvalidParameter, Report
+from spinbound.base.parameters import ALL
+from spinbound.base.progress import reporting, shifted
+from spinbound.files.hashes import sha256_of
+from spinbound.sequences.experiment import Experiment
+from spinbound.tissues.tissue import Tissue
+from spinbound.work.chunks import Arrays, VoxelJob, cut
+from spinbound.work.folder import opened
+from spinbound.work.job import Runner, check_runner, part_of
+
+from .basis import Basis
+from .batch import Batch, check_apparent, prepare, store
+from .fisher import FORMS, _arguments, _given, _refuse_too_few_data, _whole, n_columns
+
+CHUNK = 4096  # voxels whose bounds are stored together
+
+
+def crb(
+    seq: Experiment,
+    tissue: Tissue,
+    wrt: str | Iterable[str] = ALL,
+    sigma: npt.ArrayLike = 1.0,
+    form: str = "real",
+    *,
+    model: str = "gbloch",
+    lineshape: str = "superlorentzian",
+    rtol: float = 1e-8,
+    basis: Basis | None = None,
+    dtype: npt.DTypeLike | None = None,
+    out: Mapping[str, npt.NDArray[Any]] | None = None,
+    resume: str | PathLike[str] | None = None,
+    runner: Runner | None = None,
+    threads: int | None = None,
+    progress: bool | Report | None = None,
+) -> dict[str, npt.NDArray[Any]]:
+    """The Cramér-Rao bound of each unknown parameter: CRB = diag(F^-1).
+
+    Parameters
+    ----------
+    seq
+        The pulse sequence; or a list of them, a joint experiment: its matrix is the sum of theirs.
+    tissue
+        The voxels, of shape (...).
+    wrt, sigma, form
+        As in `fisher`.
+    dtype
+        float64, or float32: computed in double precision, since single cannot give every bound to 1 %; stored in
+        single. Beyond its range (3.4e38) a bound is inf, below (1.4e-45) the least positive number.
+    out
+        A dict with an array of the voxels' shape for every name in `wrt`, as in `simulate`, that do not overlap;
+        written in place and returned.
+    resume
+        A folder for the work: bounds are written there every 4096 voxels. A run that was killed goes on from there, to
+        the same bits.
+    runner
+        Who does the work, of `spinbound.cluster`: other processes or machines, or this one for a part of it. It needs
+        `resume`. Bounds that are not computed then are NaN.
+    model, lineshape, rtol, basis, threads, progress
+        As in `simulate`.
+
+    Returns
+    -------
+    dict of str to (...) float
+        The least variance of an unbiased estimate, in the parameter's unit squared; a number for a single voxel.
+        In the real form that of M0 is the variance of the complex estimate. inf: the data do not determine the
+        parameter. NaN: the voxel is invalid.
+
+    Raises
+    ------
+    InvalidParameter
+        If an argument is not accepted, names in `wrt` determine each other, a basis has fewer real coefficients
+        than there are parameters, or every voxel is invalid.
+    InvalidData
+        If `resume` holds the work of other bounds, or is in use by another run.
+    OSError
+        If the folder cannot be written.
+    KeyboardInterrupt
+        Within 0.2 s of Ctrl-C.
+
+    References
+    ----------
+    S. M. Kay, Fundamentals of Statistical Signal Processing (1993), eq. (3.20); arXiv 2207.08259, section 2.3.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> seq = sb.sequences.load("hybrid-mt-4s")
+    >>> bound = sb.crb(seq, sb.Tissue(R1a=0.8), wrt=("M0", "m0s", "R1a", "T2f"), sigma=0.01)
+    >>> bool(bound["m0s"] > 0)
+    True
+    """
+    names, code = parameter_names(wrt), FORMS.index(one_of("form", form, FORMS))
+    batch = prepare(
+        seq,
+        tissue,
+        _given(sigma),
+        model=model,
+        lineshape=lineshape,
+        rtol=rtol,
+        basis=basis,
+        threads=threads,
+        progress=progress,
+    )
+    check_apparent(names, batch)
+    _refuse_too_few_data(batch, n_columns(names, form))
+    check_runner(runner, resume, "resume")
+    number = as_result_dtype(dtype, np.float64)
+    if out is None and resume is None and number == np.float64:
+        return _whole(batch, names, code)
+    results = _outputs(out, names, tissue.shape, number)
+    if resume is None:
+        _in_parts(batch, names, code, results)
+    else:
+        _in_folder(Path(resume), batch, names, form, results, runner, threads)
+    return results if out is not None else {name: bound[()] for name, bound in results.items()}
+
+
+def _in_parts(batch: Batch, names: tuple[str, ...], code: int, results: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Bounds that are kept in arrays of their own, or in single precision."""
+    with reporting(batch.progress, batch.n_voxels, "crb") as report:
+        for voxels, part in batch.parts(len(names)):
+            bounds = np.empty((len(names), part.n_voxels))
+            share = shifted(report, voxels.start, batch.n_voxels)
+            _core.crb(*_arguments(part, names, code, share, bounds))
+            for name, bound in zip(names, bounds, strict=True):
+                store(batch.flat(results[name]), voxels, bound)
+
+
+@dataclass(frozen=True)
+class BoundsOf:
+    """The bounds of some voxels, apart from all others."""
+
+    batch: Batch
+    names: tuple[str, ...]
+    code: int
+
+    def __call__(self, threads: int | None, report: Report | None) -> Arrays:
+        """Compute them."""
+        experiment = self.batch.trains.core()  # which cannot be pickled
+        batch = replace(self.batch, experiment=experiment, threads=as_threads(threads), progress=report)
+        return _whole(batch, self.names, self.code)
+
+
+def _in_folder(
+    folder: Path,
+    batch: Batch,
+    names: tuple[str, ...],
+    form: str,
+    results: Arrays,
+    runner: Runner | None,
+    threads: int | None,
+) -> None:
+    """Bounds whose chunks a folder keeps."""
+
+    def chunk(voxels: slice) -> BoundsOf:
+        part = batch.part(voxels)
+        return BoundsOf(replace(part, shape=part.valid.shape, experiment=None), names, FORMS.index(form))
+
+    def take(voxels: slice, bounds: Arrays) -> None:
+        for name, bound in bounds.items():
+            store(batch.flat(results[name]), voxels, bound)
+
+    for result in results.values():
+        result[...] = np.nan
+    job = VoxelJob(
+        sizes=cut(batch.n_voxels, CHUNK),
+        compute=chunk,
+        layout=lambda n: {name: np.empty(n) for name in names},
+        take=take,
+        folder=folder,
+    )
+    with (
+        opened(folder, _described(batch, names, form), "crb", part_of(runner)),
+        reporting(batch.progress, batch.n_voxels, "crb") as report,
+    ):
+        job.run(runner, threads, report)
+
+
+def _described(batch: Batch, names: tuple[str, ...], form: str) -> dict[str, Any]:
+    """All that the bounds depend on."""
+    return {
+        "spinbound": version,
+        "instruction_set": _core.isa_in_use(),
+        "wrt": list(names),
+        "form": form,
+        "physics": list(batch.physics),
+        "sequence_sha256": batch.trains.sha256,
+        "basis": sha256_of(batch.basis),
+        "tissue": sha256_of(batch.tissue, batch.M0, batch.valid),
+        "sigma": sha256_of(batch.sigma),
+    }
+
+
+def _outputs(
+    out: Mapping[str, npt.NDArray[Any]] | None, names: tuple[str, ...], shape: tuple[int, ...], number: np.dtype[Any]
+) -> dict[str, npt.NDArray[Any]]:
+    if out is None:
+        return {name: np.empty(shape, number) for name in names}
+    if not isinstance(out, Mapping) or set(out) != set(names):
+        raise InvalidParameter(f"out must be a dict with one array for each of: {', '.join(names)}")
+    results = {name: as_result(out[name], shape, number, f"out[{name!r}]") for name in names}
+    refuse_overlap({f"out[{name!r}]": result for name, result in results.items()})
+    return results

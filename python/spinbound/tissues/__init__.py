@@ -1,0 +1,1 @@
+"""Tissues, the priors they are drawn from, and objects made of them."""

@@ -1,0 +1,365 @@
+"""Distributions of one parameter, by their inverse cumulative functions: theta = F^-1(u), u uniform in (0, 1).
+
+A limit may be the name of another parameter of the prior. The inverse between the limits that hold for each tissue is
+what makes a sample: nothing is rejected, and a tissue needs one u per parameter. Parts of a `Mixture` are invertible,
+the mixture itself need not be.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import inf, isfinite, isnan
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from spinbound.base.checks import as_number, as_real, parameter_named
+from spinbound.base.errors import BoolArray, FloatArray, InvalidParameter
+
+Limit = float | str
+
+
+class Distribution(ABC):
+    """What all distributions can do."""
+
+    low: Limit
+    high: Limit
+
+    @abstractmethod
+    def between(self, u: FloatArray, low: npt.ArrayLike, high: npt.ArrayLike) -> FloatArray:
+        """A value for each u (...), 0 < u < 1, within limits (one, or one per u) not beyond the distribution's own.
+
+        If u is uniform, the values follow the distribution, given that they lie between the limits.
+        """
+
+    def truncated(self, low: float | None, high: float | None) -> Distribution:
+        """The distribution within narrower limits; None leaves one as it is.
+
+        Raises
+        ------
+        InvalidParameter
+            If nothing remains, or a limit is the name of another parameter already.
+        """
+        narrower = self._narrowed("low", low, max) | self._narrowed("high", high, min)
+        return cast(Distribution, replace(cast(Any, self), **narrower))
+
+    def _narrowed(self, side: str, limit: float | None, choose: Callable[[float, float], float]) -> dict[str, float]:
+        own = getattr(self, side)
+        if limit is None:
+            return {}
+        if isinstance(own, str):
+            raise InvalidParameter(f"{side} is {own}; allowed beside it: None")
+        return {side: choose(own, as_number(side, limit))}
+
+
+class Invertible(Distribution):
+    """A distribution whose values rise with u."""
+
+    def quantile(self, u: npt.ArrayLike) -> FloatArray:
+        """The values (...) below which lies a share u (...) of the distribution, 0 <= u <= 1.
+
+        Raises
+        ------
+        InvalidParameter
+            If u is out of range, or a limit is a name, whose value only a `Prior` knows.
+        """
+        share = as_real("u", u)
+        if not ((share >= 0) & (share <= 1)).all():
+            raise InvalidParameter("u must be between 0 and 1")
+        if isinstance(self.low, str) or isinstance(self.high, str):
+            raise InvalidParameter(f"{self} depends on another parameter; only a prior can sample it")
+        return self.between(share, self.low, self.high)
+
+    def between(self, u: FloatArray, low: npt.ArrayLike, high: npt.ArrayLike) -> FloatArray:
+        """The quantiles within limits."""
+        low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
+        return np.asarray(np.clip(self._inverse(u, low, high), low, high))
+
+    @abstractmethod
+    def _inverse(self, u: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+        """F^-1(u), but for rounding at the limits."""
+
+    def log_share(self, low: npt.ArrayLike, high: npt.ArrayLike) -> FloatArray:
+        """Logarithm of the share (...) of the distribution, whose own limits are numbers, between others (...)."""
+        least, largest = np.asarray(self.low, np.float64), np.asarray(self.high, np.float64)
+        low, high = np.maximum(low, least), np.minimum(high, largest)
+        is_empty = ~(low <= high)
+        with np.errstate(divide="ignore", invalid="ignore"):  # what is too far out for a float has no share
+            inside = self._log_measure(np.where(is_empty, least, low), np.where(is_empty, largest, high))
+            share = inside - self._log_measure(least, largest)
+        return np.where(is_empty | ~(inside > -inf), -inf, share)
+
+    @abstractmethod
+    def _log_measure(self, low: FloatArray, high: FloatArray) -> FloatArray:
+        """Logarithm of the probability between limits, low <= high, but for a constant factor."""
+
+    def _settle(self) -> None:
+        """Numbers as float, names as they are spelt; refuse limits that enclose nothing."""
+        for name, value in vars(self).items():
+            as_wanted = as_limit if name in ("low", "high") else as_number
+            object.__setattr__(self, name, as_wanted(name, value))
+        if isinstance(self.low, float) and isinstance(self.high, float) and not self.low < self.high:
+            raise InvalidParameter(f"low is {self.low:g} and high {self.high:g}; allowed: low < high")
+
+    def _refuse_numbers(self, accepted: Callable[[float], bool], allowed: str) -> None:
+        """Refuse a limit that is a number, but not an accepted one."""
+        for side in ("low", "high"):
+            limit = getattr(self, side)
+            if not isinstance(limit, str) and not accepted(limit):
+                raise InvalidParameter(f"{side} is {limit:g}; allowed: {allowed} or the name of a parameter")
+
+
+def as_limit(side: str, value: npt.ArrayLike) -> Limit:
+    """A number, infinite ones among them, or the name of a parameter."""
+    if isinstance(value, str):
+        return parameter_named(value, side).name
+    number = as_real(side, value)
+    if number.ndim or isnan(number):
+        raise InvalidParameter(f"{side} must be one number or the name of a parameter; given {value}")
+    return float(number)
+
+
+@dataclass(frozen=True)
+class TruncatedNormal(Invertible):
+    """A normal distribution between limits.
+
+    The inverse is taken of the mixture of logarithms log((1 - u) Phi(a) + u Phi(b)), a and b the limits in standard
+    deviations from the mean; limits above the mean are mirrored to below it, where no digits cancel.
+
+    Parameters
+    ----------
+    mean, std
+        Of the distribution without limits; std > 0.
+    low, high
+        Its limits: numbers, or names of other parameters of the prior.
+
+    Raises
+    ------
+    InvalidParameter
+        For numbers that are not finite (limits may be infinite), std <= 0 and low >= high.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> m0s = sb.TruncatedNormal(0.12, 0.08, low=0)
+    >>> m0s.quantile([0, 0.5, 1]).round(4).tolist()
+    [0.0, 0.1267, inf]
+    """
+
+    mean: float
+    std: float
+    low: Limit = -inf
+    high: Limit = inf
+
+    def __post_init__(self) -> None:
+        self._settle()
+        if self.std <= 0:
+            raise InvalidParameter(f"std is {self.std:g}; allowed: std > 0")
+
+    def _inverse(self, u: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+        from scipy.special import log_ndtr, ndtri_exp
+
+        a, b, above = self._mirrored(low, high)
+        u = np.where(above, 1 - u, u)
+        with np.errstate(divide="ignore"):  # u is 0 or 1
+            z = ndtri_exp(np.logaddexp(np.log1p(-u) + log_ndtr(a), np.log(u) + log_ndtr(b)))
+        return np.asarray(self.mean + self.std * np.where(above, -z, z))
+
+    def _log_measure(self, low: FloatArray, high: FloatArray) -> FloatArray:
+        from scipy.special import log_ndtr
+
+        a, b, _ = self._mirrored(low, high)
+        return np.asarray(log_ndtr(b) + np.log(-np.expm1(log_ndtr(a) - log_ndtr(b))))
+
+    def _mirrored(self, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
+        """The limits in standard deviations, mirrored where they are above the mean, and where that is."""
+        a, b = (low - self.mean) / self.std, (high - self.mean) / self.std
+        above = a > 0
+        return np.where(above, -b, a), np.where(above, -a, b), above
+
+
+@dataclass(frozen=True)
+class Uniform(Invertible):
+    """All values between two limits, equally likely.
+
+    Parameters
+    ----------
+    low, high
+        The limits: finite numbers, or names of other parameters of the prior.
+
+    Raises
+    ------
+    InvalidParameter
+        For low >= high and limits that are not finite.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> sb.Uniform(5e-6, 20e-6).quantile(0.5).tolist()
+    1.25e-05
+    """
+
+    low: Limit
+    high: Limit
+
+    def __post_init__(self) -> None:
+        self._settle()
+        self._refuse_numbers(isfinite, "a finite number")
+
+    def _inverse(self, u: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+        return (1 - u) * low + u * high
+
+    def _log_measure(self, low: FloatArray, high: FloatArray) -> FloatArray:
+        return np.log(high - low)
+
+
+@dataclass(frozen=True)
+class LogUniform(Invertible):
+    """All orders of magnitude between two limits, equally likely: the logarithm is uniform.
+
+    Parameters
+    ----------
+    low, high
+        The limits: positive finite numbers, or names of other parameters of the prior.
+
+    Raises
+    ------
+    InvalidParameter
+        For low >= high and limits that are not positive and finite.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> sb.LogUniform(0.01, 1).quantile(0.5).round(12).tolist()
+    0.1
+    """
+
+    low: Limit
+    high: Limit
+
+    def __post_init__(self) -> None:
+        self._settle()
+        self._refuse_numbers(lambda limit: 0 < limit < inf, "a positive finite number")
+
+    def _inverse(self, u: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+        return np.asarray(np.exp((1 - u) * np.log(low) + u * np.log(high)))
+
+    def _log_measure(self, low: FloatArray, high: FloatArray) -> FloatArray:
+        return np.log(np.log(high / low))
+
+
+@dataclass(frozen=True)
+class Constant(Invertible):
+    """A parameter that is the same in all tissues.
+
+    Parameters
+    ----------
+    value
+        A finite number.
+
+    Raises
+    ------
+    InvalidParameter
+        For anything else.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> sb.Constant(1.0).quantile([0.1, 0.9]).tolist()
+    [1.0, 1.0]
+    """
+
+    value: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", as_number("value", self.value))
+
+    @property
+    def low(self) -> float:  # type: ignore[override]
+        """The value."""
+        return self.value
+
+    @property
+    def high(self) -> float:  # type: ignore[override]
+        """The value."""
+        return self.value
+
+    def _inverse(self, u: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+        return np.full(u.shape, self.value)
+
+    def _log_measure(self, low: FloatArray, high: FloatArray) -> FloatArray:
+        return np.zeros(low.shape)
+
+    def truncated(self, low: float | None, high: float | None) -> Distribution:
+        """The constant itself, if it lies between the limits."""
+        least, largest = _interval(low, high)
+        if not least <= self.value <= largest:
+            raise InvalidParameter(f"the value is {self.value:g}, not between {least:g} and {largest:g}")
+        return self
+
+
+@dataclass(frozen=True, init=False)
+class Grid(Distribution):
+    """Values that take turns instead of being drawn.
+
+    The grids of a prior make all combinations of their values, one tissue after the other: the first named changes
+    slowest, the last named with every tissue. After the last combination comes the first again.
+
+    Parameters
+    ----------
+    values : (m,)
+        Finite numbers in the order of their turns.
+
+    Raises
+    ------
+    InvalidParameter
+        For anything else.
+
+    Examples
+    --------
+    >>> import numpy as np, spinbound as sb
+    >>> prior = sb.Prior(B1=sb.Grid([0.9, 1.1]), m0s=sb.Grid(np.linspace(0, 0.2, 3)))
+    >>> prior.grid_shape, prior.sample(6)["m0s"].reshape(prior.grid_shape).tolist()
+    ((2, 3), [[0.0, 0.1, 0.2], [0.0, 0.1, 0.2]])
+    """
+
+    values: tuple[float, ...]
+
+    def __init__(self, values: npt.ArrayLike) -> None:
+        array = as_real("values", values)
+        if array.ndim != 1 or array.size == 0:
+            raise InvalidParameter(f"values must be a list of numbers; given shape {array.shape}")
+        if not np.isfinite(array).all():
+            raise InvalidParameter(f"values must be finite; value {int(np.isfinite(array).argmin())} is not")
+        object.__setattr__(self, "values", tuple(array.tolist()))
+
+    @property
+    def low(self) -> float:  # type: ignore[override]
+        """The least value."""
+        return min(self.values)
+
+    @property
+    def high(self) -> float:  # type: ignore[override]
+        """The largest value."""
+        return max(self.values)
+
+    def between(self, u: FloatArray, low: npt.ArrayLike, high: npt.ArrayLike) -> FloatArray:
+        """The value in whose share of the turns u lies, whatever the limits."""
+        turn = (u * len(self.values)).astype(np.intp)
+        return np.asarray(self.values)[np.minimum(turn, len(self.values) - 1)]
+
+    def truncated(self, low: float | None, high: float | None) -> Distribution:
+        """The values that lie between the limits."""
+        least, largest = _interval(low, high)
+        kept = [value for value in self.values if least <= value <= largest]
+        if not kept:
+            raise InvalidParameter(f"no value of the grid is between {least:g} and {largest:g}")
+        return Grid(kept)
+
+
+def _interval(low: float | None, high: float | None) -> tuple[float, float]:
+    """Limits as numbers; None is none."""
+    return (-inf if low is None else as_number("low", low)), (inf if high is None else as_number("high", high))

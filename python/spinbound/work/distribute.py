@@ -1,0 +1,174 @@
+"""Chunks handed to the workers of a cluster of Dask, a few at a time: tried again, waited for, and missed if they fail.
+
+A worker computes and stores one chunk at a time. A chunk that fails, or whose worker dies, is tried again, by another
+worker where there is one; after `RETRIES` times, and as often again alone where workers died, it is left undone and
+named in a warning. An OSError ends the run, as every chunk has to be stored in the same place.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import islice
+from time import monotonic
+from typing import Any, Protocol
+
+from spinbound.base.errors import Report
+from spinbound.files.guard import optional_module
+
+from .job import Job, Task
+
+RETRIES = 3  # of a chunk, after its first failure or the death of its worker
+AHEAD = 2  # chunks per worker that are under way, so that none waits for its next
+PATIENCE = 10.0  # s between looks whether there are workers
+LONELY = 120.0  # s without a worker, or one that is to come, after which none is waited for
+
+CONFIGURATION = {
+    "distributed.scheduler.allowed-failures": RETRIES,
+    "distributed.scheduler.worker-ttl": "5 minutes",  # a worker that is not heard of for so long counts as dead
+    "distributed.admin.large-graph-warning-threshold": "1 TiB",  # a task has its own voxels, and few are under way
+}
+
+
+class Source(Protocol):
+    """A kind of cluster of Dask."""
+
+    @property
+    def n(self) -> int:
+        """Number of workers."""
+
+    def started(self) -> AbstractContextManager[Any]:
+        """The cluster, which is closed at the end; at once if that is an exception."""
+
+    def renew(self, cluster: Any) -> bool:
+        """Replace workers that have gone; whether any may still come."""
+
+
+def distribute(job: Job, source: Source, threads: int | None, report: Report | None) -> None:
+    """Have workers do what is not done, and name in a warning what they have not been able to do.
+
+    Raises
+    ------
+    OSError
+        If a chunk cannot be stored, no chunk can be done, or no worker comes.
+    """
+    todo = [chunk for chunk in range(len(job.sizes)) if not job.is_done(chunk)]
+    if not todo:
+        return
+    dask, distributed = optional_module("dask", "cluster"), optional_module("distributed", "cluster")
+    with dask.config.set(CONFIGURATION), source.started() as cluster, distributed.Client(cluster) as client:
+        failed = _done_by(client, job, todo, threads, _Watch(source, cluster), report)
+    if len(failed) == len(todo):
+        raise ChildProcessError(f"no chunk could be done: {_words(failed)}")
+    if failed:
+        warnings.warn(f"{len(failed)} of {len(todo)} chunks are not done: {_words(failed)}", stacklevel=3)
+
+
+def _done_by(
+    client: Any, job: Job, todo: Sequence[int], threads: int | None, watch: _Watch, report: Report | None
+) -> dict[int, BaseException]:
+    """Have the workers of a client do some chunks; what failed, and why.
+
+    Dask blames the death of a worker on all chunks that were waiting there. So those that are blamed too often are
+    tried again, each alone.
+    """
+    progress = _Progress(job, sum(job.sizes) - sum(job.sizes[chunk] for chunk in todo), report)
+    failed = _tried(client, job, todo, threads, watch, progress, "")
+    if len(todo) > 1:
+        for chunk in [chunk for chunk, problem in failed.items() if isinstance(problem, ChildProcessError)]:
+            del failed[chunk]
+            failed |= _tried(client, job, [chunk], threads, watch, progress, "-alone")
+    return failed
+
+
+@dataclass
+class _Progress:
+    """How many voxels are done."""
+
+    job: Job
+    done: int
+    report: Report | None
+
+    def add(self, chunk: int) -> None:
+        """A chunk is done."""
+        self.done += self.job.sizes[chunk]
+        if self.report:
+            self.report(self.done, sum(self.job.sizes))
+
+
+def _tried(
+    client: Any,
+    job: Job,
+    chunks: Sequence[int],
+    threads: int | None,
+    watch: _Watch,
+    progress: _Progress,
+    suffix: str,
+) -> dict[int, BaseException]:
+    """Have some chunks done, few of them under way at a time; what failed, and why."""
+    left, running, failed = iter(chunks), dict[Any, int](), dict[int, BaseException]()
+    while True:
+        for chunk in islice(left, watch.source.n * AHEAD - len(running)):
+            options = {"key": f"chunk-{chunk}{suffix}", "retries": RETRIES, "pure": False}
+            running[client.submit(_work, job.task(chunk), threads, **options)] = chunk
+        if not running:
+            return failed
+        for future in _ended(list(running)):
+            chunk, problem = running.pop(future), _problem(future)
+            future.release()  # else Dask would do the chunk again where its worker dies
+            if problem:
+                failed[chunk] = problem
+            else:
+                progress.add(chunk)
+        watch.look()
+
+
+def _work(task: Task, threads: int | None) -> None:
+    """What a worker does."""
+    task(threads, None)
+
+
+def _ended(futures: list[Any]) -> set[Any]:
+    """Those that have come to an end, of some that are under way; none if that takes long."""
+    distributed = optional_module("distributed", "cluster")
+    try:
+        return set(distributed.wait(futures, timeout=PATIENCE, return_when="FIRST_COMPLETED").done)
+    except TimeoutError:
+        return set()
+
+
+def _problem(future: Any) -> BaseException | None:
+    """Why a chunk is not done; a failure of the disk, which is everybody's, is raised."""
+    died = optional_module("distributed", "cluster").KilledWorker
+    problem = future.exception()
+    if isinstance(problem, OSError):
+        raise problem
+    return ChildProcessError("its worker died") if isinstance(problem, died) else problem
+
+
+def _words(failed: Mapping[int, BaseException]) -> str:
+    """Which chunks, and why the last of them."""
+    chunk, problem = list(failed.items())[-1]
+    numbers = ", ".join(map(str, sorted(failed)))
+    words = f"{numbers} (counted from 0), each tried at least {RETRIES + 1} times"
+    return f"{words}; {chunk}: {type(problem).__name__}: {problem}"
+
+
+class _Watch:
+    """Sees to it that there are workers."""
+
+    def __init__(self, source: Source, cluster: Any) -> None:
+        self.source, self.cluster = source, cluster
+        self.looked = self.hopeful = monotonic()
+
+    def look(self) -> None:
+        """Have workers that are gone replaced, and give up where none will come."""
+        if monotonic() - self.looked < PATIENCE:
+            return
+        self.looked = monotonic()
+        if self.source.renew(self.cluster) or self.cluster.scheduler.workers:
+            self.hopeful = self.looked
+        elif self.looked - self.hopeful > LONELY:
+            raise ChildProcessError(f"no worker has come for {LONELY:g} s, and none is to come")

@@ -1,0 +1,86 @@
+"""Locks of the operating system, which keep two runs from doing the same work."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from spinbound.base.errors import InvalidData
+
+from .job import Part
+
+
+@contextmanager
+def claimed(lock: Path, part: Part | None = None, folder: Path | None = None) -> Iterator[None]:
+    """Keep others out until the end, be it a kill: every run, or for a part those of all the work or the same part.
+
+    The lock is one of the operating system on a file that stays. On Windows, and on file systems without locks, the
+    user must see to it. `folder` is what the message calls the place; by default that of the lock.
+
+    Raises
+    ------
+    InvalidData
+        If another run is at work; the message says where.
+    """
+    with ExitStack() as held:
+        held.enter_context(_locked(lock, lock, folder or lock.parent, is_shared=part is not None))
+        if part is not None:
+            own = lock.with_name(f"{lock.name}-{part.number}-of-{part.n_parts}")
+            held.enter_context(_locked(own, lock, folder or lock.parent, is_shared=False))
+        yield
+
+
+@contextmanager
+def _locked(path: Path, lock: Path, folder: Path, is_shared: bool) -> Iterator[None]:
+    with _opened(path) as file:
+        if not _lock(file, is_shared):
+            raise InvalidData(
+                f"{folder} is in use by another run{_holder(lock)}; wait for its end, or name another folder"
+            )
+        if not is_shared:
+            file.truncate(0)
+            file.write(f", process {os.getpid()} on {socket.gethostname()}".encode())
+            file.flush()
+        yield
+
+
+def _opened(path: Path) -> BinaryIO:
+    """The file of a lock; a link would have another file emptied."""
+    if path.is_symlink():
+        raise InvalidData(f"{path} is a link, which is never followed; remove it")
+    return open(path, "a+b", opener=_without_links)  # NFS wants to read for a shared lock, to write for the other
+
+
+def _without_links(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
+def _holder(lock: Path) -> str:
+    """Who has locked a file or one of its parts for itself, if that can be told."""
+    for path in (lock, *sorted(lock.parent.glob(f"{lock.name}-*"))):
+        with open(path, "rb") as file:
+            if not _lock(file, is_shared=True):
+                return file.read().decode(errors="replace")
+    return ""
+
+
+def _lock(file: BinaryIO, is_shared: bool) -> bool:
+    """Lock a file until it is closed, unless another run has; where nothing can be locked nobody has."""
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as problem:
+        if problem.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
+            raise
+    return True
