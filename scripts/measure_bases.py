@@ -52,7 +52,7 @@ def main():
         "signals": made("signals", seq, prior, n=files.n),
         "signals and bounds": made("signals and bounds", seq, prior, n=files.n, bounds=WRT),
     }
-    reports = {label: basis.report(seq, prior, 2000, WRT, RANKS) for label, basis in bases.items()}
+    reports = {label: sb.basis_report(basis, seq, prior, 2000, WRT, RANKS) for label, basis in bases.items()}
     for q in (0.5, 0.95):
         print(f"\nquantile {q} of CRB({RANK})/CRB(full); energy lost")
         for label, report in reports.items():

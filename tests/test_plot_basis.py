@@ -11,7 +11,7 @@ RATIO = np.array([[np.inf, np.inf, 40], [9, 3, 5], [1, 2, 1.5]])
 
 
 def report(**crb):
-    return sb.BasisReport(RANKS, ENERGY, crb, 0)
+    return sb.BasisQuality(RANKS, ENERGY, crb, 0)
 
 
 def drawn(figure):

@@ -1,7 +1,7 @@
 """Signals, Cramér-Rao bounds and fits of quantitative magnetization transfer sequences."""
 
 from spinbound._core import version as __version__
-from spinbound.analysis.basis_report import BasisReport
+from spinbound.analysis.basis_report import BasisQuality, basis_report
 from spinbound.analysis.build_basis import build_basis
 from spinbound.analysis.identifiability import Identifiability, identifiability
 from spinbound.analysis.model_error import ModelError, model_bias, model_error
@@ -39,7 +39,7 @@ from . import sequences
 __all__ = [
     "ALL",
     "Basis",
-    "BasisReport",
+    "BasisQuality",
     "Block",
     "Constant",
     "Dictionary",
@@ -70,6 +70,7 @@ __all__ = [
     "Verdict",
     "Verification",
     "__version__",
+    "basis_report",
     "build_basis",
     "build_dictionary",
     "cluster",

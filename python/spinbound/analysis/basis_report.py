@@ -33,7 +33,7 @@ TISSUES = 2000  # of a prior, unless a number is given
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BasisReport:
+class BasisQuality:
     """What the first vectors of a basis keep, for tissues of a prior; as text, a table of medians.
 
     Attributes
@@ -53,8 +53,8 @@ class BasisReport:
     >>> import spinbound as sb
     >>> seq, prior = sb.sequences.load("hybrid-mt-4s"), sb.Prior.paper().truncated(B1=(0.5, 1.2))
     >>> basis = sb.build_basis(seq, prior, n=100, rank=8)
-    >>> report = basis.report(seq, prior, n=50, wrt=("M0", "m0s", "R1a"), ranks=(4, 8))
-    >>> isinstance(report, sb.BasisReport), report.crb["m0s"].shape
+    >>> quality = sb.basis_report(basis, seq, prior, n=50, wrt=("M0", "m0s", "R1a"), ranks=(4, 8))
+    >>> isinstance(quality, sb.BasisQuality), quality.crb["m0s"].shape
     (True, (2, 50))
     """
 
@@ -78,7 +78,7 @@ class BasisReport:
         return "\n".join([title, *aligned([("rank", "energy lost", *medians), *rows])])
 
     def __repr__(self) -> str:
-        return f"BasisReport(ranks {self.ranks[0]} to {self.ranks[-1]}, {', '.join(self.crb)})"
+        return f"BasisQuality(ranks {self.ranks[0]} to {self.ranks[-1]}, {', '.join(self.crb)})"
 
 
 def _quantile(values: FloatArray, q: float) -> float:
@@ -101,8 +101,42 @@ def basis_report(
     rtol: float = 1e-8,
     threads: int | None = None,
     progress: bool | Report | None = None,
-) -> BasisReport:
-    """`Basis.report`."""
+) -> BasisQuality:
+    """Measure what the first vectors of a basis keep of the energy of signals and of Cramér-Rao bounds.
+
+    Parameters
+    ----------
+    basis
+        The basis to judge.
+    seq
+        The pulse sequence that the basis belongs to.
+    source
+        A `Prior` to draw from, or the tissues themselves.
+    n
+        Number of tissues to draw; 2,000 unless given. Not for a `Tissue`.
+    wrt
+        The unknowns of the bounds, as in `crb`.
+    ranks
+        Numbers of vectors; unless given, all that give at least as many real numbers as there are unknowns.
+    seed
+        Of the draw; by default another than that of `build_basis`, so that tissues judge a basis that was not made of
+        them.
+    model, lineshape, rtol, threads, progress
+        As in `simulate`.
+
+    Raises
+    ------
+    InvalidParameter
+        If an argument is not accepted, or no tissue can be simulated.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> seq, prior = sb.sequences.load("hybrid-mt-4s"), sb.Prior.paper().truncated(B1=(0.5, 1.2))
+    >>> basis = sb.build_basis(seq, prior, n=100, rank=8)
+    >>> sb.basis_report(basis, seq, prior, n=50, wrt=("M0", "m0s", "R1a"), ranks=(4, 8)).ranks
+    (4, 8)
+    """
     names, chosen = parameter_names(wrt), _as_ranks(ranks, basis, columns_of(parameter_names(wrt))[-1].stop)
     tissue = tissues_of(source, n, TISSUES, seed)
     options: dict[str, Any] = {"rtol": rtol, "basis": basis, "threads": threads}
@@ -113,7 +147,7 @@ def basis_report(
         for part in voxels.parts(2 * as_trains(seq).n_echoes, 3, report):
             ratios[..., part.index] = _of_part(part, seq, names, chosen, options, kept)
     crb_ratios = dict(zip(names, ratios, strict=True))
-    return BasisReport(chosen, kept.fraction[np.array(chosen) - 1], crb_ratios, tissue.size - kept.n_tissues)
+    return BasisQuality(chosen, kept.fraction[np.array(chosen) - 1], crb_ratios, tissue.size - kept.n_tissues)
 
 
 def _as_ranks(ranks: Iterable[int] | None, basis: Basis, unknowns: int) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from spinbound.analysis.basis_report import BasisReport
+    from spinbound.analysis.basis_report import BasisQuality
 
 
 HIGH = 0.95  # the quantile of the dashed lines
@@ -25,13 +25,13 @@ TOP = 100.0  # of the axes, unless even the last median is above
 
 
 @styled
-def basis_report(reports: BasisReport | Mapping[str, BasisReport]) -> Figure:
+def basis_report(reports: BasisQuality | Mapping[str, BasisQuality]) -> Figure:
     """Energy lost and CRB(rank)/CRB(full) over the number of vectors, of one basis or of several for comparison.
 
     Parameters
     ----------
     reports
-        What `Basis.report` returned; or several of them by a name for the legend, with the same unknowns.
+        What `spinbound.basis_report` returned; or several of them by a name for the legend, with the same unknowns.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def basis_report(reports: BasisReport | Mapping[str, BasisReport]) -> Figure:
     return figure
 
 
-def draw_ratios(panel: Axes, reports: list[BasisReport], name: str) -> None:
+def draw_ratios(panel: Axes, reports: list[BasisQuality], name: str) -> None:
     """One unknown: median and high quantile of each report."""
     top = TOP
     for report in reports:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +14,9 @@ import numpy.typing as npt
 from spinbound.base.blas import one_thread
 from spinbound.base.checks import as_array, as_complex, as_count, as_data, as_real
 from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter
-from spinbound.base.parameters import ALL
 from spinbound.files.npz import npz_names, read_npz, save_npz
 from spinbound.sequences.experiment import Experiment, Trains, as_trains
 from spinbound.sequences.sequence import Sequence
-
-if TYPE_CHECKING:
-    from spinbound.analysis.basis_report import BasisReport
-    from spinbound.tissues.prior import Prior
-    from spinbound.tissues.tissue import Tissue
-
 
 # A basis stored in single precision deviates from orthonormality by a few 1e-7; a bound would err as much.
 ORTHONORMALITY = 1e-5
@@ -229,42 +221,6 @@ class Basis:
                 f"the basis belongs to another sequence (sha256 {self.sequence_sha256:.12}..., "
                 f"this sequence {seq.sha256:.12}...)"
             )
-
-    def report(
-        self,
-        seq: Experiment,
-        source: Prior | Tissue,
-        n: int | None = None,
-        wrt: str | Iterable[str] = ALL,
-        ranks: Iterable[int] | None = None,
-        **options: Any,
-    ) -> BasisReport:
-        """What the first vectors keep of the energy of signals and of Cramér-Rao bounds, over the tissues of a prior.
-
-        Parameters
-        ----------
-        seq
-            The pulse sequence that the basis belongs to.
-        source
-            A `Prior` to draw from, or the tissues themselves.
-        n
-            Number of tissues to draw; 2,000 unless given. Not for a `Tissue`.
-        wrt
-            The unknowns of the bounds, as in `crb`.
-        ranks
-            Numbers of vectors; unless given, all that give at least as many real numbers as there are unknowns.
-        **options
-            `seed` of the draw, 1 unless given and so another than that of `build_basis`: a basis is judged by tissues
-            that it was not made of; `model`, `lineshape`, `rtol`, `threads` and `progress` as in `simulate`.
-
-        Raises
-        ------
-        InvalidParameter
-            If an argument is not accepted, or no tissue can be simulated.
-        """
-        from spinbound.analysis.basis_report import basis_report
-
-        return basis_report(self, seq, source, n, wrt, ranks, **options)
 
     def __eq__(self, other: object) -> bool:
         """Whether vectors, singular values and sequence agree."""

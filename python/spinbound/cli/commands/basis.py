@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter, validators
 
-from spinbound.analysis.basis_report import BasisReport
+from spinbound.analysis.basis_report import BasisQuality, basis_report
 from spinbound.analysis.build_basis import TISSUES, build_basis
 from spinbound.cli.shared.arguments import (
     DONE,
@@ -85,11 +85,11 @@ def basis(
     written, kept_of = [str(output)], None
     if report:
         with progress_bar(report, "report") as told:
-            kept_of = made.report(seq, tissues, report, names, seed=seed + 1, **options, progress=told)
+            kept_of = basis_report(made, seq, tissues, report, names, seed=seed + 1, **options, progress=told)
     if figure and kept_of:
-        from spinbound.plot import basis_report
+        import spinbound.plot as plot
 
-        save_figure(figure, basis_report(kept_of))
+        save_figure(figure, plot.basis_report(kept_of))
         written.append(str(figure))
     tell(settings | {"seconds": seconds, "written": written}, kept_of, inputs.json)
     return DONE
@@ -107,7 +107,7 @@ def check_usage(output: Path, figure: Path | None, report: int, inputs: Inputs) 
         check_figure(figure, output, inputs.overwrite)
 
 
-def tell(settings: Mapping[str, Any], kept: BasisReport | None, as_json: bool) -> None:
+def tell(settings: Mapping[str, Any], kept: BasisQuality | None, as_json: bool) -> None:
     """The report as JSON or as a table, and where the basis lies."""
     if as_json:
         print_json(dict(settings) | ({"report": tree_of(kept)} if kept else {}))
@@ -118,7 +118,7 @@ def tell(settings: Mapping[str, Any], kept: BasisReport | None, as_json: bool) -
     print(f"wrote {' and '.join(settings['written'])}")
 
 
-def tree_of(kept: BasisReport) -> dict[str, Any]:
+def tree_of(kept: BasisQuality) -> dict[str, Any]:
     """Medians and 95th percentiles of a report."""
     quantiles = {name: kept.quantiles(q) for name, q in (("median", 0.5), ("p95", 0.95))}
     return {
