@@ -3,7 +3,7 @@
 It takes data (m, samples), and by name, if its signature has them and no `functools.partial` has settled them:
 `threads`, how many it may use; `truth`, the tissues (m,) that the data are of, for what it is allowed to know; and
 `novelty`, which is False, as nobody looks at it. It gives a mapping of names to arrays (m,), a `Tissue`, or an object
-that has one: a `Fit` or anything else with `.estimates`, a `Match`.
+with `.estimates`, as a `Fit` and a `Match` have.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from spinbound.base.errors import ComplexArray, FloatArray, InvalidData, InvalidParameter
-from spinbound.estimators.matching.match import Match
 from spinbound.files.guard import optional_module
 from spinbound.tissues.tissue import Tissue
 from spinbound.work.job import Part, Runner
@@ -115,8 +114,6 @@ def _values(answer: object, name: str, m: int) -> Any:
         ) from None
     if values.dtype.kind not in "iuf":
         raise InvalidData(f"the estimator gives {name} of type {values.dtype}; allowed: real numbers")
-    if isinstance(answer, Match) and values.ndim == 2:
-        values = values[:, 0]  # the best of the atoms
     if values.shape not in ((m,), ()):
         raise InvalidData(f"the estimator gives {name} of shape {values.shape}; allowed: ({m},), one for each signal")
     return values
@@ -124,7 +121,7 @@ def _values(answer: object, name: str, m: int) -> Any:
 
 def _holder(answer: object) -> Mapping[str, Any] | Any:
     """What has the values by their names."""
-    found = answer.tissue if isinstance(answer, Match) else getattr(answer, "estimates", answer)
+    found = getattr(answer, "estimates", answer)
     if not isinstance(found, (Mapping, Tissue)):
         raise InvalidData(
             "the estimator must give a mapping of names to arrays, a Tissue, a Match, or an object with .estimates; "

@@ -60,6 +60,11 @@ class Match:
     correlation: FloatArray
     tissue: Tissue
 
+    @property
+    def estimates(self) -> Tissue:
+        """The best atom of each voxel, of shape (...)."""
+        return self.tissue[..., 0]
+
     def __repr__(self) -> str:
         return f"Match(shape={self.index.shape})"
 
