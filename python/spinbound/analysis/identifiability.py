@@ -128,7 +128,7 @@ class Identifiability:
         """The summary of a single voxel, or of the voxel of the largest condition number after a table of all."""
         if not self.tissue.shape:
             return self.summary()
-        return words.overview(self)
+        return words.overview(self.condition, self.bound, self.summary)
 
     def __repr__(self) -> str:
         return f"Identifiability(shape={self.tissue.shape}, names={self.names})"

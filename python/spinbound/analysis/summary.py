@@ -7,9 +7,8 @@ samples in units of sigma, the signal-to-noise ratio with which an ideal observe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +18,6 @@ from spinbound.base.parameters import PARAMETERS
 from spinbound.base.text import aligned, spoken
 
 from .directions import NULL, Directions, columns_of
-
-if TYPE_CHECKING:
-    from .identifiability import Identifiability
-
 
 Indices = npt.NDArray[np.intp]
 
@@ -69,23 +64,20 @@ def summary(voxel: Voxel) -> str:
     return "\n".join([*sentences, "", *aligned(_table(voxel))])
 
 
-def overview(known: Identifiability) -> str:
-    """All voxels in a table, and the worst of them in words."""
-    shape = known.tissue.shape
-    if np.size(known.condition) == 0:
-        return f"no voxels, of shape {shape}"
-    worst = tuple(int(i) for i in np.unravel_index(np.nanargmax(known.condition), shape))
-    conditions = np.quantile(known.condition[~np.isnan(known.condition)], (0.5, 1), method="inverted_cdf")
+def overview(condition: FloatArray, bound: Mapping[str, FloatArray], summary_at: Callable[..., str]) -> str:
+    """Format the bounds of all voxels (...) as a table, and say of the worst of them what `summary_at` says."""
+    if condition.size == 0:
+        return f"no voxels, of shape {condition.shape}"
+    worst = tuple(int(i) for i in np.unravel_index(np.nanargmax(condition), condition.shape))
+    conditions = np.quantile(condition[~np.isnan(condition)], (0.5, 1), method="inverted_cdf")
     head = ("least standard deviation", "unit", "median", "largest", "not determined")
-    rows = [head, *([name, PARAMETERS[name].unit, *_spread(known.bound[name])] for name in known.names)]
+    rows = [head, *([name, PARAMETERS[name].unit, *_spread(values)] for name, values in bound.items())]
     title = (
-        f"{known.condition.size:,} voxels, scaled condition number {conditions[0]:.3g} (median) "
+        f"{condition.size:,} voxels, scaled condition number {conditions[0]:.3g} (median) "
         f"to {conditions[1]:.3g} (largest)"
     )
     place = worst[0] if len(worst) == 1 else worst
-    return "\n".join(
-        [title, *aligned(rows), "", f"Voxel {place}, of the largest condition number:", known.summary(worst)]
-    )
+    return "\n".join([title, *aligned(rows), "", f"Voxel {place}, of the largest condition number:", summary_at(worst)])
 
 
 def _spread(bound: FloatArray) -> tuple[str, str, str]:

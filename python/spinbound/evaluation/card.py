@@ -20,7 +20,7 @@ from .card_file import arrays_of, read
 from .pairs import modulo
 from .score import Score, SquaredError
 from .statistics import Found, Means, Parts, Verdict, means_of, p_values, parts_of
-from .table import compared, table_of
+from .table import level_table, score_table, title_of
 
 QUANTILES = (0.05, 0.5, 0.95)
 
@@ -247,7 +247,19 @@ class Evaluation:
         margin
             Of the verdicts.
         """
-        return table_of(self, margin)
+        verdicts = self.verdicts(margin)
+        scores = {**self.scores, "overall": self.overall}
+        title = title_of(self.realizations, self.crb[self.names[0]].size)
+        blocks = (
+            level_table(
+                f"SNR {level:g}",
+                {name: (score, k) for name, score in scores.items()},
+                {name: (np.sqrt(self.mse(name).total[k]), *self.ratio_quantiles(name)[k]) for name in self.names},
+                {name: str(verdicts[name][k]) for name in self.names},
+            )
+            for k, level in enumerate(self.snr)
+        )
+        return "\n\n".join([title, *blocks])
 
     @staticmethod
     def compare(reports: Mapping[str, Evaluation]) -> str:
@@ -263,7 +275,20 @@ class Evaluation:
         InvalidParameter
             If there is none, or they have no parameter or SNR in common.
         """
-        return compared(reports)
+        names, levels = common(list(reports.values()))
+        blocks = (
+            score_table(
+                f"{name}, SNR {level:g}", {label: card._score_at(name, level) for label, card in reports.items()}
+            )
+            for level in levels
+            for name in (*names, "overall")
+        )
+        return "\n\n".join(blocks)
+
+    def _score_at(self, name: str, level: float) -> tuple[Score, int]:
+        """The score of a parameter or of all, and where in it the level of the SNR stands."""
+        score = self.overall if name == "overall" else self.scores[name]
+        return score, int(np.flatnonzero(self.snr == level)[0])
 
     def __str__(self) -> str:
         return self.table()
@@ -300,6 +325,21 @@ class Evaluation:
             If it cannot be read.
         """
         return cls(**read(Path(path)))
+
+
+def common(cards: list[Evaluation]) -> tuple[list[str], list[float]]:
+    """Return the parameters and the levels of the SNR that all report cards have.
+
+    Raises
+    ------
+    InvalidParameter
+        If there are none.
+    """
+    names = [name for name in cards[0].names if all(name in card.names for card in cards)] if cards else []
+    levels = [float(level) for level in cards[0].snr if all(level in card.snr for card in cards)] if cards else []
+    if not names or not levels:
+        raise InvalidParameter("reports must be one or more, with a parameter and an SNR that all of them have")
+    return names, levels
 
 
 def _mean(maps: FloatArray) -> FloatArray:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from spinbound.base.checks import as_data, as_mask, as_number, as_threads, check_progress
 from spinbound.base.errors import BoolArray, FloatArray, InvalidData, Report
@@ -22,13 +23,35 @@ from spinbound.base.progress import reporting, reports
 from spinbound.estimators.estimates import Estimates, EstimateStatus
 from spinbound.estimators.matching.search import normalised, usable
 from spinbound.estimators.result import tissue_with
-from spinbound.nn.novelty.novelty import sigmas
+from spinbound.nn.novelty.novelty import Novelty, sigmas
 from spinbound.signals.batch import n_threads_of
 
 from .device import device_of, torch_threads
 
-if TYPE_CHECKING:
-    from .estimator import Estimator
+
+class Estimator(Protocol):
+    """What an estimation asks of a network with its inputs and outputs: `spinbound.nn.Estimator` is one."""
+
+    centre: Tensor
+    novelty: Novelty | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters that it estimates."""
+
+    @property
+    def rank(self) -> int:
+        """Coefficients of a voxel."""
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What it estimates from what, and how it was trained."""
+
+    def from_parts(self, real: Tensor, imag: Tensor) -> Tensor:
+        """Return estimates (..., P_e) from the real and imaginary parts (..., rank)."""
+
+    def to(self, device: torch.device) -> Any:
+        """Move to a device."""
 
 
 BATCH = 2048  # voxels

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spinbound.base.errors import FloatArray, InvalidParameter
-from spinbound.evaluation.table import common
+from spinbound.evaluation.card import common
 
 from .maps import panels_for, plain_log_ticks
 from .style import QUANTITIES, WIDTH, Quantity, new_figure, styled
