@@ -1,4 +1,4 @@
-// Plain arrays through the lane functions, for tests/test_lanes_math.py. n is a multiple of the lanes.
+// Plain arrays through the lane functions, for tests/core/test_lanes_math.py. n is a multiple of the lanes.
 #include "lanes_math.hpp"
 
 using namespace spinbound;

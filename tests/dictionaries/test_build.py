@@ -1,0 +1,324 @@
+"""Dictionaries on disk: the numbers of the functions, the same bits however made, nothing lost and nothing hidden."""
+
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import spinbound as sb
+from spinbound.dictionaries import job as _dictionary_job
+from spinbound.dictionaries.store import MARK
+from spinbound.work import cluster
+
+from tests.support.paths import ROOT
+from tests.support.stores import BASIS, CHUNK, COSINES, PRIOR, SEQ, WRT, N, built, files, posix
+from tests.support.trains import smooth_train
+
+ALL_THREE = ("crb", "fisher", "sensitivities")
+
+
+def values(store):
+    """The bits of all arrays."""
+    arrays = {"signals": store.signals, "valid": store.valid, **store.crb}
+    return {name: array.tobytes() for name, array in arrays.items()} | {"tissue": repr(store.tissue.as_dict())}
+
+
+def no_work(*_):
+    raise AssertionError("computed again")
+
+
+# What it holds
+
+
+@pytest.mark.parametrize("form", ["real", "complex", "real-M0"])
+def test_a_store_holds_to_the_bit_what_the_functions_give(tmp_path, form):
+    store = built(tmp_path / "a.zarr", form=form, sigma=0.5, derivatives=ALL_THREE)
+    tissue = PRIOR.sample(N)
+    assert store.tissue == tissue
+    signals, jacobian = sb.sensitivities(SEQ, tissue, WRT, basis=BASIS)
+    assert np.array_equal(store.signals, signals)
+    assert np.array_equal(store.sensitivities, jacobian)
+    assert np.array_equal(store.fisher, sb.fisher(SEQ, tissue, WRT, 0.5, form, basis=BASIS))
+    bounds = sb.crb(SEQ, tissue, WRT, 0.5, form, basis=BASIS)
+    assert list(store.crb) == list(WRT)
+    assert all(np.array_equal(store.crb[name], bounds[name]) for name in WRT)
+    assert store.complete
+    assert (store.valid.all(), len(store)) == (True, N)
+
+
+def test_in_the_time_domain_as_well(tmp_path):
+    store = built(tmp_path / "a.zarr", basis=None, derivatives=ALL_THREE)
+    tissue = PRIOR.sample(N)
+    signals, jacobian = sb.sensitivities(SEQ, tissue, WRT)
+    assert np.array_equal(store.signals, signals)
+    assert np.array_equal(store.sensitivities, jacobian)
+    assert np.array_equal(store.fisher, sb.fisher(SEQ, tissue, WRT))
+    assert np.array_equal(store.crb["T2f"], sb.crb(SEQ, tissue, WRT)["T2f"])
+    assert store.basis is None
+
+
+def test_signals_alone_are_those_of_simulate(tmp_path):
+    store = built(tmp_path / "a.zarr", derivatives=None)
+    assert np.array_equal(store.signals, sb.simulate(SEQ, PRIOR.sample(N), basis=BASIS))
+    assert store.arrays[-2:] == ("valid", "signals")
+    with pytest.raises(sb.InvalidData, match="holds no crb; it has: .*signals"):
+        _ = store.crb
+
+
+def test_no_sensitivity_is_stored_unless_asked_for(tmp_path):
+    assert "sensitivities" not in built(tmp_path / "a.zarr").arrays
+    assert not any("sensitivities" in name for name in files(tmp_path / "a.zarr"))
+
+
+def test_tissues_may_be_given(tmp_path):
+    tissue = sb.Tissue(m0s=[[0.1], [0.2]], T1a=[1.0, 2.0, 3.0], M0=3j)
+    store = built(tmp_path / "a.zarr", source=tissue, n=None, chunk=4)
+    assert store.tissue["m0s"].tolist() == [0.1] * 3 + [0.2] * 3
+    assert np.array_equal(store.signals, sb.sensitivities(SEQ, store.tissue, WRT, basis=BASIS)[0])
+
+
+def test_first_and_seed_choose_the_tissues(tmp_path):
+    store = built(tmp_path / "a.zarr", first=1000, seed=7)
+    assert store.tissue == PRIOR.sample(N, seed=7, first=1000)
+
+
+def test_a_store_stays_where_it_is_when_the_process_goes_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store, again = built("a.zarr"), sb.DictionaryStore("a.zarr")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert repr(store) == f"DictionaryStore('{tmp_path / 'a.zarr'}', {N} tissues of 6 samples)"
+    assert again.complete
+    assert np.array_equal(again.signals, store.signals)
+
+
+def test_signals_have_M0_one_whatever_the_prior_says(tmp_path):
+    prior = sb.Prior(m0s=sb.Uniform(0.1, 0.2), T1a=sb.Constant(1), M0=sb.Constant(3))
+    store = built(tmp_path / "a.zarr", source=prior)
+    assert np.array_equal(store.signals, sb.sensitivities(SEQ, store.tissue, WRT, basis=BASIS)[0])
+    assert np.array_equal(store.crb["m0s"], sb.crb(SEQ, store.tissue, WRT, basis=BASIS)["m0s"])
+
+
+def test_a_store_holds_what_it_was_made_from(tmp_path):
+    shape = np.array([0.5, 1.5, 1.0]) * np.exp(0.1j)
+    trains = [
+        SEQ.replace(shape=shape, start=[0, 0, 0.5, 0, 0.1], TR=np.linspace(3.5e-3, 4e-3, 40)),
+        smooth_train(30, echo=np.arange(30) % 2 == 0, start="thermal", shape=shape),
+    ]
+    store = built(tmp_path / "a.zarr", seq=trains, basis=None, n=3, model="graham", derivatives=None)
+    assert store.sequence == trains
+    assert store.configuration["model"] == "graham"
+    assert built(tmp_path / "b.zarr").sequence == SEQ
+
+
+@pytest.mark.parametrize("belongs", [True, False])
+def test_a_store_holds_its_basis(tmp_path, belongs):
+    signals = sb.simulate(SEQ, PRIOR.sample(100))
+    basis = sb.Basis.from_svd(signals, rank=5, seq=SEQ if belongs else None)
+    found = built(tmp_path / "a.zarr", basis=basis).basis
+    assert found == basis
+    assert found.singular_values.size == 40
+    assert built(tmp_path / "b.zarr", basis=sb.Basis(COSINES)).basis.vectors.dtype == np.float64
+
+
+def test_the_prior_of_a_store_can_be_read_back(tmp_path):
+    (tmp_path / "prior.toml").write_text(built(tmp_path / "a.zarr").configuration["prior"])
+    assert sb.Prior.load(tmp_path / "prior.toml") == PRIOR
+
+
+def test_other_programs_find_units_and_names(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    store = built(tmp_path / "a.zarr")
+    group = zarr.open_group(tmp_path / "a.zarr", mode="r")
+    assert group["tissue/T2s"].attrs["units"] == "s"
+    assert group["crb"].attrs["parameters"] == list(WRT)
+    assert group["crb"].attrs["units"] == ["(1)^2", "(1)^2", "(s)^2", "(s)^2", "(1/s)^2"]
+    assert group["signals"].metadata.dimension_names == ("tissue", "vector")
+    assert np.array_equal(group["signals"][:], store.signals)
+    train = group["sequence/0"]
+    units = {"alpha": "rad", "TRF": "s", "TR": "s", "rf_phase_increment": "rad"}
+    assert {name: train[name].attrs["units"] for name in units} == units
+    words = train["gradient_moment"].attrs["flag_meanings"].split()
+    assert tuple(words[code] for code in train["gradient_moment"][:]) == SEQ.gradient_moment
+
+
+def test_single_precision_is_rounded_double_precision(tmp_path):
+    single, double = (built(tmp_path / name, dtype=name, derivatives=ALL_THREE) for name in ("complex64", "complex128"))
+    assert np.array_equal(single.signals, double.signals.astype(np.complex64))
+    assert np.array_equal(single.sensitivities, double.sensitivities.astype(np.complex64))
+    assert np.array_equal(single.fisher, double.fisher.astype(np.float32))
+    assert np.array_equal(single.crb["m0s"], double.crb["m0s"].astype(np.float32))
+    assert single.tissue == double.tissue
+
+
+def test_blocks_are_the_chunks_in_their_order(tmp_path):
+    store = built(tmp_path / "a.zarr", derivatives=ALL_THREE)
+    blocks = list(store.blocks())
+    assert [block.first for block in blocks] == list(range(0, N, CHUNK))
+    assert np.array_equal(np.concatenate([block.signals for block in blocks]), store.signals)
+    assert np.array_equal(np.concatenate([block.crb["m0s"] for block in blocks]), store.crb["m0s"])
+    assert np.array_equal(np.concatenate([block.sensitivities for block in blocks]), store.sensitivities)
+    assert blocks[2].tissue == store.tissue[32:48]
+    assert blocks[0].fisher.shape == (16, 6, 6)
+
+
+def test_a_store_becomes_a_dictionary_in_memory(tmp_path):
+    found = built(tmp_path / "a.zarr", derivatives=None).load()
+    expected = sb.dictionary(SEQ, PRIOR, N, basis=BASIS)
+    assert np.array_equal(found.signals, expected.signals)
+    assert np.array_equal(found.scale, expected.scale)
+    assert found.tissue == expected.tissue
+    voxels = sb.simulate(SEQ, PRIOR.sample(5, seed=1), basis=BASIS)
+    assert np.array_equal(sb.match(voxels, found).index, sb.match(voxels, expected).index)
+
+
+# Tissues that cannot be simulated
+
+
+def test_what_cannot_be_simulated_is_a_row_of_NaN(tmp_path):
+    tissue = PRIOR.sample(N).replace(T2s=np.where(np.arange(N) // 20 == 1, 1.0, 1e-5))
+    store = built(tmp_path / "a.zarr", source=tissue, n=None, derivatives=ALL_THREE)
+    wrong = np.arange(N) // 20 == 1
+    assert np.array_equal(store.valid, ~wrong)
+    for array in (store.signals, store.fisher, store.sensitivities, store.crb["m0s"]):
+        assert np.array_equal(np.isnan(array.reshape(N, -1)).all(axis=1), wrong)
+    assert len(store.load()) == 80
+    other = built(tmp_path / "b.zarr", source=tissue, n=None, derivatives=ALL_THREE, chunk=10)  # two chunks of them
+    assert values(other) == values(store)
+    assert other.sensitivities.tobytes() == store.sensitivities.tobytes()
+
+
+def test_tissues_none_of_which_can_be_simulated_are_refused_before_any_work(tmp_path):
+    tissue = PRIOR.sample(N).replace(B1=2.9)
+    with pytest.raises(sb.InvalidParameter, match=r"B1 is 2.9.*allowed: at most"):
+        built(tmp_path / "a.zarr", source=tissue, n=None)
+    assert not (tmp_path / "a.zarr").exists()
+
+
+# The same bits
+
+
+def test_no_bit_depends_on_chunks_threads_or_parts(tmp_path):
+    whole = built(tmp_path / "whole.zarr")
+    assert values(built(tmp_path / "chunk.zarr", chunk=7)) == values(whole)
+    assert values(built(tmp_path / "one.zarr", chunk=N)) == values(whole)
+    assert files(built(tmp_path / "thread.zarr", threads=1).path) == files(whole.path)
+    for part in (3, 1):
+        assert not built(tmp_path / "parts.zarr", runner=cluster.part(part, 3)).complete
+    assert built(tmp_path / "parts.zarr", runner=cluster.part(2, 3)).complete
+    assert files(tmp_path / "parts.zarr") == files(whole.path)
+
+
+SCRIPT = """
+import os, resource, signal, sys
+import numpy as np
+import spinbound as sb
+from spinbound.files import stores
+
+path, how = sys.argv[1:]
+from tests.support.stores import built
+
+written, write = [], stores.write_chunk
+
+def count(*arguments):
+    written.append(arguments[1])
+    if len(written) > 40 and how == "between":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if len(written) > 40 and how == "full":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    return write(*arguments)
+
+calls = []
+
+def mortal(function):
+    def call(*arguments, **options):
+        calls.append(function)
+        if len(calls) == int(how):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments, **options)
+    return call
+
+if how in ("between", "full"):
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    stores.write_chunk = count
+else:
+    for name in ("mkdir", "fsync", "replace", "rename"):
+        setattr(os, name, mortal(getattr(os, name)))
+try:
+    built(path)
+    print(len(calls))
+except OSError as problem:
+    print(problem.errno, os.path.relpath(problem.filename, path))
+"""
+
+
+def run(path, how):
+    """Make a dictionary in another process, which may be killed."""
+    command = [sys.executable, "-c", SCRIPT, path, how]
+    folder = ROOT
+    return subprocess.run(command, timeout=120, capture_output=True, text=True, cwd=folder)
+
+
+@posix
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
+    whole = files(built(tmp_path / "whole.zarr").path)
+    path = tmp_path / "killed.zarr"
+    assert run(path, "between").returncode == -signal.SIGKILL
+    store = sb.DictionaryStore(path)
+    done = [store.is_done(chunk) for chunk in range(store.n_chunks)]
+    assert 0 < sum(done) < store.n_chunks
+    assert not store.complete
+    with pytest.raises(sb.InvalidData, match=r"killed.zarr is not complete: chunk \d of 7 is not done"):
+        _ = store.signals
+    kept = {name: content for name, content in files(path).items() if "/c/0" in name}
+    (path / "signals" / "c" / ".0.123.tmp").write_bytes(b"half a chunk")
+    assert built(path).complete
+    resumed = files(path)
+    assert resumed == whole
+    assert {name: resumed[name] for name in kept} == kept
+
+
+@posix
+@pytest.mark.slow
+def test_runs_that_are_killed_at_any_moment_go_on_to_the_same_bits(tmp_path):
+    n_calls = int(run(tmp_path / "whole.zarr", "0").stdout)
+    whole = files(tmp_path / "whole.zarr")
+    for moment in np.random.default_rng(0).choice(np.arange(1, n_calls + 1), 20, replace=False):
+        path = tmp_path / f"{moment}.zarr"
+        assert run(path, str(moment)).returncode == -signal.SIGKILL
+        assert not (path.exists() and sb.DictionaryStore(path).complete)
+        assert files(built(path).path) == whole
+
+
+@posix
+def test_a_full_disk_is_told_and_leaves_whole_chunks_only(tmp_path):
+    path = tmp_path / "a.zarr"
+    done = run(path, "full")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == ["27", "signals/c/2/0"]  # EFBIG, as the limit stands in for a full disk
+    assert not list(path.rglob(".*.tmp"))
+    store = sb.DictionaryStore(path)
+    assert [store.is_done(chunk) for chunk in range(store.n_chunks)] == [True, True] + 5 * [False]
+    assert store.verify().missing == (2, 3, 4, 5, 6)
+    assert not store.complete
+    assert files(built(path).path) == files(built(tmp_path / "whole.zarr").path)
+
+
+def test_what_is_done_is_not_done_again(tmp_path, monkeypatch):
+    built(tmp_path / "a.zarr")
+    monkeypatch.setattr(_dictionary_job.ChunkTask, "__call__", no_work)
+    reports = []
+    assert built(tmp_path / "a.zarr", progress=lambda *report: reports.append(report)).complete
+    assert reports[-1] == (N, N)
+
+
+def test_an_interrupted_run_goes_on(tmp_path):
+    def interrupt(done, total):
+        if done > 40:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        built(tmp_path / "a.zarr", progress=interrupt)
+    assert 0 < len(list((tmp_path / "a.zarr" / MARK / "c").iterdir())) < 7
+    assert files(built(tmp_path / "a.zarr").path) == files(built(tmp_path / "whole.zarr").path)

@@ -1,0 +1,68 @@
+"""Estimators as ONNX: another program computes what the network does, from data of any scale."""
+
+import json
+
+import numpy as np
+import pytest
+import spinbound as sb
+import torch
+from spinbound import nn
+
+from tests.support.learning import estimator
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxscript")
+runtime = pytest.importorskip("onnxruntime")
+
+DATA = (np.random.default_rng(31).normal(size=(50, 6, 2)) @ (1, 1j)).astype(np.complex64)
+
+
+def scaled(**changes):
+    """An estimator that knows the scale of its outputs."""
+    net = estimator(**changes)
+    net.scale_to(torch.tensor([[0.05, 0.8], [0.2, 2.0]]))
+    return net
+
+
+def run(path, data):
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(None, {"real": data.real.copy(), "imag": data.imag.copy()})[0]
+
+
+@pytest.mark.parametrize("phase", ["standard", "random"])
+def test_another_program_estimates_the_same(tmp_path, phase):
+    net = scaled(phase=phase)
+    nn.export_onnx(net, tmp_path / "net.onnx")
+    data = DATA.copy()
+    data[3], data[4] = 0, 1e15j * data[4]
+    with torch.no_grad():
+        wanted = net(torch.from_numpy(data)).numpy()
+    for n in (50, 1, 7):  # any number of voxels
+        # single precision, in another order of sums
+        assert np.abs(run(tmp_path / "net.onnx", data[:n]) - wanted[:n]).max() < 1e-5
+
+
+def test_the_model_says_what_it_is(tmp_path):
+    net = scaled()
+    nn.export_onnx(net, tmp_path / "net.onnx")
+    model = onnx.load(tmp_path / "net.onnx")
+    (entry,) = [entry for entry in model.metadata_props if entry.key == "spinbound"]
+    assert json.loads(entry.value) == json.loads(json.dumps(net.description))
+    assert [value.name for value in (*model.graph.input, *model.graph.output)] == ["real", "imag", "estimates"]
+
+
+def test_exporting_leaves_the_estimator_as_it_was(tmp_path):
+    net = scaled()
+    nn.export_onnx(net, tmp_path / "net.onnx")
+    assert net.training
+    assert net.estimate(DATA).estimated.all()
+
+
+@pytest.mark.parametrize(
+    ("make", "file", "message"),
+    [(scaled, "net.pt", "saved as .onnx"), (estimator, "net.onnx", "has not been trained")],
+)
+def test_what_cannot_be_exported_is_refused(tmp_path, make, file, message):
+    with pytest.raises(sb.InvalidData, match=message):
+        nn.export_onnx(make(), tmp_path / file)
+    assert not list(tmp_path.iterdir())
