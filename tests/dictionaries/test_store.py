@@ -11,7 +11,6 @@ from spinbound.dictionaries import contents as _dictionary_contents
 from spinbound.dictionaries import job as _dictionary_job
 from spinbound.dictionaries import making as _dictionary_making
 from spinbound.dictionaries.store import MARK
-from spinbound.files import mat as _files
 from spinbound.files.stores import HEADER
 from spinbound.work import cluster
 from spinbound.work.locks import claimed
@@ -331,7 +330,7 @@ def test_half_written_files_leave_no_trace(tmp_path, monkeypatch):
     def fails(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_files.os, "fsync", fails)
+    monkeypatch.setattr(os, "fsync", fails)
     with pytest.raises(OSError, match="No space left"):
         built(tmp_path / "a.zarr")
     assert os.listdir(tmp_path) == []

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import zarr
 from spinbound import InvalidData
-from spinbound.files import mat as _files
 from spinbound.files import stores
 from spinbound.files.stores import HEADER, Layout, create, read, read_chunk, read_layout, write_chunk
 
@@ -259,7 +258,7 @@ def test_a_chunk_that_cannot_be_written_leaves_the_old_one(path, monkeypatch):
     def fails(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_files.os, "fsync", fails)
+    monkeypatch.setattr(os, "fsync", fails)
     with pytest.raises(OSError, match="No space left"):
         write_chunk(path, "signals", LAYOUT, 0, np.zeros((4, 3)))
     assert (path / "signals" / LAYOUT.file(0)).read_bytes() == before

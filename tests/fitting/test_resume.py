@@ -44,8 +44,8 @@ SCRIPT = """
 import os, resource, signal, sys
 import numpy as np
 import spinbound as sb
-from spinbound import _fit_chunks
-_fit_chunks.CHUNK = 8
+from spinbound.estimators.fitting import chunks
+chunks.CHUNK = 8
 inputs, folder, how = sys.argv[1:]
 with np.load(inputs) as content:
     data, alpha, TRF = content["data"], content["alpha"], content["TRF"]

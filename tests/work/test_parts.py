@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +25,8 @@ from tests.support.voxel_jobs import B1, CHUNK, DATA, SEQ, TISSUE, N, bits, boun
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch):
-    for name in ("_fit_chunks", "fisher", "cli.crb"):  # two of them hide behind functions of their names
-        monkeypatch.setattr(import_module(f"spinbound.{name}"), "CHUNK", CHUNK)
+    for module in ("estimators.fitting.chunks", "signals.crb", "cli.commands.crb"):
+        monkeypatch.setattr(f"spinbound.{module}.CHUNK", CHUNK)
 
 
 # Results
