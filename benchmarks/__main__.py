@@ -30,7 +30,7 @@ from benchmarks import (  # noqa: E402
     workload,
 )
 
-PAGE, PICTURES = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "images"
+PAGE, PICTURES = ROOT / "docs" / "measured" / "benchmarks.md", ROOT / "docs" / "images"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="small sizes: about two minutes")
     parser.add_argument("--only", choices=("scaling", "peers", "fits"), help="one part of it")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "benchmarks", help="folder of the results")
-    parser.add_argument("--write-docs", action="store_true", help="put report and figures into docs/benchmarks.md")
+    parser.add_argument("--write-docs", action="store_true", help="put texts and figures into docs/measured")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""The figures of docs/models.md: saturation by one pulse, and the error of the models over T2s and B1.
+"""The figures of docs/reference/models.md: saturation by one pulse, and the error of the models over T2s and B1.
 
     python scripts/figures_models.py [FOLDER]    writes saturation.png and model_error.png, into docs/images by default
 

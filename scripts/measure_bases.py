@@ -1,4 +1,4 @@
-"""What bases keep of the paper's tissues on the published train: the tables and the figure of docs/bases.md.
+"""What bases keep of the paper's tissues on the published train: the tables and the figure of docs/guides/bases.md.
 
     python scripts/measure_bases.py published_train.mat published_basis.npz [figure.png]
 

@@ -1,4 +1,4 @@
-"""How good the estimates of sb.fit are: the tables of docs/fit_accuracy.md.
+"""How good the estimates of sb.fit are: the tables of docs/measured/fit_accuracy.md.
 
     python scripts/measure_fit.py recovery published_train.mat published_basis.npz
     python scripts/measure_fit.py efficiency published_train.mat published_basis.npz

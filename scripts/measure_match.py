@@ -1,4 +1,4 @@
-"""How near matches come to the truth: the tables of docs/dictionaries.md.
+"""How near matches come to the truth: the tables of docs/guides/dictionaries.md.
 
     python scripts/measure_match.py published_train.mat published_basis.npz
 

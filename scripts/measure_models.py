@@ -1,4 +1,4 @@
-"""How far every model is from the full generalized Bloch equation, and what it costs: the tables of docs/models.md.
+"""How far every model is from the generalized Bloch equation, and its cost: the tables of docs/reference/models.md.
 
     python scripts/measure_models.py               the bundled train
     python scripts/measure_models.py train.mat     the published train of arXiv 2207.08259 beside it

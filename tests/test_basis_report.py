@@ -95,7 +95,7 @@ def test_arguments_that_make_no_sense_are_refused(arguments, message):
 
 
 def test_examples_of_the_page_run(tmp_path, monkeypatch):
-    page = (Path(__file__).parents[1] / "docs" / "bases.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[1] / "docs" / "guides" / "bases.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     names = {}
     exec("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), names)

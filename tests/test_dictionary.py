@@ -107,7 +107,7 @@ def test_a_dictionary_tells_its_size():
 
 def test_examples_of_the_page_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    page = (Path(__file__).parents[1] / "docs" / "dictionaries.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[1] / "docs" / "guides" / "dictionaries.md").read_text(encoding="utf-8")
     names = {}
     exec("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), names)
     assert names["start"].shape == (200, 3)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import spinbound as sb
 
-PAGE = (Path(__file__).parents[1] / "docs" / "estimation.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "guides" / "estimation.md").read_text(encoding="utf-8")
 SMALLER = {"20_000": "256", "epochs=20": "epochs=2, batch=64"}
 
 

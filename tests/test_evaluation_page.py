@@ -7,7 +7,7 @@ import pytest
 import spinbound as sb
 from spinbound.cli.main import app
 
-PAGE = Path(__file__).parents[1] / "docs" / "evaluation.md"
+PAGE = Path(__file__).parents[1] / "docs" / "guides" / "evaluation.md"
 FEWER = {"prior, 60": "prior, 12", "2000": "200", "30": "10", "0.12, 10": "0.12, 3", "2.5, 12": "2.5, 4"}
 
 

@@ -278,7 +278,7 @@ def test_other_lineshapes_are_finite_on_resonance():
 
 
 def test_examples_of_the_page_give_what_it_says():
-    page = (Path(__file__).parents[1] / "docs" / "experiments.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[1] / "docs" / "guides" / "experiments.md").read_text(encoding="utf-8")
     code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
     shown = "print(*z.real[[0, 24]], *(100 * std / [1, 0.15, 30, 15, 10e-6]))"
     command = [sys.executable, "-W", "error", "-c", f"{code}\n{shown}"]

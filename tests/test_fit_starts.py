@@ -267,7 +267,7 @@ def test_what_cannot_start_a_fit_is_refused_before_any_work(changes, message, mo
 
 
 def test_examples_of_the_page_run(tmp_path, monkeypatch, capsys):
-    page = (Path(__file__).parents[1] / "docs" / "fitting.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[1] / "docs" / "guides" / "fitting.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     names = {}
     exec("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), names)

@@ -17,7 +17,7 @@ from .trains import WHITE_MATTER, random_tissues, smooth_train
 SEQ = smooth_train()
 SECOND = smooth_train(40, alpha=np.full(40, 0.3), gradient_moment="balanced", start="thermal", TR=5e-3)
 FEW = ("M0", "m0s", "R2f", "B1")
-PAGE = Path(__file__).parents[1] / "docs" / "identifiability.md"
+PAGE = Path(__file__).parents[1] / "docs" / "guides" / "identifiability.md"
 
 
 def array_of(bounds):

@@ -240,7 +240,7 @@ def test_a_turn_counts_at_the_far_corner():
 
 
 def test_examples_of_the_page_run(here):
-    page = (Path(__file__).parents[1] / "docs" / "formats.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[1] / "docs" / "guides" / "formats.md").read_text(encoding="utf-8")
     nii("coefficients", DATA)
     for name, part in (("magnitude", np.abs), ("phase", np.angle), ("real", np.real), ("imaginary", np.imag)):
         nii(name, part(DATA))

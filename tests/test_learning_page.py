@@ -10,7 +10,7 @@ import spinbound as sb
 from spinbound import nn
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs" / "learning.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "guides" / "learning.md").read_text(encoding="utf-8")
 SMALLER = {"92_160": "400", "10_240": "64", "20_000": "200", "20_480": "48", "4096": "32", "epochs=[0-9]+": "epochs=2"}
 
 

@@ -373,7 +373,7 @@ def test_without_torch_one_sentence_names_the_extra():
 
 
 def test_examples_of_the_page_run():
-    page = (Path(__file__).parents[1] / "docs" / "simulate_operator.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[1] / "docs" / "guides" / "simulate_operator.md").read_text(encoding="utf-8")
     names = {}
     exec("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), names)
     assert (names["theta"].grad != 0).all()

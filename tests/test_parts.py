@@ -234,7 +234,7 @@ def test_a_run_that_is_over_is_not_named_as_the_holder(tmp_path):
 # The page
 
 
-PAGE = (Path(__file__).parents[1] / "docs" / "cluster.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "guides" / "cluster.md").read_text(encoding="utf-8")
 
 
 def code(language):

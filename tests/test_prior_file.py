@@ -74,7 +74,7 @@ def test_any_written_prior_comes_back(tmp_path_factory, prior):
 
 
 def test_the_file_on_the_page_is_read(tmp_path):
-    page = (Path(__file__).parents[1] / "docs" / "dictionaries.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[1] / "docs" / "guides" / "dictionaries.md").read_text(encoding="utf-8")
     (text,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     prior = sb.Prior.load(toml(tmp_path, text))
     assert prior.bounds == {"m0s": (0, np.nextafter(1, 0)), "T1a": (0.5, 3), "T2f": (0.005, 3), "B1": (0.8, 1.2)}

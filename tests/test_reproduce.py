@@ -263,7 +263,7 @@ def test_options_reach_the_library(tmp_path, monkeypatch, capsys):
 # The page
 
 
-PAGE = (Path(__file__).parents[1] / "docs" / "reproduce.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "guides" / "reproduce.md").read_text(encoding="utf-8")
 
 
 def test_the_code_of_the_page_runs(monkeypatch):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import spinbound as sb
 
-PAGE = Path(__file__).parents[1] / "docs" / "training_set.md"
+PAGE = Path(__file__).parents[1] / "docs" / "guides" / "training_set.md"
 SMALLER = {"92_160": "96", "10_240": "10", "9_056": "9", "102400": "106", "41": "3", "33": "2"}
 SHELL = f'set -e; python() {{ {sys.executable} "$@"; }}; spinbound() {{ python -m spinbound.cli "$@"; }}\n'
 
