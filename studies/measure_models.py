@@ -1,8 +1,8 @@
 """How far every model is from the generalized Bloch equation, and its cost: the tables of docs/reference/models.md.
 
-    python scripts/measure_models.py               the bundled train
-    python scripts/measure_models.py train.mat     the published train of arXiv 2207.08259 beside it
-    python scripts/measure_models.py --brief       four tissues and one repetition, to see that it runs
+    python studies/measure_models.py               the bundled train
+    python studies/measure_models.py train.mat     the published train of arXiv 2207.08259 beside it
+    python studies/measure_models.py --brief       four tissues and one repetition, to see that it runs
 
 Prints markdown. Errors are those of `sb.model_error`, for white matter and over a box of tissues; times are those of
 one thread, each the least of some repetitions in which all models take turns, so that they share what else the machine

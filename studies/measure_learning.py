@@ -1,6 +1,6 @@
 """What networks learn with three losses, and cards beside fits and matches: the tables of docs/guides/learning.md.
 
-    python scripts/measure_learning.py FOLDER
+    python studies/measure_learning.py FOLDER
 
 The folder holds training.zarr, validation.zarr and test.zarr, made as docs/guides/training_set.md says. Networks are
 kept in it, and trained where they are not there: on one core some 80 s for each, 8 minutes for the one that sees eight

@@ -1,6 +1,6 @@
 """The figures of docs/reference/models.md: saturation by one pulse, and the error of the models over T2s and B1.
 
-    python scripts/figures_models.py [FOLDER]    writes saturation.png and model_error.png, into docs/images by default
+    python studies/figures_models.py [FOLDER]    writes saturation.png and model_error.png, into docs/images by default
 
 Takes two minutes on one core, nearly all of it the full generalized Bloch equation of the maps.
 """

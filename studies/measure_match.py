@@ -1,6 +1,6 @@
 """How near matches come to the truth: the tables of docs/guides/dictionaries.md.
 
-    python scripts/measure_match.py published_train.mat published_basis.npz
+    python studies/measure_match.py published_train.mat published_basis.npz
 
 The files are the train of arXiv 2207.08259 and a basis of its signals, of which 13 vectors are used. Tissues and noise
 come from fixed seeds.

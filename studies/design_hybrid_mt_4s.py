@@ -11,10 +11,10 @@ matter and its neighbours in B1, omega0 and T2s, of the summed relative bounds o
 parameters unknown, plus that of m0s, R1a and R2f where R1f = R1s. alpha is rounded down to 1e-6 rad, TRF up to 1 us
 (the raster of a scanner), so that no limit is crossed.
 
-    python scripts/design_hybrid_mt_4s.py                      writes the shipped file from COEFFICIENTS, bit for bit
-    python scripts/design_hybrid_mt_4s.py --compare train.mat  the same, with the bounds of another train beside it
-    python scripts/design_hybrid_mt_4s.py --search             searches from random starts, prints coefficients
-    python scripts/design_hybrid_mt_4s.py --polish             continues the search from COEFFICIENTS
+    python studies/design_hybrid_mt_4s.py                      writes the shipped file from COEFFICIENTS, bit for bit
+    python studies/design_hybrid_mt_4s.py --compare train.mat  the same, with the bounds of another train beside it
+    python studies/design_hybrid_mt_4s.py --search             searches from random starts, prints coefficients
+    python studies/design_hybrid_mt_4s.py --polish             continues the search from COEFFICIENTS
 
 A search takes about a quarter of an hour on one core. It is seeded, but follows differences of rounded numbers: on
 another instruction set it may end at another of many similar optima. COEFFICIENTS come from a search with U_MIN = 0,

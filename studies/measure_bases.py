@@ -1,6 +1,6 @@
 """What bases keep of the paper's tissues on the published train: the tables and the figure of docs/guides/bases.md.
 
-    python scripts/measure_bases.py published_train.mat published_basis.npz [figure.png]
+    python studies/measure_bases.py published_train.mat published_basis.npz [figure.png]
 
 The files are the train of arXiv 2207.08259 and a basis of its signals. Tissues come from fixed seeds.
 """

@@ -1,7 +1,7 @@
 """Make the arrays of `spinbound.conformance` anew, and print how far they are from those stored.
 
-    python scripts/make_conformance.py           compares only
-    python scripts/make_conformance.py --write   writes them too
+    python tools/make_conformance.py           compares only
+    python tools/make_conformance.py --write   writes them too
 
 The ten-pulse trains come from `plain_models.py` and `plain_hybrid.py`, which take nothing from spinbound but the
 sequence; the bundled sequence from the matrix exponentials of `spinbound._core.reference` in extended precision, with

@@ -1,9 +1,9 @@
 """How good the estimates of sb.fit are: the tables of docs/measured/fit_accuracy.md.
 
-    python scripts/measure_fit.py recovery published_train.mat published_basis.npz
-    python scripts/measure_fit.py efficiency published_train.mat published_basis.npz
-    python scripts/measure_fit.py starts published_train.mat published_basis.npz
-    python scripts/measure_fit.py low-snr published_train.mat published_basis.npz
+    python studies/measure_fit.py recovery published_train.mat published_basis.npz
+    python studies/measure_fit.py efficiency published_train.mat published_basis.npz
+    python studies/measure_fit.py starts published_train.mat published_basis.npz
+    python studies/measure_fit.py low-snr published_train.mat published_basis.npz
 
 The files are the train of arXiv 2207.08259 and a basis of its signals. Prints markdown, for the thirteen coefficients
 in the basis and for the time domain (one of them with --domain). All tissues and noise come from fixed seeds. On one

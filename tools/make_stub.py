@@ -1,4 +1,4 @@
-"""Write the type stub of the extension: `python scripts/make_stub.py [FOLDER]`, python/ unless told otherwise.
+"""Write the type stub of the extension: `python tools/make_stub.py [FOLDER]`, python/ unless told otherwise.
 
 What pybind11-stubgen writes is corrected in two places: values (compiler, version, tables), which differ between
 machines, are left out, and the extension's own Sequence, which it takes for that of `typing`, gets its name back.
