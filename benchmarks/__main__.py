@@ -17,18 +17,9 @@ if not __package__:  # python benchmarks: the folder itself is on the path, wher
 
 from spinbound.files.guard import optional_module  # noqa: E402
 
-from benchmarks import (  # noqa: E402
-    comparison,
-    figure,
-    fit_comparison,
-    fit_figure,
-    fit_report,
-    fit_scaling,
-    machine,
-    report,
-    scaling,
-    workload,
-)
+from benchmarks import workload  # noqa: E402
+from benchmarks.measure import comparison, fit_comparison, fit_scaling, machine, scaling  # noqa: E402
+from benchmarks.report import figure, fit_figure, fit_tables, tables  # noqa: E402
 
 PAGE, PICTURES = ROOT / "docs" / "measured" / "benchmarks.md", ROOT / "docs" / "images"
 
@@ -50,8 +41,8 @@ class Part:
 
 
 PARTS = (
-    Part("measured", "benchmarks.png", ("scaling", "peers"), report.markdown, figure.draw),
-    Part("measured fits", "fits.png", ("fits",), fit_report.markdown, fit_figure.draw),
+    Part("measured", "benchmarks.png", ("scaling", "peers"), tables.markdown, figure.draw),
+    Part("measured fits", "fits.png", ("fits",), fit_tables.markdown, fit_figure.draw),
 )
 
 

@@ -1,6 +1,6 @@
 """Peers beside spinbound: each in a process of its own on one core, in turns with spinbound and the FMA peak.
 
-    python -m benchmarks.comparison NAME TRAIN REPETITIONS VOXELS
+    python -m benchmarks.measure.comparison NAME TRAIN REPETITIONS VOXELS
 
 is such a process; it prints one line of JSON.
 """
@@ -16,9 +16,11 @@ from spinbound import _core
 from spinbound.base.parameters import TISSUE
 from spinbound.sequences.experiment import core_sequence
 
-from . import machine, process, workload
+from benchmarks import workload
+from benchmarks.peers import BY_NAME, PEERS
+
+from . import machine, process
 from .peak import Peak
-from .peers import BY_NAME, PEERS
 
 TIMEOUT = 300  # s for a peer on one train
 SLOW = 20  # s of one call, above which three repetitions must do

@@ -1,6 +1,6 @@
 """Fits beside SciPy's: the same voxels from the same start on one core and thread, in turns.
 
-    python -m benchmarks.fit_comparison TRAIN REPETITIONS BATCH MOST
+    python -m benchmarks.measure.fit_comparison TRAIN REPETITIONS BATCH MOST
 
 is a process that measures this and prints one line of JSON. SciPy fits the first voxels, MOST at most, one after the
 other; spinbound a batch that begins with them, and its time for them is their share of the evaluations.
@@ -13,8 +13,10 @@ import sys
 import numpy as np
 from spinbound import FitStatus, _core
 
-from . import comparison, fits, machine, process, workload
-from .peers.scipy_fit import FIT_PEERS, Voxel
+from benchmarks import workload
+from benchmarks.peers.scipy_fit import FIT_PEERS, Voxel
+
+from . import comparison, fits, machine, process
 
 KIND = "fit"
 TIMEOUT = 1800  # s, on a crowded machine

@@ -2,7 +2,9 @@
 
 from itertools import product
 
-from . import fits, scaling, workload
+from benchmarks import workload
+
+from . import fits, scaling
 
 VOXELS = {True: (50, 200), False: (100, 1000, 10_000)}
 BATCH = {True: 100, False: 1000}

@@ -6,7 +6,7 @@ import numpy as np
 import spinbound as sb
 from spinbound.base.parameters import TISSUE
 
-from . import workload
+from benchmarks import workload
 
 RANK = 13
 TR = 3.5e-3  # s, of both trains

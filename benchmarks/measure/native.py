@@ -9,8 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).parent
-KEPT = HERE.parent / "build" / "benchmarks" / "native"
+KEPT = Path(__file__).parents[2] / "build" / "benchmarks" / "native"
 
 
 def compiler():
@@ -37,14 +36,14 @@ def processor():
 
 @functools.cache
 def library(source, *flags):
-    """The shared library of a source file in this folder, compiled once for this compiler, processor and flags.
+    """The shared library of a source file, compiled once for this compiler, processor and flags.
 
     Raises
     ------
     RuntimeError
         With what the compiler said.
     """
-    text = (HERE / source).read_bytes()
+    text = source.read_bytes()
     key = hashlib.sha256(repr((text, flags, compiler_version(), processor())).encode()).hexdigest()[:16]
     path = KEPT / f"{key}.so"
     if not path.exists():
@@ -57,10 +56,10 @@ def build(source, flags, path):
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         fresh = Path(folder) / path.name
-        command = [compiler(), "-std=c++17", *flags, "-shared", "-fPIC", str(HERE / source), "-o", str(fresh)]
+        command = [compiler(), "-std=c++17", *flags, "-shared", "-fPIC", str(source), "-o", str(fresh)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            raise RuntimeError(f"{source} does not compile: {done.stderr}")
+            raise RuntimeError(f"{source.name} does not compile: {done.stderr}")
         fresh.replace(path)
 
 

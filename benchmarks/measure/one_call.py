@@ -1,4 +1,4 @@
-"""One measurement in a process of its own: python -m benchmarks.one_call POINT, where POINT and the answer are JSON.
+"""One measurement in its own process: python -m benchmarks.measure.one_call POINT; POINT and the answer are JSON.
 
 The answer: seconds of every repetition by the clock on the wall and on the cores, the FMA peak beside each (operations
 per second of one core), the memory that the first one needed, the operations as the processor counts them, and of fits
@@ -14,7 +14,9 @@ from functools import partial
 import numpy as np
 import spinbound as sb
 
-from . import fits, flops, machine, workload
+from benchmarks import workload
+
+from . import fits, flops, machine
 from .peak import Peak
 
 REPETITIONS = 7  # beside the first, which also meets cold caches and fresh memory

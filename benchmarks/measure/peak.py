@@ -2,6 +2,7 @@
 
 import ctypes
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,7 @@ FLAGS = {
     "avx512": ("-DLANES=8", "-mavx512f", "-mprefer-vector-width=512"),
 }
 SECONDS = 5e-3
+SOURCE = Path(__file__).with_name("fma_peak.cpp")
 
 
 class Peak:
@@ -22,7 +24,7 @@ class Peak:
     """
 
     def __init__(self, isa):
-        self._run = native.library("fma_peak.cpp", "-O2", *FLAGS[isa]).operations
+        self._run = native.library(SOURCE, "-O2", *FLAGS[isa]).operations
         self._run.restype = ctypes.c_double
         self._out = np.zeros(1)
         self._n = 1000

@@ -14,7 +14,7 @@ class Failed(RuntimeError):
 
 
 def answer(module, *arguments, timeout=None, environment=None):
-    """What `python -m benchmarks.MODULE ARGUMENTS` prints in its last line, which is JSON.
+    """What `python -m benchmarks.measure.MODULE ARGUMENTS` prints in its last line, which is JSON.
 
     Raises
     ------
@@ -23,8 +23,8 @@ def answer(module, *arguments, timeout=None, environment=None):
     """
     try:
         done = subprocess.run(
-            [sys.executable, "-m", f"benchmarks.{module}", *arguments],
-            cwd=Path(__file__).parents[1],
+            [sys.executable, "-m", f"benchmarks.measure.{module}", *arguments],
+            cwd=Path(__file__).parents[2],
             env=os.environ | (environment or {}),
             timeout=timeout,
             capture_output=True,

@@ -9,7 +9,9 @@ from itertools import product
 import numpy as np
 from spinbound import _core
 
-from . import process, workload
+from benchmarks import workload
+
+from . import process
 
 CALLS = ("crb", "simulate", "sensitivities")
 BUNDLED = 1142  # pulses

@@ -3,7 +3,7 @@
 import numpy as np
 from spinbound.plot.style import BLUE, GREEN, GREY, PURPLE, RED, YELLOW, new_figure, styled
 
-from . import scaling
+from benchmarks.measure import scaling
 
 COLOURS = {"crb": BLUE, "sensitivities": RED, "simulate": YELLOW, "fit": BLUE, "fit from a match": RED}
 NAMES = {

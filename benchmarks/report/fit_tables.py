@@ -1,8 +1,9 @@
 """The fits that were measured, as Markdown."""
 
-from . import fits
-from .peers.scipy_fit import FIT_PEERS
-from .report import digits, duration, left_out, machine, repetitions, table, threads, voxels
+from benchmarks.measure import fits
+from benchmarks.peers.scipy_fit import FIT_PEERS
+
+from .tables import digits, duration, left_out, machine, repetitions, table, threads, voxels
 
 DOES = {peer.name: peer.does for peer in FIT_PEERS}
 

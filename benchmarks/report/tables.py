@@ -2,8 +2,8 @@
 
 import math
 
-from . import fits, scaling
-from .peers import BY_NAME
+from benchmarks.measure import fits, scaling
+from benchmarks.peers import BY_NAME
 
 CALL = {"crb": "bounds (`crb`)", "simulate": "signal (`simulate`)", "sensitivities": "`sensitivities`"}
 CALL |= {name: name for name in fits.KINDS}
