@@ -17,20 +17,11 @@ if not __package__:  # python benchmarks: the folder itself is on the path, wher
 
 from spinbound.files.guard import optional_module  # noqa: E402
 
-from benchmarks import (  # noqa: E402
-    comparison,
-    figure,
-    fit_comparison,
-    fit_figure,
-    fit_report,
-    fit_scaling,
-    machine,
-    report,
-    scaling,
-    workload,
-)
+from benchmarks import workload  # noqa: E402
+from benchmarks.measure import comparison, fit_comparison, fit_scaling, machine, scaling  # noqa: E402
+from benchmarks.report import figure, fit_figure, fit_tables, tables  # noqa: E402
 
-PAGE, PICTURES = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "images"
+PAGE, PICTURES = ROOT / "docs" / "measured" / "benchmarks.md", ROOT / "docs" / "images"
 
 
 @dataclass(frozen=True)
@@ -50,8 +41,8 @@ class Part:
 
 
 PARTS = (
-    Part("measured", "benchmarks.png", ("scaling", "peers"), report.markdown, figure.draw),
-    Part("measured fits", "fits.png", ("fits",), fit_report.markdown, fit_figure.draw),
+    Part("measured", "benchmarks.png", ("scaling", "peers"), tables.markdown, figure.draw),
+    Part("measured fits", "fits.png", ("fits",), fit_tables.markdown, fit_figure.draw),
 )
 
 
@@ -60,7 +51,7 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="small sizes: about two minutes")
     parser.add_argument("--only", choices=("scaling", "peers", "fits"), help="one part of it")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "benchmarks", help="folder of the results")
-    parser.add_argument("--write-docs", action="store_true", help="put report and figures into docs/benchmarks.md")
+    parser.add_argument("--write-docs", action="store_true", help="put texts and figures into docs/measured")
     return parser.parse_args()
 
 

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 import spinbound as sb
 
-from . import fit_comparison, fit_report, fit_scaling, fits, machine, native, workload
-from .peers import numpy_expm, scipy_fit
-from .peers.model import Train
+from benchmarks.measure import fit_comparison, fit_scaling, fits, machine, native
+from benchmarks.peers import numpy_expm, scipy_fit
+from benchmarks.peers.model import Train
+from benchmarks.report import fit_tables
+
+from . import workload
 
 needs_compiler = pytest.mark.skipif(not native.compiler(), reason="no C++ compiler found")
 # SciPy's ftol of 1e-8 leaves some 1e-4 sqrt(n) of a standard error, its finite differences less.
@@ -57,7 +60,7 @@ def test_spinbound_and_scipy_come_to_the_same_estimates_and_spinbound_sooner():
         assert r["compared"] == r["voxels"]
         assert r["deviation"] < AGREES
         assert r["ratio"] > SURELY[r["name"]]
-    assert fit_report.peers(results).count("| **SciPy") == len(results)
+    assert fit_tables.peers(results).count("| **SciPy") == len(results)
 
 
 @pytest.fixture(scope="module")
@@ -91,14 +94,14 @@ def test_every_fit_has_its_time_and_outcome(record):
 
 @needs_compiler
 def test_the_report_has_a_row_for_every_kind(record):
-    text = fit_report.markdown(record)
+    text = fit_tables.markdown(record)
     assert text.count("| one tissue |") == 2
     assert "| time domain | 10 |" in text
 
 
 @needs_compiler
 def test_the_figure_has_a_row_for_every_kind(record):
-    figure = pytest.importorskip("benchmarks.fit_figure").draw(record)
+    figure = pytest.importorskip("benchmarks.report.fit_figure").draw(record)
     growth, bars = figure.axes
     assert len(bars.get_yticklabels()) == 2
     assert len(growth.lines) == 2  # one curve, and a line to compare it with

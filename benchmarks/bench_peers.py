@@ -2,9 +2,11 @@
 
 import pytest
 
-from . import comparison, workload
-from .peers import PEERS, eigen_expm, spinbound_reference
-from .peers.peer import Peer
+from benchmarks.measure import comparison
+from benchmarks.peers import PEERS, eigen_expm, spinbound_reference
+from benchmarks.peers.peer import Peer
+
+from . import workload
 
 N_PULSES = 40
 # What blochsim and sycomore leave out of the model: 3 % of the signal of this train, a third of the derivative by Rex.

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from spinbound import _core
 
+from benchmarks.measure import comparison, machine, native, scaling
+from benchmarks.measure.peak import FLAGS, Peak
+from benchmarks.peers import spinbound_reference
+from benchmarks.report import tables
+
 from . import __main__ as command
-from . import comparison, machine, native, report, scaling, workload
-from .peak import FLAGS, Peak
-from .peers import spinbound_reference
+from . import workload
 
 needs_compiler = pytest.mark.skipif(not native.compiler(), reason="no C++ compiler found")
 
@@ -57,7 +60,7 @@ def test_no_more_is_done_than_was_possible(record):
 
 @needs_compiler
 def test_the_report_has_a_row_for_every_result(record):
-    text = report.markdown(record)
+    text = tables.markdown(record)
     assert "| bundled, random | `sensitivities` |" in text
     assert f"| {spinbound_reference.PEER.name}" not in text
     assert f"| **{spinbound_reference.PEER.name}**" in text
@@ -66,7 +69,7 @@ def test_the_report_has_a_row_for_every_result(record):
 
 @needs_compiler
 def test_the_figure_has_a_panel_for_everything(record):
-    figure = pytest.importorskip("benchmarks.figure").draw(record)
+    figure = pytest.importorskip("benchmarks.report.figure").draw(record)
     assert len(figure.axes) == 4
 
 
@@ -126,4 +129,4 @@ def test_a_resampled_train_keeps_its_inversion_and_its_range():
 
 @pytest.mark.parametrize("value, text", [(0, "0"), (1234567.0, "1,230,000"), (0.012345, "0.0123"), (float("nan"), "–")])
 def test_numbers_have_three_digits(value, text):
-    assert report.digits(value) == text
+    assert tables.digits(value) == text

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import native
+from benchmarks.measure import native
+
 from .model import N_PARAMETERS, Train
 from .peer import Peer
 
+SOURCE = Path(__file__).with_name("eigen_expm.cpp")
 FLAGS = ("-O3", "-march=native", "-DNDEBUG")
 # Products of 12x12 without the packing into blocks that Eigen finds worth while from 9x9 on.
 PADDED = ("-DSIZE=12", "-DEIGEN_CACHEFRIENDLY_PRODUCT_THRESHOLD=13")
@@ -25,7 +27,7 @@ def eigen_headers():
 def prepare(seq, tissues, flags=("-DSIZE=11",), keep=False):
     """See `Peer`; `keep`: each exponential serves both walks through the train."""
     headers = f"-isystem{eigen_headers()}"
-    run = native.library("peers/eigen_expm.cpp", *FLAGS, *flags, headers).matrix_exponentials
+    run = native.library(SOURCE, *FLAGS, *flags, headers).matrix_exponentials
     train = Train(seq)
     responses = train.responses(tissues)
     signal = np.empty((len(tissues), train.n), complex)

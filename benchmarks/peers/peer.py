@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from spinbound.base.parameters import TISSUE
 
-from .. import native
+from benchmarks.measure import native
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 // Where the semi-solid pool is overdamped, one real eigenvalue -mu of the pulse lies far to the left of all others. A
 // polynomial of the region of the others only, of low degree, becomes that of the pulse if it touches the exponential
-// there (docs/theory.md, "Contact with the fast mode"):
+// there (theory, section 3):
 //     f(x) = p(x) + (g0 + g1 x) q(x),  f(X) = f'(X) = exp(X),  X = (R2f - mu) T,
 // with q small where p holds. An error of mu counts with its square.
 #pragma once

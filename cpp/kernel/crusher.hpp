@@ -1,6 +1,6 @@
 // Gradients around a pulse. The crusher pair keeps the refocused path of the pulse, without relaxation meanwhile:
 //     x *= sin^2(beta/2), y *= -sin^2(beta/2), zf *= cos(beta), zs *= z(tau, beta),  beta = B1 alpha
-// (physics of an inversion played 90 degrees off the others; docs/theory.md, "RF phase, crushers and spoilers").
+// (physics of an inversion played 90 degrees off the others; theory, section 7).
 #pragma once
 
 #include "lanes_math.hpp"

@@ -1,4 +1,4 @@
-// Two pools that exchange and relax over a time t (docs/theory.md, "Free precession"):
+// Two pools that exchange and relax over a time t (theory, section 6):
 //     z' = -rz z + kfs s,  s' = ksf z - rs s
 //     exp(D t) = exp(tau t) (C + S M),  M = [[h, kfs], [ksf, -h]],  M^2 = q,
 //     tau = -(rz + rs)/2, h = (rs - rz)/2, C = cosh(sqrt(q) t), S = sinh(sqrt(q) t)/sqrt(q)

@@ -1,4 +1,4 @@
-// The hybrid state (docs/theory.md, "Hybrid state"): where the controls vary slowly the free pool stays on the axis of
+// The hybrid state (theory, section 13): where the controls vary slowly the free pool stays on the axis of
 // the rotation that a whole repetition makes, at the polar angle theta, and only its length r relaxes:
 //     r'  = -(c2 (R1f + Rex m0s) + (1 - c2) R2f) r + c Rex m0f zs + c m0f R1f
 //     zs' = c Rex m0s r - (R1s + Rex m0f) zs + R1s m0s

@@ -1,4 +1,4 @@
-// The hybrid state through a train (docs/theory.md, "Hybrid state").
+// The hybrid state through a train (theory, section 13).
 //   prepare       what does not depend on the magnetization nor on the axis: precession and responses of the pool
 //   AxisWalk      axes and what the pulse does, one repetition after the other
 //   run           one cycle, reporting every recorded echo to a sink

@@ -1,4 +1,4 @@
-// Elementary functions of lanes. Coefficients: scripts/lanes_math_coefficients.py.
+// Elementary functions of lanes. Coefficients: tools/lanes_math_coefficients.py.
 //   exp      any argument, clamped to [-708, 709] ([-87, 88] in single precision); 1.5 ulp
 //   sincos   |x| <= 1e6, absolute error 2e-16 (|x| <= 1e3, 1.2e-7 in single precision)
 //   sqrt     correctly rounded

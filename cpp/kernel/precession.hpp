@@ -1,4 +1,4 @@
-// Free precession over a time t (docs/theory.md, "Free precession"):
+// Free precession over a time t (theory, section 6):
 //     transverse    (x + i y) exp((i omega0 - R2f) t)
 //     longitudinal  exchange.hpp, in deviations from equilibrium
 #pragma once

@@ -1,4 +1,4 @@
-// One rectangular pulse of the linearised generalized Bloch model (docs/theory.md, "Pulse"). In deviations from
+// One rectangular pulse of the linearised generalized Bloch model (theory, section 2). In deviations from
 // equilibrium, with w1 = B1 alpha/TRF, xs = 0 at entry and dropped at exit, everything shifted by +R2f:
 //     y'  =  omega0 x
 //     x'  = -omega0 y + w1 (z + m0f e)

@@ -1,4 +1,4 @@
-// The pulse train, repetition by repetition, and its boundary condition (docs/theory.md, section 8).
+// The pulse train, repetition by repetition, and its boundary condition (theory, section 8).
 //   prepare       what does not depend on the magnetization: response of every pulse, propagators of every interval
 //   run           one cycle, reporting every echo to a sink
 //   find_start    periodic: (I - U) m0 = b from one cycle of the unit columns and the affine stream

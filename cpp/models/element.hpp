@@ -1,5 +1,5 @@
-// One element of a pulse: the state u = (xf yf zf zs) by collocation at m Gauss nodes (docs/theory.md, "Other models:
-// one pulse by collocation"). With the increments K_i = h u'(t + c_i h) and the stage values u_i = u + sum_j a_ij K_j,
+// One element of a pulse: the state u = (xf yf zf zs) by collocation at m Gauss nodes (theory, section 12).
+// With the increments K_i = h u'(t + c_i h) and the stage values u_i = u + sum_j a_ij K_j,
 //     K_i = h (A u_i + b) - h e_zs [sum_j E_ij K_j^zs + g_i zs + Q_i] ,      u(t + h) = u + sum_j b_j K_j .
 // [E | g] is what zs within the element does to zs, the memory or the rate of saturation; Q what came before.
 // So K, the stage values of zs and u(t + h) are linear in the inputs (u, 1, Q).

@@ -1,5 +1,5 @@
-// The train of the scalar models, one voxel at a time; repetition and boundary condition are those of docs/theory.md,
-// sections 7 and 8, here for the magnetization itself. Steps:
+// The train of the scalar models, one voxel at a time; repetition and boundary condition are those of
+// theory, sections 7 and 8, here for the magnetization itself. Steps:
 //     Train::event          a pulse or a crusher, the same for like pulses
 //     Train::repetition     one repetition as one affine map
 //     fixed_point, start    the boundary condition

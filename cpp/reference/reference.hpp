@@ -1,6 +1,6 @@
 // The oracle: a pulse train by 6x6 matrix exponentials, one voxel at a time.
 //
-// State (xf yf zf xs zs 1); linearised generalized Bloch model with R2sl given from outside (docs/theory.md).
+// State (xf yf zf xs zs 1); linearised generalized Bloch model with R2sl given from outside (theory, (2.1)).
 // Nothing is eliminated, approximated or shared with the kernel. All arrays are C-contiguous and for M0 = 1:
 //     tissue          (8)        m0s R1f R2f Rex R1s T2s omega0 B1
 //     R2sl            (n, 3)     R2sl, dR2sl/dT2s, dR2sl/dB1 of each pulse; for a crusher pulse z, dz/dT2s, dz/dB1

@@ -1,6 +1,6 @@
 // Nonlinear least squares in a box, for a few unknowns: Levenberg and Marquardt's method as an object that is asked
 // where to evaluate the model and told what was found there, so that many voxels can be evaluated side by side.
-// Derived in docs/theory.md, section "Levenberg-Marquardt".
+// Derived in theory, section 14.
 #pragma once
 
 #include <Eigen/Dense>

@@ -73,7 +73,7 @@ double polynomial_tolerance(const Sequence& sequence, Precision precision) {
     return std::exp2(std::floor(std::log2(std::min(2e-12 * static_cast<double>(n_distinct_pulses(sequence)), 6e-10))));
 }
 
-// Steps and polynomial for the region of the whole pulse (docs/theory.md, "Polynomial").
+// Steps and polynomial for the region of the whole pulse (theory, section 3).
 void choose_polynomial(PulsePlan& pulse, const Decay& decay, double flip, const ClassBounds& b, double tolerance) {
     const double slow = b.max_rate * pulse.TRF, height = std::hypot(flip, b.max_omega0 * pulse.TRF);
     const double left = decay.largest + slow;

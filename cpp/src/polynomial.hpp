@@ -1,4 +1,4 @@
-// Economised polynomials of the exponential for the pulses (docs/theory.md, "Polynomial").
+// Economised polynomials of the exponential for the pulses (theory, section 3).
 #pragma once
 
 #include "abi.hpp"

@@ -145,7 +145,7 @@ def test_json_report_holds_the_rows(few, capsys):
 
 @pytest.fixture
 def script(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "scripts")
+    monkeypatch.syspath_prepend(ROOT / "tools")
     yield importlib.import_module("make_conformance")
     for name in ("make_conformance", "plain_models"):
         sys.modules.pop(name)

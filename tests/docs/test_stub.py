@@ -13,5 +13,5 @@ def stubs(folder):
 
 
 def test_committed_stub_is_the_one_that_the_extension_generates(tmp_path):
-    subprocess.run([sys.executable, ROOT / "scripts" / "make_stub.py", tmp_path], check=True)
+    subprocess.run([sys.executable, ROOT / "tools" / "make_stub.py", tmp_path], check=True)
     assert stubs(tmp_path) == stubs(ROOT / "python")

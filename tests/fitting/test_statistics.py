@@ -1,7 +1,7 @@
 """Estimates from noisy data have the mean, the variance and the standard errors that theory gives them.
 
 Each interval is one that a right fit leaves with a probability of 1e-3, over all unknowns of a test; the seeds of the
-noise are fixed. Bounds and bias come from scripts/measure_fit.py, which measures the same with the published train.
+noise are fixed. Bounds and bias come from studies/measure_fit.py, which measures the same with the published train.
 """
 
 import importlib
@@ -21,7 +21,7 @@ SEQ = sb.sequences.load("hybrid-mt-4s")
 
 @pytest.fixture(scope="module")
 def script():
-    sys.path.insert(0, str(ROOT / "scripts"))
+    sys.path.insert(0, str(ROOT / "studies"))
     try:
         yield importlib.import_module("measure_fit")
     finally:

@@ -1,6 +1,6 @@
-"""The mathematics of docs/theory.md, continued: "Basis".
+"""The mathematics of the theory, section 16.
 
-Symbols and sections are those of that page; nothing here uses the compiled core.
+Symbols and numbers are those of docs/theory; nothing here uses the compiled core.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Contact with the fast mode: docs/theory.md, section 3, against eigenvalues and matrix exponentials."""
+"""Contact with the fast mode: theory, section 3, against eigenvalues and matrix exponentials."""
 
 import math
 

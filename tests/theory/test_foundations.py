@@ -1,6 +1,6 @@
-"""The mathematics of docs/theory.md, each statement checked by itself and without the compiled core.
+"""The mathematics of the theory, each statement checked by itself and without the compiled core.
 
-Symbols and sections are those of that page: here "State and parameters" to "Polynomial".
+Symbols and numbers are those of docs/theory: here theory, sections 1 to 3.
 """
 
 import math

@@ -1,6 +1,6 @@
-"""The mathematics of docs/theory.md, continued: "Hybrid state".
+"""The mathematics of the theory, section 13.
 
-Symbols and sections are those of that page; nothing here uses the compiled core.
+Symbols and numbers are those of docs/theory; nothing here uses the compiled core.
 """
 
 import mpmath

@@ -1,6 +1,6 @@
-"""The mathematics of docs/theory.md, continued: "Isolated pool" and "R2sl".
+"""The mathematics of the theory, sections 4 and 5.
 
-Symbols and sections are those of that page; nothing here uses the compiled core.
+Symbols and numbers are those of docs/theory; nothing here uses the compiled core.
 """
 
 import math

@@ -1,6 +1,6 @@
-"""The mathematics of docs/theory.md, continued: "Report card".
+"""The mathematics of the theory, section 17.
 
-Symbols and sections are those of that page; nothing here uses the code that applies them.
+Symbols and numbers are those of docs/theory; nothing here uses the code that applies them.
 """
 
 from itertools import product

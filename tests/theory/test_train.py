@@ -1,6 +1,6 @@
-"""The mathematics of docs/theory.md, second half: "Free precession" to "Fisher matrix and bound".
+"""The mathematics of the theory, sections 6 to 10.
 
-Symbols and sections are those of that page; nothing here uses the compiled core.
+Symbols and numbers are those of docs/theory; nothing here uses the compiled core.
 """
 
 import math

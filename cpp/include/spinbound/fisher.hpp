@@ -1,4 +1,4 @@
-// Fisher matrices and Cramer-Rao bounds of many voxels (docs/theory.md, "Fisher matrix and bound").
+// Fisher matrices and Cramer-Rao bounds of many voxels (theory, section 10).
 #pragma once
 
 #include <vector>

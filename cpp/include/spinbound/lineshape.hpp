@@ -5,7 +5,7 @@
 //     z'(t) = -Omega^2 int_0^t G(t - s) z(s) ds,  z(0) = 1,  t in units of T2s.
 // Integrated twice this is z = sum_k (-Omega^2)^k h_k(t) with h_0 = 1 and
 //     h_k(t) = int_0^t H(t - s) h_(k-1)(s) ds,  H(t) = int_0^t G:
-// one sequence of functions of time alone gives z for every pulse (docs/theory.md, "Isolated pool").
+// one sequence of functions of time alone gives z for every pulse (theory, section 4).
 #pragma once
 
 #include <memory>

@@ -1,4 +1,4 @@
-// The models of magnetization transfer (docs/models.md).
+// The models of magnetization transfer (docs/reference/models.md).
 #pragma once
 
 #include <compare>

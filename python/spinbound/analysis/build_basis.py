@@ -1,4 +1,4 @@
-"""Bases made while simulating: of signals, and of what the Cramér-Rao bound needs (docs/theory.md, section 16).
+"""Bases made while simulating: of signals, and of what the Cramér-Rao bound needs (theory, section 16).
 
 Tissues are simulated in parts, and of each part only sums are kept (`_gram`). How tissues are divided into parts
 depends on the train and on the unknowns alone, and parts are added in their order.

@@ -7,7 +7,7 @@ With A = Q R, D = diag(1/|A_k|) and the singular values R D = U S V^T
     least squares A^+ r = W U^T (Q^T r)
 
 neither of which forms A^T A, whose condition is the square of that of A. Which directions count as null, and which
-unknowns they touch: docs/theory.md, section 10, as in the bound itself.
+unknowns they touch: theory, section 10, as in the bound itself.
 """
 
 from __future__ import annotations

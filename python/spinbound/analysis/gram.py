@@ -6,7 +6,7 @@ Signals s are rows of two matrices (m, n), of their real and of their imaginary 
     Sketch   sum s (s^H Q), n x l, for few orthonormal columns Q: for trains too long for n x n
 
 A real basis is that of real and imaginary parts as signals of their own, whose Gram matrix is Re sum s s^H
-(docs/theory.md, section 16).
+(theory, section 16).
 """
 
 from __future__ import annotations

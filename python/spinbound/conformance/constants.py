@@ -1,6 +1,6 @@
 """Checks against single numbers: of the literature, and of its equations solved by other means.
 
-`scripts/make_conformance.py` solves for those that no paper states, from the equations of
+`tools/make_conformance.py` solves for those that no paper states, from the equations of
 
     generalized Bloch    J. Assländer et al., Magn. Reson. Med. 2022 (arXiv 2107.11000)
     Sled & Pike 2000     J. G. Sled, G. B. Pike, J. Magn. Reson. 145, 24

@@ -2,7 +2,7 @@
 
 conformance.constants    numbers of the literature, and of its equations solved by other means
 conformance.limits       closed forms, and models where they must agree
-conformance.arrays       signals and sensitivities of every model, made by plain code that is kept in scripts/
+conformance.arrays       signals and sensitivities of every model, made by plain code that is kept in tools/
 """
 
 from __future__ import annotations

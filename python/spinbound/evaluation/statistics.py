@@ -7,7 +7,7 @@ With N realisations, s^2 = N var/(N - 1), and bias, variance in units of the bou
     D = V^2 (N - 1)/(N + 1) - 2 V + 1           (sigma^2 - 1)^2, of normal estimates
     L = B + V = bias^2 + var                    b^2 + sigma^2, the loss (eq. 4)
 
-where b and sigma^2 are the true bias and variance (docs/theory.md, section "Report card").
+where b and sigma^2 are the true bias and variance (theory, section 17).
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 All take estimate, truth and crb of shape (..., P_e) in SI units, one column for each estimated parameter, and the scale
 and the noise (...) of the realisation. Bounds are those of M0 = 1 and sigma = 1 unless M0 and sigma are given: the
-bound of a realisation is crb (sigma/|M0|)^2 (docs/learning.md). The estimates may have a leading axis more than the
-truth, of realisations of the noise.
+bound of a realisation is crb (sigma/|M0|)^2 (docs/guides/learning.md). The estimates may have a leading axis more
+than the truth, of realisations of the noise.
 
 An entry whose bound is infinite, NaN or not positive says nothing of the estimator: it counts in `masked`, and neither
 in the mean nor in a gradient.

@@ -67,7 +67,7 @@ def simulate(
         ``gbloch``, the linearised generalized Bloch model (default); ``gbloch-ide``, the full integro-differential
         equation; ``graham``, ``graham-single-frequency`` and ``sled``, the semi-solid pool saturated at a rate;
         ``hybrid``, the hybrid-state approximation of gbloch; ``bloch``, one pool (m0s = 0). gbloch-ide, graham,
-        graham-single-frequency and sled take one voxel at a time, and pulses of any shape (docs/models.md).
+        graham-single-frequency and sled take one voxel at a time, and pulses of any shape (docs/reference/models.md).
     lineshape
         Of the semi-solid pool: ``superlorentzian`` (default), ``gaussian`` or ``lorentzian``.
     rtol

@@ -2,7 +2,7 @@
 
 Data y of a voxel are the signal M0 s(x) of its tissue x and noise of equal size in the real and imaginary parts, so
 the least sum of squares |y - M0 s(x)|^2 within the bounds is the maximum-likelihood estimate. The core fits voxels
-side by side (docs/theory.md, sections "Fit" and "Levenberg-Marquardt").
+side by side (theory, sections 14 and 15).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far data are from the tangent planes of atoms (docs/theory.md, section "Novelty").
+"""How far data are from the tangent planes of atoms (theory, section 18).
 
 An atom j has a signal s of unit norm and the tangents J by P parameters, in units of a width each. Data d of unit norm
 lie near its plane M (s + J x), with a complex M and real steps x. With the part A = U S V^T of J that is orthogonal to

@@ -1,4 +1,4 @@
-"""The novelty of data from their distance to the nearest plane: docs/theory.md, (18.4)."""
+"""The novelty of data from their distance to the nearest plane: theory, (18.4)."""
 
 from __future__ import annotations
 

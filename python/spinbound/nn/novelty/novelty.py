@@ -1,7 +1,7 @@
 """Novelty: how unlike anything in training the data of a voxel are, in units of what noise explains.
 
 Training tissues with their signals and tangents, the atoms, stand for all signals of the prior. What no scale, no phase
-and no small change of the tissue of any atom explains is compared with the noise: docs/theory.md, section "Novelty".
+and no small change of the tissue of any atom explains is compared with the noise: theory, section 18.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ spinbound::simulate           theta (..., P), known (..., K) -> s (..., n)
 spinbound::sensitivities      the same, and J = ds/dtheta (..., n, P), which is kept for the way back
 spinbound::simulate_backward  dL/dtheta = Re(J^H g), with torch's gradient g of the real loss L by the complex s
 
-The last is equation (9.3) of docs/theory.md. Sensitivities are computed only where a gradient is asked for.
+The last is (9.3) of the theory. Sensitivities are computed only where a gradient is asked for.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def simulate(
 
     References
     ----------
-    docs/theory.md, section 9.
+    Theory, section 9.
 
     Examples
     --------

@@ -1,0 +1,1 @@
+"""How what was measured is shown: tables of a page, and figures."""
