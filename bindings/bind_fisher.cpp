@@ -1,7 +1,7 @@
 #include <pybind11/stl.h>
 
+#include "bound/fisher.hpp"
 #include "call.hpp"
-#include "spinbound/fisher.hpp"
 
 namespace spinbound::bindings {
 namespace {

@@ -1,7 +1,7 @@
 #include <pybind11/stl.h>
 
 #include "call.hpp"
-#include "spinbound/fit.hpp"
+#include "fit/fit.hpp"
 
 namespace spinbound::bindings {
 namespace {

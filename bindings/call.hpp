@@ -5,7 +5,7 @@
 #include <tuple>
 
 #include "arrays.hpp"
-#include "spinbound/simulate.hpp"
+#include "voxels/simulate.hpp"
 
 namespace spinbound::bindings {
 

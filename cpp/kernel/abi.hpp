@@ -6,9 +6,9 @@
 #include <complex>
 #include <cstddef>
 
-#include "spinbound/model.hpp"
-#include "spinbound/parameter.hpp"
-#include "spinbound/sequence.hpp"
+#include "records/model.hpp"
+#include "records/parameter.hpp"
+#include "records/sequence.hpp"
 
 namespace spinbound {
 

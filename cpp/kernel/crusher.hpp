@@ -3,8 +3,8 @@
 // (physics of an inversion played 90 degrees off the others; docs/theory.md, "RF phase, crushers and spoilers").
 #pragma once
 
-#include "lanes_math.hpp"
-#include "response.hpp"
+#include "kernel/lanes_math.hpp"
+#include "kernel/response.hpp"
 
 namespace spinbound {
 namespace {

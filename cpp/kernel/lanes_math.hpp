@@ -5,7 +5,7 @@
 // NaN passes through all of them. (tests/test_lanes_math.py)
 #pragma once
 
-#include "lanes.hpp"
+#include "kernel/lanes.hpp"
 
 namespace spinbound {
 namespace {

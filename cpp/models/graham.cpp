@@ -1,8 +1,8 @@
 #include <numbers>
 
-#include "greens_table.hpp"
-#include "require.hpp"
-#include "saturation.hpp"
+#include "models/greens_table.hpp"
+#include "models/saturation.hpp"
+#include "plan/require.hpp"
 
 namespace spinbound::models {
 namespace {

@@ -1,9 +1,9 @@
-#include "greens_table.hpp"
+#include "models/greens_table.hpp"
 
 #include <bit>
 #include <cstdint>
 
-#include "chebyshev.hpp"
+#include "plan/chebyshev.hpp"
 
 namespace spinbound::models {
 namespace {

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "spinbound/lineshape.hpp"
+#include "plan/lineshape.hpp"
 
 namespace spinbound::models {
 

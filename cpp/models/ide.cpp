@@ -3,12 +3,12 @@
 //     local_memory      the memory of the element itself, for omega1 = 1
 //     History           omega1 zs at the nodes of all elements so far, and what they do to the next
 //     integrate         element by element
-#include "ide.hpp"
+#include "models/ide.hpp"
 
 #include <optional>
 
-#include "element.hpp"
-#include "greens_table.hpp"
+#include "models/element.hpp"
+#include "models/greens_table.hpp"
 
 namespace spinbound::models {
 namespace {

@@ -1,9 +1,9 @@
-#include "pulse.hpp"
+#include "models/pulse.hpp"
 
-#include "greens_table.hpp"
-#include "ide.hpp"
-#include "require.hpp"
-#include "saturation.hpp"
+#include "models/greens_table.hpp"
+#include "models/ide.hpp"
+#include "models/saturation.hpp"
+#include "plan/require.hpp"
 
 namespace spinbound::models {
 namespace {

@@ -5,8 +5,8 @@
 // n_derivatives is 0 or n_tissue_parameters.
 #pragma once
 
-#include "abi.hpp"
-#include "generator.hpp"
+#include "kernel/abi.hpp"
+#include "models/generator.hpp"
 
 namespace spinbound::models {
 

@@ -2,9 +2,9 @@
 //     Grid              the elements of a sample
 //     SledRates         W and dW/dT2s at the nodes of all elements
 //     sled_propagator   element by element
-#include "element.hpp"
-#include "greens_table.hpp"
-#include "saturation.hpp"
+#include "models/element.hpp"
+#include "models/greens_table.hpp"
+#include "models/saturation.hpp"
 
 namespace spinbound::models {
 namespace {

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "pulse.hpp"
+#include "models/pulse.hpp"
 
 namespace spinbound::models {
 namespace {

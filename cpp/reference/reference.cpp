@@ -4,7 +4,7 @@
 //     Train::repetition                               their product, one repetition
 //     Train::start                                    the boundary condition
 //     Train::run                                      the echoes
-#include "reference.hpp"
+#include "reference/reference.hpp"
 
 #include <Eigen/LU>
 #include <cmath>
@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "jet.hpp"
+#include "reference/jet.hpp"
 
 namespace spinbound::reference {
 namespace {

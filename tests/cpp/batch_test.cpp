@@ -5,9 +5,9 @@
 #include <thread>
 
 #include "check.hpp"
+#include "machine/dispatch.hpp"
 #include "problem.hpp"
-#include "spinbound/dispatch.hpp"
-#include "spinbound/error.hpp"
+#include "records/error.hpp"
 
 namespace spinbound::test {
 namespace {

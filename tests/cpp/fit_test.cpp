@@ -4,8 +4,8 @@
 #include <stdexcept>
 
 #include "check.hpp"
+#include "fit/fit.hpp"
 #include "problem.hpp"
-#include "spinbound/fit.hpp"
 
 namespace spinbound::test {
 namespace {

@@ -1,9 +1,9 @@
 // The train of the scalar models. With a Lorentzian the generalized Bloch model is the linear one: matrix exponentials.
 #include <algorithm>
 
-#include "abi.hpp"
 #include "check.hpp"
-#include "plan_cache.hpp"
+#include "kernel/abi.hpp"
+#include "plan/plan_cache.hpp"
 #include "problem.hpp"
 #include "reference/reference.hpp"
 

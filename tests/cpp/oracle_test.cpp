@@ -3,9 +3,9 @@
 #include <cmath>
 
 #include "check.hpp"
+#include "machine/dispatch.hpp"
 #include "problem.hpp"
 #include "reference/reference.hpp"
-#include "spinbound/dispatch.hpp"
 
 namespace spinbound::test {
 namespace {

@@ -5,8 +5,8 @@
 #include <thread>
 
 #include "check.hpp"
+#include "machine/parallel.hpp"
 #include "problem.hpp"
-#include "spinbound/parallel.hpp"
 
 namespace spinbound::test {
 namespace {

@@ -1,5 +1,5 @@
 // Plans are kept for the calls that follow, and no others are mistaken for them.
-#include "plan_cache.hpp"
+#include "plan/plan_cache.hpp"
 
 #include "check.hpp"
 #include "problem.hpp"

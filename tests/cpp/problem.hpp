@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "spinbound/fisher.hpp"
+#include "bound/fisher.hpp"
 
 namespace spinbound::test {
 
