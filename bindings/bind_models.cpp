@@ -2,7 +2,7 @@
 #include <optional>
 
 #include "arrays.hpp"
-#include "models/pulse.hpp"
+#include "models/propagator.hpp"
 
 namespace spinbound::bindings {
 namespace {

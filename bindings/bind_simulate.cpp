@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include "call.hpp"
+#include "voxels/simulate.hpp"
 
 namespace spinbound::bindings {
 namespace {

@@ -5,7 +5,8 @@
 #include <tuple>
 
 #include "arrays.hpp"
-#include "voxels/simulate.hpp"
+#include "records/call.hpp"
+#include "records/tissue.hpp"
 
 namespace spinbound::bindings {
 

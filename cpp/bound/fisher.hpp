@@ -3,7 +3,8 @@
 
 #include <vector>
 
-#include "voxels/simulate.hpp"
+#include "records/call.hpp"
+#include "records/tissue.hpp"
 
 namespace spinbound {
 

@@ -8,6 +8,7 @@
 
 #include "fit/voxel_fit.hpp"
 #include "machine/dispatch.hpp"
+#include "machine/parallel.hpp"
 #include "records/error.hpp"
 #include "voxels/runner.hpp"
 

@@ -10,8 +10,8 @@
 #include <optional>
 
 #include "bound/bound.hpp"
-#include "fit/fit.hpp"
 #include "fit/least_squares.hpp"
+#include "records/fit_problem.hpp"
 
 namespace spinbound {
 

@@ -8,6 +8,7 @@
 
 #include "records/model.hpp"
 #include "records/parameter.hpp"
+#include "records/patch.hpp"
 #include "records/sequence.hpp"
 
 namespace spinbound {

@@ -5,10 +5,9 @@
 #include <cstddef>
 #include <functional>
 
-namespace spinbound {
+#include "records/monitor.hpp"
 
-// Called on the calling thread about every 50 ms and at the end; what it throws cancels the call and is rethrown.
-using Monitor = std::function<void(std::size_t done, std::size_t total)>;
+namespace spinbound {
 
 // The cores that this process may use, by its affinity and by the limits of its control groups.
 int available_threads();

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "plan/chebyshev.hpp"
+#include "plan/lineshape.hpp"
 
 namespace spinbound::models {
 namespace {

@@ -2,6 +2,7 @@
 //     zs' = -Re{conj(omega1(t)) int_0^t omega1(s) G((t - s)/T2s) zs(s) ds} + exchange + relaxation .
 #pragma once
 
+#include "models/generator.hpp"
 #include "models/pulse.hpp"
 
 namespace spinbound::models {

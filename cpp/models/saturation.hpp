@@ -6,6 +6,7 @@
 // With hard-edged samples all follow from H = int G and I = int H of the lineshape.
 #pragma once
 
+#include "models/generator.hpp"
 #include "models/pulse.hpp"
 
 namespace spinbound::models {

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "models/pulse.hpp"
+#include "models/propagator.hpp"
 
 namespace spinbound::models {
 namespace {

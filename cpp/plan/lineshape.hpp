@@ -11,9 +11,10 @@
 #include <memory>
 #include <vector>
 
-namespace spinbound {
+#include "records/model.hpp"
+#include "records/patch.hpp"
 
-enum class Lineshape : int { superlorentzian, gaussian, lorentzian };
+namespace spinbound {
 
 // G(kappa), kappa = (t - s)/T2s >= 0; dimensionless, G(0) = 1.
 double greens_function(Lineshape lineshape, double kappa);
@@ -41,16 +42,6 @@ public:
 private:
     struct Impl;
     std::unique_ptr<Impl> impl_;
-};
-
-// f(x, u) = sum_ij c_ij T_i(x_scale x + x_shift) T_j(u_scale u + u_shift), x = ln tau, u = theta^2.
-inline constexpr int max_patch_order = 64;  // coefficients along either variable
-inline constexpr int patch_rows = 3;        // the kernel sums so many side by side
-
-struct Patch {
-    const double* coefficient = nullptr;  // n_x rows of n_u, n_x a multiple of patch_rows
-    int n_x = 0, n_u = 0;
-    double x_scale = 0, x_shift = 0, u_scale = 0, u_shift = 0;
 };
 
 struct PatchValue {

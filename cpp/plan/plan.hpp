@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernel/abi.hpp"
+#include "plan/lineshape.hpp"
 #include "records/precision.hpp"
 #include "records/tissue.hpp"
 

@@ -3,11 +3,11 @@
 
 #include <compare>
 
-#include "plan/lineshape.hpp"
-
 namespace spinbound {
 
 enum class Model : int { gbloch, gbloch_ide, graham, graham_single_frequency, sled, hybrid, bloch };
+
+enum class Lineshape : int { superlorentzian, gaussian, lorentzian };
 
 // What is simulated, beside the sequence and the tissue.
 struct Physics {

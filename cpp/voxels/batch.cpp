@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "machine/dispatch.hpp"
+#include "machine/parallel.hpp"
 #include "records/error.hpp"
 
 namespace spinbound {

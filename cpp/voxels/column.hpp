@@ -1,7 +1,8 @@
 // Columns of a Jacobian: each requested parameter is a combination of the kernel's nine streams.
 #pragma once
 
-#include "voxels/simulate.hpp"
+#include "records/model.hpp"
+#include "records/tissue.hpp"
 
 namespace spinbound {
 

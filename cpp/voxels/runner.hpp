@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "plan/plan_cache.hpp"
-#include "voxels/simulate.hpp"
+#include "records/call.hpp"
 
 namespace spinbound {
 

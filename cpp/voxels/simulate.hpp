@@ -1,36 +1,12 @@
 // Signals and sensitivities of many voxels.
 #pragma once
 
-#include <complex>
 #include <vector>
 
-#include "machine/parallel.hpp"
-#include "records/model.hpp"
-#include "records/precision.hpp"
-#include "records/sequence.hpp"
+#include "records/call.hpp"
 #include "records/tissue.hpp"
 
 namespace spinbound {
-
-using Complex = std::complex<double>;
-
-struct RunOptions {
-    Precision precision = Precision::full;
-    Physics physics;
-    const bool* valid = nullptr;  // one per voxel; the others are not computed and their results are NaN
-    int threads = 0;              // 0: all that the process may use
-    Monitor monitor;
-};
-
-// rank vectors of n_echoes entries, row-major (n_echoes, rank); rank = 0: the time domain
-struct Basis {
-    const Complex* vectors = nullptr;
-    int rank = 0;
-
-    std::size_t n_samples(const Experiment& experiment) const {
-        return rank ? static_cast<std::size_t>(rank) : experiment.n_echoes();
-    }
-};
 
 // s: (n_voxels, n_samples)
 void simulate(const Experiment& experiment, const TissueView& tissue, const Basis& basis, const RunOptions& options,

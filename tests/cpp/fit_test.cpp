@@ -6,6 +6,7 @@
 #include "check.hpp"
 #include "fit/fit.hpp"
 #include "problem.hpp"
+#include "voxels/simulate.hpp"
 
 namespace spinbound::test {
 namespace {

@@ -6,6 +6,7 @@
 #include "machine/dispatch.hpp"
 #include "problem.hpp"
 #include "reference/reference.hpp"
+#include "voxels/simulate.hpp"
 
 namespace spinbound::test {
 namespace {

@@ -7,6 +7,7 @@
 #include "check.hpp"
 #include "machine/parallel.hpp"
 #include "problem.hpp"
+#include "voxels/simulate.hpp"
 
 namespace spinbound::test {
 namespace {

@@ -1,4 +1,4 @@
-#include "models/pulse.hpp"
+#include "models/propagator.hpp"
 
 #include "models/greens_table.hpp"
 #include "models/ide.hpp"
