@@ -20,10 +20,10 @@ struct Voxels {
     TissueView view() const;
 };
 
-using PhysicsCodes = std::tuple<int, int, double>;  // model, lineshape, rtol
+using ModelCodes = std::tuple<int, int, double>;  // name, lineshape, rtol
 
 struct Options {
-    PhysicsCodes physics;
+    ModelCodes model;
     int threads;
     py::object progress;
     bool single = false;  // precision

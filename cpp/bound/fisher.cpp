@@ -38,7 +38,7 @@ Columns columns_of_fisher(const FisherProblem& problem, std::size_t voxel) {
                 columns.weight(0, k) = Complex(0, 1);
             }
         } else {
-            const Column column = column_of(p, problem.tissue, voxel, problem.options.physics.model);
+            const Column column = column_of(p, problem.tissue, voxel, problem.options.model.name);
             for (int i = 0; i < column.n; ++i) columns.weight(column.stream[i], k) = phase * column.weight[i];
         }
         ++k;
@@ -224,7 +224,7 @@ public:
     }
 
     void write(std::size_t voxel, int lane, const Streams& streams) const {
-        const RowWriter writer(wrt_, problem_.tissue, problem_.options.physics.model, voxel, streams.lanes(), lane);
+        const RowWriter writer(wrt_, problem_.tissue, problem_.options.model.name, voxel, streams.lanes(), lane);
         writer.write(streams.pairs(), rank(), s_ + voxel * rank(), J_ + voxel * rank() * wrt_.size());
     }
 

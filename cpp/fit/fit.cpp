@@ -26,7 +26,8 @@ struct Queue {
 
 // The kernels of a call, chosen once. Fits begin in single precision if more voxels share a register there.
 struct Kernels {
-    explicit Kernels(Model model) : full(kernels(model, Precision::full)), single(kernels(model, Precision::single)) {}
+    explicit Kernels(ModelName model)
+        : full(kernels(model, Precision::full)), single(kernels(model, Precision::single)) {}
 
     const KernelTable& of(Precision precision) const { return precision == Precision::full ? full : single; }
     Precision first() const { return single.lanes > full.lanes ? Precision::single : Precision::full; }
@@ -74,7 +75,7 @@ private:
     void wait(std::size_t slot) {
         for (std::size_t p = 0; p < n_tissue_parameters; ++p) tissue_[p][slot] = slots_[slot]->trial()[p];
         const VoxelFit& fit = *slots_[slot];
-        const VoxelClass fine = classify(tissue_view_, slot, problem_.options.physics.model, fit.precision());
+        const VoxelClass fine = classify(tissue_view_, slot, problem_.options.model.name, fit.precision());
         waiting_[fit.is_exact() ? fine : coarser(fine)].push_back(slot);
     }
 
@@ -82,7 +83,7 @@ private:
     void run_class(const VoxelClass& voxel_class, std::vector<std::size_t> slots) {
         Plans plans;
         try {
-            plans = plans_for(problem_.experiment, problem_.options.physics, voxel_class);
+            plans = plans_for(problem_.experiment, problem_.options.model, voxel_class);
         } catch (const OutOfReach&) {
             for (std::size_t slot : slots) {
                 slots_[slot]->refuse();
@@ -145,7 +146,7 @@ private:
 void fit(const FitProblem& problem, const FitResults& results) {
     Queue queue;
     queue.size = problem.tissue.n_voxels;
-    const Kernels tables(problem.options.physics.model);
+    const Kernels tables(problem.options.model.name);
     const auto lanes = static_cast<std::size_t>(tables.of(tables.first()).lanes);
     const int threads = resolve_threads(problem.options.threads, (queue.size + lanes - 1) / lanes);
     const std::size_t share = queue.size / static_cast<std::size_t>(threads) / 2;

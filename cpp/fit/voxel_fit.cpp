@@ -21,7 +21,7 @@ TissueView view_of(const VoxelFit::Tissue& tissue) {
 // The base parameters that a parameter stands for.
 template <class Use>
 void for_each_base(Parameter parameter, VoxelFit::Tissue& tissue, Use&& use) {
-    const Column column = column_of(parameter, view_of(tissue), 0, Model::gbloch);
+    const Column column = column_of(parameter, view_of(tissue), 0, ModelName::gbloch);
     for (int i = 0; i < column.n; ++i) use(tissue[static_cast<std::size_t>(column.stream[i]) - 1]);
 }
 
@@ -183,7 +183,7 @@ VoxelFit::Amplitude VoxelFit::linearise(const ComplexMatrix& streams, FitScratch
     scratch.jacobian.resize(2 * s.size(), n + (fitted ? 2 : 0));
     for (Eigen::Index k = 0; k < n; ++k) {
         const Parameter p = problem_.unknowns[static_cast<std::size_t>(k)];
-        const Column column = column_of(p, view_of(tissue_), 0, problem_.options.physics.model);
+        const Column column = column_of(p, view_of(tissue_), 0, problem_.options.model.name);
         scratch.column = amplitude.M0 * column.weight[0] * streams.col(column.stream[0]);
         if (column.n == 2) scratch.column += amplitude.M0 * column.weight[1] * streams.col(column.stream[1]);
         if (eliminated) {

@@ -15,9 +15,9 @@ struct Candidate {
     const KernelTable *full, *single, *hybrid_full, *hybrid_single;
     std::vector<std::string> missing;
 
-    const KernelTable& of(Model model, Precision precision) const {
+    const KernelTable& of(ModelName model, Precision precision) const {
         const bool is_single = precision == Precision::single;
-        if (model == Model::hybrid) return is_single ? *hybrid_single : *hybrid_full;
+        if (model == ModelName::hybrid) return is_single ? *hybrid_single : *hybrid_full;
         return is_single ? *single : *full;
     }
 };
@@ -90,9 +90,10 @@ std::vector<std::string> available_isas() {
     return names;
 }
 
-const KernelTable& kernels(Model model, Precision precision) {
+const KernelTable& kernels(ModelName model, Precision precision) {
     const Candidate in_use = candidate_in_use();
-    if (model == Model::gbloch || model == Model::bloch || model == Model::hybrid) return in_use.of(model, precision);
+    if (model == ModelName::gbloch || model == ModelName::bloch || model == ModelName::hybrid)
+        return in_use.of(model, precision);
     return scalar_models;
 }
 

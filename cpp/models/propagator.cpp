@@ -11,7 +11,7 @@ namespace {
 constexpr double smallest_rtol = 1e-12;  // rounding leaves some 1e-14
 constexpr int max_ide_elements = 1 << 13, max_sled_elements = 1 << 20;  // of a pulse: seconds of work
 
-bool is_ide(const Pulse& pulse) { return pulse.physics.model == Model::gbloch_ide; }
+bool is_ide(const Pulse& pulse) { return pulse.model.name == ModelName::gbloch_ide; }
 
 template <int n_derivatives>
 Affine<n_derivatives> discretised(const Pulse& pulse, const Tissue& tissue, int n_elements) {
@@ -22,7 +22,7 @@ Affine<n_derivatives> discretised(const Pulse& pulse, const Tissue& tissue, int 
 // Twice as many elements until that changes no entry of the map by more than rtol.
 template <int n_derivatives>
 Affine<n_derivatives> controlled(const Pulse& pulse, const Tissue& tissue, int& n_elements) {
-    require("rtol", pulse.physics.rtol, smallest_rtol, 1);
+    require("rtol", pulse.model.rtol, smallest_rtol, 1);
     const int allowed = (is_ide(pulse) ? max_ide_elements : max_sled_elements) / pulse.n_samples();
     const double first = is_ide(pulse) ? first_ide_elements(pulse, tissue) : first_sled_elements(pulse, tissue);
     n_elements = static_cast<int>(std::clamp(std::ceil(first), 1.0, 1e9));
@@ -30,7 +30,7 @@ Affine<n_derivatives> controlled(const Pulse& pulse, const Tissue& tissue, int& 
     if (2 * n_elements <= allowed) coarse = discretised<0>(pulse, tissue, n_elements);
     while ((n_elements *= 2) <= allowed) {
         const Affine<0> fine = discretised<0>(pulse, tissue, n_elements);
-        if ((fine.value - coarse.value).cwiseAbs().maxCoeff() <= pulse.physics.rtol) {
+        if ((fine.value - coarse.value).cwiseAbs().maxCoeff() <= pulse.model.rtol) {
             if constexpr (n_derivatives == 0) return fine;
             return discretised<n_derivatives>(pulse, tissue, n_elements);
         }
@@ -48,13 +48,13 @@ Affine<n_derivatives> propagator(const Pulse& pulse, const Tissue& tissue, int& 
         return exponential(generator<n_derivatives>(tissue, 0, {0, 0}), pulse.TRF);
     }
     require("TRF", pulse.TRF, 0, (is_ide(pulse) ? max_tau_ide : GreensTable::largest) * tissue.T2s);
-    switch (pulse.physics.model) {
-        case Model::gbloch_ide:
-        case Model::sled:
+    switch (pulse.model.name) {
+        case ModelName::gbloch_ide:
+        case ModelName::sled:
             return n_elements > 0 ? discretised<n_derivatives>(pulse, tissue, n_elements)
                                   : controlled<n_derivatives>(pulse, tissue, n_elements);
-        case Model::graham:
-        case Model::graham_single_frequency:
+        case ModelName::graham:
+        case ModelName::graham_single_frequency:
             n_elements = 0;
             return graham_propagator<n_derivatives>(pulse, tissue);
         default:

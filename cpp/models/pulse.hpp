@@ -12,7 +12,7 @@ namespace spinbound::models {
 struct Stopped {};
 
 struct Pulse {
-    Physics physics;
+    Model model;
     double alpha, TRF;
     Waveform shape;
     const std::atomic<bool>* stop = nullptr;  // polled between elements

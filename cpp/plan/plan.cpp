@@ -98,12 +98,12 @@ double largest_tau(const Sequence& sequence) {
     return *std::max_element(sequence.TRF.begin(), sequence.TRF.end()) / min_T2s;
 }
 
-bool is_tabulated(Model model) { return model == Model::gbloch || model == Model::hybrid; }
+bool is_tabulated(ModelName model) { return model == ModelName::gbloch || model == ModelName::hybrid; }
 
 // Table patches and polynomials of one train for one class of voxels.
 class PulsePlanner {
 public:
-    PulsePlanner(const Sequence& sequence, Model model, const ResponseTable* table, const VoxelClass& voxel_class)
+    PulsePlanner(const Sequence& sequence, ModelName model, const ResponseTable* table, const VoxelClass& voxel_class)
         : sequence_(sequence),
           model_(model),
           table_(table),
@@ -118,7 +118,8 @@ public:
         pulse.gradient_moment = sequence_.gradient_moment[k];
         pulse.cos_increment = std::cos(sequence_.rf_phase_increment[k]);
         pulse.sin_increment = std::sin(sequence_.rf_phase_increment[k]);
-        if (model_ == Model::gbloch || model_ == Model::bloch || model_ == Model::hybrid) choose_response(pulse);
+        if (model_ == ModelName::gbloch || model_ == ModelName::bloch || model_ == ModelName::hybrid)
+            choose_response(pulse);
         return pulse;
     }
 
@@ -126,10 +127,10 @@ private:
     void choose_response(PulsePlan& pulse) const {
         const double high = pulse.log_TRF - std::log(bounds_.min_T2s), low = high - std::log(T2s_ratio);
         const double flip = std::abs(pulse.alpha) * bounds_.max_B1;
-        if (model_ == Model::bloch) {
+        if (model_ == ModelName::bloch) {
             pulse.response = &without_saturation;
             choose_polynomial(pulse, {0, 0}, std::min(flip, max_crusher_flip), bounds_, tolerance_);
-        } else if (model_ == Model::hybrid || pulse.gradient_moment == GradientMoment::crusher) {
+        } else if (model_ == ModelName::hybrid || pulse.gradient_moment == GradientMoment::crusher) {
             pulse.response = &table_->z(low, std::min(flip, max_crusher_flip));
         } else {
             const double allowed = std::min(flip, max_flip);
@@ -139,7 +140,7 @@ private:
     }
 
     const Sequence& sequence_;
-    Model model_;
+    ModelName model_;
     const ResponseTable* table_;
     ClassBounds bounds_;
     double tolerance_;
@@ -147,8 +148,8 @@ private:
 
 }  // namespace
 
-VoxelClass classify(const TissueView& tissue, std::size_t voxel, Model model, Precision precision) {
-    if (!is_tabulated(model) && model != Model::bloch) return {0, 0, 0, 0, precision};
+VoxelClass classify(const TissueView& tissue, std::size_t voxel, ModelName model, Precision precision) {
+    if (!is_tabulated(model) && model != ModelName::bloch) return {0, 0, 0, 0, precision};
     const auto value = [&](Parameter p) { return tissue.value[static_cast<std::size_t>(p) - 1][voxel]; };
     const double rate = std::max({value(Parameter::R2f), value(Parameter::R1f) + value(Parameter::Rex),
                                   value(Parameter::R1s) + value(Parameter::Rex)});
@@ -172,15 +173,15 @@ ClassBounds bounds(const VoxelClass& c) {
             std::ldexp(rate_unit, c.rate)};
 }
 
-Plan::Plan(const Sequence& sequence, const Physics& physics, const VoxelClass& voxel_class)
-    : table_(is_tabulated(physics.model) ? ResponseTable::get(physics.lineshape, largest_tau(sequence)) : nullptr),
+Plan::Plan(const Sequence& sequence, const Model& model, const VoxelClass& voxel_class)
+    : table_(is_tabulated(model.name) ? ResponseTable::get(model.lineshape, largest_tau(sequence)) : nullptr),
       shape_(sequence.shape) {
-    const PulsePlanner plan_pulse(sequence, physics.model, table_.get(), voxel_class);
+    const PulsePlanner plan_pulse(sequence, model.name, table_.get(), voxel_class);
     HalfTimeIndex interval;
     pulses_.reserve(sequence.alpha.size());
     for (std::size_t k = 0; k < sequence.alpha.size(); ++k) {
         PulsePlan pulse = plan_pulse(k);
-        const bool takes_time = pulse.gradient_moment != GradientMoment::crusher && physics.model != Model::hybrid;
+        const bool takes_time = pulse.gradient_moment != GradientMoment::crusher && model.name != ModelName::hybrid;
         pulse.interval = interval((sequence.TR[k] - (takes_time ? pulse.TRF : 0)) / 2);
         pulse.echo = sequence.echo[k] ? train_.n_echoes++ : -1;
         pulses_.push_back(pulse);
@@ -190,7 +191,7 @@ Plan::Plan(const Sequence& sequence, const Physics& physics, const VoxelClass& v
     train_.n_pulses = sequence.n_pulses();
     train_.half_time = half_times_.data();
     train_.n_intervals = static_cast<int>(half_times_.size());
-    train_.physics = physics;
+    train_.model = model;
     train_.shape = {shape_.data(), static_cast<int>(shape_.size())};
     train_.start = sequence.start;
     std::copy(sequence.initial.begin(), sequence.initial.end(), train_.initial);

@@ -24,7 +24,7 @@ struct VoxelClass {
 };
 
 // One class where the plan does not depend on the voxel.
-VoxelClass classify(const TissueView& tissue, std::size_t voxel, Model model, Precision precision);
+VoxelClass classify(const TissueView& tissue, std::size_t voxel, ModelName model, Precision precision);
 
 // The class of a fit, whose voxels come back with other values: so wide that few classes share the voxels under way, for
 // some 10 % more work in each run, and another plan than `simulate` chooses: signals differ by up to 4e-10.
@@ -40,7 +40,7 @@ ClassBounds bounds(const VoxelClass& voxel_class);
 // Owns what its TrainPlan points to.
 class Plan {
 public:
-    Plan(const Sequence& sequence, const Physics& physics, const VoxelClass& voxel_class);
+    Plan(const Sequence& sequence, const Model& model, const VoxelClass& voxel_class);
     Plan(const Plan&) = delete;
     Plan& operator=(const Plan&) = delete;
 

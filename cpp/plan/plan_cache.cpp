@@ -13,12 +13,12 @@ namespace {
 // A plan and what it was made for.
 struct Kept {
     Sequence sequence;
-    Physics physics;
+    Model model;
     VoxelClass voxel_class;
     Plan plan;
 
-    Kept(const Sequence& s, const Physics& p, const VoxelClass& c)
-        : sequence(s), physics(p), voxel_class(c), plan(sequence, physics, voxel_class) {}
+    Kept(const Sequence& s, const Model& m, const VoxelClass& c)
+        : sequence(s), model(m), voxel_class(c), plan(sequence, model, voxel_class) {}
 };
 
 using KeptPlans = std::list<std::shared_ptr<const Kept>>;
@@ -58,20 +58,19 @@ std::shared_ptr<const TrainPlan> train_of(const std::shared_ptr<const Kept>& kep
 
 }  // namespace
 
-std::shared_ptr<const TrainPlan> plan_for(const Sequence& sequence, const Physics& physics,
-                                          const VoxelClass& voxel_class) {
+std::shared_ptr<const TrainPlan> plan_for(const Sequence& sequence, const Model& model, const VoxelClass& voxel_class) {
     {
         const std::lock_guard lock(cache_mutex());
         KeptPlans& plans = kept_plans();
         const auto found = std::find_if(plans.begin(), plans.end(), [&](const auto& kept) {
-            return kept->voxel_class == voxel_class && kept->physics == physics && same_bits(kept->sequence, sequence);
+            return kept->voxel_class == voxel_class && kept->model == model && same_bits(kept->sequence, sequence);
         });
         if (found != plans.end()) {
             plans.splice(plans.begin(), plans, found);
             return train_of(plans.front());
         }
     }
-    const auto made = std::make_shared<const Kept>(sequence, physics, voxel_class);  // takes the lock itself
+    const auto made = std::make_shared<const Kept>(sequence, model, voxel_class);  // takes the lock itself
     const std::lock_guard lock(cache_mutex());
     keep(made);
     return train_of(made);

@@ -14,7 +14,6 @@ inline constexpr std::size_t max_kept_pulses = 1 << 17, pulses_per_plan = 256;
 
 // The plan of a class of voxels: one that is kept, or a new one, which is then kept in the place of the least recently
 // used. It lives as long as it is held. May be called by several threads at once; a fork leaves it usable.
-std::shared_ptr<const TrainPlan> plan_for(const Sequence& sequence, const Physics& physics,
-                                          const VoxelClass& voxel_class);
+std::shared_ptr<const TrainPlan> plan_for(const Sequence& sequence, const Model& model, const VoxelClass& voxel_class);
 
 }  // namespace spinbound

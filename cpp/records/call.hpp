@@ -15,7 +15,7 @@ using Complex = std::complex<double>;
 
 struct RunOptions {
     Precision precision = Precision::full;
-    Physics physics;
+    Model model;
     const bool* valid = nullptr;  // one per voxel; the others are not computed and their results are NaN
     int threads = 0;              // 0: all that the process may use
     Monitor monitor;

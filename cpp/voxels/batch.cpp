@@ -8,7 +8,7 @@
 
 namespace spinbound {
 Batch::Batch(const Experiment& experiment, const TissueView& tissue, const Basis& basis, const RunOptions& options)
-    : kernel_(kernels(options.physics.model, options.precision)),
+    : kernel_(kernels(options.model.name, options.precision)),
       experiment_(experiment),
       tissue_(tissue),
       basis_(basis),
@@ -30,13 +30,13 @@ void Batch::sort_into_groups() {
         if (options_.valid && !options_.valid[v])
             invalid_.push_back(v);
         else
-            groups_[classify(tissue_, v, options_.physics.model, options_.precision)].voxels.push_back(v);
+            groups_[classify(tissue_, v, options_.model.name, options_.precision)].voxels.push_back(v);
     }
 }
 
 // Planned by the thread that comes first: a call over many classes is then cancelled and shared out like any other.
 const Plans& Batch::plans(const Block& block) const {
-    return block.group->plans(experiment_, options_.physics, *block.voxel_class);
+    return block.group->plans(experiment_, options_.model, *block.voxel_class);
 }
 
 Batch::BlockRunner::BlockRunner(const Batch& batch, std::size_t n_pairs, const Block& first)

@@ -20,8 +20,8 @@ public:
     std::vector<std::size_t> voxels;
     std::atomic<std::size_t> n_blocks_left{0};
 
-    const Plans& plans(const Experiment& experiment, const Physics& physics, const VoxelClass& voxel_class) {
-        std::call_once(once_, [&] { plans_ = plans_for(experiment, physics, voxel_class); });
+    const Plans& plans(const Experiment& experiment, const Model& model, const VoxelClass& voxel_class) {
+        std::call_once(once_, [&] { plans_ = plans_for(experiment, model, voxel_class); });
         return plans_;
     }
 

@@ -2,7 +2,7 @@
 
 namespace spinbound {
 
-Column column_of(Parameter parameter, const TissueView& tissue, std::size_t voxel, Model model) {
+Column column_of(Parameter parameter, const TissueView& tissue, std::size_t voxel, ModelName model) {
     const auto stream = [](Parameter p) { return static_cast<int>(p); };
     const auto slope = [&](Parameter rate) {  // dR/dT = -R^2
         const double R = tissue.value[static_cast<std::size_t>(rate) - 1][voxel];
@@ -21,7 +21,7 @@ Column column_of(Parameter parameter, const TissueView& tissue, std::size_t voxe
         case Parameter::T2f:
             return {{R2f, 0}, {slope(Parameter::R2f), 0}, 1};
         case Parameter::m0s:
-            return {{stream(parameter), 0}, {model == Model::bloch ? 0.0 : 1.0, 0}, 1};
+            return {{stream(parameter), 0}, {model == ModelName::bloch ? 0.0 : 1.0, 0}, 1};
         default:
             return {{stream(parameter), 0}, {1, 0}, 1};
     }

@@ -14,6 +14,6 @@ struct Column {
     int n;
 };
 
-Column column_of(Parameter parameter, const TissueView& tissue, std::size_t voxel, Model model);
+Column column_of(Parameter parameter, const TissueView& tissue, std::size_t voxel, ModelName model);
 
 }  // namespace spinbound

@@ -17,8 +17,8 @@ inline Complex product(Complex a, Complex b) {
 // One voxel's signal and rows of J from its streams, for which a kernel takes M0 = 1.
 class RowWriter {
 public:
-    RowWriter(const std::vector<Parameter>& wrt, const TissueView& tissue, Model model, std::size_t voxel, int lanes,
-              int lane)
+    RowWriter(const std::vector<Parameter>& wrt, const TissueView& tissue, ModelName model, std::size_t voxel,
+              int lanes, int lane)
         : M0_(tissue.M0[voxel]), lanes_(static_cast<std::size_t>(lanes)), lane_(static_cast<std::size_t>(lane)) {
         for (std::size_t k = 0; k < wrt.size(); ++k) {
             const Column column = column_of(wrt[k], tissue, voxel, model);

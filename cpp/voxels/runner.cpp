@@ -43,9 +43,9 @@ LaneBuffer::LaneBuffer(std::size_t size)
 
 void LaneBuffer::Free::operator()(double* p) const { ::operator delete[](p, alignment); }
 
-Plans plans_for(const Experiment& experiment, const Physics& physics, const VoxelClass& voxel_class) {
+Plans plans_for(const Experiment& experiment, const Model& model, const VoxelClass& voxel_class) {
     Plans plans;
-    for (const Sequence& train : experiment.trains) plans.push_back(plan_for(train, physics, voxel_class));
+    for (const Sequence& train : experiment.trains) plans.push_back(plan_for(train, model, voxel_class));
     return plans;
 }
 

@@ -26,7 +26,7 @@ private:
 // One for each train of an experiment.
 using Plans = std::vector<std::shared_ptr<const TrainPlan>>;
 
-Plans plans_for(const Experiment& experiment, const Physics& physics, const VoxelClass& voxel_class);
+Plans plans_for(const Experiment& experiment, const Model& model, const VoxelClass& voxel_class);
 
 // What a kernel gives for a block, in (re im) pairs of lanes:
 //     signal         n_echoes

@@ -78,7 +78,7 @@ void sensitivities(const Experiment& experiment, const TissueView& tissue, const
         const double* out = runner.run(streams, block, stop);
         for (int lane = 0; lane < block.n_voxels && !stop; ++lane) {
             const std::size_t voxel = block.voxel[lane];
-            const RowWriter writer(wrt, tissue, options.physics.model, voxel, lanes, lane);
+            const RowWriter writer(wrt, tissue, options.model.name, voxel, lanes, lane);
             writer.write(out, n_samples, s + voxel * n_samples, J + voxel * n_entries);
         }
     };
@@ -94,7 +94,7 @@ void tabulated_R2sl(const Sequence& sequence, Lineshape lineshape, double T2s, d
     TissueView tissue;
     tissue.n_voxels = 1;
     for (std::size_t k = 0; k < n_tissue_parameters; ++k) tissue.value[k] = &value[k];
-    const Plan plan(sequence, {Model::gbloch, lineshape}, classify(tissue, 0, Model::gbloch, Precision::full));
+    const Plan plan(sequence, {ModelName::gbloch, lineshape}, classify(tissue, 0, ModelName::gbloch, Precision::full));
     for (int i = 0; i < sequence.n_pulses(); ++i, out += 3) {
         const PulsePlan& pulse = plan.train().pulse[i];
         const double flip = pulse.alpha * B1;
