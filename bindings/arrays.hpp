@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "spinbound/error.hpp"
+#include "records/error.hpp"
 
 namespace spinbound::bindings {
 

@@ -2,9 +2,9 @@
 #include <pybind11/stl/filesystem.h>
 
 #include "arrays.hpp"
-#include "cgroup.hpp"
-#include "spinbound/dispatch.hpp"
-#include "spinbound/parallel.hpp"
+#include "machine/cgroup.hpp"
+#include "machine/dispatch.hpp"
+#include "machine/parallel.hpp"
 
 namespace spinbound::bindings {
 

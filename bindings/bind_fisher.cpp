@@ -1,7 +1,7 @@
 #include <pybind11/stl.h>
 
+#include "bound/fisher.hpp"
 #include "call.hpp"
-#include "spinbound/fisher.hpp"
 
 namespace spinbound::bindings {
 namespace {
@@ -14,11 +14,11 @@ struct Call {
     FisherProblem problem;
 
     Call(const Experiment& experiment, const Array<double>& tissue, const Array<Complex>& M0,
-         const Array<double>& noise, const Array<bool>& valid, const PhysicsCodes& physics, const std::vector<int>& wrt,
+         const Array<double>& noise, const Array<bool>& valid, const ModelCodes& model, const std::vector<int>& wrt,
          int form, const OptionalBasis& basis, int threads, const py::object& progress)
         : voxels{tissue, M0, valid},
           sigma(noise),
-          options{physics, threads, progress},
+          options{model, threads, progress},
           problem{experiment,
                   voxels.view(),
                   sigma.data(),
@@ -43,20 +43,19 @@ void* fisher_output(py::array& out, const Call& call) {
 }
 
 void py_fisher(const Experiment& experiment, const Array<double>& tissue, const Array<Complex>& M0,
-               const Array<double>& sigma, const Array<bool>& valid, const PhysicsCodes& physics,
+               const Array<double>& sigma, const Array<bool>& valid, const ModelCodes& model,
                const std::vector<int>& wrt, int form, const OptionalBasis& basis, int threads,
                const py::object& progress, py::array out) {
-    const Call call(experiment, tissue, M0, sigma, valid, physics, wrt, form, basis, threads, progress);
+    const Call call(experiment, tissue, M0, sigma, valid, model, wrt, form, basis, threads, progress);
     void* const F = fisher_output(out, call);
     const WithoutGil nogil;
     fisher(call.problem, F);
 }
 
 void py_crb(const Experiment& experiment, const Array<double>& tissue, const Array<Complex>& M0,
-            const Array<double>& sigma, const Array<bool>& valid, const PhysicsCodes& physics,
-            const std::vector<int>& wrt, int form, const OptionalBasis& basis, int threads, const py::object& progress,
-            Array<double> out) {
-    const Call call(experiment, tissue, M0, sigma, valid, physics, wrt, form, basis, threads, progress);
+            const Array<double>& sigma, const Array<bool>& valid, const ModelCodes& model, const std::vector<int>& wrt,
+            int form, const OptionalBasis& basis, int threads, const py::object& progress, Array<double> out) {
+    const Call call(experiment, tissue, M0, sigma, valid, model, wrt, form, basis, threads, progress);
     require_shape(out, {static_cast<py::ssize_t>(wrt.size()), call.voxels.size()}, "out");
     double* const bounds = out.mutable_data();
     const WithoutGil nogil;
@@ -65,11 +64,11 @@ void py_crb(const Experiment& experiment, const Array<double>& tissue, const Arr
 
 // Arrays that are None are left out.
 void py_in_one_run(const Experiment& experiment, const Array<double>& tissue, const Array<Complex>& M0,
-                   const Array<double>& sigma, const Array<bool>& valid, const PhysicsCodes& physics,
+                   const Array<double>& sigma, const Array<bool>& valid, const ModelCodes& model,
                    const std::vector<int>& wrt, int form, const Array<Complex>& basis, int threads,
                    const py::object& progress, Array<Complex> signal, std::optional<Array<Complex>> jacobian,
                    std::optional<py::array> F, std::optional<Array<double>> bounds) {
-    const Call call(experiment, tissue, M0, sigma, valid, physics, wrt, form, basis, threads, progress);
+    const Call call(experiment, tissue, M0, sigma, valid, model, wrt, form, basis, threads, progress);
     const py::ssize_t n = call.voxels.size(), rank = basis.shape(1), P = static_cast<py::ssize_t>(wrt.size());
     require_shape(signal, {n, rank}, "signal");
     if (jacobian) require_shape(*jacobian, {n, rank, P}, "jacobian");

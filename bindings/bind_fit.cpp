@@ -1,7 +1,7 @@
 #include <pybind11/stl.h>
 
 #include "call.hpp"
-#include "spinbound/fit.hpp"
+#include "fit/fit.hpp"
 
 namespace spinbound::bindings {
 namespace {
@@ -22,15 +22,15 @@ T* output(Array<T>& array, const std::vector<py::ssize_t>& shape, const char* na
 using Stopping = std::tuple<double, double, double, int>;  // gradient, step, cost, max_iterations
 
 void py_fit(const Experiment& experiment, Array<Complex> data, Array<double> tissue, Array<Complex> M0,
-            Array<bool> valid, std::optional<Array<double>> sigma, PhysicsCodes physics,
-            const std::vector<int>& unknowns, int M0_treatment, const std::vector<double>& low,
-            const std::vector<double>& high, std::optional<Array<double>> prior_mean,
-            const std::vector<double>& prior_std, Stopping stopping, const OptionalBasis& basis, int threads,
-            py::object progress, Array<double> estimates, Array<Complex> estimated_M0, Array<double> covariance,
-            Array<double> estimated_sigma, Array<double> residual, Array<std::int8_t> status,
-            Array<std::int32_t> iterations, Array<std::uint16_t> at_bound) {
+            Array<bool> valid, std::optional<Array<double>> sigma, ModelCodes model, const std::vector<int>& unknowns,
+            int M0_treatment, const std::vector<double>& low, const std::vector<double>& high,
+            std::optional<Array<double>> prior_mean, const std::vector<double>& prior_std, Stopping stopping,
+            const OptionalBasis& basis, int threads, py::object progress, Array<double> estimates,
+            Array<Complex> estimated_M0, Array<double> covariance, Array<double> estimated_sigma,
+            Array<double> residual, Array<std::int8_t> status, Array<std::int32_t> iterations,
+            Array<std::uint16_t> at_bound) {
     const Voxels voxels{std::move(tissue), std::move(M0), std::move(valid)};
-    const Options options{physics, threads, std::move(progress)};
+    const Options options{model, threads, std::move(progress)};
     const py::ssize_t n = voxels.size(), n_unknowns = static_cast<py::ssize_t>(unknowns.size());
     const auto [gradient, step, cost, max_iterations] = stopping;
     const FitProblem problem{experiment,

@@ -2,7 +2,7 @@
 #include <pybind11/eigen.h>
 
 #include "arrays.hpp"
-#include "least_squares.hpp"
+#include "fit/least_squares.hpp"
 
 namespace spinbound::bindings {
 namespace {

@@ -7,7 +7,7 @@
 #include <pybind11/stl.h>
 
 #include "arrays.hpp"
-#include "spinbound/lineshape.hpp"
+#include "plan/lineshape.hpp"
 
 namespace spinbound::bindings {
 namespace {

@@ -2,7 +2,7 @@
 #include <optional>
 
 #include "arrays.hpp"
-#include "models/pulse.hpp"
+#include "models/propagator.hpp"
 
 namespace spinbound::bindings {
 namespace {
@@ -17,7 +17,7 @@ py::tuple pulse_propagator(int model, int lineshape, const Array<double>& tissue
     Waveform waveform{nullptr, 0};
     if (shape) waveform = {shape->data(), static_cast<int>(shape->size())};
     const models::Pulse pulse{
-        {static_cast<Model>(model), static_cast<Lineshape>(lineshape), rtol}, alpha, TRF, waveform};
+        {static_cast<ModelName>(model), static_cast<Lineshape>(lineshape), rtol}, alpha, TRF, waveform};
     const auto map =
         models::propagator<n_tissue_parameters>(pulse, {t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7]}, n_elements);
     using RowMajor = Eigen::Matrix<double, models::n_state, models::n_columns, Eigen::RowMajor>;

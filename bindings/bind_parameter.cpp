@@ -1,5 +1,5 @@
 #include "arrays.hpp"
-#include "spinbound/parameter.hpp"
+#include "records/parameter.hpp"
 
 namespace spinbound::bindings {
 

@@ -1,7 +1,7 @@
 #include <pybind11/stl.h>
 
 #include "arrays.hpp"
-#include "spinbound/sequence.hpp"
+#include "records/sequence.hpp"
 
 namespace spinbound::bindings {
 namespace {

@@ -1,16 +1,17 @@
 #include <pybind11/stl.h>
 
 #include "call.hpp"
+#include "voxels/simulate.hpp"
 
 namespace spinbound::bindings {
 namespace {
 
 using Signal = Array<Complex>;
 
-void py_simulate(const Experiment& experiment, Array<double> tissue, Signal M0, Array<bool> valid, PhysicsCodes physics,
+void py_simulate(const Experiment& experiment, Array<double> tissue, Signal M0, Array<bool> valid, ModelCodes model,
                  bool single, const OptionalBasis& basis, int threads, py::object progress, Signal out) {
     const Voxels voxels{std::move(tissue), std::move(M0), std::move(valid)};
-    const Options options{physics, threads, std::move(progress), single};
+    const Options options{model, threads, std::move(progress), single};
     const Basis vectors = basis_of(basis, experiment);
     require_shape(out, {voxels.size(), static_cast<py::ssize_t>(vectors.n_samples(experiment))}, "out");
     const TissueView view = voxels.view();
@@ -21,9 +22,9 @@ void py_simulate(const Experiment& experiment, Array<double> tissue, Signal M0, 
 }
 
 void py_magnetization(const Experiment& experiment, Array<double> tissue, Signal M0, Array<bool> valid,
-                      PhysicsCodes physics, bool single, int threads, py::object progress, Signal out) {
+                      ModelCodes model, bool single, int threads, py::object progress, Signal out) {
     const Voxels voxels{std::move(tissue), std::move(M0), std::move(valid)};
-    const Options options{physics, threads, std::move(progress), single};
+    const Options options{model, threads, std::move(progress), single};
     require_shape(out, {voxels.size(), static_cast<py::ssize_t>(experiment.n_echoes()), 5}, "out");
     const TissueView view = voxels.view();
     const RunOptions run = options.run(voxels);
@@ -33,10 +34,10 @@ void py_magnetization(const Experiment& experiment, Array<double> tissue, Signal
 }
 
 void py_sensitivities(const Experiment& experiment, Array<double> tissue, Signal M0, Array<bool> valid,
-                      PhysicsCodes physics, bool single, const std::vector<int>& wrt, const OptionalBasis& basis,
+                      ModelCodes model, bool single, const std::vector<int>& wrt, const OptionalBasis& basis,
                       int threads, py::object progress, Signal out_s, Signal out_J) {
     const Voxels voxels{std::move(tissue), std::move(M0), std::move(valid)};
-    const Options options{physics, threads, std::move(progress), single};
+    const Options options{model, threads, std::move(progress), single};
     const Basis vectors = basis_of(basis, experiment);
     const std::vector<Parameter> parameters = parameters_of(wrt);
     const auto n_samples = static_cast<py::ssize_t>(vectors.n_samples(experiment));

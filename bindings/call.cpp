@@ -60,8 +60,8 @@ TissueView Voxels::view() const {
 
 RunOptions Options::run(const Voxels& voxels) const {
     RunOptions options;
-    const auto [model, lineshape, rtol] = physics;
-    options.physics = {static_cast<Model>(model), static_cast<Lineshape>(lineshape), rtol};
+    const auto [name, lineshape, rtol] = model;
+    options.model = {static_cast<ModelName>(name), static_cast<Lineshape>(lineshape), rtol};
     options.threads = threads;
     options.precision = single ? Precision::single : Precision::full;
     options.valid = voxels.valid.data();

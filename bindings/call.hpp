@@ -5,7 +5,8 @@
 #include <tuple>
 
 #include "arrays.hpp"
-#include "spinbound/simulate.hpp"
+#include "records/call.hpp"
+#include "records/tissue.hpp"
 
 namespace spinbound::bindings {
 
@@ -19,10 +20,10 @@ struct Voxels {
     TissueView view() const;
 };
 
-using PhysicsCodes = std::tuple<int, int, double>;  // model, lineshape, rtol
+using ModelCodes = std::tuple<int, int, double>;  // name, lineshape, rtol
 
 struct Options {
-    PhysicsCodes physics;
+    ModelCodes model;
     int threads;
     py::object progress;
     bool single = false;  // precision

@@ -6,9 +6,10 @@
 #include <complex>
 #include <cstddef>
 
-#include "spinbound/model.hpp"
-#include "spinbound/parameter.hpp"
-#include "spinbound/sequence.hpp"
+#include "records/model.hpp"
+#include "records/parameter.hpp"
+#include "records/patch.hpp"
+#include "records/sequence.hpp"
 
 namespace spinbound {
 
@@ -50,7 +51,7 @@ struct TrainPlan {
     int n_pulses, n_echoes;
     const double* half_time;  // the distinct free precessions, (TR - TRF)/2; TR/2 of crushers and the hybrid model
     int n_intervals;
-    Physics physics;
+    Model model;
     Waveform shape;
     Start start;
     double initial[5];

@@ -1,8 +1,8 @@
 // From the echoes of the streams to signals and sensitivities.
 #pragma once
 
-#include "reduce.hpp"
-#include "train.hpp"
+#include "kernel/reduce.hpp"
+#include "kernel/train.hpp"
 
 namespace spinbound {
 namespace {

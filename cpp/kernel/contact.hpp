@@ -5,8 +5,8 @@
 // with q small where p holds. An error of mu counts with its square.
 #pragma once
 
-#include "lanes_math.hpp"
-#include "response.hpp"
+#include "kernel/lanes_math.hpp"
+#include "kernel/response.hpp"
 
 namespace spinbound {
 namespace {

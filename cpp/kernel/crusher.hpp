@@ -3,8 +3,8 @@
 // (physics of an inversion played 90 degrees off the others; theory, section 7).
 #pragma once
 
-#include "lanes_math.hpp"
-#include "response.hpp"
+#include "kernel/lanes_math.hpp"
+#include "kernel/response.hpp"
 
 namespace spinbound {
 namespace {

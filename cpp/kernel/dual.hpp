@@ -2,7 +2,7 @@
 // their place where no derivatives are asked for.
 #pragma once
 
-#include "lanes.hpp"
+#include "kernel/lanes.hpp"
 
 namespace spinbound {
 namespace {

@@ -5,7 +5,7 @@
 // and its derivatives through dC/dq = t S/2, dS/dq = (t C - S)/(2 q).
 #pragma once
 
-#include "lanes_math.hpp"
+#include "kernel/lanes_math.hpp"
 
 namespace spinbound {
 namespace {

@@ -9,9 +9,9 @@
 //   turn                                  what the pulse does
 #pragma once
 
-#include "dual.hpp"
-#include "exchange.hpp"
-#include "response.hpp"
+#include "kernel/dual.hpp"
+#include "kernel/exchange.hpp"
+#include "kernel/response.hpp"
 
 namespace spinbound {
 namespace {

@@ -1,7 +1,7 @@
 // The entries of one instruction set for the hybrid-state model.
-#include "entry_names.hpp"
-#include "hybrid_train.hpp"
-#include "reduce.hpp"
+#include "kernel/entry_names.hpp"
+#include "kernel/hybrid_train.hpp"
+#include "kernel/reduce.hpp"
 
 namespace spinbound {
 namespace {

@@ -5,7 +5,7 @@
 //   find_start    periodic: (I - U) m0 = b from one cycle of the unit columns and the affine stream
 #pragma once
 
-#include "hybrid.hpp"
+#include "kernel/hybrid.hpp"
 
 namespace spinbound {
 namespace {

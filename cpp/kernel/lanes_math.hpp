@@ -2,10 +2,10 @@
 //   exp      any argument, clamped to [-708, 709] ([-87, 88] in single precision); 1.5 ulp
 //   sincos   |x| <= 1e6, absolute error 2e-16 (|x| <= 1e3, 1.2e-7 in single precision)
 //   sqrt     correctly rounded
-// NaN passes through all of them. (tests/test_lanes_math.py)
+// NaN passes through all of them. (tests/core/test_lanes_math.py)
 #pragma once
 
-#include "lanes.hpp"
+#include "kernel/lanes.hpp"
 
 namespace spinbound {
 namespace {

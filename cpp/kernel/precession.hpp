@@ -3,8 +3,8 @@
 //     longitudinal  exchange.hpp, in deviations from equilibrium
 #pragma once
 
-#include "exchange.hpp"
-#include "voxel.hpp"
+#include "kernel/exchange.hpp"
+#include "kernel/voxel.hpp"
 
 namespace spinbound {
 namespace {

@@ -14,7 +14,7 @@
 // not depend on them. All five components stay: no case is special, critical damping and zero of any rate included.
 #pragma once
 
-#include "contact.hpp"
+#include "kernel/contact.hpp"
 
 namespace spinbound {
 namespace {

@@ -1,8 +1,8 @@
 // What becomes of the echoes: sums over the train of the nine streams s, ds/dm0s ... ds/dB1 (until complete, ds/dlnB1).
 #pragma once
 
-#include "abi.hpp"
-#include "lanes.hpp"
+#include "kernel/abi.hpp"
+#include "kernel/lanes.hpp"
 
 namespace spinbound {
 namespace {

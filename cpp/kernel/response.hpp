@@ -1,10 +1,10 @@
 // The tabulated response of the semi-solid pool to one pulse, evaluated in the lanes with its exact derivatives.
 //     balanced, spoilers   R2sl = rho(ln tau, theta^2)/T2s
 //     crusher              z(ln tau, theta^2)
-// tau = TRF/T2s, theta = B1 alpha; f = sum_ij c_ij T_i(X) T_j(U) (lineshape.hpp, Patch).
+// tau = TRF/T2s, theta = B1 alpha; f = sum_ij c_ij T_i(X) T_j(U) (records/patch.hpp).
 #pragma once
 
-#include "voxel.hpp"
+#include "kernel/voxel.hpp"
 
 namespace spinbound {
 namespace {

@@ -4,9 +4,9 @@
 //   find_start    periodic: (I - U) m0 = b from one cycle of the unit columns and the affine stream
 #pragma once
 
-#include "crusher.hpp"
-#include "precession.hpp"
-#include "pulse.hpp"
+#include "kernel/crusher.hpp"
+#include "kernel/precession.hpp"
+#include "kernel/pulse.hpp"
 
 namespace spinbound {
 namespace {

@@ -1,6 +1,6 @@
 // The entries of one instruction set: a block of voxels through the whole train.
-#include "completion.hpp"
-#include "entry_names.hpp"
+#include "kernel/completion.hpp"
+#include "kernel/entry_names.hpp"
 
 namespace spinbound {
 namespace {

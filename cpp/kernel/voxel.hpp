@@ -2,8 +2,8 @@
 //     z' = -rz z + kfs s,  s' = ksf z - rs s   in z = zf - m0f, s = zs - m0s
 #pragma once
 
-#include "abi.hpp"
-#include "lanes.hpp"
+#include "kernel/abi.hpp"
+#include "kernel/lanes.hpp"
 
 namespace spinbound {
 namespace {

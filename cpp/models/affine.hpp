@@ -10,7 +10,7 @@
 #include <cmath>
 #include <cstddef>
 
-#include "spinbound/parameter.hpp"
+#include "records/parameter.hpp"
 
 namespace spinbound::models {
 

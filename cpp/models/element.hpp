@@ -8,8 +8,8 @@
 #include <Eigen/LU>
 #include <array>
 
-#include "gauss.hpp"
-#include "generator.hpp"
+#include "models/generator.hpp"
+#include "plan/gauss.hpp"
 
 namespace spinbound::models {
 

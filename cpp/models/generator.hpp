@@ -8,7 +8,7 @@
 
 #include <complex>
 
-#include "affine.hpp"
+#include "models/affine.hpp"
 
 namespace spinbound::models {
 

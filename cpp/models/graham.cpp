@@ -1,8 +1,8 @@
 #include <numbers>
 
-#include "greens_table.hpp"
-#include "require.hpp"
-#include "saturation.hpp"
+#include "models/greens_table.hpp"
+#include "models/saturation.hpp"
+#include "plan/require.hpp"
 
 namespace spinbound::models {
 namespace {
@@ -10,7 +10,7 @@ namespace {
 // (1/TRF) int_0^TRF W dt = T2s^2/TRF sum_(j, k) Re(conj(omega1_j) omega1_k) D_|j - k|, half of it for j = k, where
 // D_d = I((d + 1) x) - 2 I(d x) + I((d - 1) x), I(-x) = I(x), x = sample/T2s.
 Rate spectral_rate(const Pulse& pulse, const Tissue& tissue) {
-    const GreensTable& table = GreensTable::get(pulse.physics.lineshape);
+    const GreensTable& table = GreensTable::get(pulse.model.lineshape);
     const int n = pulse.n_samples();
     const double x = pulse.sample_duration() / tissue.T2s;
     Rate rate{0, 0};
@@ -31,9 +31,9 @@ Rate spectral_rate(const Pulse& pulse, const Tissue& tissue) {
 }
 
 Rate resonant_rate(const Pulse& pulse, const Tissue& tissue) {
-    if (pulse.physics.lineshape == Lineshape::superlorentzian)
+    if (pulse.model.lineshape == Lineshape::superlorentzian)
         throw InvalidArgument("the super-Lorentzian is infinite on resonance: graham-single-frequency has no rate");
-    const double area = pulse.physics.lineshape == Lineshape::gaussian ? std::sqrt(std::numbers::pi / 2) : 1;
+    const double area = pulse.model.lineshape == Lineshape::gaussian ? std::sqrt(std::numbers::pi / 2) : 1;
     double mean_square = 0;
     for (int k = 0; k < pulse.n_samples(); ++k)
         mean_square += std::norm(pulse.omega1(k, tissue.B1)) / pulse.n_samples();
@@ -43,7 +43,7 @@ Rate resonant_rate(const Pulse& pulse, const Tissue& tissue) {
 }  // namespace
 
 Rate average_rate(const Pulse& pulse, const Tissue& tissue) {
-    return pulse.physics.model == Model::graham ? spectral_rate(pulse, tissue) : resonant_rate(pulse, tissue);
+    return pulse.model.name == ModelName::graham ? spectral_rate(pulse, tissue) : resonant_rate(pulse, tissue);
 }
 
 template <int n_derivatives>

@@ -1,9 +1,10 @@
-#include "greens_table.hpp"
+#include "models/greens_table.hpp"
 
 #include <bit>
 #include <cstdint>
 
-#include "chebyshev.hpp"
+#include "plan/chebyshev.hpp"
+#include "plan/lineshape.hpp"
 
 namespace spinbound::models {
 namespace {

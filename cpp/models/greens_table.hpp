@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "spinbound/lineshape.hpp"
+#include "records/model.hpp"
 
 namespace spinbound::models {
 

@@ -3,12 +3,12 @@
 //     local_memory      the memory of the element itself, for omega1 = 1
 //     History           omega1 zs at the nodes of all elements so far, and what they do to the next
 //     integrate         element by element
-#include "ide.hpp"
+#include "models/ide.hpp"
 
 #include <optional>
 
-#include "element.hpp"
-#include "greens_table.hpp"
+#include "models/element.hpp"
+#include "models/greens_table.hpp"
 
 namespace spinbound::models {
 namespace {
@@ -140,7 +140,7 @@ Element<m, true, n_derivatives> element_of(const Tissue& tissue, std::complex<do
 template <int m, int n_derivatives>
 Affine<n_derivatives> integrate(const Pulse& pulse, const Tissue& tissue, int n_elements) {
     constexpr int width = width_of<n_derivatives>;
-    const GreensTable& table = GreensTable::get(pulse.physics.lineshape);
+    const GreensTable& table = GreensTable::get(pulse.model.lineshape);
     const int n_total = pulse.n_samples() * n_elements;
     const double h = pulse.sample_duration() / n_elements;
     const Lags<m> lags(table, n_total, h, tissue.T2s, n_derivatives > 0);
@@ -188,8 +188,8 @@ template Affine<n_tissue_parameters> ide_propagator(const Pulse&, const Tissue&,
 double first_ide_elements(const Pulse& pulse, const Tissue& tissue) {
     constexpr double longest[] = {7, 4.5, 10};
     const double turn = std::hypot(pulse.largest_omega1(tissue.B1), tissue.omega0);
-    const double memory = 1 / (longest[static_cast<int>(pulse.physics.lineshape)] * tissue.T2s);
-    const double finer = std::pow(1e8 * pulse.physics.rtol, -1.0 / (2 * many));
+    const double memory = 1 / (longest[static_cast<int>(pulse.model.lineshape)] * tissue.T2s);
+    const double finer = std::pow(1e8 * pulse.model.rtol, -1.0 / (2 * many));
     return finer * std::max({memory, turn / 1.5, tissue.R2f / 2}) * pulse.sample_duration();
 }
 

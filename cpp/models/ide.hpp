@@ -2,7 +2,8 @@
 //     zs' = -Re{conj(omega1(t)) int_0^t omega1(s) G((t - s)/T2s) zs(s) ds} + exchange + relaxation .
 #pragma once
 
-#include "pulse.hpp"
+#include "models/generator.hpp"
+#include "models/pulse.hpp"
 
 namespace spinbound::models {
 

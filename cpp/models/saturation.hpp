@@ -6,7 +6,8 @@
 // With hard-edged samples all follow from H = int G and I = int H of the lineshape.
 #pragma once
 
-#include "pulse.hpp"
+#include "models/generator.hpp"
+#include "models/pulse.hpp"
 
 namespace spinbound::models {
 

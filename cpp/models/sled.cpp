@@ -2,9 +2,9 @@
 //     Grid              the elements of a sample
 //     SledRates         W and dW/dT2s at the nodes of all elements
 //     sled_propagator   element by element
-#include "element.hpp"
-#include "greens_table.hpp"
-#include "saturation.hpp"
+#include "models/element.hpp"
+#include "models/greens_table.hpp"
+#include "models/saturation.hpp"
 
 namespace spinbound::models {
 namespace {
@@ -59,7 +59,7 @@ class SledRates {
 public:
     SledRates(const Pulse& pulse, const Tissue& tissue, const Grid& grid)
         : pulse_(pulse), tissue_(tissue), step_(pulse.n_samples(), m * grid.n_elements()), slope_(step_) {
-        const GreensTable& table = GreensTable::get(pulse.physics.lineshape);
+        const GreensTable& table = GreensTable::get(pulse.model.lineshape);
         for (int d = 0; d < pulse.n_samples(); ++d)
             for (int node = 0; node < m * grid.n_elements(); ++node) {
                 if (node % m == 0) pulse.poll();
@@ -128,7 +128,7 @@ template Affine<0> sled_propagator(const Pulse&, const Tissue&, int);
 template Affine<n_tissue_parameters> sled_propagator(const Pulse&, const Tissue&, int);
 
 double first_sled_elements(const Pulse& pulse, const Tissue& tissue) {
-    const double finer = std::pow(1e8 * pulse.physics.rtol, -1.0 / (2 * m));
+    const double finer = std::pow(1e8 * pulse.model.rtol, -1.0 / (2 * m));
     return finer * Density(pulse, tissue)(pulse.sample_duration());
 }
 

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "pulse.hpp"
+#include "models/propagator.hpp"
 
 namespace spinbound::models {
 namespace {
@@ -89,7 +89,7 @@ private:
         const std::pair key{plan.alpha, plan.TRF};
         const auto found = known.find(key);
         if (found != known.end()) return found->second;
-        const Pulse pulse{plan_.physics, plan.alpha, plan.TRF, plan_.shape, &stop_};
+        const Pulse pulse{plan_.model, plan.alpha, plan.TRF, plan_.shape, &stop_};
         int n_elements = 0;
         return known.emplace(key, is_crusher ? crusher(pulse) : propagator<n>(pulse, tissue_, n_elements))
             .first->second;

@@ -4,7 +4,7 @@
 //     Train::repetition                               their product, one repetition
 //     Train::start                                    the boundary condition
 //     Train::run                                      the echoes
-#include "reference.hpp"
+#include "reference/reference.hpp"
 
 #include <Eigen/LU>
 #include <cmath>
@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "jet.hpp"
+#include "reference/jet.hpp"
 
 namespace spinbound::reference {
 namespace {
@@ -53,40 +53,39 @@ Square<T> generator_matrix(const Tissue<T>& tissue, T omega1, T R2sl) {
     return a;
 }
 
-// slope = d omega1/d B1 = alpha/TRF
+// dA/dp = A(p = 1) - A(p = 0), as every entry is affine in each p by itself; at(p) is A with this p. So the derivatives
+// follow from the matrix above, and share no table with those of the models that they judge. Between p and p + 1 the
+// difference would lose the digits of a large p.
+template <class T, class Matrix>
+Square<T> derivative_of(const Matrix& at) {
+    return at(T(1)) - at(T(0));
+}
+
+// slope = d omega1/d B1 = alpha/TRF; R2sl and its derivatives are given.
 template <class T, int n_derivatives>
 Propagator<T, n_derivatives> generator(const Tissue<T>& tissue, RealOf<T> slope, const Response<T>& R2sl) {
+    const T omega1 = tissue.B1 * T(slope);
     Propagator<T, n_derivatives> a;
-    a.value = generator_matrix<T>(tissue, tissue.B1 * T(slope), R2sl.value);
+    a.value = generator_matrix<T>(tissue, omega1, R2sl.value);
     if constexpr (n_derivatives > 0) {
-        const auto& [m0s, R1f, R2f, Rex, R1s, T2s, omega0, B1] = tissue;
-        const T m0f = 1 - m0s;
-        auto& dm0s = a.d(Parameter::m0s);
-        dm0s(zf, zf) = dm0s(zf, zs) = -Rex;
-        dm0s(zs, zf) = dm0s(zs, zs) = Rex;
-        dm0s(zf, one) = -R1f;
-        dm0s(zs, one) = R1s;
-        auto& dR1f = a.d(Parameter::R1f);
-        dR1f(zf, zf) = -1;
-        dR1f(zf, one) = m0f;
-        auto& dR2f = a.d(Parameter::R2f);
-        dR2f(xf, xf) = dR2f(yf, yf) = -1;
-        auto& dRex = a.d(Parameter::Rex);
-        dRex(zf, zf) = -m0s;
-        dRex(zf, zs) = m0f;
-        dRex(zs, zf) = m0s;
-        dRex(zs, zs) = -m0f;
-        auto& dR1s = a.d(Parameter::R1s);
-        dR1s(zs, zs) = -1;
-        dR1s(zs, one) = m0s;
-        a.d(Parameter::T2s)(xs, xs) = -R2sl.dT2s;
-        auto& domega0 = a.d(Parameter::omega0);
-        domega0(xf, yf) = -1;
-        domega0(yf, xf) = 1;
-        auto& dB1 = a.d(Parameter::B1);
-        dB1(xf, zf) = dB1(xs, zs) = slope;
-        dB1(zf, xf) = dB1(zs, xs) = -slope;
-        dB1(xs, xs) = -R2sl.dB1;
+        const auto by = [&](T Tissue<T>::* p) {
+            return derivative_of<T>([&](T value) {
+                Tissue<T> changed = tissue;
+                changed.*p = value;
+                return generator_matrix<T>(changed, omega1, R2sl.value);
+            });
+        };
+        const auto by_omega1 =
+            derivative_of<T>([&](T value) { return generator_matrix<T>(tissue, value, R2sl.value); });
+        const auto by_R2sl = derivative_of<T>([&](T value) { return generator_matrix<T>(tissue, omega1, value); });
+        a.d(Parameter::m0s) = by(&Tissue<T>::m0s);
+        a.d(Parameter::R1f) = by(&Tissue<T>::R1f);
+        a.d(Parameter::R2f) = by(&Tissue<T>::R2f);
+        a.d(Parameter::Rex) = by(&Tissue<T>::Rex);
+        a.d(Parameter::R1s) = by(&Tissue<T>::R1s);
+        a.d(Parameter::T2s) = by_R2sl * R2sl.dT2s;
+        a.d(Parameter::omega0) = by(&Tissue<T>::omega0);
+        a.d(Parameter::B1) = by_omega1 * T(slope) + by_R2sl * R2sl.dB1;
     }
     return a;
 }

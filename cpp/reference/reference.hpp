@@ -10,7 +10,7 @@
 
 #include <complex>
 
-#include "spinbound/sequence.hpp"
+#include "records/sequence.hpp"
 
 namespace spinbound::reference {
 

@@ -28,7 +28,7 @@ def compiled(isa, real, folder):
     library = folder / f"{isa}_{real}.so"
     n_lanes = BYTES[isa] // {"double": 8, "float": 4}[real]
     options = ["-std=c++20", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-Wno-psabi"]
-    source = [f"-I{ROOT / 'cpp/kernel'}", str(ROOT / "tests/cpp/lanes_math.cpp"), "-shared", "-fPIC"]
+    source = [f"-I{ROOT / 'cpp'}", str(ROOT / "tests/cpp/lanes_math.cpp"), "-shared", "-fPIC"]
     kind = [f"-DSPINBOUND_LANES={n_lanes}", f"-DSPINBOUND_REAL={real}", *FLAGS[isa]]
     subprocess.run([compiler, *options, *kind, *source, "-o", str(library)], check=True)
     return ctypes.CDLL(str(library))

@@ -5,9 +5,9 @@
 #include <thread>
 
 #include "check.hpp"
+#include "machine/dispatch.hpp"
 #include "problem.hpp"
-#include "spinbound/dispatch.hpp"
-#include "spinbound/error.hpp"
+#include "records/error.hpp"
 
 namespace spinbound::test {
 namespace {
@@ -86,7 +86,7 @@ TEST(calls_at_once_do_not_meet, "Calls at once, for different trains and linesha
     for (unsigned k = 0; k < together.size(); ++k) {
         problems.emplace_back(k % 3, 30, starts[k % 3], 13);
         options.push_back(on_threads(2));
-        options.back().physics = {k < 3 ? Model::gbloch : Model::sled, static_cast<Lineshape>(k % 3)};
+        options.back().model = {k < 3 ? ModelName::gbloch : ModelName::sled, static_cast<Lineshape>(k % 3)};
     }
     std::vector<std::thread> callers;  // first, so that they also meet in tables that are not yet there
     for (std::size_t k = 0; k < together.size(); ++k)

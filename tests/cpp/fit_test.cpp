@@ -4,8 +4,9 @@
 #include <stdexcept>
 
 #include "check.hpp"
+#include "fit/fit.hpp"
 #include "problem.hpp"
-#include "spinbound/fit.hpp"
+#include "voxels/simulate.hpp"
 
 namespace spinbound::test {
 namespace {

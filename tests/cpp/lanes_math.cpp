@@ -1,5 +1,5 @@
 // Plain arrays through the lane functions, for tests/core/test_lanes_math.py. n is a multiple of the lanes.
-#include "lanes_math.hpp"
+#include "kernel/lanes_math.hpp"
 
 using namespace spinbound;
 

@@ -1,5 +1,5 @@
 // The minimiser of fits: what it hands out, and its factor of a Jacobian that comes in rows.
-#include "least_squares.hpp"
+#include "fit/least_squares.hpp"
 
 #include <cmath>
 #include <limits>

@@ -1,11 +1,12 @@
 // The train of the scalar models. With a Lorentzian the generalized Bloch model is the linear one: matrix exponentials.
 #include <algorithm>
 
-#include "abi.hpp"
 #include "check.hpp"
-#include "plan_cache.hpp"
+#include "kernel/abi.hpp"
+#include "plan/plan_cache.hpp"
 #include "problem.hpp"
 #include "reference/reference.hpp"
+#include "voxels/simulate.hpp"
 
 namespace spinbound::test {
 namespace {
@@ -35,12 +36,12 @@ Streams oracle(const Sequence& sequence, const double* tissue) {
 // The plan of a voxel, for a model.
 class Setup {
 public:
-    Setup(const Problem& problem, std::size_t voxel, Model model, Lineshape lineshape)
+    Setup(const Problem& problem, std::size_t voxel, ModelName model, Lineshape lineshape)
         : plan_(plan_for(problem.train(), {model, lineshape, 1e-12},
                          classify(problem.tissue(), voxel, model, Precision::full))),
           train_(*plan_),
           basis_{reinterpret_cast<const double*>(problem.vectors.data()), Problem::max_rank} {
-        train_.physics = {model, lineshape, 1e-12};
+        train_.model = {model, lineshape, 1e-12};
         for (std::size_t p = 0; p < n_tissue; ++p) voxels_.value[p][0] = problem.values[p][voxel];
     }
 
@@ -81,7 +82,7 @@ TEST(ide_train_agrees_with_oracle, "A train of gbloch-ide with a Lorentzian agre
         const Problem problem(11, 12, start, 4);
         const std::size_t n = problem.experiment.n_echoes();
         for (std::size_t voxel = 0; voxel < problem.size(); ++voxel) {
-            const Setup setup(problem, voxel, Model::gbloch_ide, Lineshape::lorentzian);
+            const Setup setup(problem, voxel, ModelName::gbloch_ide, Lineshape::lorentzian);
             const Streams expected = oracle(problem.train(), setup.tissue().data());
             std::vector<Complex> s = setup.complex(&KernelTable::sensitivities, n * n_streams), error = s;
             for (std::size_t k = 0; k < s.size(); ++k) error[k] -= expected.value[k];
@@ -97,7 +98,7 @@ TEST(ide_train_agrees_with_oracle, "A train of gbloch-ide with a Lorentzian agre
 
 TEST(model_sensitivities_are_derivatives, "Sensitivities of the scalar models are those of five-point differences") {
     for (Start start : {Start::periodic, Start::thermal, Start::given})
-        for (Model model : {Model::gbloch_ide, Model::sled, Model::graham}) {
+        for (ModelName model : {ModelName::gbloch_ide, ModelName::sled, ModelName::graham}) {
             const Problem problem(2, 8, start, 1);
             const std::size_t n = problem.experiment.n_echoes();
             Setup setup(problem, 0, model, Lineshape::superlorentzian);
@@ -123,7 +124,7 @@ TEST(model_sensitivities_are_derivatives, "Sensitivities of the scalar models ar
 TEST(model_outputs_agree, "Signal, projections and Gram sums of the scalar models are those of the sensitivities") {
     const Problem problem(5, 8, Start::periodic, 1);
     const std::size_t n = problem.experiment.n_echoes(), rank = Problem::max_rank;
-    for (Model model : {Model::gbloch_ide, Model::sled, Model::graham}) {
+    for (ModelName model : {ModelName::gbloch_ide, ModelName::sled, ModelName::graham}) {
         const Setup setup(problem, 0, model, Lineshape::superlorentzian);
         const auto s = setup.complex(&KernelTable::sensitivities, n * n_streams);
         const auto signal = setup.complex(&KernelTable::signal, n);

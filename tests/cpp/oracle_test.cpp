@@ -3,9 +3,10 @@
 #include <cmath>
 
 #include "check.hpp"
+#include "machine/dispatch.hpp"
 #include "problem.hpp"
 #include "reference/reference.hpp"
-#include "spinbound/dispatch.hpp"
+#include "voxels/simulate.hpp"
 
 namespace spinbound::test {
 namespace {

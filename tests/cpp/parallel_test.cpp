@@ -5,8 +5,9 @@
 #include <thread>
 
 #include "check.hpp"
+#include "machine/parallel.hpp"
 #include "problem.hpp"
-#include "spinbound/parallel.hpp"
+#include "voxels/simulate.hpp"
 
 namespace spinbound::test {
 namespace {

@@ -1,5 +1,5 @@
 // Plans are kept for the calls that follow, and no others are mistaken for them.
-#include "plan_cache.hpp"
+#include "plan/plan_cache.hpp"
 
 #include "check.hpp"
 #include "problem.hpp"
@@ -13,7 +13,7 @@ const TrainPlan* plan_of(const Sequence& sequence, const VoxelClass& voxel_class
 
 TEST(plans_are_kept, "A plan is kept for equal sequences, until others take its place") {
     const Problem problem(1, 50, Start::given, 1);
-    const VoxelClass voxel_class = classify(problem.tissue(), 0, Model::gbloch, Precision::full);
+    const VoxelClass voxel_class = classify(problem.tissue(), 0, ModelName::gbloch, Precision::full);
     const auto plan = plan_for(problem.train(), {}, voxel_class);
     const Sequence copy = problem.train();
     CHECK(plan_of(copy, voxel_class) == plan.get());
@@ -27,7 +27,7 @@ TEST(plans_are_kept, "A plan is kept for equal sequences, until others take its 
 
 TEST(plans_are_not_confused, "Whatever differs between two sequences, their plans do") {
     const Problem problem(2, 20, Start::given, 1);
-    const VoxelClass voxel_class = classify(problem.tissue(), 0, Model::gbloch, Precision::full);
+    const VoxelClass voxel_class = classify(problem.tissue(), 0, ModelName::gbloch, Precision::full);
     const auto plan = plan_for(problem.train(), {}, voxel_class);
     const auto has_another = [&](auto&& change) {
         Sequence changed = problem.train();
@@ -48,9 +48,9 @@ TEST(plans_are_not_confused, "Whatever differs between two sequences, their plan
     VoxelClass other_class = voxel_class;
     ++other_class.B1;
     CHECK(plan_of(problem.train(), other_class) != plan.get());
-    CHECK(plan_for(problem.train(), {Model::gbloch, Lineshape::gaussian}, voxel_class) != plan);
-    CHECK(plan_for(problem.train(), {Model::hybrid}, voxel_class) != plan);
-    CHECK(plan_for(problem.train(), {Model::gbloch, Lineshape::superlorentzian, 1e-6}, voxel_class) != plan);
+    CHECK(plan_for(problem.train(), {ModelName::gbloch, Lineshape::gaussian}, voxel_class) != plan);
+    CHECK(plan_for(problem.train(), {ModelName::hybrid}, voxel_class) != plan);
+    CHECK(plan_for(problem.train(), {ModelName::gbloch, Lineshape::superlorentzian, 1e-6}, voxel_class) != plan);
     CHECK(!has_another([](Sequence&) {}));
 }
 

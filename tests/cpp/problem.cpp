@@ -4,6 +4,9 @@
 #include <cstring>
 #include <random>
 
+#include "bound/fisher.hpp"
+#include "voxels/simulate.hpp"
+
 namespace spinbound::test {
 namespace {
 

@@ -5,7 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "spinbound/fisher.hpp"
+#include "records/call.hpp"
+#include "records/tissue.hpp"
 
 namespace spinbound::test {
 

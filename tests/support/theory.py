@@ -1,4 +1,4 @@
-"""What several tests of docs/theory.md take from it: the system of a pulse, and polynomials for its exponential."""
+"""What several tests of the theory take from it: the system of a pulse, and polynomials for its exponential."""
 
 import math
 

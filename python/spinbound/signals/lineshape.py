@@ -14,7 +14,7 @@ sum c_n a^n and y = 2 x^2/A^2, both sides of that angle together give
     int_{a < A} exp(-2 x^2/a^2)/a du = 1/(2 sqrt 3) sum_j c_2j A^2j E_{1 + j}(y) ;
 
 what remains is smooth and left to a Gauss rule. f is within 1e-13 of its value up to x = 8, where it has fallen to
-3e-17, and so is its slope (tests/test_experiments.py).
+3e-17, and so is its slope (tests/signals/test_experiments.py).
 """
 
 from __future__ import annotations
