@@ -1,4 +1,4 @@
-// Non-linear least-squares fits of many voxels (docs/theory.md, "Fit").
+// Non-linear least-squares fits of many voxels (theory, section 15).
 //
 // Minimises |y - M0 s(x)|^2 over the unknowns x within their bounds, in every voxel for itself.
 #pragma once

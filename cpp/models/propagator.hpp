@@ -1,5 +1,5 @@
 // One pulse of the models that follow the saturation of the semi-solid pool: as xs is zero before a pulse and dropped
-// after it, the pulse is an affine map of (xf yf zf zs) (docs/theory.md, "Other models: one pulse by collocation").
+// after it, the pulse is an affine map of (xf yf zf zs) (theory, section 12).
 //     propagator      the map of gbloch-ide, sled, graham or graham-single-frequency
 //     isolated_pool   the same without relaxation and exchange, whose (zs, zs) is the response that crushers use
 // n_derivatives is 0 or n_tissue_parameters.
