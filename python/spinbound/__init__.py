@@ -21,6 +21,7 @@ from spinbound.evaluation.dataset import TestSet, test_set
 from spinbound.evaluation.evaluate import evaluate
 from spinbound.evaluation.score import Score, SquaredError
 from spinbound.evaluation.statistics import Verdict
+from spinbound.sequences.model import Model
 from spinbound.sequences.sequence import Sequence
 from spinbound.signals.basis import Basis
 from spinbound.signals.crb import crb
@@ -57,6 +58,7 @@ __all__ = [
     "LogUniform",
     "Match",
     "Mixture",
+    "Model",
     "ModelError",
     "Prior",
     "Score",

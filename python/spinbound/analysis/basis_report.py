@@ -18,16 +18,18 @@ from spinbound.base.errors import FloatArray, InvalidParameter, Report
 from spinbound.base.parameters import ALL
 from spinbound.base.progress import reporting
 from spinbound.base.text import aligned
-from spinbound.sequences.experiment import Experiment, as_trains
+from spinbound.sequences.experiment import Experiment
+from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
 from spinbound.signals.crb import crb
+from spinbound.signals.forward import ForwardModel
 from spinbound.signals.simulate import sensitivities, simulate
 from spinbound.tissues.prior import Prior
 from spinbound.tissues.sources import tissues_of
 from spinbound.tissues.tissue import Tissue
 
 from .directions import Directions, columns_of, real_columns, triangular
-from .voxels import Part, accepted
+from .voxels import Slab, accepted
 
 TISSUES = 2000  # of a prior, unless a number is given
 
@@ -96,9 +98,7 @@ def basis_report(
     ranks: Iterable[int] | None = None,
     *,
     seed: int = 1,
-    model: str = "gbloch",
-    lineshape: str = "superlorentzian",
-    rtol: float = 1e-8,
+    model: Model | str = "gbloch",
     threads: int | None = None,
     progress: bool | Report | None = None,
 ) -> BasisQuality:
@@ -121,7 +121,7 @@ def basis_report(
     seed
         Of the draw; by default another than that of `build_basis`, so that tissues judge a basis that was not made of
         them.
-    model, lineshape, rtol, threads, progress
+    model, threads, progress
         As in `simulate`.
 
     Raises
@@ -139,13 +139,13 @@ def basis_report(
     """
     names, chosen = parameter_names(wrt), _as_ranks(ranks, basis, columns_of(parameter_names(wrt))[-1].stop)
     tissue = tissues_of(source, n, TISSUES, seed)
-    options: dict[str, Any] = {"rtol": rtol, "basis": basis, "threads": threads}
-    voxels = accepted(seq, tissue, names, [(model, lineshape)], progress=progress, **options)
-    options |= {"model": model, "lineshape": lineshape}
+    forward = ForwardModel.of(seq, model, basis)
+    voxels = accepted([forward], tissue, names, threads=threads, progress=progress)
+    options: dict[str, Any] = {"model": forward.model, "basis": basis, "threads": threads}
     kept, ratios = _Kept(np.zeros(basis.rank)), np.full((len(names), len(chosen), tissue.size), np.nan)
     with reporting(progress, tissue.size, "report") as report:
-        for part in voxels.parts(2 * as_trains(seq).n_echoes, 3, report):
-            ratios[..., part.index] = _of_part(part, seq, names, chosen, options, kept)
+        for slab in voxels.slabs(2 * forward.trains.n_echoes, 3, report):
+            ratios[..., slab.index] = _of_slab(slab, seq, names, chosen, options, kept)
     crb_ratios = dict(zip(names, ratios, strict=True))
     return BasisQuality(chosen, kept.fraction[np.array(chosen) - 1], crb_ratios, tissue.size - kept.n_tissues)
 
@@ -179,14 +179,14 @@ class _Kept:
         return np.asarray(np.cumsum(self.of_vectors) / self.whole)
 
 
-def _of_part(
-    part: Part, seq: Experiment, names: tuple[str, ...], ranks: tuple[int, ...], options: dict[str, Any], kept: _Kept
+def _of_slab(
+    slab: Slab, seq: Experiment, names: tuple[str, ...], ranks: tuple[int, ...], options: dict[str, Any], kept: _Kept
 ) -> FloatArray:
-    """(names, ranks, N) CRB(rank)/CRB(full) of a part's tissues, whose energies are added to those kept."""
+    """(names, ranks, N) CRB(rank)/CRB(full) of a slab's tissues, whose energies are added to those kept."""
     in_time = options | {"basis": None}
-    s = simulate(seq, part.tissue, **in_time, progress=part.reports[0])
-    full = crb(seq, part.tissue, names, **in_time, progress=part.reports[1])
-    c, J = sensitivities(seq, part.tissue, names, **options, progress=part.reports[2])
+    s = simulate(seq, slab.tissue, **in_time, progress=slab.reports[0])
+    full = crb(seq, slab.tissue, names, **in_time, progress=slab.reports[1])
+    c, J = sensitivities(seq, slab.tissue, names, **options, progress=slab.reports[2])
     sound = np.isfinite(s).all(axis=-1)  # not where a pulse is out of reach of rtol
     kept.add(s[sound], c[sound])
     ratios = np.full((len(names), len(ranks), len(s)), np.nan)

@@ -20,7 +20,9 @@ from spinbound.base.errors import FloatArray, InvalidParameter, Report
 from spinbound.base.parameters import ALL
 from spinbound.base.progress import reporting, shifted
 from spinbound.sequences.experiment import Experiment, as_trains
+from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis, with_fixed_phase
+from spinbound.signals.forward import ForwardModel
 from spinbound.signals.simulate import sensitivities, simulate
 from spinbound.tissues.prior import Prior
 from spinbound.tissues.sources import tissues_of
@@ -28,7 +30,7 @@ from spinbound.tissues.tissue import Tissue
 
 from .directions import Directions, columns_of, real_columns, triangular
 from .gram import Gram, Sketch, eigen, left_singular, random_columns
-from .voxels import Part, Voxels, accepted
+from .voxels import Slab, Voxels, accepted
 
 TISSUES = 10_000  # of a prior, unless a number is given
 LONGEST = 4096  # echoes of a Gram matrix, which then takes 134 MB, twice that if it is complex
@@ -48,9 +50,7 @@ def build_basis(
     wrt: str | Iterable[str] = ALL,
     weight: float = 0.02,
     seed: int = 0,
-    model: str = "gbloch",
-    lineshape: str = "superlorentzian",
-    rtol: float = 1e-8,
+    model: Model | str = "gbloch",
     threads: int | None = None,
     progress: bool | Report | None = None,
 ) -> Basis:
@@ -80,7 +80,7 @@ def build_basis(
         Share of these directions in the energy of the whole, between 0 and 1.
     seed
         Of the draw.
-    model, lineshape, rtol, threads, progress
+    model, threads, progress
         As in `simulate`.
 
     Returns
@@ -131,9 +131,9 @@ def build_basis(
     if not 0 < as_number("weight", weight) < 1:
         raise InvalidParameter(f"weight is {weight:g}; allowed: 0 < weight < 1")
     tissue = tissues_of(source, n, TISSUES, seed)
-    options: dict[str, Any] = {"rtol": rtol, "basis": None, "threads": threads}
-    voxels = accepted(seq, tissue, names if kept else (), [(model, lineshape)], progress=progress, **options)
-    stream = Stream(seq, voxels, names, kept, options | {"model": model, "lineshape": lineshape})
+    forward = ForwardModel.of(seq, model)
+    voxels = accepted([forward], tissue, names if kept else (), threads=threads, progress=progress)
+    stream = Stream(forward, voxels, names, kept, threads)
     with one_thread():
         vectors, values = _directions(stream, n_echoes, rank, bool(real), weight, progress)
     _tell_left_out(stream.n_left_out, tissue.size)
@@ -185,11 +185,11 @@ def _weighted(sums: list[Sum], weight: float) -> npt.NDArray[Any]:
 class Stream:
     """The signals of tissues and the directions of parameters, simulated as they are asked for."""
 
-    seq: Experiment
+    forward: ForwardModel
     voxels: Voxels
     names: tuple[str, ...]  # the unknowns
     kept: tuple[str, ...]  # those whose directions are wanted
-    options: dict[str, Any]
+    threads: int | None
     n_left_out: int = 0  # tissues, in the last pass
 
     def passes(self, count: int, empty: Callable[[], Sum], progress: bool | Report | None) -> Iterator[list[Sum]]:
@@ -200,20 +200,21 @@ class Stream:
                 sums = [empty() for _ in range(1 + bool(self.kept))]
                 told = shifted(report, number * size, count * size)
                 self.n_left_out = size - int(self.voxels.valid.sum())
-                for part in self.voxels.parts(self._values_per_voxel(), 1, told):
-                    for total, rows in zip(sums, self._rows(part), strict=True):
+                for slab in self.voxels.slabs(self._values_per_voxel(), 1, told):
+                    for total, rows in zip(sums, self._rows(slab), strict=True):
                         total.add(rows)
                 yield sums
 
     def _values_per_voxel(self) -> int:
-        return 2 * as_trains(self.seq).n_echoes * (columns_of(self.names)[-1].stop if self.kept else 1)
+        return 2 * self.forward.trains.n_echoes * (columns_of(self.names)[-1].stop if self.kept else 1)
 
-    def _rows(self, part: Part) -> list[FloatArray]:
-        """The signals of a part as `Gram.add` takes them and, if wanted, the directions."""
+    def _rows(self, slab: Slab) -> list[FloatArray]:
+        """The signals of a slab as `Gram.add` takes them and, if wanted, the directions."""
+        seq, options = self.forward.sequence, {"model": self.forward.model, "threads": self.threads}
         if not self.kept:
-            s = simulate(self.seq, part.tissue, **self.options, progress=part.reports[0])
+            s = simulate(seq, slab.tissue, **options, progress=slab.reports[0])
             return [_parts(real_columns(s[self._sound(s), :, None], ("",)))]
-        s, J = sensitivities(self.seq, part.tissue, self.names, **self.options, progress=part.reports[0])
+        s, J = sensitivities(seq, slab.tissue, self.names, **options, progress=slab.reports[0])
         sound = self._sound(s)
         A = real_columns(J[sound], self.names)
         wanted = [columns_of(self.names)[self.names.index(name)] for name in self.kept]

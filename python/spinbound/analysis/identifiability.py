@@ -18,13 +18,15 @@ from spinbound.base.errors import FloatArray, InvalidParameter, Report
 from spinbound.base.parameters import ALL
 from spinbound.base.progress import reporting
 from spinbound.sequences.experiment import Experiment
+from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
+from spinbound.signals.forward import ForwardModel
 from spinbound.signals.simulate import sensitivities
 from spinbound.tissues.tissue import Tissue
 
 from . import summary as words
 from .directions import Directions, columns_of, real_columns, triangular
-from .voxels import accepted, n_samples
+from .voxels import accepted
 
 Bounds = Mapping[str, npt.NDArray[np.float64]]
 
@@ -141,9 +143,7 @@ def identifiability(
     sigma: npt.ArrayLike = 1.0,
     *,
     prior: Mapping[str, npt.ArrayLike] | None = None,
-    model: str = "gbloch",
-    lineshape: str = "superlorentzian",
-    rtol: float = 1e-8,
+    model: Model | str = "gbloch",
     basis: Basis | None = None,
     threads: int | None = None,
     progress: bool | Report | None = None,
@@ -166,9 +166,7 @@ def identifiability(
     prior
         What is known of some of the parameters beside the data: name to standard deviation, > 0 (inf: nothing), in the
         parameter's unit; one number or one per voxel. That of M0 holds for its real and imaginary part each.
-    rtol
-        Relative error of a pulse's propagator, of ``gbloch-ide`` and ``sled``.
-    model, lineshape, basis, threads, progress
+    model, basis, threads, progress
         As in `simulate`.
 
     Returns
@@ -201,17 +199,17 @@ def identifiability(
     True
     """
     names = parameter_names(wrt)
-    options: dict[str, Any] = {"rtol": rtol, "basis": basis, "threads": threads}
-    voxels = accepted(seq, tissue, names, [(model, lineshape)], as_real("sigma", sigma), progress=progress, **options)
+    forward = ForwardModel.of(seq, model, basis)
+    voxels = accepted([forward], tissue, names, as_real("sigma", sigma), threads=threads, progress=progress)
     knowledge = _prior_rows(prior, names, tissue)
     n_columns = columns_of(names)[-1].stop
     found: dict[str, FloatArray] = {}
-    options |= {"model": model, "lineshape": lineshape}
+    options: dict[str, Any] = {"model": forward.model, "basis": basis, "threads": threads}
     with reporting(progress, voxels.valid.size, "identifiability") as report:
-        for part in voxels.parts(2 * n_columns * n_samples(seq, basis), 2, report):
-            J = sensitivities(seq, part.tissue, names, **options, progress=part.reports[0])[1]
-            for start in range(0, part.index.size, CHUNK):
-                index = part.index[start : start + CHUNK]
+        for slab in voxels.slabs(2 * n_columns * forward.n_samples, 2, report):
+            J = sensitivities(seq, slab.tissue, names, **options, progress=slab.reports[0])[1]
+            for start in range(0, slab.index.size, CHUNK):
+                index = slab.index[start : start + CHUNK]
                 R = triangular(real_columns(J[start : start + CHUNK], names))
                 with np.errstate(over="ignore", invalid="ignore"):
                     R = R if voxels.sigma is None else R / voxels.sigma[index, None, None]
@@ -219,8 +217,8 @@ def identifiability(
                 index = index[sound]
                 analysis = _analysis(R[sound], names, None if knowledge is None else knowledge[index])
                 _spread(analysis, index, voxels.valid.size, found)
-                if (told := part.reports[1]) is not None:
-                    told(min(start + CHUNK, part.index.size), part.index.size)
+                if (told := slab.reports[1]) is not None:
+                    told(min(start + CHUNK, slab.index.size), slab.index.size)
     return _result(names, tissue, found)
 
 

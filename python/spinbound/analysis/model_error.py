@@ -23,13 +23,15 @@ from spinbound.base.parameters import ALL
 from spinbound.base.progress import reporting
 from spinbound.base.text import aligned
 from spinbound.sequences.experiment import Experiment
+from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
 from spinbound.signals.crb import crb
+from spinbound.signals.forward import ForwardModel
 from spinbound.signals.simulate import sensitivities, simulate
 from spinbound.tissues.tissue import Tissue
 
 from .directions import Directions, columns_of, real_columns, triangular
-from .voxels import Part, accepted, n_samples
+from .voxels import Slab, accepted
 
 QUANTILES = {"median": 0.5, "95 %": 0.95, "largest": 1.0}
 
@@ -57,14 +59,16 @@ class ModelError:
     (True, ['M0', 'm0s'])
     """
 
-    model: str
-    against: str
+    model: Model
+    against: Model
     signal: npt.NDArray[np.float64]
     crb: Mapping[str, npt.NDArray[np.float64]]
 
     def __str__(self) -> str:
         n_voxels = np.size(self.signal)
-        title = f"relative error of {self.model} against {self.against}, {n_voxels:,} voxel{'s'[: n_voxels != 1]}"
+        title = (
+            f"relative error of {self.model.name} against {self.against.name}, {n_voxels:,} voxel{'s'[: n_voxels != 1]}"
+        )
         rows = {"signal": self.signal} | {f"CRB of {name}": error for name, error in self.crb.items()}
         head = ("", *QUANTILES)
         return "\n".join([title, *aligned([head, *([name, *_quantiles(error)] for name, error in rows.items())])])
@@ -82,12 +86,10 @@ def _quantiles(error: npt.ArrayLike) -> list[str]:
 def model_error(
     seq: Experiment,
     tissue: Tissue,
-    model: str,
-    against: str = "gbloch-ide",
+    model: Model | str,
+    against: Model | str = "gbloch-ide",
     wrt: str | Iterable[str] = ALL,
     *,
-    lineshape: str = "superlorentzian",
-    rtol: float = 1e-8,
     basis: Basis | None = None,
     threads: int | None = None,
     progress: bool | Report | None = None,
@@ -106,9 +108,7 @@ def model_error(
         The model that is taken as the truth; by default the full generalized Bloch equation.
     wrt
         P names of unknown parameters; all others are known.
-    rtol
-        Relative error of a pulse's propagator, of ``gbloch-ide`` and ``sled``.
-    lineshape, basis, threads, progress
+    basis, threads, progress
         As in `simulate`.
 
     Returns
@@ -140,25 +140,27 @@ def model_error(
     CRB of m0s       0     0        0
     """
     names = parameter_names(wrt)
-    options: dict[str, Any] = {"rtol": rtol, "basis": basis, "threads": threads}
-    voxels = accepted(seq, tissue, names, [(model, lineshape), (against, lineshape)], progress=progress, **options)
-    options["lineshape"] = lineshape
-    models: tuple[dict[str, Any], ...] = ({"model": model}, {"model": against})
+    forwards = [ForwardModel.of(seq, one, basis) for one in (model, against)]
+    voxels = accepted(forwards, tissue, names, threads=threads, progress=progress)
+    options: dict[str, Any] = {"basis": basis, "threads": threads}
+
     errors = np.full((1 + len(names), voxels.valid.size), np.nan)
     with reporting(progress, voxels.valid.size, "model_error") as report:
-        for part in voxels.parts(2 * n_samples(seq, basis), 4, report):
+        for slab in voxels.slabs(2 * forwards[0].n_samples, 4, report):
             s, reference = (
-                simulate(seq, part.tissue, **options, **choice, progress=told)
-                for choice, told in zip(models, part.reports[:2], strict=True)
+                simulate(seq, slab.tissue, model=forward.model, **options, progress=told)
+                for forward, told in zip(forwards, slab.reports[:2], strict=True)
             )
             bounds, references = (
-                crb(seq, part.tissue, names, **options, **choice, progress=told)
-                for choice, told in zip(models, part.reports[2:], strict=True)
+                crb(seq, slab.tissue, names, model=forward.model, **options, progress=told)
+                for forward, told in zip(forwards, slab.reports[2:], strict=True)
             )
-            errors[0, part.index] = _distance(s, reference)
-            errors[1:, part.index] = [_excess(bounds[name], references[name]) for name in names]
+            errors[0, slab.index] = _distance(s, reference)
+            errors[1:, slab.index] = [_excess(bounds[name], references[name]) for name in names]
+
     shaped = errors.reshape(1 + len(names), *tissue.shape)
-    return ModelError(model, against, shaped[0][()], {name: shaped[1 + k][()] for k, name in enumerate(names)})
+    by_name = {name: shaped[1 + k][()] for k, name in enumerate(names)}
+    return ModelError(forwards[0].model, forwards[1].model, shaped[0][()], by_name)
 
 
 def _distance(s: ComplexArray, reference: ComplexArray) -> FloatArray:
@@ -172,15 +174,12 @@ def _excess(bound: FloatArray, reference: FloatArray) -> FloatArray:
 
 
 def model_bias(
-    truth_model: str,
-    fit_model: str,
+    truth: Model | str,
+    fit: Model | str,
     seq: Experiment,
     tissue: Tissue,
     wrt: str | Iterable[str] = ALL,
     *,
-    lineshape: str = "superlorentzian",
-    truth_lineshape: str | None = None,
-    rtol: float = 1e-8,
     basis: Basis | None = None,
     threads: int | None = None,
     progress: bool | Report | None = None,
@@ -192,7 +191,7 @@ def model_bias(
 
     Parameters
     ----------
-    truth_model, fit_model
+    truth, fit
         The models of the data and of the fit.
     seq
         The pulse sequence, or a list of them: a joint experiment.
@@ -200,10 +199,6 @@ def model_bias(
         The true parameters of the voxels, of shape (...).
     wrt
         P names that are fitted; all others are fixed at their true values.
-    lineshape, truth_lineshape
-        Of the fitted model, and of the data; None: the same.
-    rtol
-        Relative error of a pulse's propagator, of ``gbloch-ide`` and ``sled``.
     basis, threads, progress
         As in `simulate`.
 
@@ -233,32 +228,29 @@ def model_bias(
     --------
     >>> import spinbound as sb
     >>> seq, names = sb.sequences.load("hybrid-mt-4s"), ("M0", "m0s", "R1f", "R2f")
-    >>> bias = sb.model_bias("gbloch", "gbloch", seq, sb.Tissue(), names, truth_lineshape="gaussian")
+    >>> bias = sb.model_bias(sb.Model(lineshape="gaussian"), "gbloch", seq, sb.Tissue(), names)
     >>> bool(bias["m0s"] < 0)
     True
     """
     names = parameter_names(wrt)
-    of_truth = lineshape if truth_lineshape is None else truth_lineshape
-    truth: dict[str, Any] = {"model": truth_model, "lineshape": of_truth}
-    fit: dict[str, Any] = {"model": fit_model, "lineshape": lineshape}
-    options: dict[str, Any] = {"rtol": rtol, "basis": basis, "threads": threads}
-    pairs = [(one["model"], one["lineshape"]) for one in (truth, fit)]
-    voxels = accepted(seq, tissue, names, pairs, progress=progress, **options)
+    forwards = [ForwardModel.of(seq, one, basis) for one in (truth, fit)]
+    voxels = accepted(forwards, tissue, names, threads=threads, progress=progress)
+    options: dict[str, Any] = {"basis": basis, "threads": threads}
     n_columns = columns_of(names)[-1].stop
     bias = np.full((voxels.valid.size, n_columns), np.nan)
 
-    def residual(part: Part) -> FloatArray:
+    def residual(slab: Slab) -> FloatArray:
         """(N, 2n, K + 1): the real columns of J and, last, the residual."""
-        data = simulate(seq, part.tissue, **truth, **options, progress=part.reports[0])
-        s, J = sensitivities(seq, part.tissue, names, **fit, **options, progress=part.reports[1])
+        data = simulate(seq, slab.tissue, model=truth, **options, progress=slab.reports[0])
+        s, J = sensitivities(seq, slab.tissue, names, model=fit, **options, progress=slab.reports[1])
         return np.concatenate([real_columns(J, names), real_columns((data - s)[..., None], ("",))], axis=-1)
 
     with reporting(progress, voxels.valid.size, "model_bias") as report:
-        for part in voxels.parts(2 * (n_columns + 1) * n_samples(seq, basis), 2, report):
-            R = triangular(residual(part))
+        for slab in voxels.slabs(2 * (n_columns + 1) * forwards[0].n_samples, 2, report):
+            R = triangular(residual(slab))
             sound = np.isfinite(R).all(axis=(1, 2))  # not where a pulse is out of reach of rtol
             fits = Directions.of(R[sound, :n_columns, :n_columns])
-            bias[part.index[sound]] = fits.solve(R[sound, :n_columns, n_columns])
+            bias[slab.index[sound]] = fits.solve(R[sound, :n_columns, n_columns])
     return {
         name: _as_parameter(bias[:, columns]).reshape(tissue.shape)[()]
         for name, columns in zip(names, columns_of(names), strict=True)

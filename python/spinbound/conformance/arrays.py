@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from spinbound.base.parameters import TISSUE
+from spinbound.sequences.model import Model
 from spinbound.signals.simulate import sensitivities
 
 from .cases import CASES, Case, load, tissue_of
@@ -41,7 +42,7 @@ def jacobian_error(case: Case) -> float:
 def errors(case: Case) -> tuple[float, float]:
     """Both of them."""
     stored = load(case)
-    s, J = sensitivities(case.sequence(), tissue_of(stored), TISSUE, model=case.model, lineshape=case.lineshape)
+    s, J = sensitivities(case.sequence(), tissue_of(stored), TISSUE, model=Model(case.model, case.lineshape))
     largest = np.abs(stored["jacobian"]).max(axis=(0, 1))
     deviation = np.abs(J[:, stored["echoes"]] - stored["jacobian"]).max(axis=(0, 1))
     # A parameter without influence, such as Rex where there is one pool, must have none to the last bit.

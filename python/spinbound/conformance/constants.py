@@ -13,14 +13,13 @@ from __future__ import annotations
 
 from functools import partial
 from math import log, pi
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import spinbound._core as _core
 from spinbound.sequences import library
-from spinbound.sequences.model import LINESHAPES
+from spinbound.sequences.model import LINESHAPES, Model
 from spinbound.sequences.sequence import Sequence
 from spinbound.signals.crb import crb
 from spinbound.signals.experiments import continuous_wave
@@ -41,11 +40,11 @@ NEVER = 1e-9  # 1/s: relaxation that takes no part
 
 
 def after_pulse(
-    model: str, tissue: Tissue, alpha: float, TRF: float, shape: npt.ArrayLike | None = None, **options: Any
+    model: Model | str, tissue: Tissue, alpha: float, TRF: float, shape: npt.ArrayLike | None = None
 ) -> npt.NDArray[np.float64]:
     """xf yf zf xs zs right after one pulse on the equilibrium."""
     seq = Sequence([alpha], [TRF], TRF + 2 * AT_ONCE, gradient_moment="balanced", start="thermal", shape=shape)
-    state = simulate(seq, tissue, model=model, output="magnetization", **options)[0]
+    state = simulate(seq, tissue, model=model, output="magnetization")[0]
     return np.asarray(state.real)
 
 
@@ -65,7 +64,7 @@ def greens_function() -> float:
 def documented_pulse(component: int) -> float:
     """One component after the pulse that the Julia package documents for its linear model, R2s = 1e5/s."""
     tissue = Tissue(m0s=0.1, R1f=1, R2f=15, Rex=30, R1s=6.5, T2s=1e-5)
-    return float(after_pulse("gbloch", tissue, pi, 500e-6, lineshape="lorentzian")[component])
+    return float(after_pulse(Model("gbloch", "lorentzian"), tissue, pi, 500e-6)[component])
 
 
 def documented_excitation(component: int) -> float:

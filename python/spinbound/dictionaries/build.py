@@ -14,22 +14,22 @@ from spinbound.base.checks import (
     as_count,
     as_number,
     as_result_dtype,
-    as_threads,
-    check_progress,
     one_of,
     parameter_names,
 )
 from spinbound.base.errors import FloatArray, InvalidParameter, Report
 from spinbound.base.parameters import ALL
-from spinbound.base.progress import reporting
 from spinbound.sequences.experiment import Experiment, as_trains
+from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
-from spinbound.signals.fisher import FORMS
+from spinbound.signals.batch import FORMS
+from spinbound.signals.forward import ForwardModel
 from spinbound.signals.simulate import simulate
 from spinbound.tissues.prior import Prior
 from spinbound.tissues.sources import Drawn, Given, Source, tissues_of
 from spinbound.tissues.tissue import Tissue
-from spinbound.work.job import Runner, check_runner, chunks_of, part_of, run_here
+from spinbound.work.job import Runner
+from spinbound.work.run import Run
 
 from .dictionary import Dictionary, norms, scaled
 from .job import DictionaryJob
@@ -49,9 +49,7 @@ def dictionary(
     *,
     seed: int = 0,
     basis: Basis | None = None,
-    model: str = "gbloch",
-    lineshape: str = "superlorentzian",
-    rtol: float = 1e-8,
+    model: Model | str = "gbloch",
     threads: int | None = None,
     progress: bool | Report | None = None,
 ) -> Dictionary:
@@ -71,7 +69,7 @@ def dictionary(
     basis
         Signals are kept in its coefficients. A dictionary takes 16 n bytes per sample: 4 MB for 20,000 atoms in 13
         vectors, 370 MB in the time domain of a train of 1142 pulses.
-    model, lineshape, rtol, threads, progress
+    model, threads, progress
         As in `simulate`.
 
     Raises
@@ -91,7 +89,7 @@ def dictionary(
     tissue = tissues_of(source, n, ATOMS, seed)
 
     def signals_of(voxels: Tissue, **options: Any) -> npt.NDArray[np.complex128]:
-        return simulate(seq, voxels, model=model, lineshape=lineshape, rtol=rtol, basis=basis, **options)
+        return simulate(seq, voxels, model=model, basis=basis, **options)
 
     signals = signals_of(tissue, threads=threads, progress=progress)
     scale = norms(signals)
@@ -126,9 +124,7 @@ def build_dictionary(
     sigma: float = 1.0,
     form: str = "real",
     chunk: int | None = None,
-    model: str = "gbloch",
-    lineshape: str = "superlorentzian",
-    rtol: float = 1e-8,
+    model: Model | str = "gbloch",
     dtype: npt.DTypeLike | None = None,
     overwrite: bool = False,
     rebuild: bool = False,
@@ -170,7 +166,7 @@ def build_dictionary(
         Check what is there first, and make damaged chunks anew.
     runner
         Who does the chunks: one of `spinbound.cluster`; by default this process.
-    model, lineshape, rtol, threads, progress
+    model, threads, progress
         As in `simulate`.
 
     Returns
@@ -200,29 +196,23 @@ def build_dictionary(
     (100, ['M0', 'T2f', 'm0s'])
     """
     recipe = Recipe(
-        seq=seq,
-        basis=basis,
+        forward=ForwardModel.of(seq, model, basis),
         wrt=parameter_names(wrt),
         derivatives=_derivatives(derivatives),
         sigma=_positive("sigma", sigma),
         form=one_of("form", form, FORMS),
-        physics={"model": model, "lineshape": lineshape, "rtol": rtol},
         dtype=str(as_result_dtype(dtype, np.complex128)),
     )
     tissues = _source(source, n, seed, first)
     chunk = default_chunk(recipe, tissues.n) if chunk is None else min(as_count("chunk", chunk, 1), tissues.n)
-    as_threads(threads)
-    check_progress(progress)
-    check_runner(runner, path, "path")
-    if overwrite and part_of(runner):
-        raise InvalidParameter(f"overwrite goes with the whole work, not with part {part_of(runner)}")
+    run = Run.of(path, runner, threads, progress, option="path")
+    if overwrite and run.part:
+        raise InvalidParameter(f"overwrite goes with the whole work, not with part {run.part}")
     check_chunk(recipe, chunk)
     refuse_invalid(recipe, tissues)
-    with made(Path(path), recipe, tissues, chunk, part_of(runner), overwrite=overwrite, rebuild=rebuild) as store:
-        job = DictionaryJob(store, tissues, recipe)
-        total = sum(job.sizes[k] for k in chunks_of(job, runner))
-        with reporting(progress, total, "dictionary", "tissue") as report:
-            (runner or run_here)(job, threads, report)
+
+    with made(Path(path), recipe, tissues, chunk, run.part, overwrite=overwrite, rebuild=rebuild) as store:
+        run.do(DictionaryJob(store, tissues, recipe), "dictionary", "tissue")
     return store
 
 

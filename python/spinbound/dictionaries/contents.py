@@ -14,7 +14,6 @@ import numpy as np
 from spinbound.base.errors import InvalidData
 from spinbound.files import stores
 from spinbound.files.guard import Allowance
-from spinbound.files.hashes import sha256_of
 from spinbound.files.stores import Array, Layout
 from spinbound.sequences.checks import GRADIENT_MOMENTS
 from spinbound.sequences.experiment import Trains
@@ -38,11 +37,6 @@ def said_sha256(attributes: Mapping[str, Any]) -> str:
     """Hash of what a store says of itself."""
     said = [attributes.get(name) for name in ("configuration", "contents")]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-
-
-def basis_sha256(basis: Basis | None) -> str | None:
-    """Hash of a basis."""
-    return None if basis is None else sha256_of(basis.vectors, basis.singular_values)
 
 
 def makes_sense(attributes: Mapping[str, Any]) -> bool:

@@ -10,16 +10,13 @@ from typing import Any
 
 import numpy as np
 
-import spinbound._core as _core
-from spinbound._core import version
 from spinbound.base.errors import InvalidData, Report
 from spinbound.files.stores import Layout
-from spinbound.sequences.experiment import as_trains
 from spinbound.tissues.sources import Source
 from spinbound.tissues.tissue import Tissue
-from spinbound.work.job import Task
+from spinbound.work.job import Runner, Task, run_here
 
-from .contents import basis_sha256, small_arrays, small_layout
+from .contents import small_arrays, small_layout
 from .recipe import Recipe
 from .store import MARK, DictionaryStore
 
@@ -28,26 +25,21 @@ from .store import MARK, DictionaryStore
 
 def configuration(recipe: Recipe, source: Source, chunk: int) -> dict[str, Any]:
     """All that the bits of a store depend on."""
-    return {
-        "spinbound": version,
-        "instruction_set": _core.isa_in_use(),
+    return recipe.forward.described | {
         "n": source.n,
         "chunk": chunk,
         **source.described,
-        "sequence_sha256": as_trains(recipe.seq).sha256,
-        "basis_sha256": basis_sha256(recipe.basis),
         "wrt": list(recipe.wrt),
         "derivatives": list(recipe.derivatives),
         "sigma": recipe.sigma,
         "form": recipe.form,
         "dtype": recipe.dtype,
-        **recipe.physics,
     }
 
 
 def contents(recipe: Recipe, n: int, chunk: int) -> dict[str, Any]:
     """What it takes to read a store."""
-    trains, basis = as_trains(recipe.seq), recipe.basis
+    trains, basis = recipe.forward.trains, recipe.forward.basis
     return {
         "arrays": list(recipe.layouts(n, chunk)),
         "small_arrays": list(small_arrays(trains, basis)),
@@ -61,7 +53,7 @@ def all_layouts(recipe: Recipe, n: int, chunk: int) -> dict[str, Layout]:
     """Of every array of the store: those of the tissues, the mark, the trains and the basis."""
     layouts = recipe.layouts(n, chunk)
     mark = Layout((-(-n // chunk), len(layouts), 32), "uint8", 1, ("chunk", "array", "byte"), {"arrays": list(layouts)})
-    small = small_arrays(as_trains(recipe.seq), recipe.basis)
+    small = small_arrays(recipe.forward.trains, recipe.forward.basis)
     return layouts | {MARK: mark} | {name: small_layout(name, values) for name, values in small.items()}
 
 
@@ -104,6 +96,10 @@ class DictionaryJob:
     def is_done(self, chunk: int) -> bool:
         """Whether a chunk has been stored."""
         return self.store.is_done(chunk)
+
+    def run(self, runner: Runner | None, threads: int | None, report: Report | None) -> None:
+        """Do what is not done."""
+        (runner or run_here)(self, threads, report)
 
     def task(self, chunk: int) -> Task:
         """The work of one chunk."""

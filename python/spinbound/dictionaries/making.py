@@ -15,7 +15,6 @@ from typing import Any
 from spinbound.base.errors import InvalidData
 from spinbound.files import stores
 from spinbound.files.stores import Array
-from spinbound.sequences.experiment import as_trains
 from spinbound.tissues.sources import Source
 from spinbound.work.folder import difference
 from spinbound.work.job import Part
@@ -101,7 +100,7 @@ def _create(path: Path, recipe: Recipe, wanted: dict[str, Any]) -> None:
 
 
 def _small(recipe: Recipe) -> dict[str, Array]:
-    return small_arrays(as_trains(recipe.seq), recipe.basis)
+    return small_arrays(recipe.forward.trains, recipe.forward.basis)
 
 
 def _check_configuration(store: DictionaryStore, wanted: dict[str, Any]) -> None:

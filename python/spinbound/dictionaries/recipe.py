@@ -13,13 +13,10 @@ from spinbound.base.parameters import PARAMETERS, TISSUE
 from spinbound.base.progress import reports
 from spinbound.files import stores
 from spinbound.files.stores import Array, Layout
-from spinbound.sequences.experiment import Experiment, as_trains
-from spinbound.sequences.limits import limits_of
-from spinbound.sequences.model import check_model
-from spinbound.signals.basis import Basis
-from spinbound.signals.batch import store, vectors_of
+from spinbound.signals.batch import round_into
 from spinbound.signals.crb import crb
 from spinbound.signals.fisher import fisher, in_one_run, n_columns
+from spinbound.signals.forward import ForwardModel
 from spinbound.signals.simulate import sensitivities, simulate
 from spinbound.signals.valid import valid_voxels
 from spinbound.tissues.sources import Source
@@ -33,23 +30,17 @@ CHUNK, CHUNK_BYTES = 4096, 1 << 26  # tissues, or as many as fill 64 MB
 class Recipe:
     """What is computed of each tissue."""
 
-    seq: Experiment
-    basis: Basis | None
+    forward: ForwardModel
     wrt: tuple[str, ...]
     derivatives: tuple[str, ...]
     sigma: float
     form: str
-    physics: dict[str, Any]
     dtype: str  # of the signals; what is real has the same precision
-
-    def __post_init__(self) -> None:
-        check_model(*self.physics.values())
-        vectors_of(self.basis, as_trains(self.seq))
 
     def layouts(self, n: int, chunk: int) -> dict[str, Layout]:
         """The arrays of n tissues, in the order in which they are stored."""
-        samples = as_trains(self.seq).n_echoes if self.basis is None else self.basis.rank
-        sample, P, columns = "echo" if self.basis is None else "vector", len(self.wrt), n_columns(self.wrt, self.form)
+        samples, basis = self.forward.n_samples, self.forward.basis
+        sample, P, columns = "echo" if basis is None else "vector", len(self.wrt), n_columns(self.wrt, self.form)
         real = "float64" if self.dtype == "complex128" else "float32"
         named = {"parameters": list(self.wrt), "sigma": self.sigma, "form": self.form}
         units = {"units": [f"({PARAMETERS[name].unit})^2" for name in self.wrt]}
@@ -75,9 +66,8 @@ class Recipe:
 
     def accepts(self, tissue: Tissue) -> BoolArray:
         """Which of the tissues can be simulated."""
-        limits = [limits_of(self.physics["model"], train) for train in as_trains(self.seq).sequences]
         matrix = np.array([np.broadcast_to(tissue[name], tissue.shape) for name in TISSUE])
-        return valid_voxels(matrix, np.ones(tissue.size, np.complex128), None, limits)
+        return valid_voxels(matrix, np.ones(tissue.size, np.complex128), None, self.forward.limits)
 
     def computed(self, tissue: Tissue, threads: int | None, report: Report | None) -> dict[str, Array]:
         """All arrays of some tissues; those that cannot be simulated are NaN."""
@@ -87,32 +77,34 @@ class Recipe:
             arrays[f"tissue/{name}"][:] = tissue[name]
         if self.accepts(tissue).any():
             for name, values in self.results(tissue, threads, report).items():
-                store(arrays[name], slice(None), values)
+                round_into(arrays[name], slice(None), values)
         arrays["valid"][:] = np.isfinite(arrays["signals"]).all(axis=1)
         return arrays
 
     def results(self, tissue: Tissue, threads: int | None, report: Report | None) -> dict[str, Array]:
         """What the core computes; at least one of the tissues is valid."""
-        options = self.physics | {"basis": self.basis, "threads": threads}
-        if self.derivatives and self.basis is not None:
+        forward = self.forward
+        if self.derivatives and forward.basis is not None:
             asked = self.wrt, self.sigma, self.form, self.derivatives
-            return in_one_run(self.seq, tissue, *asked, progress=report, **options)
-        return self._in_turn(tissue, options, report)
+            return in_one_run(forward, tissue, *asked, threads=threads, progress=report)
+        return self._in_turn(tissue, threads, report)
 
-    def _in_turn(self, tissue: Tissue, options: dict[str, Any], report: Report | None) -> dict[str, Any]:
+    def _in_turn(self, tissue: Tissue, threads: int | None, report: Report | None) -> dict[str, Any]:
         """In the time domain, where each is a run of its own."""
+        seq, basis = self.forward.sequence, self.forward.basis
+        options: dict[str, Any] = {"model": self.forward.model, "basis": basis, "threads": threads}
         functions: dict[str, Callable[..., Any]] = {"fisher": fisher, "crb": crb}
         further = [name for name in functions if name in self.derivatives]
         first, *others = reports(report, 1 + len(further), 0, tissue.size, tissue.size)
         results: dict[str, Any] = {}
         if "sensitivities" in self.derivatives:
-            pair = sensitivities(self.seq, tissue, self.wrt, progress=first, **options)
+            pair = sensitivities(seq, tissue, self.wrt, progress=first, **options)
             results["signals"], results["sensitivities"] = pair
         else:
-            results["signals"] = simulate(self.seq, tissue, progress=first, **options)
+            results["signals"] = simulate(seq, tissue, progress=first, **options)
         for name, share in zip(further, others, strict=True):
             asked = self.wrt, self.sigma, self.form
-            results[name] = functions[name](self.seq, tissue, *asked, progress=share, **options)
+            results[name] = functions[name](seq, tissue, *asked, progress=share, **options)
         if "crb" in results:
             results["crb"] = np.stack([results["crb"][name] for name in self.wrt], axis=-1)
         return results

@@ -36,7 +36,7 @@ from spinbound.sequences.sequence import Sequence
 from spinbound.signals.basis import Basis
 from spinbound.tissues.tissue import Tissue, tissue_of
 
-from .contents import allow, basis_sha256, makes_sense, read_basis, read_train, said_sha256
+from .contents import allow, makes_sense, read_basis, read_train, said_sha256
 from .dictionary import Dictionary, norms, scaled
 
 FORMAT, VERSION = "spinbound dictionary", 1
@@ -217,7 +217,7 @@ class DictionaryStore:
         wanted = self.configuration["basis_sha256"]
         with damage_named(self.path, InvalidData):
             basis = None if wanted is None else read_basis(self.path, self._contents, self.sequence)
-        if basis_sha256(basis) != wanted:
+        if (None if basis is None else basis.sha256) != wanted:
             raise OSError(f"{self.path}: the basis is damaged: its sha256 is not that of what was written")
         return basis
 

@@ -17,7 +17,9 @@ from spinbound.base.progress import reporting
 from spinbound.dictionaries.recipe import Recipe, refuse_invalid
 from spinbound.dictionaries.store import Block, DictionaryStore
 from spinbound.sequences.experiment import Experiment, as_trains
+from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
+from spinbound.signals.forward import ForwardModel
 from spinbound.tissues.prior import Prior
 from spinbound.tissues.prior_file import grid_shape_of
 from spinbound.tissues.sources import Drawn, Given, Source, tissues_of
@@ -133,9 +135,7 @@ def test_set(
     wrt: str | Iterable[str] = FULL_MODEL,
     seed: int = 0,
     first: int = 0,
-    model: str = "gbloch",
-    lineshape: str = "superlorentzian",
-    rtol: float = 1e-8,
+    model: Model | str = "gbloch",
     threads: int | None = None,
     progress: bool | Report | None = None,
 ) -> TestSet:
@@ -160,7 +160,7 @@ def test_set(
     seed, first
         Of the draw: tissues `first` to `first + n - 1`, as in `Prior.sample`. Those of grids become maps if `first` is
         a multiple of the number of combinations.
-    model, lineshape, rtol, threads, progress
+    model, threads, progress
         As in `simulate`.
 
     Raises
@@ -183,13 +183,11 @@ def test_set(
     (4, 3)
     """
     recipe = Recipe(
-        seq=seq,
-        basis=basis,
+        forward=ForwardModel.of(seq, model, basis),
         wrt=parameter_names(wrt),
         derivatives=("crb",),
         sigma=1.0,
         form="real",
-        physics={"model": model, "lineshape": lineshape, "rtol": rtol},
         dtype="complex128",
     )
     tissues, shape = _source(source, n, seed, first)

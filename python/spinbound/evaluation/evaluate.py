@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,17 +19,15 @@ import numpy.typing as npt
 
 import spinbound._core as _core
 from spinbound._core import version
-from spinbound.base.checks import as_count, as_real, as_threads, check_progress, one_of, parameter_names
+from spinbound.base.checks import as_count, as_real, one_of, parameter_names
 from spinbound.base.errors import FloatArray, InvalidParameter, Report
 from spinbound.base.parameters import bases
-from spinbound.base.progress import reporting
-from spinbound.dictionaries.contents import basis_sha256
 from spinbound.dictionaries.store import DictionaryStore
 from spinbound.files.hashes import sha256_of
 from spinbound.sequences.experiment import as_trains
 from spinbound.work.chunks import Arrays
-from spinbound.work.folder import opened
-from spinbound.work.job import Runner, check_runner, part_of
+from spinbound.work.job import Runner
+from spinbound.work.run import Run
 
 from .adapter import Estimator, check_made_for, check_travels, estimator_of
 from .card import Evaluation
@@ -139,19 +136,13 @@ def evaluate(
     )
     called = estimator_of(estimator, judged)
     check_made_for(estimator, data)
-    as_threads(threads)
-    check_progress(progress)
-    check_runner(runner, resume, "resume")
+    run = Run.of(resume, runner, threads, progress)
     check_travels(called, runner)
     results = Results(data, plan)
     described = _described(data, plan)
-    folder = None if resume is None else Path(resume)
-    job = job_of(data, plan, called, folder, results.take)
-    with (
-        opened(folder, described | (_hashes(data, called) if folder else {}), "evaluation", part_of(runner)),
-        reporting(progress, sum(job.sizes), "evaluate", "tissue") as report,
-    ):
-        job.run(runner, threads, report)
+    job = job_of(data, plan, called, run.folder, results.take)
+    run.carry_out(job, described | (_hashes(data, called) if run.folder else {}), "evaluation", "tissue")
+
     return results.evaluation(described)
 
 
@@ -196,7 +187,7 @@ def _described(data: TestSet, plan: Plan) -> dict[str, Any]:
         "seed": plan.seed,
         "phase": PHASES[plan.random_phase],
         "sequence_sha256": as_trains(data.sequence).sha256,
-        "basis_sha256": basis_sha256(data.basis),
+        "basis_sha256": None if data.basis is None else data.basis.sha256,
     }
 
 

@@ -26,7 +26,7 @@ from spinbound.files.hashes import sha256_of
 from spinbound.nn.novelty.file import take_novelty, tensors_of
 from spinbound.nn.novelty.novelty import Novelty
 from spinbound.sequences.experiment import Experiment, as_trains
-from spinbound.sequences.model import LINESHAPES, MODELS
+from spinbound.sequences.model import Model, as_model
 from spinbound.signals.basis import Basis
 from spinbound.tissues.prior import Prior
 
@@ -58,7 +58,7 @@ class Estimator(torch.nn.Module):
     phase
         ``standard``: the first coefficient is turned to be real and positive; ``random``: the phase is left as it is,
         and the network has to learn that it means nothing, as in the paper.
-    model, lineshape
+    model
         With which the training signals are simulated.
     seed
         Of the first weights.
@@ -101,8 +101,7 @@ class Estimator(torch.nn.Module):
         seq: Experiment | None = None,
         prior: Prior | None = None,
         phase: str = "standard",
-        model: str = "gbloch",
-        lineshape: str = "superlorentzian",
+        model: Model | str = "gbloch",
         seed: int = 0,
     ) -> None:
         rank = n_coefficients(basis, seq)
@@ -113,8 +112,8 @@ class Estimator(torch.nn.Module):
             "sequence_sha256": _sequence_sha256(basis, seq),
             "prior": None if prior is None else prior.toml,
             "phase": one_of("phase", phase, PHASES),
-            "model": one_of("model", model, MODELS),
-            "lineshape": one_of("lineshape", lineshape, LINESHAPES),
+            "model": as_model(model).name,
+            "lineshape": as_model(model).lineshape,
             "noise": None,
         }
         with torch.random.fork_rng(devices=[]):
@@ -379,8 +378,8 @@ def _checked(described: dict[str, Any]) -> tuple[dict[str, Any], Architecture]:
     units = [PARAMETERS[name].unit for name in _names(described["names"])]
     if described["units"] != units:
         raise InvalidData(f"its units are {', '.join(described['units'])}; this version has {', '.join(units)}")
-    for name, allowed in (("phase", PHASES), ("model", MODELS), ("lineshape", LINESHAPES)):
-        one_of(name, described[name], allowed)
+    one_of("phase", described["phase"], PHASES)
+    Model(described["model"], described["lineshape"])
     check_texts(described, ("basis_sha256", "sequence_sha256", "prior"))
     if described["noise"] is not None:
         Noise(**described["noise"])

@@ -6,7 +6,6 @@ means of the prior's normal distributions in all others (arXiv 2109.10535, secti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from spinbound.analysis.build_basis import build_basis
 from spinbound.base.errors import FloatArray, InvalidData, Report
 from spinbound.dictionaries.build import build_dictionary
 from spinbound.dictionaries.store import DictionaryStore
+from spinbound.sequences.model import Model
 from spinbound.sequences.sequence import Sequence
 from spinbound.signals.basis import Basis
 from spinbound.tissues.distributions import Constant, TruncatedNormal
@@ -35,7 +35,7 @@ class Problem:
 
     seq: Sequence
     prior: Prior
-    physics: Mapping[str, Any]  # model, lineshape, rtol
+    model: Model
     threads: int | None = None
     device: str | None = None  # of the networks; None: a GPU if there is one
     progress: bool | Report | None = None
@@ -43,7 +43,7 @@ class Problem:
     @property
     def run(self) -> dict[str, Any]:
         """How a batch call computes, and how it is watched."""
-        return {**self.physics, "threads": self.threads, "progress": self.progress}
+        return {"model": self.model, "threads": self.threads, "progress": self.progress}
 
 
 def basis_of(work: Work, problem: Problem, settings: Settings, given: Basis | None) -> Basis:

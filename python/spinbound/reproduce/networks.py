@@ -52,7 +52,15 @@ def _trained(run: Run, sets: Mapping[str, DictionaryStore], label: str) -> Array
 
 def _untrained(run: Run) -> nn.Estimator:
     """Both networks begin with the same weights."""
-    settings, physics = run.settings, {name: run.problem.physics[name] for name in ("model", "lineshape")}
+    settings, problem = run.settings, run.problem
     architecture = getattr(nn.Architecture, settings.architecture)(settings.rank)
-    known = {"basis": run.basis, "seq": run.problem.seq, "prior": run.problem.prior, **physics}
-    return nn.Estimator(ESTIMATED, architecture=architecture, phase=settings.phase, seed=settings.seed, **known)
+    return nn.Estimator(
+        ESTIMATED,
+        basis=run.basis,
+        seq=problem.seq,
+        prior=problem.prior,
+        model=problem.model,
+        architecture=architecture,
+        phase=settings.phase,
+        seed=settings.seed,
+    )

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import spinbound._core as _core
-from spinbound._core import version
 from spinbound.base.checks import as_threads, check_progress
 from spinbound.base.errors import Report
 from spinbound.files.hashes import sha256_of
 from spinbound.pages.page import Picture, write_report
+from spinbound.sequences.model import Model, as_model
 from spinbound.sequences.sequence import Sequence
 from spinbound.signals.basis import Basis
+from spinbound.signals.forward import ForwardModel
 from spinbound.tissues.prior import Prior
 
 from . import claims, figures
@@ -41,9 +41,7 @@ def crb_paper(
     basis: Basis | None = None,
     prior: Prior | None = None,
     in_vivo: npt.ArrayLike | None = None,
-    model: str = "gbloch",
-    lineshape: str = "superlorentzian",
-    rtol: float = 1e-8,
+    model: Model | str = "gbloch",
     device: str | None = None,
     threads: int | None = None,
     progress: bool | Report | None = None,
@@ -69,7 +67,7 @@ def crb_paper(
         Of the networks; by default a GPU if there is one.
     tell
         Called with a line at the begin of every step.
-    model, lineshape, rtol, threads, progress
+    model, threads, progress
         As in `simulate`.
 
     Returns
@@ -91,11 +89,10 @@ def crb_paper(
     as_threads(threads)
     check_progress(progress)
     TR = float(np.median(seq.repetition_times))
-    physics = {"model": model, "lineshape": lineshape, "rtol": rtol}
     problem = Problem(
         seq=seq,
         prior=prior or Prior.paper(TR).within(seq, model),
-        physics=physics,
+        model=as_model(model),
         threads=threads,
         device=device,
         progress=progress,
@@ -144,11 +141,4 @@ def _described(problem: Problem, settings: Settings, basis: Basis | None) -> dic
 
 def _sources(problem: Problem, basis: Basis | None) -> dict[str, Any]:
     """What the results are made from and by."""
-    return {
-        "spinbound": version,
-        "instruction_set": _core.isa_in_use(),
-        "sequence_sha256": problem.seq.sha256,
-        "basis_sha256": None if basis is None else sha256_of(basis.vectors),
-        "prior": problem.prior.toml,
-        **problem.physics,
-    }
+    return ForwardModel.of(problem.seq, problem.model, basis).described | {"prior": problem.prior.toml}

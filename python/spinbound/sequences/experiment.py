@@ -80,5 +80,13 @@ def core_sequence(seq: Sequence) -> Any:
     increments = np.broadcast_to(seq.rf_phase_increment, seq.n_pulses)
     shape = np.empty(0, np.complex128) if seq.shape is None else seq.shape
     return _core.Sequence(
-        seq.alpha, seq.TRF, seq.repetition_times, increments, moments, seq.echo, shape, start, initial
+        alpha=seq.alpha,
+        TRF=seq.TRF,
+        TR=seq.repetition_times,
+        rf_phase_increment=increments,
+        gradient_moment=moments,
+        echo=seq.echo,
+        shape=shape,
+        start=start,
+        initial=initial,
     )

@@ -1,4 +1,4 @@
-"""The models, and what each of them asks of a sequence and of a tissue."""
+"""What each model asks of a train and of the tissue in it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import spinbound._core as _core
 from spinbound.base.errors import BoolArray, FloatArray, InvalidSequence
 from spinbound.base.parameters import PARAMETERS
 
-from .model import MODELS
+from .model import MODELS, Model
 from .sequence import Sequence
 
 
-def _check_sequence(model: str, seq: Sequence) -> None:
-    if seq.shape is not None and not MODELS[model].shapes:
+def _check_sequence(model: Model, seq: Sequence) -> None:
+    if seq.shape is not None and not model.traits.shapes:
         able = ", ".join(name for name, known in MODELS.items() if known.shapes)
-        raise InvalidSequence(f"the model {model} knows rectangular pulses only; allowed for a shape: {able}")
-    if model == "hybrid":
+        raise InvalidSequence(f"the model {model.name} knows rectangular pulses only; allowed for a shape: {able}")
+    if model.name == "hybrid":
         _check_hybrid(seq)
-    if model == "bloch" and not isinstance(seq.start, str) and seq.start[3:].any():
+    if model.name == "bloch" and not isinstance(seq.start, str) and seq.start[3:].any():
         raise InvalidSequence(f"the model bloch has no semi-solid pool, but start is {seq.start}; xs and zs must be 0")
 
 
@@ -46,8 +46,8 @@ def _check_hybrid(seq: Sequence) -> None:
 class Limits:
     """What a model demands of the tissue in a train, with the pulse that is the first to demand it."""
 
-    def __init__(self, model: str, seq: Sequence) -> None:
-        known, flip = MODELS[model], np.abs(seq.alpha) * np.abs(seq.shape_samples).mean()
+    def __init__(self, model: Model, seq: Sequence) -> None:
+        known, flip = model.traits, np.abs(seq.alpha) * np.abs(seq.shape_samples).mean()
         is_crusher = np.array([word == "crusher" for word in seq.gradient_moment])
         crusher_flip = "max_crusher_flip" if known.lanes else known.flip
         self.flips = (  # largest flip angle, its limit, its pulse, what it is
@@ -58,7 +58,7 @@ class Limits:
         self.TRF = tuple(float(seq.TRF[pulse]) for pulse in self.pulses)
         self.shortest = 0.0 if known.shortest is None else float(_core.limits[known.shortest])
         self.longest = np.inf if known.longest is None else float(_core.limits[known.longest])
-        self.one_pool = model == "bloch"
+        self.one_pool = model.name == "bloch"
 
     @staticmethod
     def _flip(flip: FloatArray, limit: str, what: str) -> tuple[float, float, int, str]:
@@ -100,7 +100,7 @@ class Limits:
         return f"T2s is {T2s:g} s{where}: pulse {pulse} of {TRF:g} s is too {size}; allowed: {rule}"
 
 
-def limits_of(model: str, seq: Sequence) -> Limits:
+def limits_of(model: Model, seq: Sequence) -> Limits:
     """The limits of a model in a train that it can simulate; kept in the sequence, which never changes.
 
     Raises
@@ -109,10 +109,11 @@ def limits_of(model: str, seq: Sequence) -> Limits:
         If the model does not know something in the train.
     """
     kept = vars(seq).setdefault("_limits", {})
-    if model not in kept:
+    if model.name not in kept:
         _check_sequence(model, seq)
-        kept[model] = Limits(model, seq)
-    return kept[model]
+        kept[model.name] = Limits(model, seq)
+    limits: Limits = kept[model.name]
+    return limits
 
 
 def allowed(name: str, limits: list[Limits]) -> tuple[float, float]:

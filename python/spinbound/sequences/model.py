@@ -1,8 +1,10 @@
-"""The models of the pulses, by name, and what each of them can do."""
+"""A model of pulses in tissue as a value: its name, the lineshape of the semi-solid pool, and its accuracy."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from spinbound.base.checks import as_number, one_of
 from spinbound.base.errors import InvalidParameter
@@ -11,7 +13,7 @@ LINESHAPES = ("superlorentzian", "gaussian", "lorentzian")  # in the order of th
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelTraits:
     """What a model can do."""
 
     lanes: bool = False  # several voxels side by side, in single precision too
@@ -23,34 +25,86 @@ class Model:
 
 # In the order of the core's codes.
 MODELS = {
-    "gbloch": Model(lanes=True, flip="max_flip", shortest="min_tau"),
-    "gbloch-ide": Model(shapes=True, longest="max_tau_ide"),
-    "graham": Model(shapes=True),
-    "graham-single-frequency": Model(shapes=True),
-    "sled": Model(shapes=True),
-    "hybrid": Model(lanes=True, flip="max_crusher_flip", shortest="min_tau"),
-    "bloch": Model(lanes=True, flip="max_crusher_flip"),
+    "gbloch": ModelTraits(lanes=True, flip="max_flip", shortest="min_tau"),
+    "gbloch-ide": ModelTraits(shapes=True, longest="max_tau_ide"),
+    "graham": ModelTraits(shapes=True),
+    "graham-single-frequency": ModelTraits(shapes=True),
+    "sled": ModelTraits(shapes=True),
+    "hybrid": ModelTraits(lanes=True, flip="max_crusher_flip", shortest="min_tau"),
+    "bloch": ModelTraits(lanes=True, flip="max_crusher_flip"),
 }
 
 LOOSEST, TIGHTEST = 1e-2, 1e-12  # of rtol
 
 
-def check_model(model: str, lineshape: str, rtol: float) -> tuple[int, int, float]:
-    """The core's codes of a model.
+@dataclass(frozen=True)
+class Model:
+    """How a tissue responds to pulses: accepted wherever an argument is called `model`, and so is a plain name.
+
+    Parameters
+    ----------
+    name
+        ``gbloch``, the linearised generalized Bloch model (default); ``gbloch-ide``, the full integro-differential
+        equation; ``graham``, ``graham-single-frequency`` and ``sled``, the semi-solid pool saturated at a rate;
+        ``hybrid``, the hybrid-state approximation of gbloch; ``bloch``, one pool (m0s = 0).
+    lineshape
+        Of the semi-solid pool: ``superlorentzian`` (default), ``gaussian`` or ``lorentzian``.
+    rtol
+        Of gbloch-ide and sled: error of the propagator of a pulse, 1e-12 to 1e-2.
 
     Raises
     ------
     InvalidParameter
         If a word is unknown, rtol out of range, or the model does not know the lineshape.
+
+    Examples
+    --------
+    >>> import spinbound as sb
+    >>> sb.Model("gbloch-ide", lineshape="gaussian")
+    Model(name='gbloch-ide', lineshape='gaussian', rtol=1e-08)
+    >>> sb.crb(sb.sequences.load("hybrid-mt-4s"), sb.Tissue(), "m0s", model=sb.Model(lineshape="gaussian")).keys()
+    dict_keys(['m0s'])
     """
-    one_of("model", model, MODELS)
-    one_of("lineshape", lineshape, LINESHAPES)
-    accuracy = as_number("rtol", rtol)
-    if not TIGHTEST <= accuracy <= LOOSEST:
-        raise InvalidParameter(f"rtol is {accuracy:g}; allowed: {TIGHTEST:g} to {LOOSEST:g}")
-    if model == "graham-single-frequency" and lineshape == "superlorentzian":
-        raise InvalidParameter(
-            "graham-single-frequency needs the absorption of the lineshape on resonance, which is infinite for the "
-            "superlorentzian; allowed: gaussian, lorentzian, or the model graham"
-        )
-    return list(MODELS).index(model), LINESHAPES.index(lineshape), accuracy
+
+    name: str = "gbloch"
+    lineshape: str = "superlorentzian"
+    rtol: float = 1e-8
+
+    def __post_init__(self) -> None:
+        one_of("model", self.name, MODELS)
+        one_of("lineshape", self.lineshape, LINESHAPES)
+        accuracy = as_number("rtol", self.rtol)
+        if not TIGHTEST <= accuracy <= LOOSEST:
+            raise InvalidParameter(f"rtol is {accuracy:g}; allowed: {TIGHTEST:g} to {LOOSEST:g}")
+        if self.name == "graham-single-frequency" and self.lineshape == "superlorentzian":
+            raise InvalidParameter(
+                "graham-single-frequency needs the absorption of the lineshape on resonance, which is infinite for the "
+                "superlorentzian; allowed: gaussian, lorentzian, or the model graham"
+            )
+        object.__setattr__(self, "rtol", accuracy)
+
+    @property
+    def traits(self) -> ModelTraits:
+        """What the model can do."""
+        return MODELS[self.name]
+
+    @property
+    def codes(self) -> tuple[int, int, float]:
+        """The core's codes of the model and the lineshape, and rtol."""
+        return list(MODELS).index(self.name), LINESHAPES.index(self.lineshape), self.rtol
+
+    @classmethod
+    def read(cls, described: Mapping[str, Any]) -> Model:
+        """Return the model that `described` has put down, among other things; what is left out is as by default."""
+        words = {"name": "model", "lineshape": "lineshape", "rtol": "rtol"}
+        return cls(**{field: described[word] for field, word in words.items() if word in described})
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """The model in words and a number, as files keep it."""
+        return {"model": self.name, "lineshape": self.lineshape, "rtol": self.rtol}
+
+
+def as_model(model: Model | str) -> Model:
+    """Return a model, or the one of a plain name."""
+    return model if isinstance(model, Model) else Model(model)

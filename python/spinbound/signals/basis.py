@@ -14,6 +14,7 @@ import numpy.typing as npt
 from spinbound.base.blas import one_thread
 from spinbound.base.checks import as_array, as_complex, as_count, as_data, as_real
 from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter
+from spinbound.files.hashes import sha256_of
 from spinbound.files.npz import npz_names, read_npz, save_npz
 from spinbound.sequences.experiment import Experiment, Trains, as_trains
 from spinbound.sequences.sequence import Sequence
@@ -234,6 +235,11 @@ class Basis:
 
     def __repr__(self) -> str:
         return f"Basis({self.n_echoes} echoes, rank {self.rank}, {self.vectors.dtype})"
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the vectors and the singular values."""
+        return sha256_of(self.vectors, self.singular_values)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _basis, tuple(getattr(self, name) for name in VARIABLES)

@@ -6,9 +6,8 @@ mask of the voxels to compute. Beyond these and the results nothing of the size 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from dataclasses import replace as changed
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,43 +18,84 @@ from spinbound.base.checks import as_real, as_threads, check_progress
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidParameter, Report
 from spinbound.base.parameters import DERIVED, PARAMETERS, TISSUE
 from spinbound.base.progress import reporting, shifted
-from spinbound.sequences.experiment import Experiment, Trains, as_trains
-from spinbound.sequences.limits import Limits, limits_of
-from spinbound.sequences.model import check_model
 from spinbound.tissues.tissue import Tissue
 
-from .basis import Basis
-from .valid import CHUNK, R1F, R1S, accepted_sigma, place_of, valid_voxels, without_exchange
+from .forward import ForwardModel
+from .valid import R1F, R1S, SLAB, accepted_sigma, place_of, valid_voxels, without_exchange
 
-PART = 1 << 21  # values of tissues and results at a time where results are not stored as they are computed: 17 MB
+FORMS = ("real", "complex", "real-M0")  # of Fisher matrices, in the order of the core's codes
+SLAB_VALUES = (
+    1 << 21
+)  # values of tissues and results at a time where results are not stored as they are computed: 17 MB
 
 
 @dataclass(frozen=True)
 class Batch:
     """A checked call: everything that the core needs but the place for the results."""
 
-    trains: Trains
-    experiment: Any  # _core.Experiment
-    n_samples: int  # of one signal: echoes, or vectors of the basis
+    forward: ForwardModel
     shape: tuple[int, ...]
     tissue: FloatArray
     M0: ComplexArray
     sigma: FloatArray | None
     valid: BoolArray
-    physics: tuple[int, int, float]  # codes of the model and the lineshape, rtol
-    basis: ComplexArray | None
     threads: int
     progress: bool | Report | None
     single: bool = False  # compute in single precision
+
+    @classmethod
+    def of(
+        cls,
+        forward: ForwardModel,
+        tissue: Tissue,
+        sigma: npt.ArrayLike | None = None,
+        *,
+        threads: int | None,
+        progress: bool | Report | None,
+        all_invalid: bool = False,
+    ) -> Batch:
+        """Check the voxels of a call.
+
+        Raises
+        ------
+        InvalidParameter
+            Also if there are voxels and every one of them is invalid, unless `all_invalid` allows it.
+        """
+        if not isinstance(tissue, Tissue):
+            raise InvalidParameter(f"the tissue must be a spinbound.Tissue; given {type(tissue).__name__}")
+        check_progress(progress)
+
+        matrix, M0, noise = _matrix(tissue), _filled(tissue["M0"], tissue, np.complex128), _sigma(sigma, tissue)
+        batch = cls(
+            forward=forward,
+            shape=tissue.shape,
+            tissue=matrix,
+            M0=M0,
+            sigma=noise,
+            valid=valid_voxels(matrix, M0, noise, forward.limits),
+            threads=as_threads(threads),
+            progress=progress,
+        )
+        if batch.n_voxels and not all_invalid and not batch.valid.any():
+            raise InvalidParameter(_reason(batch))
+        if forward.model.name == "bloch":
+            without_exchange(matrix)
+
+        return batch
 
     @property
     def n_voxels(self) -> int:
         """Number of voxels, valid or not."""
         return self.valid.size
 
-    def part(self, voxels: slice) -> Batch:
-        """The batch of some of the voxels."""
-        return changed(
+    @property
+    def n_samples(self) -> int:
+        """Samples of one signal: echoes, or vectors of the basis."""
+        return self.forward.n_samples
+
+    def select(self, voxels: slice) -> Batch:
+        """Return the batch of some of the voxels."""
+        return replace(
             self,
             tissue=np.ascontiguousarray(self.tissue[:, voxels]),
             M0=self.M0[voxels],
@@ -63,75 +103,35 @@ class Batch:
             valid=self.valid[voxels],
         )
 
-    def parts(self, values_per_voxel: int) -> Iterator[tuple[slice, Batch]]:
-        """The batch cut into parts of about `PART` values, those of the tissues among them."""
-        step = max(1, PART // (len(TISSUE) + values_per_voxel))
+    def slabs(self, values_per_voxel: int) -> Iterator[tuple[slice, Batch]]:
+        """Cut the batch into slabs of about `SLAB_VALUES` values, those of the tissues among them."""
+        step = max(1, SLAB_VALUES // (len(TISSUE) + values_per_voxel))
         for start in range(0, self.n_voxels, step):
             voxels = slice(start, min(start + step, self.n_voxels))
-            yield voxels, self.part(voxels)
+            yield voxels, self.select(voxels)
+
+    def call(self, report: Report | None) -> Any:
+        """Return the call as the core has it."""
+        return _core.Call(
+            experiment=self.forward.trains.core(),
+            tissue=self.tissue,
+            M0=self.M0,
+            valid=self.valid,
+            model=self.forward.model.codes,
+            basis=self.forward.vectors,
+            single=self.single,
+            threads=self.threads,
+            progress=report,
+        )
+
+    @property
+    def noise(self) -> Any:
+        """The noise as the core has it."""
+        return _core.Noise(self.sigma)
 
     def flat(self, result: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """A view of a result with a single axis of voxels."""
+        """Return a view of a result with a single axis of voxels."""
         return result.reshape(self.n_voxels, *result.shape[len(self.shape) :])
-
-
-def prepare(
-    seq: Experiment,
-    tissue: Tissue,
-    sigma: npt.ArrayLike | None = None,
-    *,
-    model: str,
-    lineshape: str,
-    rtol: float,
-    basis: Basis | None,
-    threads: int | None,
-    progress: bool | Report | None,
-    all_invalid: bool = False,
-) -> Batch:
-    """Check the arguments of a batch call.
-
-    Raises
-    ------
-    InvalidParameter, InvalidSequence
-        Also if there are voxels and every one of them is invalid, unless `all_invalid` allows it.
-    """
-    trains = as_trains(seq)
-    if not isinstance(tissue, Tissue):
-        raise InvalidParameter(f"the tissue must be a spinbound.Tissue; given {type(tissue).__name__}")
-    physics = check_model(model, lineshape, rtol)
-    limits = [limits_of(model, train) for train in trains.sequences]
-    check_progress(progress)
-    vectors = vectors_of(basis, trains)
-    matrix, M0, noise = _matrix(tissue), _filled(tissue["M0"], tissue, np.complex128), _sigma(sigma, tissue)
-    batch = Batch(
-        trains=trains,
-        experiment=trains.core(),
-        n_samples=trains.n_echoes if vectors is None else vectors.shape[1],
-        shape=tissue.shape,
-        tissue=matrix,
-        M0=M0,
-        sigma=noise,
-        valid=valid_voxels(matrix, M0, noise, limits),
-        physics=physics,
-        basis=vectors,
-        threads=as_threads(threads),
-        progress=progress,
-    )
-    if batch.n_voxels and not all_invalid and not batch.valid.any():
-        raise InvalidParameter(_reason(batch, limits))
-    if model == "bloch":
-        without_exchange(matrix)
-    return batch
-
-
-def vectors_of(basis: object, trains: Trains) -> ComplexArray | None:
-    """The vectors of a basis that belongs to the trains; None in the time domain."""
-    if basis is None:
-        return None
-    if not isinstance(basis, Basis):
-        raise InvalidParameter(f"basis must be a spinbound.Basis; given {type(basis).__name__}")
-    basis.check_sequence(trains)
-    return np.ascontiguousarray(basis.vectors, dtype=np.complex128)
 
 
 def _matrix(tissue: Tissue) -> FloatArray:
@@ -168,7 +168,7 @@ def n_threads_of(threads: int | None) -> int:
     return min(as_threads(threads) or cores, 4 * cores)
 
 
-def _reason(batch: Batch, limits: list[Limits]) -> str:
+def _reason(batch: Batch) -> str:
     """Why the first voxel of a batch without a valid one is invalid."""
     where = place_of(0, batch.shape)
     prefix = "every voxel is invalid: " if batch.shape else ""
@@ -179,8 +179,13 @@ def _reason(batch: Batch, limits: list[Limits]) -> str:
     if batch.sigma is not None and not accepted_sigma(batch.sigma[:1]).all():
         return f"{prefix}sigma is {batch.sigma[0]:g}{where}; allowed: sigma > 0, finite"
     m0s, T2s, B1 = (np.asarray(values[name], dtype=np.float64) for name in ("m0s", "T2s", "B1"))
-    limit = next(limit for limit in limits if not limit.accepts(m0s, T2s, B1))
+    limit = next(limit for limit in batch.forward.limits if not limit.accepts(m0s, T2s, B1))
     return prefix + limit.reason(float(m0s), float(T2s), float(B1), where)
+
+
+def unknowns_of(names: Iterable[str], form: str = "real") -> Any:
+    """Return the unknown parameters as the core has them; the form is that of their Fisher matrix."""
+    return _core.Unknowns([PARAMETERS[name].code for name in names], FORMS.index(form))
 
 
 def check_apparent(names: tuple[str, ...], batch: Batch) -> None:
@@ -188,8 +193,8 @@ def check_apparent(names: tuple[str, ...], batch: Batch) -> None:
     apparent = [name for name in names if len(DERIVED.get(name, ())) > 1]
     if not apparent:
         return
-    for start in range(0, batch.n_voxels, CHUNK):
-        part = slice(start, start + CHUNK)
+    for start in range(0, batch.n_voxels, SLAB):
+        part = slice(start, start + SLAB)
         unequal = batch.valid[part] & (batch.tissue[R1F, part] != batch.tissue[R1S, part])
         if unequal.any():
             place = place_of(start + int(unequal.argmax()), batch.shape)
@@ -217,14 +222,14 @@ def compute(
         if all(view.dtype in (np.float64, np.complex128) for view in views):
             fill(batch, report, *views)
             return
-        for voxels, part in batch.parts(sum(view[0].size for view in views)):
+        for voxels, slab in batch.slabs(sum(view[0].size for view in views)):
             doubles = [np.empty(view[voxels].shape, np.result_type(view, np.float64)) for view in views]
-            fill(part, shifted(report, voxels.start, batch.n_voxels), *doubles)
+            fill(slab, shifted(report, voxels.start, batch.n_voxels), *doubles)
             for view, double in zip(views, doubles, strict=True):
-                store(view, voxels, double)
+                round_into(view, voxels, double)
 
 
-def store(view: npt.NDArray[Any], voxels: slice, double: npt.NDArray[Any]) -> None:
+def round_into(view: npt.NDArray[Any], voxels: slice, double: npt.NDArray[Any]) -> None:
     """Round to the precision of the view: beyond its range is inf; what is above zero stays so."""
     with np.errstate(over="ignore", under="ignore"):
         view[voxels] = double

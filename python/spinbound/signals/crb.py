@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import spinbound._core as _core
-from spinbound._core import version
 from spinbound.base.checks import as_result, as_result_dtype, as_threads, one_of, parameter_names, refuse_overlap
 from spinbound.base.errors import InvalidParameter, Report
 from spinbound.base.parameters import ALL
 from spinbound.base.progress import reporting, shifted
 from spinbound.files.hashes import sha256_of
 from spinbound.sequences.experiment import Experiment
+from spinbound.sequences.model import Model
 from spinbound.tissues.tissue import Tissue
 from spinbound.work.chunks import Arrays, VoxelJob, cut
-from spinbound.work.folder import opened
-from spinbound.work.job import Runner, check_runner, part_of
+from spinbound.work.job import Runner
+from spinbound.work.run import Run
 
 from .basis import Basis
-from .batch import Batch, check_apparent, prepare, store
-from .fisher import FORMS, _arguments, _given, _refuse_too_few_data, _whole, n_columns
+from .batch import FORMS, Batch, check_apparent, round_into, unknowns_of
+from .fisher import n_columns, refuse_too_few_data, require_sigma
+from .forward import ForwardModel
 
 CHUNK = 4096  # voxels whose bounds are stored together
 
@@ -38,9 +38,7 @@ def crb(
     sigma: npt.ArrayLike = 1.0,
     form: str = "real",
     *,
-    model: str = "gbloch",
-    lineshape: str = "superlorentzian",
-    rtol: float = 1e-8,
+    model: Model | str = "gbloch",
     basis: Basis | None = None,
     dtype: npt.DTypeLike | None = None,
     out: Mapping[str, npt.NDArray[Any]] | None = None,
@@ -71,7 +69,7 @@ def crb(
     runner
         Who does the work, of `spinbound.cluster`: other processes or machines, or this one for a part of it. It needs
         `resume`. Bounds that are not computed then are NaN.
-    model, lineshape, rtol, basis, threads, progress
+    model, basis, threads, progress
         As in `simulate`.
 
     Returns
@@ -105,76 +103,66 @@ def crb(
     >>> bool(bound["m0s"] > 0)
     True
     """
-    names, code = parameter_names(wrt), FORMS.index(one_of("form", form, FORMS))
-    batch = prepare(
-        seq,
-        tissue,
-        _given(sigma),
-        model=model,
-        lineshape=lineshape,
-        rtol=rtol,
-        basis=basis,
-        threads=threads,
-        progress=progress,
+    names, _ = parameter_names(wrt), one_of("form", form, FORMS)
+    run = Run.of(resume, runner, threads, progress)
+    batch = Batch.of(
+        ForwardModel.of(seq, model, basis), tissue, require_sigma(sigma), threads=threads, progress=progress
     )
     check_apparent(names, batch)
-    _refuse_too_few_data(batch, n_columns(names, form))
-    check_runner(runner, resume, "resume")
+    refuse_too_few_data(batch, n_columns(names, form))
     number = as_result_dtype(dtype, np.float64)
+
     if out is None and resume is None and number == np.float64:
-        return _whole(batch, names, code)
+        with reporting(progress, batch.n_voxels, "crb") as report:
+            return _bounds(batch, names, form, report)
     results = _outputs(out, names, tissue.shape, number)
     if resume is None:
-        _in_parts(batch, names, code, results)
+        _in_slabs(batch, names, form, results)
     else:
-        _in_folder(Path(resume), batch, names, form, results, runner, threads)
+        _in_folder(run, batch, names, form, results)
     return results if out is not None else {name: bound[()] for name, bound in results.items()}
 
 
-def _in_parts(batch: Batch, names: tuple[str, ...], code: int, results: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Bounds that are kept in arrays of their own, or in single precision."""
+def _bounds(batch: Batch, names: tuple[str, ...], form: str, report: Report | None) -> dict[str, npt.NDArray[Any]]:
+    """Compute all bounds in one array, as the core writes them."""
+    bounds = np.empty((len(names), batch.n_voxels))
+    if batch.n_voxels:
+        _core.crb(batch.call(report), batch.noise, unknowns_of(names, form), bounds)
+    return {name: bound.reshape(batch.shape)[()] for name, bound in zip(names, bounds, strict=True)}
+
+
+def _in_slabs(batch: Batch, names: tuple[str, ...], form: str, results: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Compute bounds that are kept in arrays of their own, or in single precision."""
     with reporting(batch.progress, batch.n_voxels, "crb") as report:
-        for voxels, part in batch.parts(len(names)):
-            bounds = np.empty((len(names), part.n_voxels))
-            share = shifted(report, voxels.start, batch.n_voxels)
-            _core.crb(*_arguments(part, names, code, share, bounds))
-            for name, bound in zip(names, bounds, strict=True):
-                store(batch.flat(results[name]), voxels, bound)
+        for voxels, slab in batch.slabs(len(names)):
+            slab = replace(slab, shape=slab.valid.shape)
+            for name, bound in _bounds(slab, names, form, shifted(report, voxels.start, batch.n_voxels)).items():
+                round_into(batch.flat(results[name]), voxels, bound)
 
 
 @dataclass(frozen=True)
-class BoundsOf:
+class ChunkBounds:
     """The bounds of some voxels, apart from all others."""
 
     batch: Batch
     names: tuple[str, ...]
-    code: int
+    form: str
 
     def __call__(self, threads: int | None, report: Report | None) -> Arrays:
         """Compute them."""
-        experiment = self.batch.trains.core()  # which cannot be pickled
-        batch = replace(self.batch, experiment=experiment, threads=as_threads(threads), progress=report)
-        return _whole(batch, self.names, self.code)
+        return _bounds(replace(self.batch, threads=as_threads(threads)), self.names, self.form, report)
 
 
-def _in_folder(
-    folder: Path,
-    batch: Batch,
-    names: tuple[str, ...],
-    form: str,
-    results: Arrays,
-    runner: Runner | None,
-    threads: int | None,
-) -> None:
-    """Bounds whose chunks a folder keeps."""
+def _in_folder(run: Run, batch: Batch, names: tuple[str, ...], form: str, results: Arrays) -> None:
+    """Compute bounds whose chunks a folder keeps."""
 
-    def chunk(voxels: slice) -> BoundsOf:
-        part = batch.part(voxels)
-        return BoundsOf(replace(part, shape=part.valid.shape, experiment=None), names, FORMS.index(form))
+    def chunk(voxels: slice) -> ChunkBounds:
+        part = batch.select(voxels)
+        return ChunkBounds(replace(part, shape=part.valid.shape, progress=None), names, form)
 
     def take(voxels: slice, bounds: Arrays) -> None:
         for name, bound in bounds.items():
-            store(batch.flat(results[name]), voxels, bound)
+            round_into(batch.flat(results[name]), voxels, bound)
 
     for result in results.values():
         result[...] = np.nan
@@ -183,25 +171,16 @@ def _in_folder(
         compute=chunk,
         layout=lambda n: {name: np.empty(n) for name in names},
         take=take,
-        folder=folder,
+        folder=run.folder,
     )
-    with (
-        opened(folder, _described(batch, names, form), "crb", part_of(runner)),
-        reporting(batch.progress, batch.n_voxels, "crb") as report,
-    ):
-        job.run(runner, threads, report)
+    run.carry_out(job, _described(batch, names, form), "crb")
 
 
 def _described(batch: Batch, names: tuple[str, ...], form: str) -> dict[str, Any]:
-    """All that the bounds depend on."""
-    return {
-        "spinbound": version,
-        "instruction_set": _core.isa_in_use(),
+    """Describe all that the bounds depend on."""
+    return batch.forward.described | {
         "wrt": list(names),
         "form": form,
-        "physics": list(batch.physics),
-        "sequence_sha256": batch.trains.sha256,
-        "basis": sha256_of(batch.basis),
         "tissue": sha256_of(batch.tissue, batch.M0, batch.valid),
         "sigma": sha256_of(batch.sigma),
     }

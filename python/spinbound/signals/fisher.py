@@ -20,15 +20,14 @@ import numpy.typing as npt
 import spinbound._core as _core
 from spinbound.base.checks import as_result, as_result_dtype, one_of, parameter_names
 from spinbound.base.errors import InvalidParameter, Report
-from spinbound.base.parameters import ALL, PARAMETERS
-from spinbound.base.progress import reporting
+from spinbound.base.parameters import ALL
 from spinbound.sequences.experiment import Experiment
+from spinbound.sequences.model import Model
 from spinbound.tissues.tissue import Tissue
 
 from .basis import Basis
-from .batch import Batch, check_apparent, compute, prepare
-
-FORMS = ("real", "complex", "real-M0")  # in the order of the core's codes
+from .batch import FORMS, Batch, check_apparent, compute, unknowns_of
+from .forward import ForwardModel
 
 
 def fisher(
@@ -38,9 +37,7 @@ def fisher(
     sigma: npt.ArrayLike = 1.0,
     form: str = "real",
     *,
-    model: str = "gbloch",
-    lineshape: str = "superlorentzian",
-    rtol: float = 1e-8,
+    model: Model | str = "gbloch",
     basis: Basis | None = None,
     dtype: npt.DTypeLike | None = None,
     out: npt.NDArray[Any] | None = None,
@@ -68,7 +65,7 @@ def fisher(
         single cannot give every bound to 1 %; stored in single, beyond its range (3.4e38) inf.
     out
         An array of the result's shape and type, written in place and returned; as in `simulate`.
-    model, lineshape, rtol, basis, threads, progress
+    model, basis, threads, progress
         As in `simulate`.
 
     Returns
@@ -96,85 +93,61 @@ def fisher(
     >>> sb.fisher(seq, sb.Tissue(), wrt=("M0", "m0s", "T2f")).shape
     (4, 4)
     """
-    names, code = parameter_names(wrt), FORMS.index(one_of("form", form, FORMS))
-    batch = prepare(
-        seq,
-        tissue,
-        _given(sigma),
-        model=model,
-        lineshape=lineshape,
-        rtol=rtol,
-        basis=basis,
-        threads=threads,
-        progress=progress,
-    )
+    names, _ = parameter_names(wrt), one_of("form", form, FORMS)
+    forward = ForwardModel.of(seq, model, basis)
+    batch = Batch.of(forward, tissue, require_sigma(sigma), threads=threads, progress=progress)
     check_apparent(names, batch)
     columns = n_columns(names, form)
     number = as_result_dtype(dtype, np.complex128 if form == "complex" else np.float64)
     result = as_result(out, (*tissue.shape, columns, columns), number)
 
-    def fill(part: Batch, report: Report | None, F: npt.NDArray[Any]) -> None:
-        _core.fisher(*_arguments(part, names, code, report, F))
-
+    unknowns = unknowns_of(names, form)
+    fill = lambda part, report, F: _core.fisher(part.call(report), part.noise, unknowns, F)
     compute(batch, (result,), fill, "fisher")
     return result
 
 
-def _given(sigma: npt.ArrayLike | None) -> npt.ArrayLike:
+def require_sigma(sigma: npt.ArrayLike | None) -> npt.ArrayLike:
+    """Refuse noise that is left out."""
     if sigma is None:
         raise InvalidParameter("sigma is missing; give the standard deviation of the noise, sigma > 0")
     return sigma
 
 
 def n_columns(names: tuple[str, ...], form: str) -> int:
-    """Rows of F: in the real form M0 counts as two parameters."""
+    """Count the rows of F: in the real form M0 counts as two parameters."""
     return len(names) + (form == "real" and "M0" in names)
 
 
-def _refuse_too_few_data(batch: Batch, columns: int) -> None:
-    if batch.basis is not None and 2 * batch.n_samples < columns:
+def refuse_too_few_data(batch: Batch, columns: int) -> None:
+    """Refuse a basis whose coefficients are fewer than the unknowns."""
+    if batch.forward.basis is not None and 2 * batch.n_samples < columns:
         raise InvalidParameter(
             f"a basis of rank {batch.n_samples} gives {2 * batch.n_samples} real numbers, "
             f"too few for {columns} real parameters"
         )
 
 
-def _whole(batch: Batch, names: tuple[str, ...], code: int) -> dict[str, npt.NDArray[Any]]:
-    """All bounds in one array, as the core writes them."""
-    bounds = np.empty((len(names), batch.n_voxels))
-    if batch.n_voxels:
-        with reporting(batch.progress, batch.n_voxels, "crb") as report:
-            _core.crb(*_arguments(batch, names, code, report, bounds))
-    return {name: bound.reshape(batch.shape)[()] for name, bound in zip(names, bounds, strict=True)}
-
-
-def _arguments(
-    batch: Batch, names: tuple[str, ...], code: int, report: Report | None, out: npt.NDArray[Any]
-) -> tuple[Any, ...]:
-    """What `_core.fisher` and `_core.crb` take."""
-    wrt = [PARAMETERS[name].code for name in names]
-    voxels = (batch.tissue, batch.M0, batch.sigma, batch.valid)
-    return (batch.experiment, *voxels, batch.physics, wrt, code, batch.basis, batch.threads, report, out)
-
-
 def in_one_run(
-    seq: Experiment,
+    forward: ForwardModel,
     tissue: Tissue,
     names: tuple[str, ...],
     sigma: float,
     form: str,
     wanted: Collection[str],
-    progress: Report | None = None,
-    **options: Any,
+    *,
+    threads: int | None,
+    progress: Report | None,
 ) -> dict[str, npt.NDArray[Any]]:
-    """Of n tissues in a basis: ``signals``, and those of ``sensitivities``, ``fisher`` and ``crb`` that are wanted.
+    """Compute in a basis the ``signals`` of n tissues, and those of ``sensitivities``, ``fisher``, ``crb`` wanted.
 
     Bit for bit what the functions of these names give, in the time of one of them; ``crb`` is (n, P).
     """
-    batch = prepare(seq, tissue, sigma, progress=progress, **options)
+    batch = Batch.of(forward, tissue, sigma, threads=threads, progress=progress)
     check_apparent(names, batch)
     if "crb" in wanted:
-        _refuse_too_few_data(batch, n_columns(names, form))
+        refuse_too_few_data(batch, n_columns(names, form))
+
     n, rank, columns = batch.n_voxels, batch.n_samples, n_columns(names, form)
     shapes: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {
         "sensitivities": ((n, rank, len(names)), np.complex128),
@@ -182,7 +155,7 @@ def in_one_run(
         "crb": ((len(names), n), np.float64),
     }
     results = {name: np.empty(*place) for name, place in shapes.items() if name in wanted}
-    results["signals"] = np.empty((n, rank), np.complex128)
-    arguments = _arguments(batch, names, FORMS.index(form), progress, results["signals"])
-    _core.in_one_run(*arguments, *map(results.get, shapes))
-    return results | ({"crb": results["crb"].T} if "crb" in wanted else {})
+    signals = np.empty((n, rank), np.complex128)
+    _core.in_one_run(batch.call(progress), batch.noise, unknowns_of(names, form), signals, **results)
+
+    return results | {"signals": signals} | ({"crb": results["crb"].T} if "crb" in wanted else {})

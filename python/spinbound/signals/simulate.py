@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -12,14 +12,15 @@ import numpy.typing as npt
 import spinbound._core as _core
 from spinbound.base.checks import as_result, as_result_dtype, one_of, parameter_names, refuse_overlap
 from spinbound.base.errors import InvalidParameter, Report
-from spinbound.base.parameters import ALL, PARAMETERS
+from spinbound.base.parameters import ALL
 from spinbound.sequences.experiment import Experiment
-from spinbound.sequences.model import MODELS
+from spinbound.sequences.model import Model
 from spinbound.sequences.sequence import Sequence
 from spinbound.tissues.tissue import Tissue
 
 from .basis import Basis
-from .batch import Batch, check_apparent, compute, prepare
+from .batch import Batch, check_apparent, compute, unknowns_of
+from .forward import ForwardModel
 from .valid import R1F, R1S
 
 OUTPUTS = ("signal", "magnetization")
@@ -32,9 +33,7 @@ def simulate(
     tissue: Tissue,
     *,
     output: str = "signal",
-    model: str = "gbloch",
-    lineshape: str = "superlorentzian",
-    rtol: float = 1e-8,
+    model: Model | str = "gbloch",
     basis: Basis | None = None,
     dtype: npt.DTypeLike | None = None,
     out: npt.NDArray[Any] | None = None,
@@ -64,14 +63,9 @@ def simulate(
         A writeable C-contiguous array of the result's shape and type, also a `numpy.memmap`, written in place without
         a copy and returned. After an error or Ctrl-C it holds the results of some voxels, and elsewhere what it held.
     model
-        ``gbloch``, the linearised generalized Bloch model (default); ``gbloch-ide``, the full integro-differential
-        equation; ``graham``, ``graham-single-frequency`` and ``sled``, the semi-solid pool saturated at a rate;
-        ``hybrid``, the hybrid-state approximation of gbloch; ``bloch``, one pool (m0s = 0). gbloch-ide, graham,
-        graham-single-frequency and sled take one voxel at a time, and pulses of any shape (docs/reference/models.md).
-    lineshape
-        Of the semi-solid pool: ``superlorentzian`` (default), ``gaussian`` or ``lorentzian``.
-    rtol
-        Of gbloch-ide and sled: error of the propagator of a pulse, 1e-12 to 1e-2.
+        A `Model`, or its name: ``gbloch`` (default), ``gbloch-ide``, ``graham``, ``graham-single-frequency``, ``sled``,
+        ``hybrid`` or ``bloch``. gbloch-ide, graham, graham-single-frequency and sled take one voxel at a time, and
+        pulses of any shape (docs/reference/models.md).
     basis
         A `Basis`: the signal is returned in its coefficients.
     threads
@@ -108,47 +102,17 @@ def simulate(
     True
     """
     one_of("output", output, OUTPUTS)
-    batch = prepare(
-        seq, tissue, model=model, lineshape=lineshape, rtol=rtol, basis=basis, threads=threads, progress=progress
-    )
-    if output == "magnetization" and batch.basis is not None:
+    forward = ForwardModel.of(seq, model, basis)
+    batch = Batch.of(forward, tissue, threads=threads, progress=progress)
+    if output == "magnetization" and basis is not None:
         raise InvalidParameter("basis compresses the signal; it does not go with output='magnetization'")
     samples = (batch.n_samples, 5) if output == "magnetization" else (batch.n_samples,)
     number = as_result_dtype(dtype, np.complex128)
     result = as_result(out, tissue.shape + samples, number)
-    fill = _magnetization if output == "magnetization" else fill_signal
-    compute(replace(batch, single=_is_single(number, model, batch)), (result,), fill, "simulate")
+    core = _core.magnetization if output == "magnetization" else _core.simulate
+    fill = lambda part, report, values: core(part.call(report), values)
+    compute(in_precision(batch, number), (result,), fill, "simulate")
     return result
-
-
-def fill_signal(batch: Batch, report: Report | None, signal: npt.NDArray[Any]) -> None:
-    """The signals (N, n_samples) of a batch."""
-    _core.simulate(
-        batch.experiment,
-        batch.tissue,
-        batch.M0,
-        batch.valid,
-        batch.physics,
-        batch.single,
-        batch.basis,
-        batch.threads,
-        report,
-        signal,
-    )
-
-
-def _magnetization(batch: Batch, report: Report | None, magnetization: npt.NDArray[Any]) -> None:
-    _core.magnetization(
-        batch.experiment,
-        batch.tissue,
-        batch.M0,
-        batch.valid,
-        batch.physics,
-        batch.single,
-        batch.threads,
-        report,
-        magnetization,
-    )
 
 
 def sensitivities(
@@ -156,9 +120,7 @@ def sensitivities(
     tissue: Tissue,
     wrt: str | Iterable[str] = ALL,
     *,
-    model: str = "gbloch",
-    lineshape: str = "superlorentzian",
-    rtol: float = 1e-8,
+    model: Model | str = "gbloch",
     basis: Basis | None = None,
     dtype: npt.DTypeLike | None = None,
     out: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None,
@@ -185,7 +147,7 @@ def sensitivities(
         1e-3 of theirs (T2s: 1e-2). Beyond 3.4e38 inf.
     out
         A pair of such arrays, for s and J, that do not overlap.
-    model, lineshape, rtol, basis, threads, progress
+    model, basis, threads, progress
         As in `simulate`.
 
     Returns
@@ -217,9 +179,8 @@ def sensitivities(
     True
     """
     names = parameter_names(wrt)
-    batch = prepare(
-        seq, tissue, model=model, lineshape=lineshape, rtol=rtol, basis=basis, threads=threads, progress=progress
-    )
+    forward = ForwardModel.of(seq, model, basis)
+    batch = Batch.of(forward, tissue, threads=threads, progress=progress)
     check_apparent(names, batch)
     outs = _pair(out)
     number = as_result_dtype(dtype, np.complex128)
@@ -227,40 +188,19 @@ def sensitivities(
     signal = as_result(outs[0], shape, number, "out[0]")
     jacobian = as_result(outs[1], (*shape, len(names)), number, "out[1]")
     refuse_overlap({"out[0]": signal, "out[1]": jacobian})
-    fill = filler_of_sensitivities(names)
-    compute(replace(batch, single=_is_single(number, model, batch)), (signal, jacobian), fill, "sensitivities")
+    unknowns = unknowns_of(names)
+    fill = lambda part, report, s, J: _core.sensitivities(part.call(report), unknowns, s, J)
+    compute(in_precision(batch, number), (signal, jacobian), fill, "sensitivities")
     return signal, jacobian
 
 
-def filler_of_sensitivities(names: tuple[str, ...]) -> Callable[..., None]:
-    """What fills the signals (N, n_samples) of a batch, and their derivatives (N, n_samples, P) by these names."""
-    codes = [PARAMETERS[name].code for name in names]
-
-    def fill(batch: Batch, report: Report | None, s: npt.NDArray[Any], J: npt.NDArray[Any]) -> None:
-        _core.sensitivities(
-            batch.experiment,
-            batch.tissue,
-            batch.M0,
-            batch.valid,
-            batch.physics,
-            batch.single,
-            codes,
-            batch.basis,
-            batch.threads,
-            report,
-            s,
-            J,
-        )
-
-    return fill
-
-
-def _is_single(number: np.dtype[Any], model: str, batch: Batch) -> bool:
-    """Whether to compute in single precision: not where a steady state would multiply its rounding errors."""
-    single = bool(number == np.complex64) and MODELS[model].lanes
-    cycles = [train.duration for train in batch.trains.sequences if _is_periodic(train)]
+def in_precision(batch: Batch, number: np.dtype[Any]) -> Batch:
+    """Choose single precision where it is asked for: not where a steady state would multiply its rounding errors."""
+    single = bool(number == np.complex64) and batch.forward.model.traits.lanes
+    cycles = [train.duration for train in batch.forward.trains.sequences if _is_periodic(train)]
     if not single or not cycles or not batch.valid.any():
-        return single
+        return replace(batch, single=single)
+
     cycle = min(cycles)
     slowest = min(float(batch.tissue[row, batch.valid].min()) for row in (R1F, R1S))
     if cycle < SHORTEST_SINGLE or cycle * slowest < LEAST_RECOVERY:
@@ -269,7 +209,7 @@ def _is_single(number: np.dtype[Any], model: str, batch: Batch) -> bool:
             f"{slowest:.3g}/s; allowed: complex128, or cycles of at least {SHORTEST_SINGLE:g} s and "
             f"{LEAST_RECOVERY:g}/R1"
         )
-    return single
+    return replace(batch, single=True)
 
 
 def _is_periodic(seq: Sequence) -> bool:

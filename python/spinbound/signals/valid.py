@@ -8,7 +8,7 @@ from spinbound.base.errors import BoolArray, ComplexArray, FloatArray
 from spinbound.base.parameters import PARAMETERS, TISSUE
 from spinbound.sequences.limits import Limits
 
-CHUNK = 1 << 16  # voxels checked at a time
+SLAB = 1 << 16  # voxels checked at a time
 
 
 M0S, R1F, R1S, T2S, B1 = (TISSUE.index(name) for name in ("m0s", "R1f", "R1s", "T2s", "B1"))
@@ -31,8 +31,8 @@ LOW, HIGH = (np.array([[getattr(PARAMETERS[name], bound)] for name in TISSUE]) f
 def valid_voxels(matrix: FloatArray, M0: ComplexArray, sigma: FloatArray | None, limits: list[Limits]) -> BoolArray:
     """Which voxels (N,) of a matrix (8, N) the core may be given."""
     valid = np.empty(M0.size, dtype=np.bool_)
-    for start in range(0, M0.size, CHUNK):
-        part = slice(start, start + CHUNK)
+    for start in range(0, M0.size, SLAB):
+        part = slice(start, start + SLAB)
         values = matrix[:, part]
         ok = ((values >= LOW) & (values <= HIGH)).all(axis=0)
         ok &= np.isfinite(M0[part])

@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_count, as_number, one_of, parameter_named, refuse_conflicts
+from spinbound.base.checks import as_count, as_number, parameter_named, refuse_conflicts
 from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter
 from spinbound.base.units import check_plausible
 from spinbound.sequences.experiment import Experiment, as_trains
 from spinbound.sequences.limits import Limits, allowed, limits_of
-from spinbound.sequences.model import MODELS
+from spinbound.sequences.model import Model, as_model
 
 from .distributions import Constant, Distribution, Grid, LogUniform, TruncatedNormal, Uniform
 from .mixture import Mixture
@@ -280,7 +280,7 @@ class Prior:
         except InvalidParameter as problem:
             raise InvalidParameter(f"{name}: {problem}") from None
 
-    def within(self, seq: Experiment, model: str = "gbloch") -> Prior:
+    def within(self, seq: Experiment, model: Model | str = "gbloch") -> Prior:
         """The prior with B1 and T2s narrowed to what a model takes in a sequence, as far as they have distributions.
 
         Parameters
@@ -304,8 +304,7 @@ class Prior:
         >>> round(prior.bounds["B1"][1], 4)
         1.7507
         """
-        one_of("model", model, MODELS)
-        limits = [limits_of(model, train) for train in as_trains(seq).sequences]
+        limits = [limits_of(as_model(model), train) for train in as_trains(seq).sequences]
         return self.truncated(**{name: _demanded(name, limits) for name in ("B1", "T2s") if name in self.names})
 
     @property

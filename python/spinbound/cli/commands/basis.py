@@ -72,14 +72,16 @@ def basis(
     check_usage(output, figure, report, inputs)
     seq = open_sequence(sequence, inputs)
     tissues = open_prior(prior, seq, inputs)
-    options = inputs.physics | {"threads": inputs.threads}
+    options: dict[str, Any] = {"model": inputs.chosen_model, "threads": inputs.threads}
     begin = perf_counter()
     with progress_bar(n, "basis") as told:
         made = build_basis(
             seq, tissues, n, rank, real=real, bounds=kept, wrt=names, seed=seed, **options, progress=told
         )
     seconds = perf_counter() - begin
-    settings = provenance_of(seq, sequence) | inputs.physics | {"prior": repr(tissues), "n": n, "seed": seed}
+    settings = (
+        provenance_of(seq, sequence) | inputs.chosen_model.described | {"prior": repr(tissues), "n": n, "seed": seed}
+    )
     settings |= {"rank": rank, "real": real, "bounds": kept, "wrt": names}
     save_arrays(output, made.as_dict(), settings)
     written, kept_of = [str(output)], None

@@ -85,13 +85,18 @@ def crb(
     check_output(output, overwrite, n_bytes=8 * voxels.size * len(names))
     begin = perf_counter()
     with progress_bar(voxels.size, "CRB") as report:
-        options = inputs.physics | {"basis": basis, "threads": inputs.threads, "progress": report}
+        options: dict[str, Any] = {
+            "model": inputs.chosen_model,
+            "basis": basis,
+            "threads": inputs.threads,
+            "progress": report,
+        }
         bounds = bounds_of(seq, voxels, names, sigma, form, resume=work, runner=runner, **options)
     if part_of(runner):
         return told_part(runner, work, inputs.json)
     seconds = perf_counter() - begin
     chosen = {"tissue": str(tissue), "wrt": names, "sigma": sigma, "form": form}
-    settings = provenance_of(seq, sequence) | inputs.physics | chosen
+    settings = provenance_of(seq, sequence) | inputs.chosen_model.described | chosen
     save_arrays(output, {f"crb_{name}": np.asarray(variance) for name, variance in bounds.items()}, settings)
     written = [output]
     if picture:

@@ -85,7 +85,14 @@ def dictionary(
         raise UsageError(f"{output}: the output is a folder, NAME.zarr")
     seq, basis = open_sequence(sequence, inputs), open_basis(inputs.basis)
     tissues = open_prior(prior, seq, inputs)
-    options = inputs.physics | {"wrt": names, "sigma": sigma, "form": form, "seed": seed, "first": first}
+    options: dict[str, Any] = {
+        "model": inputs.chosen_model,
+        "wrt": names,
+        "sigma": sigma,
+        "form": form,
+        "seed": seed,
+        "first": first,
+    }
     options |= {"derivatives": words(derivatives), "chunk": chunk, "dtype": "complex64" if single else None}
     options |= {"overwrite": inputs.overwrite, "rebuild": rebuild, "threads": inputs.threads, "runner": runner}
     begin = perf_counter()

@@ -39,6 +39,7 @@ from spinbound.evaluation.dataset import FULL_MODEL, TestSet, as_test_set, test_
 from spinbound.evaluation.evaluate import evaluate as judged
 from spinbound.evaluation.score import Score
 from spinbound.sequences.experiment import as_trains
+from spinbound.sequences.model import Model
 from spinbound.work.job import part_of
 
 
@@ -109,9 +110,9 @@ def evaluate(
         check_figure(figure, output, inputs.overwrite or work.exists())
     label, *labels = labels_of(estimator, beside or [])
     others = {label: Evaluation.load(path) for label, path in zip(labels, beside or [], strict=True)}
-    dataset, physics = opened(data, prior, n, first, wrt, seed, inputs)
+    dataset, model = opened(data, prior, n, first, wrt, seed, inputs)
     train = as_trains(dataset.sequence).sequences[0]
-    chosen = estimator_named(estimator, dataset, lambda: open_prior(prior, train, inputs), choices, physics)
+    chosen = estimator_named(estimator, dataset, lambda: open_prior(prior, train, inputs), choices, model)
     options: dict[str, Any] = {"names": words_of(names), "phase": phase, "seed": seed, "threads": inputs.threads}
     check_beside(others, levels, words_of(names) or tuple(getattr(chosen, "names", dataset.wrt)))
     begin = perf_counter()
@@ -163,18 +164,23 @@ def check_beside(others: Mapping[str, Evaluation], levels: list[float], names: S
 
 def opened(
     source: str, prior: str, n: int | None, first: int, wrt: str, seed: int, inputs: Inputs
-) -> tuple[TestSet, dict[str, Any]]:
+) -> tuple[TestSet, Model]:
     """The test set of a store, or of a sequence and a prior; and what was simulated."""
     if Path(source).suffix.lower() == ".zarr":
         if n is not None or any((first, wrt, inputs.basis, inputs.TR, inputs.gradient_moment)):
             given = "--n, --first, --wrt, --basis, --TR and --gradient-moment"
             raise UsageError(f"{source} has its tissues and its sequence; leave {given} out")
         store = DictionaryStore(Path(source))
-        return as_test_set(store), {name: store.configuration[name] for name in inputs.physics}
+        return as_test_set(store), Model.read(store.configuration)
     seq = open_sequence(source, inputs)
-    options = inputs.physics | {"basis": open_basis(inputs.basis), "seed": seed, "first": first}
+    options: dict[str, Any] = {
+        "model": inputs.chosen_model,
+        "basis": open_basis(inputs.basis),
+        "seed": seed,
+        "first": first,
+    }
     names, tissues = unknowns(wrt) if wrt else FULL_MODEL, open_prior(prior, seq, inputs)
-    return test_set(seq, tissues, n, wrt=names, threads=inputs.threads, **options), inputs.physics
+    return test_set(seq, tissues, n, wrt=names, threads=inputs.threads, **options), inputs.chosen_model
 
 
 def drawn(cards: Mapping[str, Evaluation]) -> Any:

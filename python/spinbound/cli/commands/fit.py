@@ -54,7 +54,7 @@ def fit(
     picture, runner = checked_outputs(target, figure, arguments["free"], inputs.overwrite), runner_of(workers)
     seq, basis, volume = open_sequence(sequence, inputs), open_basis(inputs.basis), open_volume(data, scan)
     known = numbers("--fixed", unknowns.fixed)
-    options = inputs.physics | arguments | {"fixed": merged(known, volume), "mask": volume.mask}
+    options = arguments | {"model": inputs.chosen_model, "fixed": merged(known, volume), "mask": volume.mask}
     begin = perf_counter()
     with progress_bar(volume.n_voxels, "fit") as report:
         options |= {"threads": inputs.threads, "progress": report, "resume": unfinished(target), "runner": runner}

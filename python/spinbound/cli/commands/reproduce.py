@@ -74,7 +74,7 @@ def crb_paper(
 
     inputs = Inputs(TR=TR, gradient_moment=gradient_moment, model=model, threads=threads)
     seq, settings = open_sequence(train, inputs), chosen(library.Settings, quick, seed)
-    options: dict[str, Any] = {**inputs.physics, "device": device, "threads": threads}
+    options: dict[str, Any] = {"model": inputs.chosen_model, "device": device, "threads": threads}
     data = None if in_vivo is None else open_data(in_vivo, Images()).data
     report = library.crb_paper(
         seq, output, settings, basis=open_basis(basis), in_vivo=data, progress=sys.stderr.isatty(), tell=told, **options

@@ -75,9 +75,15 @@ def simulate(
     check_output(output, inputs.overwrite, n_bytes=16 * voxels.size * size)
     begin = perf_counter()
     with progress_bar(voxels.size, "signals") as report:
-        options = inputs.physics | {"basis": basis, "threads": inputs.threads, "progress": report}
+        options: dict[str, Any] = {
+            "model": inputs.chosen_model,
+            "basis": basis,
+            "threads": inputs.threads,
+            "progress": report,
+        }
         values = simulated(seq, voxels, output=name, **options)
-    settings, seconds = provenance_of(seq, sequence) | inputs.physics | {"tissue": str(tissue)}, perf_counter() - begin
+    seconds = perf_counter() - begin
+    settings = provenance_of(seq, sequence) | inputs.chosen_model.described | {"tissue": str(tissue)}
     save_arrays(output, {name: values}, settings)
     written = [str(output)]
     if figure:

@@ -6,7 +6,7 @@ import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter, validators
 
@@ -15,6 +15,7 @@ from spinbound.base.errors import InvalidParameter, Report
 from spinbound.base.parameters import ALL, bases
 from spinbound.base.progress import reporting
 from spinbound.sequences import library
+from spinbound.sequences.model import Model
 from spinbound.sequences.sequence import Sequence
 from spinbound.signals.basis import Basis
 from spinbound.tissues.tissue import Tissue
@@ -92,9 +93,9 @@ class Inputs(Sources):
     rtol: float = 1e-8
 
     @property
-    def physics(self) -> dict[str, Any]:
-        """What is simulated, as the functions take it."""
-        return {"model": self.model, "lineshape": self.lineshape, "rtol": self.rtol}
+    def chosen_model(self) -> Model:
+        """The model that the flags choose."""
+        return Model(self.model, self.lineshape, self.rtol)
 
 
 def open_sequence(source: str, inputs: Sources) -> Sequence:

@@ -14,7 +14,6 @@ from cyclopts import Parameter, validators
 from spinbound.base.errors import InvalidData
 from spinbound.base.parameters import bases
 from spinbound.dictionaries.build import ATOMS, dictionary
-from spinbound.dictionaries.contents import basis_sha256
 from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.dictionaries.store import DictionaryStore
 from spinbound.estimators.fitting.fit import fit
@@ -22,6 +21,7 @@ from spinbound.estimators.fitting.result import Fit
 from spinbound.estimators.matching.match import Match, match
 from spinbound.evaluation.dataset import TestSet
 from spinbound.sequences.experiment import as_trains
+from spinbound.sequences.model import Model
 from spinbound.tissues.prior import Prior
 from spinbound.tissues.tissue import Tissue
 
@@ -63,7 +63,7 @@ class Fitting:
     limits: tuple[float, float] | None  # of omega0
     dictionary: Dictionary | DictionaryStore | None
     choices: Choices
-    physics: dict[str, Any]
+    model: Model
 
     def __call__(self, signals: np.ndarray[Any, Any], truth: Tissue, threads: int | None) -> Fit:
         """Fit data."""
@@ -82,7 +82,7 @@ class Fitting:
             multi_start=self.choices.multi_start,
             dictionary=self.dictionary,
             threads=threads,
-            **self.physics,
+            model=self.model,
         )
 
 
@@ -134,7 +134,7 @@ def check_word(word: str) -> None:
 
 
 def estimator_named(
-    word: str, data: TestSet, prior: Callable[[], Prior], choices: Choices, physics: dict[str, Any]
+    word: str, data: TestSet, prior: Callable[[], Prior], choices: Choices, model: Model
 ) -> Callable[..., Any]:
     """What `evaluate` takes for a word or a checkpoint; atoms are drawn from the prior."""
     if Path(word).suffix.lower() == CHECKPOINT:
@@ -144,18 +144,18 @@ def estimator_named(
     def atoms() -> Dictionary | DictionaryStore:
         if choices.atoms is not None:
             return _of_the_same(DictionaryStore(choices.atoms), data)
-        return dictionary(data.sequence, prior(), choices.n_atoms, seed=OTHER_SEED, basis=data.basis, **physics)
+        return dictionary(data.sequence, prior(), choices.n_atoms, seed=OTHER_SEED, basis=data.basis, model=model)
 
     if word != "nlls":
         return Matching(atoms(), word == "interpolate")
-    return Fitting(data[:0], _limits(data), None if choices.start_at_truth else atoms(), choices, physics)
+    return Fitting(data[:0], _limits(data), None if choices.start_at_truth else atoms(), choices, model)
 
 
 def _of_the_same(atoms: DictionaryStore, data: TestSet) -> DictionaryStore:
     """Refuse atoms of another sequence or basis: a match looks at the number of samples alone."""
     if atoms.sequence_sha256 != as_trains(data.sequence).sha256:
         raise InvalidData(f"--atoms: {atoms.path} is of another sequence than the test set")
-    if atoms.configuration["basis_sha256"] != basis_sha256(data.basis):
+    if atoms.configuration["basis_sha256"] != (None if data.basis is None else data.basis.sha256):
         raise InvalidData(f"--atoms: {atoms.path} is of another basis than the test set")
     return atoms
 

@@ -13,7 +13,8 @@ import numpy.typing as npt
 import spinbound._core as _core
 from spinbound.base.checks import as_threads
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, Report
-from spinbound.base.parameters import PARAMETERS, TISSUE, bases, is_reciprocal
+from spinbound.base.parameters import TISSUE, bases, is_reciprocal
+from spinbound.signals.batch import unknowns_of
 from spinbound.signals.valid import valid_voxels, without_exchange
 from spinbound.work.chunks import Arrays, VoxelJob, cut
 
@@ -180,32 +181,32 @@ def _call(
     problem: Problem, voxels: Voxels, start: Start, settings: Settings, max_iterations: int, report: Report | None
 ) -> Arrays:
     """The core's fit of a chunk from one start."""
-    P = len(problem.unknowns)
     matrix, M0 = _matrix(problem, voxels, start)
     sigma = None if problem.sigma is None else np.ascontiguousarray(problem.part(problem.sigma, voxels))
     low, high = zip(*(problem.bounds[name] for name in problem.unknowns), strict=True)
     prior_mean = problem.prior_mean(voxels)
     results = _arrays(problem, voxels.size) | {"M0": M0.copy()}
-    _core.fit(
-        problem.trains.core(),
-        _data(problem, voxels),
-        matrix,
-        M0,
-        _valid(problem, matrix, M0, sigma, prior_mean),
-        sigma,
-        problem.codes,
-        [PARAMETERS[name].code for name in problem.unknowns],
-        problem.M0,
-        list(low),
-        list(high),
-        None if prior_mean is None else np.ascontiguousarray(prior_mean),
-        [np.inf] * P if problem.prior is None else list(problem.prior.std),
-        settings.stopping(max_iterations),
-        problem.vectors,
-        settings.threads,
-        report,
-        *results.values(),
+    call = _core.Call(
+        experiment=problem.forward.trains.core(),
+        tissue=matrix,
+        M0=M0,
+        valid=_valid(problem, matrix, M0, sigma, prior_mean),
+        model=problem.forward.model.codes,
+        basis=problem.vectors,
+        threads=settings.threads,
+        progress=report,
     )
+    task = _core.FitProblem(
+        _data(problem, voxels),
+        M0=problem.M0,
+        low=list(low),
+        high=list(high),
+        prior_mean=None if prior_mean is None else np.ascontiguousarray(prior_mean),
+        prior_std=[np.inf] * len(low) if problem.prior is None else list(problem.prior.std),
+        stopping=settings.stopping(max_iterations),
+    )
+    noise = None if sigma is None else _core.Noise(sigma)
+    _core.fit(call, noise, unknowns_of(problem.unknowns), task, _core.FitResults(**results))
     return results
 
 
@@ -213,7 +214,7 @@ def _valid(
     problem: Problem, matrix: FloatArray, M0: ComplexArray, sigma: FloatArray | None, prior_mean: FloatArray | None
 ) -> BoolArray:
     """Which voxels have known values, starts, noise and priors that are accepted."""
-    valid = valid_voxels(matrix, M0, sigma, problem.limits)
+    valid = valid_voxels(matrix, M0, sigma, problem.forward.limits)
     return valid if prior_mean is None else valid & np.isfinite(prior_mean).all(axis=0)
 
 
@@ -224,7 +225,7 @@ def _matrix(problem: Problem, voxels: Voxels, start: Start) -> tuple[FloatArray,
         value = 1 / start[name] if is_reciprocal(name) else start[name]
         tissue |= dict.fromkeys(bases(name), value)
     matrix = np.array([tissue[name] for name in TISSUE])
-    if problem.physics["model"] == "bloch":
+    if problem.forward.model.name == "bloch":
         without_exchange(matrix)
     M0 = np.ones(voxels.size) if problem.M0 == ELIMINATED else start["M0"] if problem.M0 != KNOWN else tissue["M0"]
     return matrix, np.ascontiguousarray(M0, np.complex128)

@@ -9,26 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
-import spinbound._core as _core
-from spinbound._core import version
-from spinbound.base.checks import MAX_INT, as_count, as_number, as_threads, check_progress
+from spinbound.base.checks import MAX_INT, as_count, as_number, as_threads
 from spinbound.base.errors import InvalidParameter, Report
 from spinbound.base.parameters import bases
-from spinbound.base.progress import reporting
 from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.dictionaries.store import DictionaryStore
 from spinbound.estimators.matching.atoms import atoms_of
 from spinbound.files.hashes import sha256_of
 from spinbound.sequences.experiment import Experiment
+from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
+from spinbound.signals.forward import ForwardModel
 from spinbound.tissues.prior import Prior
-from spinbound.work.folder import opened
-from spinbound.work.job import Runner, check_runner, part_of
+from spinbound.work.job import Runner
+from spinbound.work.run import Run
 
 from .chunks import Settings, job_of
 from .problem import FITTED, Maps, Problem, check
@@ -60,9 +58,7 @@ def fit(
     covariance: bool = False,
     resume: str | PathLike[str] | None = None,
     runner: Runner | None = None,
-    model: str = "gbloch",
-    lineshape: str = "superlorentzian",
-    rtol: float = 1e-8,
+    model: Model | str = "gbloch",
     threads: int | None = None,
     progress: bool | Report | None = None,
 ) -> Fit:
@@ -122,7 +118,7 @@ def fit(
     runner
         Who does the work, of `spinbound.cluster`: other processes or machines, or this one for a part of it. It needs
         `resume`. Voxels that are not done then are `unfinished`.
-    model, lineshape, rtol, threads, progress
+    model, threads, progress
         As in `simulate`.
 
     Returns
@@ -157,10 +153,11 @@ def fit(
     >>> result.estimates["m0s"].round(6).tolist(), result.converged.all()
     ([0.1, 0.2], np.True_)
     """
-    physics = {"model": model, "lineshape": lineshape, "rtol": rtol}
+    forward = ForwardModel.of(seq, model, basis)
     problem = check(
-        data, seq, basis, free, start, bounds, fixed, mask, sigma, noise_covariance, prior, variable_projection, physics
+        data, forward, free, start, bounds, fixed, mask, sigma, noise_covariance, prior, variable_projection
     )
+    run = Run.of(resume, runner, threads, progress)
     settings = Settings(
         GRADIENT,
         STEP,
@@ -168,18 +165,13 @@ def fit(
         min(as_count("max_iterations", max_iterations, 1), MAX_INT),
         as_threads(threads),
     )
-    check_progress(progress)
-    check_runner(runner, resume, "resume")
+
     starts = starts_of(problem, dictionary, as_count("multi_start", multi_start, 1), threads, progress)
     described = _described(problem, settings, starts)
-    folder = None if resume is None else Path(resume)
     volume = Volume(problem, covariance, several=starts.n_matches > 1)
-    job = job_of(problem, starts, settings, folder, volume.take)
-    with (
-        opened(folder, described | (_hashes(problem, starts) if folder else {}), "fit", part_of(runner)),
-        reporting(progress, problem.voxels.size, "fit") as report,
-    ):
-        job.run(runner, threads, report)
+    job = job_of(problem, starts, settings, run.folder, volume.take)
+    run.carry_out(job, described | (_hashes(problem, starts) if run.folder else {}), "fit")
+
     return volume.result(described)
 
 
@@ -194,19 +186,15 @@ def _described(problem: Problem, settings: Settings, starts: Starts) -> dict[str
     """What is fitted and how, in plain words and numbers."""
     numbers = {name: value for name, value in problem.fixed.as_dict().items() if value.ndim == 0}
     free = {base for name in problem.free for base in bases(name)}
-    return {
-        "spinbound": version,
-        "instruction_set": _core.isa_in_use(),
+    return problem.forward.described | {
         "free": list(problem.free),
         "bounds": {name: list(pair) for name, pair in problem.bounds.items()},
         "known": {name: _plain(value) for name, value in numbers.items() if name not in free},
-        "sequence_sha256": problem.trains.sha256,
-        "rank": None if problem.basis is None else problem.basis.rank,
+        "rank": None if problem.forward.basis is None else problem.forward.basis.rank,
         "variable_projection": problem.M0 != FITTED,
         "multi_start": starts.n_matches,
         "max_iterations": settings.max_iterations,
         "tolerance": settings.cost,
-        **problem.physics,
     }
 
 
@@ -222,6 +210,5 @@ def _hashes(problem: Problem, starts: Starts) -> dict[str, str]:
         "start": sha256_of(*(problem.start.get(name) for name in problem.free)),
         "noise": sha256_of(problem.sigma, problem.whitening),
         "prior": sha256_of(*((problem.prior.mean, problem.prior.std) if problem.prior else ())),
-        "basis": sha256_of(problem.vectors),
         "dictionary": sha256_of() if starts.dictionary is None else atoms_of(starts.dictionary).sha256,
     }

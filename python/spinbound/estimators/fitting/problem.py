@@ -21,11 +21,10 @@ from spinbound.base.checks import (
 )
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidData, InvalidParameter
 from spinbound.base.parameters import PARAMETERS, bases, is_reciprocal
-from spinbound.sequences.experiment import Experiment, Trains, as_trains
-from spinbound.sequences.limits import Limits, allowed, limits_of
-from spinbound.sequences.model import check_model
+from spinbound.sequences.experiment import Trains
+from spinbound.sequences.limits import allowed
 from spinbound.signals.basis import Basis
-from spinbound.signals.batch import vectors_of
+from spinbound.signals.forward import ForwardModel
 from spinbound.tissues.tissue import Tissue, tissue_of
 
 Maps = Mapping[str, npt.ArrayLike]
@@ -52,9 +51,7 @@ class GaussianPrior:
 class Problem:
     """A checked fit, with the voxels of the mask in one axis."""
 
-    trains: Trains
-    limits: list[Limits]
-    basis: Basis | None
+    forward: ForwardModel
     vectors: ComplexArray | None  # of the basis, whitened if the noise is correlated
     data: npt.NDArray[Any]  # (all voxels, n_samples), as given
     shape: tuple[int, ...]
@@ -68,8 +65,6 @@ class Problem:
     bounds: dict[str, tuple[float, float]]
     sigma: npt.NDArray[Any] | None
     prior: GaussianPrior | None
-    physics: dict[str, Any]
-    codes: tuple[int, int, float]
     whitening: ComplexArray | None
 
     @property
@@ -115,8 +110,7 @@ class Problem:
 
 def check(
     data: npt.ArrayLike,
-    seq: Experiment,
-    basis: Basis | None,
+    forward: ForwardModel,
     free: str | Iterable[str],
     start: Maps | None,
     bounds: Mapping[str, tuple[float, float]] | None,
@@ -126,7 +120,6 @@ def check(
     noise_covariance: npt.ArrayLike | None,
     prior: Mapping[str, tuple[npt.ArrayLike, float]] | None,
     variable_projection: bool,
-    physics: dict[str, Any],
 ) -> Problem:
     """Check the arguments of `fit`, before any work.
 
@@ -135,11 +128,8 @@ def check(
     InvalidData, InvalidParameter, InvalidSequence
         As `fit` says.
     """
-    trains, codes = as_trains(seq), check_model(**physics)
-    limits = [limits_of(physics["model"], train) for train in trains.sequences]
-    vectors = vectors_of(basis, trains)
-    n_samples = trains.n_echoes if vectors is None else vectors.shape[1]
-    samples = _complex_data(data, n_samples, basis)
+    vectors, n_samples = forward.vectors, forward.n_samples
+    samples = _complex_data(data, n_samples, forward.basis)
     shape = samples.shape[:-1]
     names, known = _free(free), _given("fixed", fixed)
     unknowns = tuple(name for name in names if name != "M0")
@@ -148,9 +138,7 @@ def check(
     chosen = as_mask("mask", mask, shape)
     whitening = _whitening(noise_covariance, vectors, sigma)
     problem = Problem(
-        trains=trains,
-        limits=limits,
-        basis=basis,
+        forward=forward,
         vectors=vectors if whitening is None or vectors is None else _whitened(vectors, whitening),
         data=samples.reshape(-1, n_samples),
         shape=shape,
@@ -161,11 +149,9 @@ def check(
         M0=treatment,
         fixed=_fixed(known, shape),
         start=_start(start, names, shape),
-        bounds=_bounds(bounds, unknowns, limits, trains),
+        bounds=_bounds(bounds, unknowns, forward),
         sigma=np.asarray(1.0) if whitening is not None else _sigma(sigma, shape),
         prior=None,
-        physics=physics,
-        codes=codes,
         whitening=whitening,
     )
     _check_start(problem)
@@ -258,7 +244,7 @@ def _check_start(problem: Problem) -> None:
 def _check_numbers(problem: Problem) -> None:
     """Refuse known numbers that the model does not accept in any voxel."""
     known = {name: value for name, value in problem.fixed.as_dict().items() if not value.ndim}
-    for limit in problem.limits:
+    for limit in problem.forward.limits:
         accepted = {"m0s": 0.0, "T2s": limit.extremes()[1], "B1": 0.0}
         given = {name: float(known[name]) for name in accepted if name in known and name not in problem.unknowns}
         if limit.one_pool and "m0s" in problem.unknowns:
@@ -272,15 +258,15 @@ def _check_numbers(problem: Problem) -> None:
 
 
 def _bounds(
-    bounds: Mapping[str, tuple[float, float]] | None, unknowns: tuple[str, ...], limits: list[Limits], trains: Trains
+    bounds: Mapping[str, tuple[float, float]] | None, unknowns: tuple[str, ...], forward: ForwardModel
 ) -> dict[str, tuple[float, float]]:
     given = _given("bounds", bounds)
     for name in given:
         if name not in unknowns:
             raise InvalidParameter(f"bounds has {name}; allowed: {', '.join(unknowns)}")
-    ranges = {name: allowed(name, limits) for name in unknowns}
+    ranges = {name: allowed(name, forward.limits) for name in unknowns}
     return {
-        name: _pair(name, given[name], ranges[name]) if name in given else _default(name, ranges[name], trains)
+        name: _pair(name, given[name], ranges[name]) if name in given else _default(name, ranges[name], forward.trains)
         for name in unknowns
     }
 

@@ -89,7 +89,7 @@ class Starts:
 
     def _period(self) -> float | None:
         """Of the signal in omega0, nearly, if all repetitions take equally long."""
-        TR = {float(TR) for seq in self.problem.trains.sequences for TR in seq.repetition_times}
+        TR = {float(TR) for seq in self.problem.forward.trains.sequences for TR in seq.repetition_times}
         return 2 * np.pi / TR.pop() if len(TR) == 1 else None
 
     def _images(self) -> tuple[float, ...]:
@@ -145,22 +145,22 @@ def starts_of(
     if not problem.voxels.size:
         return Starts(problem, None, 1)
     atoms = dictionary(
-        list(problem.trains.sequences),
+        problem.forward.sequence,
         likely(problem) if given is None else given,
-        basis=problem.basis,
+        basis=problem.forward.basis,
+        model=problem.forward.model,
         threads=threads,
         progress=progress is True,
-        **problem.physics,
     )
     _check_dictionary(problem, atoms, multi_start)
     return Starts(problem, atoms, multi_start)
 
 
 def _check_dictionary(problem: Problem, atoms: Dictionary | DictionaryStore, multi_start: int) -> None:
-    if atoms.sequence_sha256 != problem.trains.sha256:
+    if atoms.sequence_sha256 != problem.forward.trains.sha256:
         raise InvalidParameter("the dictionary belongs to another sequence")
-    if atoms.basis != problem.basis:
-        raise InvalidParameter(f"the dictionary has the basis {atoms.basis}, the fit {problem.basis}")
+    if atoms.basis != problem.forward.basis:
+        raise InvalidParameter(f"the dictionary has the basis {atoms.basis}, the fit {problem.forward.basis}")
     if multi_start > len(atoms):
         raise InvalidParameter(f"multi_start is {multi_start}; allowed: 1 to {len(atoms)}, the atoms of the dictionary")
     for name in problem.unknowns:
@@ -183,7 +183,7 @@ def likely(problem: Problem) -> Tissue:
 
 def _spread(problem: Problem) -> dict[str, tuple[str, Distribution]]:
     """How each parameter of the core varies in tissue: the name by which it is drawn, and its distribution."""
-    paper = Prior.paper(max(float(seq.repetition_times.max()) for seq in problem.trains.sequences))
+    paper = Prior.paper(max(float(seq.repetition_times.max()) for seq in problem.forward.trains.sequences))
     spread = {name: (name, paper[name]) for name in ("m0s", "Rex", "T2s", "omega0", "B1")}
     T2f = replace(cast(Any, paper["T2f"]), high=np.inf)
     return spread | {"R1f": ("T1f", paper["T1a"]), "R2f": ("T2f", T2f), "R1s": ("R1s", LogUniform(*R1S))}
@@ -197,7 +197,7 @@ def _owner(problem: Problem, name: str) -> str | None:
 def _range(problem: Problem, name: str, title: str) -> tuple[float, float]:
     """Between which values a parameter of the core is drawn, as it is called there."""
     owner = _owner(problem, name)
-    low, high = allowed(name, problem.limits) if owner is None else problem.bounds[owner]
+    low, high = allowed(name, problem.forward.limits) if owner is None else problem.bounds[owner]
     turned = is_reciprocal(title) != (owner is not None and is_reciprocal(owner))
     return (1 / high, 1 / low) if turned else (low, high)
 

@@ -19,7 +19,7 @@ from spinbound.base.progress import reporting, shifted
 from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.dictionaries.store import DictionaryStore
 from spinbound.signals.batch import n_threads_of
-from spinbound.signals.valid import CHUNK
+from spinbound.signals.valid import SLAB
 from spinbound.tissues.tissue import Tissue
 
 from .atoms import AtomBlock, Atoms, Index, atoms_of
@@ -220,8 +220,8 @@ def _scales(rows: npt.NDArray[Any], best: Best) -> ComplexArray:
     """M0 of each match, (voxels, k)."""
     M0 = np.full(best.index.shape, complex(np.nan, np.nan))
     voxels = np.flatnonzero(best.index[:, 0] >= 0)
-    for start in range(0, len(voxels), CHUNK):
-        part = voxels[start : start + CHUNK]
+    for start in range(0, len(voxels), SLAB):
+        part = voxels[start : start + SLAB]
         _, norm, exponent = normalised(rows[part])
         M0[part] = times(best.product[part], norm / best.scale[part], exponent)
     M0[best.index < 0] = complex(np.nan, np.nan)

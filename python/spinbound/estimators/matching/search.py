@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray
-from spinbound.signals.valid import CHUNK
+from spinbound.signals.valid import SLAB
 
 from .atoms import AtomBlock, Index
 
@@ -35,9 +35,9 @@ VALUES = 1 << 21  # of the signals of candidates at a time: 17 MB
 def usable(rows: npt.NDArray[Any]) -> BoolArray:
     """Which voxels have finite data that are not all zero."""
     usable = np.empty(len(rows), np.bool_)
-    for start in range(0, len(rows), CHUNK):
-        part = rows[start : start + CHUNK]
-        usable[start : start + CHUNK] = np.isfinite(part).all(axis=1) & part.any(axis=1)
+    for start in range(0, len(rows), SLAB):
+        part = rows[start : start + SLAB]
+        usable[start : start + SLAB] = np.isfinite(part).all(axis=1) & part.any(axis=1)
     return usable
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.analysis.voxels import n_samples
 from spinbound.base.checks import as_count, check_progress, parameter_names
 from spinbound.base.errors import FloatArray, InvalidParameter, Report
 from spinbound.base.parameters import TISSUE, bases
@@ -17,8 +16,8 @@ from spinbound.base.progress import reporting, shifted
 from spinbound.estimators.matching.search import usable
 from spinbound.nn.noise import Noise
 from spinbound.sequences.experiment import Experiment
-from spinbound.signals.basis import Basis
 from spinbound.signals.batch import n_threads_of
+from spinbound.signals.forward import ForwardModel
 from spinbound.signals.simulate import sensitivities, simulate
 from spinbound.tissues.tissue import Tissue
 
@@ -31,11 +30,11 @@ SHARES = (0.5, 0.9, 0.99, 0.999)  # of the training distribution, whose novelty 
 NO_NOISE = 1e-3  # of the least noise of the training, in signals whose distance from other atoms is wanted
 
 
-def number_of_atoms(n: int | None, seq: Experiment, basis: Basis | None, n_parameters: int) -> int:
+def number_of_atoms(n: int | None, forward: ForwardModel, n_parameters: int) -> int:
     """Of atoms: as given, or as many as there is room for."""
     if n is not None:
         return as_count("n", n, LEAST_ATOMS)
-    return max(min(ATOMS, VALUES // (n_samples(seq, basis) * max(n_parameters, 1))), LEAST_ATOMS)
+    return max(min(ATOMS, VALUES // (forward.n_samples * max(n_parameters, 1))), LEAST_ATOMS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,18 +48,17 @@ class Made:
 
 
 def made(
-    seq: Experiment,
-    basis: Basis | None,
+    forward: ForwardModel,
     atoms: Tissue,
     others: Tissue,
     names: Iterable[str],
     noise: Noise,
-    physics: Mapping[str, str],
     threads: int | None,
     progress: bool | Report | None,
 ) -> Made:
     """Of atoms that differ in some parameters, and further tissues of the same distribution."""
-    options: dict[str, Any] = {"basis": basis, "threads": threads, **physics}
+    seq = forward.sequence
+    options: dict[str, Any] = {"model": forward.model, "basis": forward.basis, "threads": threads}
     check_progress(progress)
     total = atoms.size + others.size
     with reporting(progress, total, "novelty", "tissue") as report:

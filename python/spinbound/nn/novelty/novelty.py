@@ -19,9 +19,11 @@ from spinbound.base.progress import reporting, shifted
 from spinbound.estimators.matching.search import usable
 from spinbound.nn.noise import Noise
 from spinbound.sequences.experiment import Experiment
+from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
 from spinbound.signals.batch import n_threads_of
-from spinbound.signals.valid import CHUNK
+from spinbound.signals.forward import ForwardModel
+from spinbound.signals.valid import SLAB
 from spinbound.tissues.prior import Prior
 
 from .charts import Charts
@@ -82,8 +84,7 @@ class Novelty:
         noise: Noise | None = None,
         n: int | None = None,
         seed: int = 0,
-        model: str = "gbloch",
-        lineshape: str = "superlorentzian",
+        model: Model | str = "gbloch",
         threads: int | None = None,
         progress: bool | Report | None = None,
     ) -> Novelty:
@@ -91,7 +92,7 @@ class Novelty:
 
         Parameters
         ----------
-        seq, basis, model, lineshape, threads, progress
+        seq, basis, model, threads, progress
             As in `spinbound.simulate`.
         prior
             That of the training.
@@ -111,11 +112,11 @@ class Novelty:
         if not isinstance(prior, Prior):
             raise InvalidParameter(f"prior must be a spinbound.Prior; given {type(prior).__name__}")
         names = [name for name in prior.names if name != "M0"]
-        n = number_of_atoms(n, seq, basis, len(names))
+        forward = ForwardModel.of(seq, model, basis)
+        n = number_of_atoms(n, forward, len(names))
         atoms, others = prior.sample(n, seed), prior.sample(2 * n, seed, first=n)
-        physics = {"model": model, "lineshape": lineshape}
         law = noise or Noise()
-        return cls._of(made(seq, basis, atoms, others, names, law, physics, threads, progress), law)
+        return cls._of(made(forward, atoms, others, names, law, threads, progress), law)
 
     @classmethod
     def from_store(
@@ -149,13 +150,12 @@ class Novelty:
         """
         tissue = store.tissue[np.isfinite(store.signals).all(axis=1)]
         names = differing(tissue, store.crb)
-        n = min(number_of_atoms(n, store.sequence, store.basis, len(names)), tissue.size // 3)
+        forward = ForwardModel.of(store.sequence, Model.read(getattr(store, "configuration", {})), store.basis)
+        n = min(number_of_atoms(n, forward, len(names)), tissue.size // 3)
         if n < LEAST_ATOMS:
             raise InvalidData(f"{store!r} has {tissue.size} valid tissues; novelty needs {3 * LEAST_ATOMS}")
-        configuration = getattr(store, "configuration", {})
-        physics = {name: configuration[name] for name in ("model", "lineshape") if name in configuration}
-        parts, law = (tissue[:n], tissue[n : 3 * n]), noise or Noise()
-        return cls._of(made(store.sequence, store.basis, *parts, names, law, physics, threads, progress), law)
+        law = noise or Noise()
+        return cls._of(made(forward, tissue[:n], tissue[n : 3 * n], names, law, threads, progress), law)
 
     @classmethod
     def _of(cls, found: Made, noise: Noise) -> Novelty:
@@ -202,8 +202,8 @@ class Novelty:
         with reporting(progress, len(rows), "novelty") as report:
             voxels = np.flatnonzero(chosen)
             measure = Measure(self.charts, self.floor, relative_noise(self.noise))
-            for start in range(0, voxels.size, CHUNK):
-                part, share = voxels[start : start + CHUNK], shifted(report, start, voxels.size)
+            for start in range(0, voxels.size, SLAB):
+                part, share = voxels[start : start + SLAB], shifted(report, start, voxels.size)
                 novelty[part] = measure.of(rows[part], sizes[part], n_threads_of(threads), share)
         return novelty.reshape(shape)
 

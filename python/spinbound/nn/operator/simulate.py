@@ -19,8 +19,10 @@ from torch.autograd.forward_ad import unpack_dual
 from spinbound.base.checks import as_real, as_threads
 from spinbound.base.errors import InvalidParameter
 from spinbound.base.parameters import TISSUE
-from spinbound.sequences.experiment import Experiment, as_trains
+from spinbound.sequences.experiment import Experiment
+from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
+from spinbound.signals.forward import ForwardModel
 
 from .simulations import recall, remember, simulation
 
@@ -35,9 +37,7 @@ def simulate(
     known: Mapping[str, Any] | None = None,
     M0: Any = None,
     basis: Basis | None = None,
-    model: str = "gbloch",
-    lineshape: str = "superlorentzian",
-    rtol: float = 1e-8,
+    model: Model | str = "gbloch",
     threads: int | None = None,
 ) -> Tensor:
     """The signals of a pulse sequence, differentiable by the parameters of the tissue.
@@ -64,7 +64,7 @@ def simulate(
         torch's own arithmetic, and so may ask for a gradient. 1 unless given.
     basis
         A `spinbound.Basis`: the signal is returned in its coefficients.
-    model, lineshape, rtol, threads
+    model, threads
         As in `spinbound.simulate`.
 
     Returns
@@ -107,7 +107,7 @@ def simulate(
     _check_theta(theta, titles)
     numbers, maps = _as_known({} if known is None else known, theta)
     sequences = seq if isinstance(seq, (list, tuple)) else (seq,)
-    key = _key(titles, tuple(maps), numbers, basis, model, lineshape, rtol, *sequences)
+    key = _key(titles, tuple(maps), numbers, basis, model, *sequences)
     columns, fixed = _together(theta, maps)
     signals = _simulated(columns, fixed, key, as_threads(threads))
     return signals if M0 is None else _scaled(signals, M0)
@@ -122,16 +122,14 @@ def _key(
     maps: tuple[str, ...],
     numbers: tuple[tuple[str, Any], ...],
     basis: Basis | None,
-    model: str,
-    lineshape: str,
-    rtol: float,
+    model: Model | str,
     *sequences: Any,
 ) -> str:
     """The key of what the arguments that are no tensors mean; a compiled graph holds it as a constant.
 
     torch compiles again where a word, a number or the identity of an object differs, and objects of ours never change.
     """
-    return remember(simulation(as_trains(sequences), names, maps, dict(numbers), basis, model, lineshape, rtol))
+    return remember(simulation(ForwardModel.of(sequences, model, basis), names, maps, dict(numbers)))
 
 
 def _check_theta(theta: Any, names: tuple[str, ...]) -> None:

@@ -15,15 +15,12 @@ from typing import Any
 
 import numpy as np
 
+import spinbound._core as _core
 from spinbound.base.checks import parameter_names, refuse_conflicts
 from spinbound.base.errors import ComplexArray, FloatArray, InvalidParameter
 from spinbound.base.parameters import ALL, bases, is_reciprocal
-from spinbound.sequences.experiment import Trains
-from spinbound.sequences.limits import limits_of
-from spinbound.sequences.model import check_model
-from spinbound.signals.basis import Basis
-from spinbound.signals.batch import Batch, compute, prepare, vectors_of
-from spinbound.signals.simulate import fill_signal, filler_of_sensitivities
+from spinbound.signals.batch import Batch, compute, unknowns_of
+from spinbound.signals.forward import ForwardModel
 from spinbound.tissues.tissue import Tissue, reciprocal, tissue_of
 
 REMEMBERED = 256  # of about 0.3 MB each
@@ -33,36 +30,32 @@ REMEMBERED = 256  # of about 0.3 MB each
 class Simulation:
     """A checked experiment: which columns its voxels have, and all that they share."""
 
-    trains: Trains
+    forward: ForwardModel
     names: tuple[str, ...]  # of the parameters theta (N, P)
     maps: tuple[str, ...]  # of the parameters known (N, K)
     others: Tissue  # a single voxel
-    basis: Basis | None
-    model: str
-    lineshape: str
-    rtol: float
 
     @property
     def n_samples(self) -> int:
         """Of one signal: echoes, or vectors of the basis."""
-        return self.trains.n_echoes if self.basis is None else self.basis.rank
+        return self.forward.n_samples
 
     @property
     def key(self) -> str:
         """SHA-256 of the contents."""
         digest = hashlib.sha256(b"spinbound simulation")
         others = [complex(self.others[name]) for name in ALL]
-        words = (self.trains.sha256, self.names, self.maps, others, self.model, self.lineshape, self.rtol)
+        words = (self.forward.trains.sha256, self.names, self.maps, others, *self.forward.model.described.values())
         digest.update(repr(words).encode())
-        if self.basis is not None:
-            digest.update(np.ascontiguousarray(self.basis.vectors, np.complex128).tobytes())
+        if self.forward.vectors is not None:
+            digest.update(self.forward.vectors.tobytes())
         return digest.hexdigest()
 
     def signals(self, theta: FloatArray, known: FloatArray, threads: int) -> ComplexArray:
         """(N, n_samples); NaN for voxels that are not accepted, be it all of them."""
         batch = self._batch(theta, known, threads)
         signals = np.empty((batch.n_voxels, batch.n_samples), np.complex128)
-        compute(batch, (signals,), fill_signal, "simulate")
+        compute(batch, (signals,), lambda part, report, s: _core.simulate(part.call(report), s), "simulate")
         return signals
 
     def sensitivities(self, theta: FloatArray, known: FloatArray, threads: int) -> tuple[ComplexArray, ComplexArray]:
@@ -70,21 +63,14 @@ class Simulation:
         batch = self._batch(theta, known, threads)
         signals = np.empty((batch.n_voxels, batch.n_samples), np.complex128)
         jacobians = np.empty((*signals.shape, len(self.names)), np.complex128)
-        compute(batch, (signals, jacobians), filler_of_sensitivities(self.names), "sensitivities")
+        unknowns = unknowns_of(self.names)
+        fill = lambda part, report, s, J: _core.sensitivities(part.call(report), unknowns, s, J)
+        compute(batch, (signals, jacobians), fill, "sensitivities")
         return signals, jacobians
 
     def _batch(self, theta: FloatArray, known: FloatArray, threads: int) -> Batch:
-        return prepare(
-            self.trains.sequences,
-            self._tissue(theta, known),
-            model=self.model,
-            lineshape=self.lineshape,
-            rtol=self.rtol,
-            basis=self.basis,
-            threads=threads,
-            progress=None,
-            all_invalid=True,
-        )
+        tissue = self._tissue(theta, known)
+        return Batch.of(self.forward, tissue, threads=threads, progress=None, all_invalid=True)
 
     def _tissue(self, theta: FloatArray, known: FloatArray) -> Tissue:
         """Known maps are a user's, and checked for what looks like percent; theta may be whatever a network says."""
@@ -96,14 +82,7 @@ class Simulation:
 
 
 def simulation(
-    trains: Trains,
-    names: str | Iterable[str],
-    maps: tuple[str, ...],
-    numbers: Mapping[str, Any],
-    basis: Basis | None,
-    model: str,
-    lineshape: str,
-    rtol: float,
+    forward: ForwardModel, names: str | Iterable[str], maps: tuple[str, ...], numbers: Mapping[str, Any]
 ) -> Simulation:
     """Check all that the voxels share.
 
@@ -117,11 +96,7 @@ def simulation(
         if "M0" in given:
             raise InvalidParameter(f"{where} has M0, to which the signal is proportional; give it as M0=...")
     refuse_conflicts((*chosen, *maps, *numbers), "names and known together")
-    check_model(model, lineshape, rtol)
-    for train in trains.sequences:
-        limits_of(model, train)
-    vectors_of(basis, trains)
-    return Simulation(trains, chosen, maps, others, basis, model, lineshape, float(rtol))
+    return Simulation(forward, chosen, maps, others)
 
 
 # What is remembered

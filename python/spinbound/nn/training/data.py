@@ -16,14 +16,15 @@ from torch import Tensor
 from spinbound.base.checks import as_count, as_threads, parameter_names
 from spinbound.base.errors import BoolArray, InvalidData, InvalidParameter
 from spinbound.base.parameters import TISSUE
-from spinbound.dictionaries.contents import basis_sha256
 from spinbound.dictionaries.recipe import Recipe, refuse_invalid
 from spinbound.nn.checkpoint import tensors_sha256
 from spinbound.nn.noise import Noise
 from spinbound.nn.novelty.making import ATOMS, LEAST_ATOMS
 from spinbound.nn.novelty.novelty import Novelty
-from spinbound.sequences.experiment import Experiment, as_trains
+from spinbound.sequences.experiment import Experiment
+from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
+from spinbound.signals.forward import ForwardModel
 from spinbound.tissues.prior import Prior
 from spinbound.tissues.sources import Drawn
 from spinbound.tissues.tissue import Tissue
@@ -64,7 +65,7 @@ class Data(Protocol):
     seq: Experiment
     basis: Basis | None
     prior: str | None  # as TOML
-    physics: Mapping[str, str]  # model and lineshape
+    model: Model | None  # of the signals; None where the data do not tell
 
     def samples(self, epoch: int, names: tuple[str, ...]) -> Samples:
         """Those of an epoch, with some of the parameters."""
@@ -114,8 +115,7 @@ class StoredData:
         self.basis: Basis | None = store.basis
         configuration = getattr(store, "configuration", {})
         self.prior: str | None = configuration.get("prior")
-        known = [name for name in ("model", "lineshape") if name in configuration]
-        self.physics: Mapping[str, str] = {name: configuration[name] for name in known}
+        self.model: Model | None = Model.read(configuration) if "model" in configuration else None
         self._sigma = float(configuration.get("sigma", 1))
         self._kept: dict[tuple[str, ...], Samples] = {}
         self._crb: Mapping[str, npt.NDArray[Any]] = store.crb
@@ -172,7 +172,7 @@ class SimulatedData:
         Of the draw, as in `Prior.sample`.
     threads
         That simulate; by default all cores.
-    model, lineshape, rtol
+    model
         As in `spinbound.simulate`.
 
     Raises
@@ -200,9 +200,7 @@ class SimulatedData:
         wrt: str | Iterable[str] = UNKNOWNS,
         seed: int = 0,
         first: int = 0,
-        model: str = "gbloch",
-        lineshape: str = "superlorentzian",
-        rtol: float = 1e-8,
+        model: Model | str = "gbloch",
         threads: int | None = None,
     ) -> None:
         if not isinstance(prior, Prior):
@@ -210,11 +208,11 @@ class SimulatedData:
         unknowns = parameter_names(wrt)
         if "M0" not in unknowns:
             raise InvalidParameter(f"wrt is {', '.join(unknowns)}; M0 must be among them: no estimator knows it")
-        physics = {"model": model, "lineshape": lineshape, "rtol": rtol}
+        forward = ForwardModel.of(seq, model, basis)
         self.seq, self.basis, self.n = seq, basis, as_count("n", n, 1)
         self.prior: str | None = prior.toml
-        self.physics: Mapping[str, str] = {"model": model, "lineshape": lineshape}
-        self._recipe = Recipe(seq, basis, unknowns, ("crb",), 1.0, "real", physics, "complex128")
+        self.model: Model | None = forward.model
+        self._recipe = Recipe(forward, unknowns, ("crb",), 1.0, "real", "complex128")
         self._source = Drawn(prior, self.n, as_count("seed", seed, 0), as_count("first", first, 0))
         self._threads = threads
         as_threads(threads)
@@ -252,10 +250,8 @@ class SimulatedData:
         return {
             "n": self.n,
             **source.described,
-            "sequence_sha256": as_trains(self.seq).sha256,
-            "basis_sha256": basis_sha256(self.basis),
+            **recipe.forward.described,
             "wrt": list(recipe.wrt),
-            **recipe.physics,
         }
 
     def novelty(self, noise: Noise) -> Novelty:
@@ -266,7 +262,7 @@ class SimulatedData:
             "noise": noise,
             "seed": source.seed,
             "threads": self._threads,
-            **self.physics,
+            "model": self._recipe.forward.model,
         }
         return Novelty.from_prior(self.seq, source.prior, n=n, **options)
 

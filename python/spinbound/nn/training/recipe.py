@@ -46,6 +46,7 @@ from spinbound.nn.network import Architecture
 from spinbound.nn.noise import Noise
 from spinbound.nn.novelty.novelty import Novelty
 from spinbound.sequences import library
+from spinbound.sequences.model import Model
 from spinbound.sequences.sequence import Sequence
 from spinbound.signals.basis import Basis
 from spinbound.tissues.prior import Prior
@@ -58,9 +59,10 @@ from .train import train
 MAX_BYTES = 1 << 20
 PAPER = "paper"
 ARCHITECTURES: Mapping[str, Callable[[int], Architecture]] = {"paper": Architecture.paper, "small": Architecture.small}
+MODEL = ("model", "lineshape", "rtol")
 SIMULATED = (
     *("sequence", "TR", "gradient_moment", "prior", "n", "basis", "wrt", "seed", "first"),
-    *("model", "lineshape", "rtol", "threads"),
+    *(*MODEL, "threads"),
 )
 KEYS: Mapping[str, tuple[str, ...]] = {
     "estimator": ("names", "architecture", "widths", "skips", "phase", "seed", "novelty"),
@@ -206,8 +208,10 @@ def _switch(name: str, value: object) -> bool:
 
 
 def _estimator(table: Table, data: Data) -> Estimator:
-    """One for the data, whose sequence, basis and physics it is for."""
-    options = _without(table, "architecture", "widths", "skips", "novelty") | dict(data.physics)
+    """One for the data, whose sequence, basis and model it is for."""
+    options = _without(table, "architecture", "widths", "skips", "novelty") | (
+        {} if data.model is None else {"model": data.model}
+    )
     architecture = _architecture(table, n_coefficients(data.basis, data.seq))
     return Estimator(basis=data.basis, seq=data.seq, architecture=architecture, **options)
 
@@ -232,8 +236,9 @@ def _data(table: Table, folder: Path) -> Data:
         raise InvalidData(f"[data] lacks {' and '.join(missing)}; it needs a store, or sequence, prior and n")
     seq = _sequence(table, folder)
     basis = Basis.load(folder / table["basis"]) if "basis" in table else None
-    options = _without(table, "sequence", "TR", "gradient_moment", "prior", "n", "basis")
-    return SimulatedData(seq, _prior(table, seq, folder), table["n"], basis=basis, **options)
+    options = _without(table, "sequence", "TR", "gradient_moment", "prior", "n", "basis", *MODEL)
+    prior = _prior(table, seq, folder)
+    return SimulatedData(seq, prior, table["n"], basis=basis, model=Model.read(table), **options)
 
 
 def _sequence(table: Table, folder: Path) -> Sequence:

@@ -182,8 +182,9 @@ def _check_source(estimator: Estimator, name: str, data: Data) -> None:
     estimator.check(data.seq, data.basis)
     if estimator.trained_for["basis_sha256"] is not None and data.basis is None:
         raise InvalidData(f"{name} are signals in the time domain, the estimator takes coefficients of a basis")
-    for what, word in data.physics.items():
-        if word != estimator.trained_for[what]:
+    described = {} if data.model is None else data.model.described
+    for what in ("model", "lineshape"):
+        if (word := described.get(what, estimator.trained_for[what])) != estimator.trained_for[what]:
             raise InvalidData(f"{name} come from the {what} {word}, the estimator is for {estimator.trained_for[what]}")
 
 
