@@ -59,7 +59,7 @@ def saturation(model, lineshape):
     """By the duration, of a semi-solid pool that neither exchanges nor relaxes within the pulse."""
     pool = sb.Tissue(m0s=0.5, Rex=0, R1s=1e-9, T2s=T2S)
     pulses = [sb.Sequence([pi], [TRF], 1.001 * TRF, gradient_moment="balanced", start="thermal") for TRF in DURATIONS]
-    m = sb.simulate(pulses, pool, model=model, lineshape=lineshape, output="magnetization")
+    m = sb.simulate(pulses, pool, model=sb.Model(model, lineshape), output="magnetization")
     return 1 - m[:, 4].real / pool["m0s"]
 
 

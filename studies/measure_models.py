@@ -50,14 +50,15 @@ def box(n):
     return sb.Tissue(**{name: rng.uniform(*bounds, n) for name, bounds in BOX.items()})
 
 
-def lineshape_of(model):
-    return "gaussian" if model == "graham-single-frequency" else "superlorentzian"
+def model_named(name):
+    return sb.Model(name, "gaussian" if name == "graham-single-frequency" else "superlorentzian")
 
 
 def errors(seq, tissue, model, against):
     """(...) relative error of the signal, and the largest relative change of a bound."""
     unknown = WITHOUT_OMEGA0 if model == "hybrid" else sb.ALL
-    error = sb.model_error(seq, tissue, model, against, unknown, lineshape=lineshape_of(model))
+    lineshape = model_named(model).lineshape
+    error = sb.model_error(seq, tissue, sb.Model(model, lineshape), sb.Model(against, lineshape), unknown)
     return error.signal, np.max([np.abs(change) for change in error.crb.values()], axis=0)
 
 
@@ -75,7 +76,7 @@ def error_table(seq, tissues):
     for model, against in PAIRS:
         white_matter = [f"{number(100 * error)} %" for error in errors(seq, WHITE_MATTER, model, against)]
         over_box = [spread(100 * error) for error in errors(seq, tissues, model, against)]
-        rows.append((f"`{model}`", f"`{against}`", lineshape_of(model), *white_matter, *over_box))
+        rows.append((f"`{model}`", f"`{against}`", model_named(model).lineshape, *white_matter, *over_box))
     return markdown(head, rows)
 
 
@@ -145,8 +146,7 @@ def duration(seq, tissues, model, call):
         seq,
         some,
         *(() if call == "signal" else (unknown,)),
-        model=model,
-        lineshape=lineshape_of(model),
+        model=model_named(model),
         threads=1,
     )
     return (perf_counter() - begin) / np.prod(some.shape)

@@ -15,15 +15,12 @@ MODELS = ("gbloch-ide", "graham", "graham-single-frequency", "sled", "hybrid")
 
 def pair(words):
     """Truth and fit of a pair of words: models, or lineshapes of gbloch."""
-    if words[0] in ("gaussian", "lorentzian", "superlorentzian"):
-        return {"lineshape": words[0]}, {"lineshape": words[1]}
-    return {"model": words[0]}, {"model": words[1]}
+    are_lineshapes = words[0] in ("gaussian", "lorentzian", "superlorentzian")
+    return [sb.Model(lineshape=word) if are_lineshapes else sb.Model(word) for word in words]
 
 
 def bias_of(words, seq, tissue, wrt, **options):
-    truth, fit = pair(words)
-    shape = {"truth_lineshape": truth.get("lineshape"), "lineshape": fit.get("lineshape", "superlorentzian")}
-    return sb.model_bias(truth.get("model", "gbloch"), fit.get("model", "gbloch"), seq, tissue, wrt, **shape, **options)
+    return sb.model_bias(*pair(words), seq, tissue, wrt, **options)
 
 
 PAIRS = [
@@ -92,8 +89,8 @@ def test_the_bias_of_M0_alone_is_a_projection(words):
 
 @pytest.mark.parametrize("model", ["gbloch", *MODELS])
 def test_a_model_does_not_mislead_about_itself(model):
-    tissue, lineshape = WHITE_MATTER.replace(m0s=[0.1, 0.2]), "gaussian"  # which every model knows
-    for name, bias in sb.model_bias(model, model, SEQ, tissue, FITTED, lineshape=lineshape).items():
+    tissue, itself = WHITE_MATTER.replace(m0s=[0.1, 0.2]), sb.Model(model, "gaussian")  # which every model knows
+    for name, bias in sb.model_bias(itself, itself, SEQ, tissue, FITTED).items():
         # signals with and without sensitivities agree to rounding, which the condition of J multiplies
         assert np.abs(bias).max() <= 1e-10 * abs(tissue[name]).max(), name
 
@@ -228,6 +225,6 @@ def test_what_is_not_accepted_is_refused(call):
     with pytest.raises(sb.InvalidParameter, match="wrt has R1a, which needs R1f = R1s .* differ at voxel 1"):
         call(SEQ, sb.Tissue(R1f=[1, 1], R1s=[1, 2]), "R1a")
     with pytest.raises(sb.InvalidParameter, match="lineshape is 'round'; allowed: superlorentzian"):
-        sb.model_bias("gbloch", "gbloch", SEQ, WHITE_MATTER, truth_lineshape="round")
+        sb.model_bias(sb.Model(lineshape="round"), "gbloch", SEQ, WHITE_MATTER)
     with pytest.raises(sb.InvalidParameter, match="model is 'blch'"):
         sb.model_error(SEQ, WHITE_MATTER, "gbloch", against="blch")

@@ -47,7 +47,7 @@ def test_signals_and_sensitivities_agree_in_single_precision(output):
 def test_single_precision_knows_no_neighbours(call, monkeypatch):
     tissue = random_tissue(40)
     expected = arrays(call(LONG, tissue, dtype=np.complex64, threads=1))
-    monkeypatch.setattr("spinbound.signals.batch.PART", 100)  # several parts, of a few voxels each
+    monkeypatch.setattr("spinbound.signals.batch.SLAB_VALUES", 100)  # several slabs, of a few voxels each
     for result, whole in zip(arrays(call(LONG, tissue, dtype=np.complex64)), expected, strict=True):
         assert result.dtype == np.complex64
         assert np.array_equal(result, whole)
@@ -74,7 +74,7 @@ def test_slow_recovery_is_refused_in_single_precision(call):
 
 @pytest.mark.parametrize("call", BOUNDS)
 def test_bounds_in_single_precision_are_those_in_double_rounded(call, monkeypatch):
-    monkeypatch.setattr("spinbound.signals.batch.PART", 100)  # several parts, of a few voxels each
+    monkeypatch.setattr("spinbound.signals.batch.SLAB_VALUES", 100)  # several slabs, of a few voxels each
     expected = arrays(call(SEQ, VOXELS))
     for result, double in zip(arrays(call(SEQ, VOXELS, dtype=np.float32)), expected, strict=True):
         assert result.dtype == np.float32

@@ -77,9 +77,10 @@ def test_two_trains_tell_together_what_neither_tells_alone():
      ("sled", "superlorentzian")],
 )  # fmt: skip
 def test_every_model_can_be_fitted(model, lineshape):
-    data = sb.simulate(SHORT, TRUTH, model=model, lineshape=lineshape)
+    value = sb.Model(model, lineshape)
+    data = sb.simulate(SHORT, TRUTH, model=value)
     start = {name: 1.05 * TRUTH[name] for name in FEW[1:]}
-    fit = sb.fit(data, SHORT, free=FEW, start=start, fixed=others(FEW), model=model, lineshape=lineshape)
+    fit = sb.fit(data, SHORT, free=FEW, start=start, fixed=others(FEW), model=value)
     assert fit.settings["model"] == model
     assert deviation(fit) < 1e-8
 

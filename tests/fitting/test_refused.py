@@ -86,7 +86,6 @@ REFUSED = {
     "prior shape": ({"prior": {"m0s": (np.ones(3), 1)}, "sigma": 1}, r"the prior of m0s has shape \(3,\)"),
     "prior distribution": ({"prior": sb.Prior.paper(), "sigma": 1}, "prior must be a mapping"),
     "model": ({"model": "gblock"}, "model is 'gblock' .did you mean 'gbloch'"),
-    "rtol": ({"rtol": 0}, "rtol is 0"),
     "threads": ({"threads": -1}, "threads must be an integer of at least 0"),
     "progress": ({"progress": 1}, "progress must be None, True"),
     "more unknowns than data": (

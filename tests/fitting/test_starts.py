@@ -12,6 +12,7 @@ from spinbound import FitStatus
 from spinbound.estimators.fitting import chunks as _fit_chunks
 from spinbound.estimators.fitting import starts as _fit_starts
 from spinbound.estimators.fitting.problem import check
+from spinbound.signals.forward import ForwardModel
 
 from tests.support.fits import BASIS, HYBRID, NAMES, others
 from tests.support.paths import read_page
@@ -46,9 +47,9 @@ ONE, THREE = fitted(), fitted(multi_start=3)
 def first_start(**changes):
     """The checked problem, and the start of all voxels from their best match."""
     nothing = dict.fromkeys(("start", "bounds", "fixed", "mask", "sigma", "noise_covariance", "prior"))
-    physics = {"model": "gbloch", "lineshape": "superlorentzian", "rtol": 1e-8}
-    arguments = {"data": CLEAN, "seq": HYBRID, "basis": BASIS, "free": FREE, "variable_projection": True}
-    problem = check(**(arguments | nothing | {"physics": physics} | changes))
+    forward = ForwardModel.of(HYBRID, "gbloch", BASIS)
+    arguments = {"data": CLEAN, "forward": forward, "free": FREE, "variable_projection": True}
+    problem = check(**(arguments | nothing | changes))
     starts = _fit_starts.starts_of(problem, ATOMS, 1, None, None)
     return problem, next(starts.of(problem.voxels, None))
 

@@ -347,7 +347,6 @@ def test_many_threads_may_simulate_different_sequences(monkeypatch):
         (THETA, {"known": ["B1"]}, "known must be a mapping of names to values; given list"),
         (THETA, {"basis": np.eye(40)}, "basis must be a spinbound.Basis; given ndarray"),
         (THETA, {"model": "grahm"}, "model is 'grahm'"),
-        (THETA, {"rtol": 1e-20}, "rtol is 1e-20"),
         (THETA, {"threads": -1}, "threads must be an integer of at least 0"),
     ],
 )

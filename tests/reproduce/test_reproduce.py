@@ -284,7 +284,7 @@ def test_the_commands_of_the_page_are_understood():
 
 
 def test_a_basis_is_made_once_where_none_is_given(tmp_path):
-    problem = Problem(seq=TRAIN, prior=sb.Prior.paper().within(TRAIN), physics={"model": "gbloch"})
+    problem = Problem(seq=TRAIN, prior=sb.Prior.paper().within(TRAIN), model=sb.Model())
     lines = []
     with opened(tmp_path, {}, lines.append) as work:
         made = basis_of(work, problem, TINY, None)
@@ -294,6 +294,6 @@ def test_a_basis_is_made_once_where_none_is_given(tmp_path):
 
 
 def test_a_basis_with_too_few_vectors_is_refused(tmp_path):
-    problem = Problem(seq=TRAIN, prior=sb.Prior.paper(), physics={})
+    problem = Problem(seq=TRAIN, prior=sb.Prior.paper(), model=sb.Model())
     with opened(tmp_path, {}, print) as work, pytest.raises(sb.InvalidData, match="has 4 vectors; at least 13"):
         basis_of(work, problem, TINY, BASIS.truncate(4))
