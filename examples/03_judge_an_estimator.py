@@ -20,8 +20,8 @@ prior = sb.Prior(
     m0s=sb.Uniform(0.05, 0.25), T1a=sb.Uniform(0.8, 2.5), T2f=sb.Uniform(0.04, 0.12), B1=sb.Uniform(0.8, 1.2)
 )
 basis = sb.Basis.from_svd(sb.simulate(seq, prior.sample(300)), rank=8, seq=seq)
-known = sb.test_set(seq, prior, 2000, basis=basis, wrt=UNKNOWN)  # tissues 0 to 1999, to learn from
-unseen = sb.test_set(seq, prior, 40, basis=basis, wrt=UNKNOWN, first=2000)  # and others, to be judged by
+known = sb.reference_set(seq, prior, 2000, basis=basis, wrt=UNKNOWN)  # tissues 0 to 1999, to learn from
+unseen = sb.reference_set(seq, prior, 40, basis=basis, wrt=UNKNOWN, first=2000)  # and others, to be judged by
 
 
 def features(signals):

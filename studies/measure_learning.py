@@ -53,7 +53,7 @@ def judged(net, data, realizations=REALIZATIONS):
 def tissue_slice(store):
     """T1 x T2f through the middle of the paper's distribution."""
     tissue = plane(sb.Prior.paper(store.sequence.TR), ("T1a", "T2f"), SLICE)
-    return sb.test_set(store.sequence, tissue, basis=store.basis, wrt=UNKNOWN)
+    return sb.reference_set(store.sequence, tissue, basis=store.basis, wrt=UNKNOWN)
 
 
 def print_networks(networks, test):
@@ -90,7 +90,7 @@ def others(test):
 
 
 def print_side_by_side(networks, test):
-    few = sb.test_set(test.sequence, test.tissue[:FEW], basis=test.basis, wrt=UNKNOWN)
+    few = sb.reference_set(test.sequence, test.tissue[:FEW], basis=test.basis, wrt=UNKNOWN)
     row("estimator", *NAMES, "all", "loss", "95 %", "not finite")
     cards = {label: judged(net, few, FEW_REALIZATIONS) for label, (net, _) in networks.items()}
     for label, estimator in others(test).items():
@@ -106,7 +106,7 @@ def main():
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     torch.set_num_threads(1)
-    stores = {name: sb.DictionaryStore(folder / f"{name}.zarr") for name in ("training", "validation", "test")}
+    stores = {name: sb.open_dictionary(folder / f"{name}.zarr") for name in ("training", "validation", "test")}
     networks = {label: trained(folder, label, stores) for label in LOSSES}
     print_networks(networks, stores["test"])
     print_side_by_side(networks, stores["test"])

@@ -11,13 +11,13 @@ from spinbound.base.parameters import ALL
 from spinbound.conformance.verify import Verification, verify
 from spinbound.dictionaries.build import build_dictionary, dictionary
 from spinbound.dictionaries.dictionary import Dictionary
-from spinbound.dictionaries.store import Block, DictionaryStore, StoreReport
+from spinbound.dictionaries.store import StoreCheck, open_dictionary
 from spinbound.estimators.estimates import Estimates, EstimateStatus
 from spinbound.estimators.fitting.fit import fit
 from spinbound.estimators.fitting.result import Fit, FitStatus
 from spinbound.estimators.matching.match import Match, match
 from spinbound.evaluation.card import Evaluation
-from spinbound.evaluation.dataset import TestSet, test_set
+from spinbound.evaluation.dataset import ReferenceSet, reference_set
 from spinbound.evaluation.evaluate import evaluate
 from spinbound.evaluation.score import Score, SquaredError
 from spinbound.evaluation.statistics import Verdict
@@ -41,10 +41,8 @@ __all__ = [
     "ALL",
     "Basis",
     "BasisQuality",
-    "Block",
     "Constant",
     "Dictionary",
-    "DictionaryStore",
     "EstimateStatus",
     "Estimates",
     "Evaluation",
@@ -61,11 +59,11 @@ __all__ = [
     "Model",
     "ModelError",
     "Prior",
+    "ReferenceSet",
     "Score",
     "Sequence",
     "SquaredError",
-    "StoreReport",
-    "TestSet",
+    "StoreCheck",
     "Tissue",
     "TruncatedNormal",
     "Uniform",
@@ -87,12 +85,13 @@ __all__ = [
     "match",
     "model_bias",
     "model_error",
+    "open_dictionary",
     "parameters",
     "phantom",
+    "reference_set",
     "saturation_recovery",
     "sensitivities",
     "sequences",
     "simulate",
-    "test_set",
     "verify",
 ]

@@ -42,7 +42,7 @@ def test_options_reach_the_library(here, capsys):
     options = "--prior prior.toml --first 20 --seed 3 --basis basis.npz --derivatives fisher,sensitivities --single"
     assert main([*COMMAND, *options.split(), "--sigma", "0.1", "--form", "complex", "--threads", "1", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    store = sb.DictionaryStore("a.zarr")
+    store = sb.open_dictionary("a.zarr")
     assert store.tissue == prior.sample(50, seed=3, first=20)
     assert store.fisher.dtype == np.complex64
     assert store.arrays[-2:] == ("fisher", "sensitivities")
@@ -52,13 +52,13 @@ def test_options_reach_the_library(here, capsys):
 
 def test_signals_alone(here):
     assert main([*COMMAND, "--derivatives", "none"]) == 0
-    assert sb.DictionaryStore("a.zarr").arrays[-1] == "signals"
+    assert sb.open_dictionary("a.zarr").arrays[-1] == "signals"
 
 
 def test_invalid_tissues_are_counted(here, capsys):
     sb.Prior(B1=sb.Uniform(0.5, 4)).save("prior.toml")
     assert main([*COMMAND, "--prior", "prior.toml"]) == 3
-    n_invalid = int((~sb.DictionaryStore("a.zarr").valid).sum())
+    n_invalid = int((~sb.open_dictionary("a.zarr").valid).sum())
     assert 0 < n_invalid < 50
     assert f"spinbound: {n_invalid} of 50 voxels cannot be simulated: their rows are NaN" in capsys.readouterr().err
 
@@ -67,7 +67,7 @@ def test_parts_make_the_whole(here, capsys):
     for part in ("2/2", "1/2"):
         assert main([*COMMAND, "--part", part]) == 0
         assert f"part {part} is done, in a.zarr" in capsys.readouterr().out
-    assert sb.DictionaryStore("a.zarr").complete
+    assert sb.open_dictionary("a.zarr").complete
     assert main([*COMMAND[:2], "b.zarr", *COMMAND[3:]]) == 0
     assert files("a.zarr") == files("b.zarr")
 
@@ -85,7 +85,7 @@ def test_info_tells_what_a_store_is_and_that_it_is_whole(here, capsys):
 
 def test_info_finds_a_flipped_bit_and_a_rebuild_makes_it_good(here, capsys):
     main(COMMAND)
-    flip(chunk_file(sb.DictionaryStore("a.zarr").path, "signals", 2))
+    flip(chunk_file(sb.open_dictionary("a.zarr").path, "signals", 2))
     capsys.readouterr()
     assert main(["info", "a.zarr", "--json"]) == 1
     told = capsys.readouterr()
@@ -98,7 +98,7 @@ def test_info_finds_a_flipped_bit_and_a_rebuild_makes_it_good(here, capsys):
 def test_info_names_all_that_is_damaged(here, capsys):
     main(COMMAND)
     for chunk, name in enumerate(("valid", "signals", "tissue/B1")):
-        flip(chunk_file(sb.DictionaryStore("a.zarr").path, name, chunk))
+        flip(chunk_file(sb.open_dictionary("a.zarr").path, name, chunk))
     capsys.readouterr()
     assert main(["info", "a.zarr", "--json"]) == 1
     told = capsys.readouterr()

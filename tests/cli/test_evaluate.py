@@ -39,7 +39,7 @@ def test_the_command_judges_as_the_library_does(here, capsys):
     assert main([*MATCH, "--output", "card.npz", "--seed", "3"]) == 0
     found = sb.Evaluation.load("card.npz")
     atoms = sb.dictionary(SEQ, PRIOR, 60, seed=1)
-    wanted = sb.evaluate(lambda data: sb.match(data, atoms), sb.DictionaryStore("test.zarr"), [100, 1000], 10, seed=3)
+    wanted = sb.evaluate(lambda data: sb.match(data, atoms), sb.open_dictionary("test.zarr"), [100, 1000], 10, seed=3)
     assert same(found, wanted)
     out = capsys.readouterr().out
     assert out.startswith(wanted.table())

@@ -188,7 +188,7 @@ def test_the_command_does_what_the_library_does(here, capsys):
     store("files/atoms.zarr")
     assert main(["train", "files/short.toml"]) == 0
     out = capsys.readouterr().out
-    net, history = trained(nn.StoredData(sb.DictionaryStore("files/atoms.zarr")))
+    net, history = trained(nn.StoredData(sb.open_dictionary("files/atoms.zarr")))
     assert weights(nn.Estimator.load("short/best.safetensors")) == weights(net)
     assert re.search(r"3 epochs in \d+ s; the best is \d", out)
     assert out.endswith("wrote short/best.safetensors and short/last.safetensors\n")

@@ -52,7 +52,7 @@ def test_damage_to_the_sequence_and_the_basis_is_found_and_made_good(tmp_path):
     whole = files(store.path)
     for name in ("sequence/0/alpha", "basis/vectors"):
         flip(chunk_file(store.path, name, 0))
-        report = sb.DictionaryStore(store.path).verify()
+        report = sb.open_dictionary(store.path).verify()
         assert not report.ok
         assert f"chunk 0 of {name} is damaged" in report.other[0]
         assert files(built(store.path, rebuild=True).path) == whole
@@ -61,7 +61,7 @@ def test_damage_to_the_sequence_and_the_basis_is_found_and_made_good(tmp_path):
 def complaint(path):
     """What a store that checks itself says first."""
     try:
-        return sb.DictionaryStore(path).verify().other[0]
+        return sb.open_dictionary(path).verify().other[0]
     except OSError as problem:
         return str(problem)
 
@@ -90,7 +90,7 @@ def test_damage_to_the_description_is_found(tmp_path):
     content["attributes"]["configuration"]["sigma"] = 2.0
     file.write_text(json.dumps(content))
     with pytest.raises(OSError, match="its description is damaged"):
-        sb.DictionaryStore(tmp_path / "a.zarr")
+        sb.open_dictionary(tmp_path / "a.zarr")
 
 
 # What is refused
@@ -226,10 +226,10 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
 
 def test_what_is_no_dictionary_is_refused(tmp_path):
     with pytest.raises(OSError, match=r"a.zarr: zarr.json is missing"):
-        sb.DictionaryStore(tmp_path / "a.zarr")
+        sb.open_dictionary(tmp_path / "a.zarr")
     (tmp_path / HEADER).write_text('{"zarr_format": 3, "node_type": "group", "attributes": {"format": "image"}}')
     with pytest.raises(sb.InvalidData, match="format 'image' of version None; read: 'spinbound dictionary' of 1"):
-        sb.DictionaryStore(tmp_path)
+        sb.open_dictionary(tmp_path)
 
 
 def forged(path, **changes):
@@ -242,13 +242,13 @@ def forged(path, **changes):
     said |= {name: value for name, value in changes.items() if name in said}
     said["sha256"] = _dictionary_contents.said_sha256(said)
     file.write_text(json.dumps(content))
-    return sb.DictionaryStore(path)
+    return sb.open_dictionary(path)
 
 
 def test_a_store_that_claims_more_than_the_memory_is_refused_before_it_is_allocated(tmp_path):
     path = built(tmp_path / "a.zarr", n=16).path
     n = 10**12
-    for name in (*sb.DictionaryStore(path).arrays, MARK):
+    for name in (*sb.open_dictionary(path).arrays, MARK):
         file = path / name / HEADER
         content = json.loads(file.read_text())
         content["shape"][0] = n // 16 if name == MARK else n

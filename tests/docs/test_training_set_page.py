@@ -40,7 +40,7 @@ def made(published_data, tmp_path_factory):
 
 @pytest.mark.parametrize(("name", "first", "n"), [("training", 0, 96), ("validation", 96, 10), ("test", 106, 9)])
 def test_the_sets_hold_consecutive_tissues_of_the_paper(made, name, first, n):
-    store = sb.DictionaryStore(made[0] / f"{name}.zarr")
+    store = sb.open_dictionary(made[0] / f"{name}.zarr")
     assert store.complete
     assert store.valid.all()
     assert store.tissue == sb.Prior.paper().sample(n, first=first)
@@ -50,14 +50,14 @@ def test_the_sets_hold_consecutive_tissues_of_the_paper(made, name, first, n):
 
 @pytest.mark.parametrize("name", ["training", "validation", "test"])
 def test_commands_make_the_same_bits(made, name):
-    python, commands = (sb.DictionaryStore(folder / f"{name}.zarr") for folder in made[:2])
+    python, commands = (sb.open_dictionary(folder / f"{name}.zarr") for folder in made[:2])
     assert commands.configuration == python.configuration
     assert commands.signals.tobytes() == python.signals.tobytes()
     assert all(commands.crb[name].tobytes() == bound.tobytes() for name, bound in python.crb.items())
 
 
 def test_bounds_scale_with_noise_and_signal(made):
-    store = sb.DictionaryStore(made[0] / "plane.zarr")
+    store = sb.open_dictionary(made[0] / "plane.zarr")
     seq, basis, unknowns = (made[2][name] for name in ("seq", "basis", "unknowns"))
     tissue = store.tissue.replace(M0=0.2j)
     bounds = sb.crb(seq, tissue, unknowns, sigma=0.01, basis=basis)
@@ -68,6 +68,6 @@ def test_bounds_scale_with_noise_and_signal(made):
 
 def test_a_slice_is_a_grid(made):
     assert made[2]["bound"].shape == (3, 2)
-    tissue = sb.DictionaryStore(made[0] / "plane.zarr").tissue
+    tissue = sb.open_dictionary(made[0] / "plane.zarr").tissue
     assert tissue["m0s"].reshape(3, 2)[:, 0].tolist() == np.linspace(0, 0.4, 3).tolist()
     assert (tissue["Rex"] == 44).all()

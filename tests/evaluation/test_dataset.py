@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import spinbound as sb
-from spinbound.evaluation.dataset import as_test_set
+from spinbound.evaluation.dataset import as_reference_set
 
 from tests.support.trains import smooth_train
 
@@ -13,7 +13,7 @@ PLANE = sb.Prior(m0s=sb.Grid([0.1, 0.2]), T2f=sb.Grid([0.05, 0.1, 0.2]), B1=sb.U
 
 
 def test_signals_and_bounds_are_those_of_the_functions():
-    data = sb.test_set(SEQ, PRIOR, 9, wrt=WRT, seed=3, first=2)
+    data = sb.reference_set(SEQ, PRIOR, 9, wrt=WRT, seed=3, first=2)
     tissue = PRIOR.sample(9, seed=3, first=2)
     assert data.tissue == tissue
     assert np.array_equal(data.signals, sb.simulate(SEQ, tissue))
@@ -25,7 +25,7 @@ def test_signals_and_bounds_are_those_of_the_functions():
 
 def test_in_a_basis_they_are_those_of_coefficients():
     basis = sb.Basis.from_svd(sb.simulate(SEQ, PRIOR.sample(50)), rank=6, seq=SEQ)
-    data = sb.test_set(SEQ, PRIOR, 9, basis=basis, wrt=WRT)
+    data = sb.reference_set(SEQ, PRIOR, 9, basis=basis, wrt=WRT)
     assert np.array_equal(data.signals, sb.sensitivities(SEQ, data.tissue, WRT, basis=basis)[0])
     assert np.array_equal(data.crb["m0s"], sb.crb(SEQ, data.tissue, WRT, basis=basis)["m0s"])
 
@@ -33,7 +33,7 @@ def test_in_a_basis_they_are_those_of_coefficients():
 def test_a_store_holds_the_same(tmp_path):
     pytest.importorskip("zarr")
     store = sb.build_dictionary(SEQ, PRIOR, 9, tmp_path / "a.zarr", wrt=WRT, chunk=4)
-    data = sb.test_set(SEQ, PRIOR, 9, wrt=WRT)
+    data = sb.reference_set(SEQ, PRIOR, 9, wrt=WRT)
     assert data.tissue == store.tissue
     assert np.array_equal(data.signals, store.signals)
     assert all(np.array_equal(data.crb[name], bound) for name, bound in store.crb.items())
@@ -53,7 +53,7 @@ def test_a_store_holds_the_same(tmp_path):
     ],
 )
 def test_grids_keep_their_shape(source, n, shape):
-    data = sb.test_set(SEQ, source, n, wrt=WRT)
+    data = sb.reference_set(SEQ, source, n, wrt=WRT)
     assert data.grid_shape == shape
     assert len(data) == np.prod(shape)
 
@@ -62,8 +62,8 @@ def test_grids_keep_their_shape(source, n, shape):
 def test_maps_are_those_of_the_grids_or_none(tmp_path, first, shape):
     """Combinations that begin in the middle would fill a map in the wrong order."""
     pytest.importorskip("zarr")
-    data = sb.test_set(SEQ, PLANE, wrt=WRT, first=first)
-    store = as_test_set(sb.build_dictionary(SEQ, PLANE, 6, tmp_path / "plane.zarr", wrt=WRT, first=first))
+    data = sb.reference_set(SEQ, PLANE, wrt=WRT, first=first)
+    store = as_reference_set(sb.build_dictionary(SEQ, PLANE, 6, tmp_path / "plane.zarr", wrt=WRT, first=first))
     assert data.grid_shape == store.grid_shape == shape
     if len(shape) == 2:
         for name, axis in (("m0s", 1), ("R2f", 0)):
@@ -71,12 +71,12 @@ def test_maps_are_those_of_the_grids_or_none(tmp_path, first, shape):
 
 
 def test_a_prior_gives_as_many_tissues_as_the_paper_has():
-    data = sb.test_set(smooth_train(3), PRIOR, wrt="M0")
+    data = sb.reference_set(smooth_train(3), PRIOR, wrt="M0")
     assert len(data) == 9056
 
 
 def test_parts_are_chosen_by_slices_numbers_and_masks():
-    data = sb.test_set(SEQ, PLANE, wrt=WRT)
+    data = sb.reference_set(SEQ, PLANE, wrt=WRT)
     for index in (slice(1, 3), [1, 2], np.arange(6) % 5 % 3 > 0):
         part = data[index]
         rows = np.arange(6)[index]
@@ -89,10 +89,10 @@ def test_parts_are_chosen_by_slices_numbers_and_masks():
 
 
 def test_tissues_that_cannot_be_simulated_are_marked():
-    data = sb.test_set(SEQ, sb.Tissue(B1=[1, 1, np.nan, 1]), wrt=WRT)
+    data = sb.reference_set(SEQ, sb.Tissue(B1=[1, 1, np.nan, 1]), wrt=WRT)
     assert data.valid.tolist() == [True, True, False, True]
     with pytest.raises(sb.InvalidParameter, match="every voxel is invalid"):
-        sb.test_set(SEQ, sb.Tissue(B1=[np.nan, np.nan]), wrt=WRT)
+        sb.reference_set(SEQ, sb.Tissue(B1=[np.nan, np.nan]), wrt=WRT)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_tissues_that_cannot_be_simulated_are_marked():
 )
 def test_arguments_that_make_no_sense_are_named(changes, message):
     with pytest.raises(sb.InvalidParameter, match=message):
-        sb.test_set(**({"seq": SEQ, "source": PRIOR, "n": 3, "wrt": WRT} | changes))
+        sb.reference_set(**({"seq": SEQ, "source": PRIOR, "n": 3, "wrt": WRT} | changes))
 
 
 @pytest.mark.parametrize(
@@ -120,18 +120,17 @@ def test_arguments_that_make_no_sense_are_named(changes, message):
         ({"crb": {"m0s": np.ones(3)}}, r"crb of m0s has shape \(3,\); allowed: \(2,\), one for each signal"),
         ({"tissue": sb.Tissue()}, r"tissue has shape \(\); allowed: \(2,\)"),
         ({"grid_shape": (2, 2)}, r"signals of shape \(2, 5\) do not fill a grid of \(2, 2\)"),
-        ({"wrt": ("m0s", "T2f")}, "wrt has T2f, but crb has: m0s"),
     ],
 )
 def test_a_set_of_ones_own_must_fit_together(change, message):
     parts = {"sequence": SEQ, "basis": None, "tissue": sb.Tissue(m0s=[0.1, 0.2]), "signals": np.ones((2, 5), complex),
-             "crb": {"m0s": np.ones(2)}, "wrt": ("m0s",), "grid_shape": (2,)}  # fmt: skip
-    assert len(sb.TestSet(**parts)) == 2
+             "crb": {"m0s": np.ones(2)}, "grid_shape": (2,)}  # fmt: skip
+    assert len(sb.ReferenceSet(**parts)) == 2
     with pytest.raises(sb.InvalidData, match=message):
-        sb.TestSet(**(parts | change))
+        sb.ReferenceSet(**(parts | change))
 
 
 def test_progress_reaches_the_end():
     reports = []
-    sb.test_set(SEQ, PRIOR, 9, wrt=WRT, progress=lambda *report: reports.append(report))
+    sb.reference_set(SEQ, PRIOR, 9, wrt=WRT, progress=lambda *report: reports.append(report))
     assert reports[-1] == (9, 9)

@@ -8,7 +8,7 @@ import pytest
 import spinbound as sb
 from spinbound.work.cluster import part
 
-from tests.support.evaluations import NAMES, SEQ, SNR, efficient, toy_set
+from tests.support.evaluations import SEQ, SNR, efficient, toy_set
 from tests.support.trains import smooth_train
 
 
@@ -49,7 +49,7 @@ class MadeFor(Network):
 )
 def test_an_estimator_that_knows_what_it_was_made_for_refuses_other_data(form):
     data, estimator = toy_set(4), form(MadeFor())
-    other = sb.TestSet(smooth_train(4), None, data.tissue, data.signals, data.crb, NAMES, (4,))
+    other = sb.ReferenceSet(smooth_train(4), data.tissue, data.signals, crb=data.crb)
     assert sb.evaluate(estimator, data, SNR, 5, names="T2f").names == ("T2f",)
     with pytest.raises(sb.InvalidData, match="made for another sequence"):
         sb.evaluate(estimator, other, SNR, 5, names="T2f")
@@ -93,7 +93,7 @@ def test_answers_of_another_form_are_refused(estimator, message):
     ("changes", "error", "message"),
     [
         ({"estimator": 3}, sb.InvalidParameter, "estimator must be a callable, or have a method estimate; given int"),
-        ({"dataset": [1]}, sb.InvalidData, "dataset must be a spinbound.TestSet or DictionaryStore; given list"),
+        ({"dataset": [1]}, sb.InvalidData, "dataset must be a spinbound.ReferenceSet or Dictionary; given list"),
         ({"snr": 0}, sb.InvalidParameter, "snr is 0; allowed: one number or a list of them, > 0, finite"),
         ({"snr": []}, sb.InvalidParameter, "snr is "),
         ({"snr": [50, 50]}, sb.InvalidParameter, "snr names a level twice"),

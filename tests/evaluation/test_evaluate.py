@@ -137,12 +137,12 @@ def test_omega0_counts_modulo_a_turn_per_repetition():
     turn = 2 * np.pi / SEQ.TR
     omega0 = np.array([0.49 * turn, -0.9 * turn, 1.3 * turn])
     tissue = sb.Tissue(omega0=omega0)
-    data = sb.TestSet(SEQ, None, tissue, np.ones((3, 2), complex), {"omega0": np.ones(3)}, ("omega0",), (3,))
+    data = sb.ReferenceSet(SEQ, tissue, np.ones((3, 2), complex), crb={"omega0": np.ones(3)})
     report = sb.evaluate(lambda _, truth: {"omega0": truth["omega0"] + 2 * turn - 3.0}, data, 1, realizations=4)
     assert report.bias["omega0"][0] == pytest.approx(-3.0)
     assert report.scores["omega0"].constant_loss == pytest.approx(np.mean(_turned(omega0.mean() - omega0, turn) ** 2))
     unequal = SEQ.replace(TR=np.array([3.5e-3, 4e-3, 5e-3]))
-    free = sb.TestSet(unequal, None, tissue, data.signals, data.crb, data.wrt, (3,))
+    free = sb.ReferenceSet(unequal, tissue, data.signals, crb=data.crb)
     report = sb.evaluate(lambda _, truth: {"omega0": truth["omega0"] + 2 * turn}, free, 1, realizations=4)
     assert report.bias["omega0"][0] == pytest.approx(2 * turn)
 
@@ -246,7 +246,7 @@ def test_a_store_gives_the_same_bits_as_the_set_in_memory(tmp_path):
     seq, prior, wrt = smooth_train(40), sb.Prior(m0s=sb.Uniform(0.05, 0.3), R2f=sb.Uniform(8, 50)), ("M0", "m0s", "R2f")
     store = sb.build_dictionary(seq, prior, 20, tmp_path / "a.zarr", wrt=wrt, chunk=8)
     loud = sb.build_dictionary(seq, prior, 20, tmp_path / "b.zarr", wrt=wrt, sigma=2.0)
-    data = sb.test_set(seq, prior, 20, wrt=wrt)
+    data = sb.reference_set(seq, prior, 20, wrt=wrt)
 
     def guess(signals):
         return {"m0s": np.abs(signals[:, 3]), "R2f": 10 + signals[:, 5].real}

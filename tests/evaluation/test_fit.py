@@ -16,7 +16,7 @@ def easy(published_data):
         published_data / "published_train.mat", TR=3.5e-3, gradient_moment=["crusher"] + ["balanced"] * 1141
     )
     basis = sb.Basis.load(published_data / "published_basis.npz").truncate(13)
-    data = sb.test_set(seq, sb.Prior.paper(3.5e-3), 400, basis=basis, first=102_400)
+    data = sb.reference_set(seq, sb.Prior.paper(3.5e-3), 400, basis=basis, first=102_400)
     known = [name for name in data.wrt if name not in ("M0", "omega0")]
     worst = np.max([np.sqrt(data.crb[name]) / SNR / data.tissue[name] for name in known], axis=0)
     return data[np.flatnonzero(worst < 0.1)[:12]]

@@ -40,7 +40,7 @@ def test_a_shrinking_estimator_scores_below_one_and_gets_no_verdict():
     data = toy_set()
     near = {name: CENTRE[name] + rng.normal(0, 0.3 * np.sqrt(BOUND[name]) / SNR, N) for name in NAMES}
     signals = np.stack([near[name] / np.sqrt(BOUND[name]) for name in NAMES] + [np.zeros(N)], axis=1).astype(complex)
-    data = sb.TestSet(SEQ, None, sb.Tissue(**near), signals, data.crb, NAMES, (N,))
+    data = sb.ReferenceSet(SEQ, sb.Tissue(**near), signals, crb=data.crb)
     report = sb.evaluate(partial(changed, gain=0.5), data, SNR)
     assert report.overall.loss[0] < 0.5
     assert not report.verdicts()["m0s"][0].within_margin

@@ -136,7 +136,7 @@ import numpy as np, spinbound as sb
 rng = np.random.default_rng(0)
 signals = rng.normal(size=(5000, 52)).view(complex)
 signals /= np.linalg.norm(signals, axis=1, keepdims=True)
-atoms = sb.Dictionary(sb.Tissue(m0s=np.linspace(0, 0.3, 5000)), signals, np.ones(5000), None, "")
+atoms = sb.Dictionary(sb.sequences.load("hybrid-mt-4s"), sb.Tissue(m0s=np.linspace(0, 0.3, 5000)), signals)
 found = sb.match(rng.normal(size=(300, 52)).view(complex), atoms, k=3)
 sys.stdout.buffer.write(found.index.tobytes() + found.correlation.tobytes() + found.tissue["M0"].tobytes())
 between = sb.match(rng.normal(size=(300, 52)).view(complex), atoms, interpolate=True)
@@ -169,7 +169,7 @@ def test_rounding_errors_of_products_do_not_decide(monkeypatch):
     rng, candidates, eps = np.random.default_rng(0), MODULE._candidates, np.finfo(float).eps
     signals = np.tile(ATOMS.signals[:20], (50, 1))
     signals = signals * (1 + eps * rng.integers(-3, 4, signals.shape))
-    atoms = sb.Dictionary(ATOMS.tissue, signals, ATOMS.scale, BASIS, TRAIN.sha256)
+    atoms = sb.Dictionary(TRAIN, ATOMS.tissue, signals, BASIS)
     found = sb.match(DATA, atoms, k=3)
 
     def shaken(signals, *others):
@@ -262,7 +262,7 @@ def test_data_of_any_numbers_are_accepted(dtype):
     [
         ({"data": DATA[:, :12]}, r"data have shape \(60, 12\); the last axis must be 13, as that of"),
         ({"data": "a"}, "data must be numbers"),
-        ({"dictionary": ATOMS.signals}, "dictionary must be a spinbound.Dictionary or DictionaryStore; given ndarray"),
+        ({"dictionary": ATOMS.signals}, "dictionary must be a spinbound.Dictionary; given ndarray"),
         ({"k": 0}, "k must be an integer of at least 1"),
         ({"k": N + 1}, "k is 1001; allowed: 1 to 1000, the number of atoms"),
         ({"restrict": {"b1": 1}}, "restrict: a name in values is 'b1'; allowed: M0, m0s"),

@@ -83,7 +83,7 @@ def test_a_store_that_is_not_complete_is_refused(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         stored(tmp_path, chunk=100, progress=stop)
     with pytest.raises(sb.InvalidData, match="is not complete; build_dictionary with the same arguments completes it"):
-        sb.match(DATA, sb.DictionaryStore(tmp_path / "atoms.zarr"))
+        sb.match(DATA, sb.open_dictionary(tmp_path / "atoms.zarr"))
 
 
 def test_a_damaged_chunk_is_named(tmp_path):

@@ -37,7 +37,7 @@ def small_batches(monkeypatch):
 def test_no_report_card_is_made_of_data_in_another_basis(net):
     """Of as many vectors, so that nothing but the basis itself tells."""
     other = sb.Basis(BASIS.vectors[:, ::-1], seq=SEQ)
-    data, wrong = (sb.test_set(SEQ, PRIOR, 4, basis=basis, wrt=("M0", *net.names)) for basis in (BASIS, other))
+    data, wrong = (sb.reference_set(SEQ, PRIOR, 4, basis=basis, wrt=("M0", *net.names)) for basis in (BASIS, other))
     assert sb.evaluate(net, data, 50, 3, threads=1).names == net.names
     for form in (net, net.estimate):
         with pytest.raises(sb.InvalidData, match="coefficients of another basis than"):

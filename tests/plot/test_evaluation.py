@@ -27,7 +27,7 @@ def plane(**changes):
     signals = np.stack([m0s / 2, T2f / 0.5, 0 * m0s], axis=-1).reshape(30, 3).astype(complex)
     crb = {name: np.full(30, BOUND[name]) for name in NAMES}
     crb["T2f"][7] = np.inf
-    return sb.TestSet(SEQ, None, sb.Tissue(m0s=m0s.ravel(), T2f=T2f.ravel()), signals, crb, NAMES, (6, 5))
+    return sb.ReferenceSet(SEQ, sb.Tissue(m0s=m0s.ravel(), T2f=T2f.ravel()), signals, crb=crb, grid_shape=(6, 5))
 
 
 @pytest.fixture(scope="module")

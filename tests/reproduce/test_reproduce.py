@@ -176,7 +176,7 @@ def test_deviations_are_relative_medians_of_what_is_known():
 
 
 def test_numbers_of_a_report_card_are_those_of_its_maps():
-    data = sb.test_set(TRAIN, sb.Tissue(m0s=[0.1, 0.2]), wrt=("M0", "m0s"))
+    data = sb.reference_set(TRAIN, sb.Tissue(m0s=[0.1, 0.2]), wrt=("M0", "m0s"))
     card = sb.evaluate(lambda signals: {"m0s": np.full(len(signals), 0.13)}, data, snr=50, realizations=3)
     assert mean_bias(card, "m0s") == pytest.approx(0.05)
     assert near_bound(card, "m0s", 0) == 0  # it does not vary at all

@@ -25,7 +25,7 @@ def toy_set(n=N, shape=None, seed=7, **infinite):
     for name, rows in infinite.items():
         crb[name][rows] = np.inf
     signals = np.stack(samples, axis=1).astype(complex)
-    return sb.TestSet(SEQ, None, sb.Tissue(**truth), signals, crb, NAMES, shape or (n,))
+    return sb.ReferenceSet(SEQ, sb.Tissue(**truth), signals, crb=crb, grid_shape=shape or (n,))
 
 
 def efficient(data):

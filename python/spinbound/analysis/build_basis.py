@@ -210,7 +210,8 @@ class Stream:
 
     def _rows(self, slab: Slab) -> list[FloatArray]:
         """The signals of a slab as `Gram.add` takes them and, if wanted, the directions."""
-        seq, options = self.forward.sequence, {"model": self.forward.model, "threads": self.threads}
+        seq = self.forward.sequence
+        options: dict[str, Any] = {"model": self.forward.model, "threads": self.threads}
         if not self.kept:
             s = simulate(seq, slab.tissue, **options, progress=slab.reports[0])
             return [_parts(real_columns(s[self._sound(s), :, None], ("",)))]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_real, one_of, parameter_names
+from spinbound.base.checks import as_mapping, as_real, one_of, parameter_names
 from spinbound.base.errors import FloatArray, InvalidParameter, Report
 from spinbound.base.parameters import ALL
 from spinbound.base.progress import reporting
@@ -226,8 +226,7 @@ def _prior_rows(prior: Mapping[str, npt.ArrayLike] | None, names: tuple[str, ...
     """(N, K): 1/tau of every real unknown, 0 where nothing is known."""
     if prior is None:
         return None
-    if not isinstance(prior, Mapping):
-        raise InvalidParameter(f"prior must be a mapping of names to standard deviations; given {type(prior).__name__}")
+    as_mapping("prior", prior, "names to standard deviations")
     rows = np.zeros((*tissue.shape, columns_of(names)[-1].stop))
     for name, given in prior.items():
         columns = columns_of(names)[names.index(one_of("a name in prior", name, names))]

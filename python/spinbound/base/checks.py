@@ -6,13 +6,15 @@ import difflib
 import itertools
 import operator
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import BoolArray, ComplexArray, FloatArray, InvalidData, InvalidParameter
 from .parameters import DERIVED, PARAMETERS, Parameter, bases
+
+T = TypeVar("T")
 
 MAX_INT = 2**31 - 1  # of the core
 
@@ -94,6 +96,14 @@ def as_number(name: str, value: npt.ArrayLike, error: type[ValueError] = Invalid
     return float(array)
 
 
+def as_positive(name: str, value: npt.ArrayLike, error: type[ValueError] = InvalidParameter) -> float:
+    """Return one finite number above zero."""
+    number = as_number(name, value, error)
+    if not number > 0:
+        raise error(f"{name} is {number:g}; allowed: {name} > 0, finite")
+    return number
+
+
 def as_count(name: str, value: object, low: int) -> int:
     """One integer of at least `low`; booleans are not counts."""
     try:
@@ -109,6 +119,32 @@ def check_range(parameter: Parameter, values: npt.NDArray[Any]) -> None:
     """Refuse a single number outside the parameter's range; in an array the entry marks its voxel instead."""
     if values.ndim == 0 and not parameter.contains(values):
         raise InvalidParameter(f"{parameter.name} is {values[()]:g}; allowed: {parameter.allowed}")
+
+
+# Objects
+
+
+def as_instance(
+    name: str, value: object, kind: type[T], *others: type[Any], error: type[ValueError] = InvalidParameter
+) -> T:
+    """Return an object of one of the public classes."""
+    if isinstance(value, (kind, *others)):
+        return value  # type: ignore[return-value]
+    names = " or ".join([_public(kind), *(other.__name__ for other in others)])
+    raise error(f"{name} must be a {names}; given {type(value).__name__}")
+
+
+def _public(kind: type[Any]) -> str:
+    """The name by which users import a class."""
+    room = "spinbound.nn" if kind.__module__.startswith("spinbound.nn.") else "spinbound"
+    return f"{room}.{kind.__name__}"
+
+
+def as_mapping(name: str, value: object, what: str = "names to values") -> Mapping[str, Any]:
+    """Return a mapping."""
+    if not isinstance(value, Mapping):
+        raise InvalidParameter(f"{name} must be a mapping of {what}; given {type(value).__name__}")
+    return value
 
 
 # Words

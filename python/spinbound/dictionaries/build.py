@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.checks import (
     as_count,
-    as_number,
+    as_positive,
     as_result_dtype,
     one_of,
     parameter_names,
 )
 from spinbound.base.errors import FloatArray, InvalidParameter, Report
 from spinbound.base.parameters import ALL
-from spinbound.sequences.experiment import Experiment, as_trains
+from spinbound.sequences.experiment import Experiment
 from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
 from spinbound.signals.batch import FORMS
@@ -31,13 +30,11 @@ from spinbound.tissues.tissue import Tissue
 from spinbound.work.job import Runner
 from spinbound.work.run import Run
 
-from .dictionary import Dictionary, norms, scaled
+from .dictionary import Dictionary, norms
 from .job import DictionaryJob
 from .making import made
 from .recipe import DERIVATIVES, Recipe, check_chunk, default_chunk, refuse_invalid
-from .store import DictionaryStore
-
-__all__ = ["Dictionary", "build_dictionary", "dictionary", "tissues_of"]
+from .store import StoredDictionary
 
 ATOMS = 20_000  # of a prior, unless a number is given
 
@@ -84,27 +81,26 @@ def dictionary(
     >>> seq = sb.sequences.load("hybrid-mt-4s")
     >>> prior = sb.Prior.paper().truncated(B1=(0.5, 1.2))
     >>> sb.dictionary(seq, prior, n=100)
-    Dictionary(100 atoms of 1142 samples)
+    Dictionary(100 tissues of 1142 samples)
     """
+    forward = ForwardModel.of(seq, model, basis)
     tissue = tissues_of(source, n, ATOMS, seed)
 
-    def signals_of(voxels: Tissue, **options: Any) -> npt.NDArray[np.complex128]:
-        return simulate(seq, voxels, model=model, basis=basis, **options)
+    signals = simulate(seq, tissue, model=forward.model, basis=basis, threads=threads, progress=progress)
+    _refuse_without_signal(forward, tissue, norms(signals))
+    signals.setflags(write=False)
 
-    signals = signals_of(tissue, threads=threads, progress=progress)
-    scale = norms(signals)
-    _refuse_without_signal(tissue, scale, signals_of)
-    return scaled(tissue, signals, scale, basis, as_trains(seq).sha256)
+    return Dictionary(seq, tissue, signals, basis, configuration=forward.described)
 
 
-def _refuse_without_signal(tissue: Tissue, scale: FloatArray, signals_of: Callable[[Tissue], object]) -> None:
+def _refuse_without_signal(forward: ForwardModel, tissue: Tissue, scale: FloatArray) -> None:
     wrong = np.flatnonzero(~(scale > 0))
     if not wrong.size:
         return
     first = int(wrong[0])
     reason = "its signal is zero" if scale[first] == 0 else "its pulses cannot be integrated to rtol"
     try:
-        signals_of(tissue[first])
+        simulate(forward.sequence, tissue[first], model=forward.model, basis=forward.basis)
     except InvalidParameter as problem:
         reason = str(problem)
     raise InvalidParameter(f"{wrong.size} of {scale.size} tissues cannot be atoms; tissue {first}: {reason}")
@@ -131,8 +127,8 @@ def build_dictionary(
     threads: int | None = None,
     progress: bool | Report | None = None,
     runner: Runner | None = None,
-) -> DictionaryStore:
-    """Simulate the signals of many tissues and their bounds, chunk by chunk, into a store on disk.
+) -> StoredDictionary:
+    """Simulate the signals of many tissues and their bounds, chunk by chunk, into a dictionary on disk.
 
     A run that was killed is called again with the same arguments: it goes on, to the same bits. No more than a chunk
     is ever in memory.
@@ -171,8 +167,8 @@ def build_dictionary(
 
     Returns
     -------
-    DictionaryStore
-        Not complete if the runner does a part only.
+    StoredDictionary
+        A `Dictionary` on disk. Not complete if the runner does a part only.
 
     Raises
     ------
@@ -199,7 +195,7 @@ def build_dictionary(
         forward=ForwardModel.of(seq, model, basis),
         wrt=parameter_names(wrt),
         derivatives=_derivatives(derivatives),
-        sigma=_positive("sigma", sigma),
+        sigma=as_positive("sigma", sigma),
         form=one_of("form", form, FORMS),
         dtype=str(as_result_dtype(dtype, np.complex128)),
     )
@@ -214,13 +210,6 @@ def build_dictionary(
     with made(Path(path), recipe, tissues, chunk, run.part, overwrite=overwrite, rebuild=rebuild) as store:
         run.do(DictionaryJob(store, tissues, recipe), "dictionary", "tissue")
     return store
-
-
-def _positive(name: str, value: npt.ArrayLike) -> float:
-    number = as_number(name, value)
-    if not number > 0:
-        raise InvalidParameter(f"{name} is {number:g}; allowed: {name} > 0, finite")
-    return number
 
 
 def _derivatives(derivatives: str | Iterable[str] | None) -> tuple[str, ...]:

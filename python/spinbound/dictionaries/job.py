@@ -18,7 +18,7 @@ from spinbound.work.job import Runner, Task, run_here
 
 from .contents import small_arrays, small_layout
 from .recipe import Recipe
-from .store import MARK, DictionaryStore
+from .store import MARK, StoredDictionary
 
 # The store
 
@@ -73,7 +73,7 @@ class ChunkTask:
     def __call__(self, threads: int | None, report: Report | None) -> None:
         """Do it, unless the run is dead and its store has been replaced while this process was at work."""
         arrays = self.recipe.computed(self.draw(), threads, report)
-        store = DictionaryStore(self.path)
+        store = StoredDictionary(self.path)
         if store.configuration != self.configuration:
             raise InvalidData(f"{self.path} holds another dictionary than when chunk {self.chunk} was begun")
         store.put(self.chunk, arrays)
@@ -83,7 +83,7 @@ class ChunkTask:
 class DictionaryJob:
     """The chunks of a store as a `Job`."""
 
-    store: DictionaryStore
+    store: StoredDictionary
     source: Source
     recipe: Recipe
 

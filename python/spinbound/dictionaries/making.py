@@ -23,7 +23,7 @@ from spinbound.work.locks import claimed
 from .contents import said_sha256, small_arrays
 from .job import all_layouts, configuration, contents
 from .recipe import Recipe
-from .store import FORMAT, MARK, VERSION, DictionaryStore, bytes_of
+from .store import FORMAT, MARK, VERSION, StoredDictionary, bytes_of
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def made(
     *,
     overwrite: bool,
     rebuild: bool,
-) -> Iterator[DictionaryStore]:
+) -> Iterator[StoredDictionary]:
     """Lay out a store, or go on with the one that is there, until the end for nobody else; then say if it is complete.
 
     Raises
@@ -54,7 +54,7 @@ def made(
     if not path.exists():
         _require_room(path, recipe, source.n, chunk)
         _create(path, recipe, wanted)
-    store = DictionaryStore(path)
+    store = StoredDictionary(path)
     with claimed(path / MARK / "lock", part, path):
         _check_configuration(store, wanted)
         if part is None:
@@ -96,14 +96,14 @@ def _create(path: Path, recipe: Recipe, wanted: dict[str, Any]) -> None:
     try:
         stores.create(path, all_layouts(recipe, n, chunk), attributes, _small(recipe))
     except FileExistsError:
-        DictionaryStore(path)
+        StoredDictionary(path)
 
 
 def _small(recipe: Recipe) -> dict[str, Array]:
     return small_arrays(recipe.forward.trains, recipe.forward.basis)
 
 
-def _check_configuration(store: DictionaryStore, wanted: dict[str, Any]) -> None:
+def _check_configuration(store: StoredDictionary, wanted: dict[str, Any]) -> None:
     """Refuse to go on with other work."""
     if store.configuration != wanted:
         other = difference(json.dumps(store.configuration).encode(), wanted)
@@ -120,7 +120,7 @@ def _sweep(path: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _forget_damaged(store: DictionaryStore, recipe: Recipe) -> None:
+def _forget_damaged(store: StoredDictionary, recipe: Recipe) -> None:
     """Take the marks of damaged chunks away, so that they are made anew; write trains and basis again."""
     report = store.verify()
     if report.damaged:

@@ -17,6 +17,8 @@ basis/NAME           (echoes, rank), (values,)         vectors, singular_values
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -26,65 +28,26 @@ from typing import Any
 import numpy as np
 
 from spinbound.base.errors import BoolArray, FloatArray, InvalidData, Report
-from spinbound.base.parameters import TISSUE
 from spinbound.base.progress import reporting
 from spinbound.files import stores
 from spinbound.files.guard import damage_named
+from spinbound.files.hashes import sha256_of
 from spinbound.files.stores import Array, Layout
 from spinbound.sequences.experiment import as_trains
 from spinbound.sequences.sequence import Sequence
 from spinbound.signals.basis import Basis
-from spinbound.tissues.tissue import Tissue, tissue_of
+from spinbound.tissues.tissue import Tissue
 
 from .contents import allow, makes_sense, read_basis, read_train, said_sha256
-from .dictionary import Dictionary, norms, scaled
+from .dictionary import TISSUES, Dictionary, norms, tissue_from
 
 FORMAT, VERSION = "spinbound dictionary", 1
 MARK = "chunk_sha256"
-TISSUES = tuple(f"tissue/{name}" for name in TISSUE)
 RESULTS = ("valid", "signals", "crb", "fisher", "sensitivities")
 
 
 @dataclass(frozen=True)
-class Block:
-    """The tissues of one chunk of a store, and what is known of them.
-
-    Attributes
-    ----------
-    first : int
-        Number of the first within the store.
-    tissue
-        Of shape (m,), with M0 = 1.
-    valid : (m,) bool
-        Whether the tissue could be simulated; the results of others are NaN.
-    signals : (m, samples) complex
-        For M0 = 1, not scaled.
-    crb : dict of str to (m,)
-        Bounds by the name of the parameter; empty if the store has none.
-    fisher : (m, P', P') or None
-    sensitivities : (m, samples, P) or None
-
-    Examples
-    --------
-    >>> import spinbound as sb, tempfile
-    >>> seq, tissue = sb.sequences.load("hybrid-mt-4s"), sb.Tissue(m0s=[0.1, 0.2, 0.3])
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     store = sb.build_dictionary(seq, tissue, None, f"{folder}/atoms.zarr", chunk=2)
-    ...     [(block.first, block.signals.shape) for block in store.blocks()]
-    [(0, (2, 1142)), (2, (1, 1142))]
-    """
-
-    first: int
-    tissue: Tissue
-    valid: BoolArray
-    signals: Array
-    crb: Mapping[str, FloatArray]
-    fisher: Array | None
-    sensitivities: Array | None
-
-
-@dataclass(frozen=True)
-class StoreReport:
+class StoreCheck:
     """What a store found when it checked itself.
 
     Attributes
@@ -101,7 +64,7 @@ class StoreReport:
     Examples
     --------
     >>> import spinbound as sb
-    >>> sb.StoreReport(n_chunks=3, missing=(1, 2), damaged={}, other=()).ok
+    >>> sb.StoreCheck(n_chunks=3, missing=(1, 2), damaged={}, other=()).ok
     False
     """
 
@@ -116,37 +79,19 @@ class StoreReport:
         return not (self.missing or self.damaged or self.other)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class DictionaryStore:
-    """A dictionary on disk, made by `build_dictionary`; what is asked for is read, and checked as it is read.
+class StoredDictionary(Dictionary):
+    """A dictionary on disk, which is read chunk by chunk: what `open_dictionary` and `build_dictionary` return.
 
-    Parameters
+    Attributes
     ----------
     path
         The folder.
-
-    Raises
-    ------
-    InvalidData
-        If it is no dictionary, or was laid out by other means; where something is read also if its chunk is not done,
-        or it does not fit into memory.
-    OSError
-        If it cannot be read; where something is read also if its chunk is missing or damaged.
-
-    Examples
-    --------
-    >>> import spinbound as sb, tempfile
-    >>> seq, tissue = sb.sequences.load("hybrid-mt-4s"), sb.Tissue(m0s=[0.1, 0.2])
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     store = sb.build_dictionary(seq, tissue, None, f"{folder}/atoms.zarr")
-    ...     store.complete, store.signals.shape, store.verify().ok
-    (True, (2, 1142), True)
     """
 
     path: Path
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "path", Path(self.path).absolute())  # wherever the process goes
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        object.__setattr__(self, "path", Path(path).absolute())  # wherever the process goes
         attributes = stores.read_attributes(self.path)
         kind = attributes.get("format"), attributes.get("format_version")
         if kind != (FORMAT, VERSION):
@@ -223,14 +168,14 @@ class DictionaryStore:
 
     def __repr__(self) -> str:
         state = "" if self.complete else ", incomplete"
-        return f"DictionaryStore({str(self.path)!r}, {len(self)} tissues of {self.n_samples} samples{state})"
+        return f"Dictionary({str(self.path)!r}, {len(self)} tissues of {self.n_samples} samples{state})"
 
     # What it holds
 
     @property
     def tissue(self) -> Tissue:
         """All tissues, of shape (n,), with M0 = 1."""
-        return _tissue({name: self._whole(f"tissue/{name}") for name in TISSUE})
+        return tissue_from({name: self._whole(name) for name in TISSUES})
 
     @property
     def valid(self) -> BoolArray:
@@ -257,18 +202,20 @@ class DictionaryStore:
         """(n, samples, P) derivatives of the signals, as in `sensitivities`."""
         return self._whole("sensitivities")
 
-    def block(self, chunk: int) -> Block:
-        """The tissues of one chunk."""
+    def block(self, chunk: int) -> Dictionary:
+        """Read the tissues of one chunk."""
         content = self.columns(chunk, *self.arrays)
         crb = content.get("crb")
-        return Block(
-            first=self.rows(chunk).start,
-            tissue=_tissue({name: content[f"tissue/{name}"] for name in TISSUE}),
-            valid=content["valid"],
+        return Dictionary(
+            sequence=self.sequence,
+            tissue=tissue_from(content),
             signals=content["signals"],
+            basis=self.basis,
             crb={} if crb is None else dict(zip(self.configuration["wrt"], crb.T, strict=True)),
             fisher=content.get("fisher"),
             sensitivities=content.get("sensitivities"),
+            first=self.rows(chunk).start,
+            configuration=self.configuration,
         )
 
     def columns(self, chunk: int, *names: str) -> dict[str, Array]:
@@ -276,16 +223,20 @@ class DictionaryStore:
         sha256 = self._sha256(chunk)
         return {name: self._chunk(name, chunk, sha256[name]) for name in names}
 
-    def blocks(self) -> Iterator[Block]:
-        """All tissues, chunk by chunk."""
+    def blocks(self) -> Iterator[Dictionary]:
+        """Yield all tissues, chunk by chunk."""
         return map(self.block, range(self.n_chunks))
 
     def load(self) -> Dictionary:
-        """The dictionary in memory; tissues that are invalid or give no signal are left out."""
+        """Read tissues and signals into memory; tissues that are invalid or give no signal are left out."""
         signals = np.ascontiguousarray(self.signals, np.complex128)
-        scale = norms(signals)
-        usable = scale > 0
-        return scaled(self.tissue[usable], signals[usable], scale[usable], self.basis, self.sequence_sha256)
+        usable = norms(signals) > 0
+        return Dictionary(self.sequence, self.tissue[usable], signals[usable], self.basis)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all that it was made from."""
+        return sha256_of(np.frombuffer(json.dumps(self.configuration, sort_keys=True).encode(), np.uint8))
 
     @cached_property
     def _layouts(self) -> dict[str, Layout]:
@@ -349,7 +300,7 @@ class DictionaryStore:
 
     # Whether it is whole
 
-    def verify(self, progress: bool | Report | None = None) -> StoreReport:
+    def verify(self, progress: bool | Report | None = None) -> StoreCheck:
         """Read everything and compare it with its checksums.
 
         Parameters
@@ -357,7 +308,7 @@ class DictionaryStore:
         progress
             True: a bar on stderr; or a callable (done, total), in chunks.
         """
-        store = DictionaryStore(self.path)  # which has read nothing yet
+        store = StoredDictionary(self.path)  # which has read nothing yet
         allow(self.path, MARK, store._layouts[MARK])  # else a few bytes could have it look for chunks for years
         missing, damaged = [], {}
         with reporting(progress, store.n_chunks, "verify", "chunk") as report:
@@ -369,13 +320,42 @@ class DictionaryStore:
                 if report:
                     report(chunk + 1, store.n_chunks)
         other = filter(None, map(_problem, (store._check_headers, lambda: store.sequence, lambda: store.basis)))
-        return StoreReport(store.n_chunks, tuple(missing), damaged, tuple(other))
+        return StoreCheck(store.n_chunks, tuple(missing), damaged, tuple(other))
 
     def _check_headers(self) -> None:
         """Compare what is said of each array, units and names among it, with what was written."""
         for name, sha256 in self._contents.get("headers_sha256", {}).items():
             if stores.read_layout(self.path, name).sha256 != sha256:
                 raise OSError(f"{self.path}: {name}/{stores.HEADER} is damaged: it is not what was written")
+
+
+def open_dictionary(path: str | os.PathLike[str]) -> StoredDictionary:
+    """Open a dictionary on disk; what is asked for is read, and checked as it is read.
+
+    Parameters
+    ----------
+    path
+        The folder.
+
+    Raises
+    ------
+    InvalidData
+        If it is no dictionary, or was laid out by other means; where something is read also if its chunk is not done,
+        or it does not fit into memory.
+    OSError
+        If it cannot be read; where something is read also if its chunk is missing or damaged.
+
+    Examples
+    --------
+    >>> import spinbound as sb, tempfile
+    >>> seq, tissue = sb.sequences.load("hybrid-mt-4s"), sb.Tissue(m0s=[0.1, 0.2, 0.3])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = sb.build_dictionary(seq, tissue, None, f"{folder}/atoms.zarr", chunk=2)
+    ...     store = sb.open_dictionary(store.path)
+    ...     store.complete, [(block.first, block.signals.shape) for block in store.blocks()], store.verify().ok
+    (True, [(0, (2, 1142)), (2, (1, 1142))], True)
+    """
+    return StoredDictionary(path)
 
 
 def bytes_of(path: Path) -> int:
@@ -390,7 +370,3 @@ def _problem(read: Callable[[], object]) -> str:
     except (OSError, ValueError) as problem:
         return str(problem)
     return ""
-
-
-def _tissue(values: Mapping[str, FloatArray]) -> Tissue:
-    return tissue_of({"M0": np.array(1 + 0j), **values})

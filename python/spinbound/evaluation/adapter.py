@@ -21,7 +21,7 @@ from spinbound.files.guard import optional_module
 from spinbound.tissues.tissue import Tissue
 from spinbound.work.job import Part, Runner
 
-from .dataset import TestSet
+from .dataset import ReferenceSet
 
 OPTIONS = ("threads", "truth", "novelty")
 
@@ -60,7 +60,7 @@ def estimator_of(estimator: object, names: tuple[str, ...]) -> Estimator:
     return Estimator(call, names, _options(call))
 
 
-def check_made_for(estimator: object, data: TestSet) -> None:
+def check_made_for(estimator: object, data: ReferenceSet) -> None:
     """Have an estimator that knows what it was made for, as a network does, refuse a test set of something else.
 
     Raises

@@ -61,7 +61,7 @@ class Evaluation:
     Examples
     --------
     >>> import numpy as np, spinbound as sb
-    >>> data = sb.test_set(sb.sequences.load("hybrid-mt-4s"), sb.Tissue(m0s=[0.1, 0.2]), wrt=("M0", "m0s"))
+    >>> data = sb.reference_set(sb.sequences.load("hybrid-mt-4s"), sb.Tissue(m0s=[0.1, 0.2]), wrt=("M0", "m0s"))
     >>> report = sb.evaluate(lambda signals: {"m0s": np.full(len(signals), 0.15)}, data, snr=[50, 100], realizations=5)
     >>> isinstance(report, sb.Evaluation), report.bias["m0s"][1].round(3).tolist()
     (True, [0.05, -0.05])

@@ -22,7 +22,7 @@ from spinbound._core import version
 from spinbound.base.checks import as_count, as_real, one_of, parameter_names
 from spinbound.base.errors import FloatArray, InvalidParameter, Report
 from spinbound.base.parameters import bases
-from spinbound.dictionaries.store import DictionaryStore
+from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.files.hashes import sha256_of
 from spinbound.sequences.experiment import as_trains
 from spinbound.work.chunks import Arrays
@@ -31,7 +31,7 @@ from spinbound.work.run import Run
 
 from .adapter import Estimator, check_made_for, check_travels, estimator_of
 from .card import Evaluation
-from .dataset import TestSet, as_test_set
+from .dataset import ReferenceSet, as_reference_set
 from .identity import identity_of
 from .pairs import Pairs, Plan, job_of, true_values
 
@@ -41,7 +41,7 @@ MIN_REALIZATIONS = 2  # of which a variance is known
 
 def evaluate(
     estimator: Any,
-    dataset: TestSet | DictionaryStore,
+    dataset: Dictionary,
     snr: npt.ArrayLike,
     realizations: int = 300,
     *,
@@ -64,8 +64,8 @@ def evaluate(
         `novelty=False`. Data are M0 s + noise, in the basis of the test set if it has one. If it has a method `check`
         of `seq` and `basis`, as networks do, that is asked first whether they are those that it was made for.
     dataset
-        What `test_set` or `build_dictionary` made, with bounds; its signals are read into memory. Tissues that could
-        not be simulated are left out.
+        What `reference_set` or `build_dictionary` made, with bounds; its signals are read into memory. Tissues that
+        could not be simulated are left out.
     snr
         ``|M0|/sigma``, one number or several, > 0; sigma is the standard deviation of the noise in the real and in the
         imaginary part each.
@@ -117,14 +117,14 @@ def evaluate(
     --------
     >>> import spinbound as sb
     >>> seq, unknowns = sb.sequences.load("hybrid-mt-4s"), ("M0", "m0s")
-    >>> data = sb.test_set(seq, sb.Tissue(m0s=[0.1, 0.2]), wrt=unknowns)
+    >>> data = sb.reference_set(seq, sb.Tissue(m0s=[0.1, 0.2]), wrt=unknowns)
     >>> def fit(signals, threads):
     ...     return sb.fit(signals, seq, free=unknowns, start={"m0s": 0.15}, threads=threads)
     >>> report = sb.evaluate(fit, data, snr=50, realizations=20)
     >>> bool(0.4 < report.overall.loss[0] < 2)
     True
     """
-    data = as_test_set(dataset)
+    data = as_reference_set(dataset)
     judged = _names(names, estimator, data)
     plan = Plan(
         names=judged,
@@ -149,7 +149,7 @@ def evaluate(
 # What is asked
 
 
-def _names(names: str | Iterable[str] | None, estimator: object, data: TestSet) -> tuple[str, ...]:
+def _names(names: str | Iterable[str] | None, estimator: object, data: ReferenceSet) -> tuple[str, ...]:
     allowed = [name for name in data.wrt if name != "M0"]
     own = getattr(estimator, "names", None)
     given = None if own is None else parameter_names(own, "the estimator's names")
@@ -175,7 +175,7 @@ def _levels(snr: npt.ArrayLike) -> FloatArray:
     return levels
 
 
-def _described(data: TestSet, plan: Plan) -> dict[str, Any]:
+def _described(data: ReferenceSet, plan: Plan) -> dict[str, Any]:
     """What is judged and how, in plain words and numbers."""
     return {
         "spinbound": version,
@@ -191,7 +191,7 @@ def _described(data: TestSet, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _hashes(data: TestSet, estimator: Estimator) -> dict[str, Any]:
+def _hashes(data: ReferenceSet, estimator: Estimator) -> dict[str, Any]:
     """Of all else that the results depend on."""
     return {
         "signals": sha256_of(data.signals),
@@ -206,7 +206,7 @@ def _hashes(data: TestSet, estimator: Estimator) -> dict[str, Any]:
 class Results:
     """The statistics of all tissues, filled chunk by chunk."""
 
-    def __init__(self, data: TestSet, plan: Plan) -> None:
+    def __init__(self, data: ReferenceSet, plan: Plan) -> None:
         shape = (plan.snr.size, len(data), len(plan.names))
         self.data, self.plan = data, plan
         self.arrays: Arrays = {

@@ -18,12 +18,12 @@ import numpy as np
 from spinbound.files.hashes import sha256_of
 
 from .adapter import Estimator
-from .dataset import TestSet
+from .dataset import ReferenceSet
 
 TISSUES = 4  # whose data are asked about
 
 
-def identity_of(estimator: Estimator, data: TestSet) -> list[Any]:
+def identity_of(estimator: Estimator, data: ReferenceSet) -> list[Any]:
     """As JSON takes it: what the estimator is made of, and six digits of its answers."""
     rows = np.flatnonzero(data.valid)[:TISSUES]
     answers = estimator(data.signals[rows], data.tissue[rows], 1)

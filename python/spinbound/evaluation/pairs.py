@@ -21,7 +21,7 @@ from spinbound.tissues.tissue import Tissue
 from spinbound.work.chunks import Arrays, VoxelJob, cut
 
 from .adapter import Estimator
-from .dataset import TestSet
+from .dataset import ReferenceSet
 
 ROWS = 1 << 14  # signals that the estimator gets at once,
 BYTES = 1 << 26  # and how much memory they may fill
@@ -125,7 +125,7 @@ def _stream(words: str) -> np.random.Generator:
 
 
 def job_of(
-    data: TestSet,
+    data: ReferenceSet,
     plan: Plan,
     estimator: Estimator,
     folder: Path | None,

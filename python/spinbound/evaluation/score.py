@@ -37,7 +37,7 @@ class Score:
     Examples
     --------
     >>> import numpy as np, spinbound as sb
-    >>> data = sb.test_set(sb.sequences.load("hybrid-mt-4s"), sb.Tissue(m0s=[0.1, 0.2]), wrt=("M0", "m0s"))
+    >>> data = sb.reference_set(sb.sequences.load("hybrid-mt-4s"), sb.Tissue(m0s=[0.1, 0.2]), wrt=("M0", "m0s"))
     >>> report = sb.evaluate(lambda signals: {"m0s": np.full(len(signals), 0.15)}, data, snr=50, realizations=5)
     >>> isinstance(report.overall, sb.Score), (report.overall.loss / report.overall.constant_loss).round(6).tolist()
     (True, [1.0])
@@ -67,7 +67,7 @@ class SquaredError:
     Examples
     --------
     >>> import numpy as np, spinbound as sb
-    >>> data = sb.test_set(sb.sequences.load("hybrid-mt-4s"), sb.Tissue(m0s=[0.1, 0.2]), wrt=("M0", "m0s"))
+    >>> data = sb.reference_set(sb.sequences.load("hybrid-mt-4s"), sb.Tissue(m0s=[0.1, 0.2]), wrt=("M0", "m0s"))
     >>> report = sb.evaluate(lambda signals: {"m0s": np.full(len(signals), 0.1)}, data, snr=50, realizations=5)
     >>> isinstance(report.mse("m0s"), sb.SquaredError), report.mse("m0s").bias.round(6).tolist()
     (True, [0.005])

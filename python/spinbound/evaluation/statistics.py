@@ -150,7 +150,7 @@ class Verdict:
     Examples
     --------
     >>> import numpy as np, spinbound as sb
-    >>> data = sb.test_set(sb.sequences.load("hybrid-mt-4s"), sb.Tissue(m0s=[0.1, 0.2]), wrt=("M0", "m0s"))
+    >>> data = sb.reference_set(sb.sequences.load("hybrid-mt-4s"), sb.Tissue(m0s=[0.1, 0.2]), wrt=("M0", "m0s"))
     >>> report = sb.evaluate(lambda signals: {"m0s": np.full(len(signals), 0.15)}, data, snr=50, realizations=5)
     >>> verdict = report.verdicts()["m0s"][0]
     >>> isinstance(verdict, sb.Verdict), verdict.detected

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from spinbound._core import version
-from spinbound.base.checks import as_count, one_of, parameter_names
+from spinbound.base.checks import as_count, as_instance, one_of, parameter_names
 from spinbound.base.errors import InvalidData, InvalidParameter, Report
 from spinbound.base.parameters import PARAMETERS
 from spinbound.estimators.estimates import Estimates
@@ -345,8 +345,7 @@ class Estimator(torch.nn.Module):
 def n_coefficients(basis: Basis | None, seq: Experiment | None) -> int:
     """Complex numbers of a voxel: vectors of the basis, or echoes of the sequence."""
     if basis is not None:
-        if not isinstance(basis, Basis):
-            raise InvalidParameter(f"basis must be a spinbound.Basis; given {type(basis).__name__}")
+        as_instance("basis", basis, Basis)
         if seq is not None:
             basis.check_sequence(as_trains(seq))
         return basis.rank

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spinbound.base.checks import as_count, as_number
+from spinbound.base.checks import as_count, as_number, as_positive
 from spinbound.base.errors import InvalidData, InvalidParameter
 
 Scale = Tensor | complex | None
@@ -158,9 +158,7 @@ class BiasConstrainedLoss(Loss):
     def __init__(self, realizations: int = 8, weight: float = 1.0, allowed: float = 1.0) -> None:
         super().__init__()
         self.realizations = as_count("realizations", realizations, 2)
-        self.weight, self.allowed = as_number("weight", weight), as_number("allowed", allowed)
-        if not self.weight > 0:
-            raise InvalidParameter(f"weight is {self.weight:g}; allowed: weight > 0")
+        self.weight, self.allowed = as_positive("weight", weight), as_number("allowed", allowed)
         if self.allowed < 0:
             raise InvalidParameter(f"allowed is {self.allowed:g}; allowed: allowed >= 0")
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spinbound.base.checks import as_number
+from spinbound.base.checks import as_number, as_positive
 from spinbound.base.errors import InvalidParameter
 
 
@@ -41,9 +41,7 @@ class Noise:
     M0: tuple[float, float] = (0.1, 1.0)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sigma", as_number("sigma", self.sigma))
-        if not self.sigma > 0:
-            raise InvalidParameter(f"sigma is {self.sigma:g}; allowed: sigma > 0")
+        object.__setattr__(self, "sigma", as_positive("sigma", self.sigma))
         if len(self.M0) != 2:
             raise InvalidParameter(f"M0 must be a pair (low, high); given {self.M0!r}")
         low, high = (as_number("M0", limit) for limit in self.M0)

@@ -14,7 +14,7 @@ import numpy as np
 from spinbound.analysis.build_basis import build_basis
 from spinbound.base.errors import FloatArray, InvalidData, Report
 from spinbound.dictionaries.build import build_dictionary
-from spinbound.dictionaries.store import DictionaryStore
+from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.sequences.model import Model
 from spinbound.sequences.sequence import Sequence
 from spinbound.signals.basis import Basis
@@ -84,7 +84,7 @@ class Run:
         return {"novelty": False, "threads": self.threads, "device": self.problem.device}
 
 
-def sets_of(run: Run) -> dict[str, DictionaryStore]:
+def sets_of(run: Run) -> dict[str, Dictionary]:
     """The training, validation and test set, each in its store."""
     stores, first = {}, 0
     for name in SETS:
@@ -95,7 +95,7 @@ def sets_of(run: Run) -> dict[str, DictionaryStore]:
     return stores
 
 
-def _set(run: Run, name: str, n: int, first: int) -> DictionaryStore:
+def _set(run: Run, name: str, n: int, first: int) -> Dictionary:
     problem, path, seed = run.problem, run.work.path(f"{name}.zarr"), run.settings.seed
     return build_dictionary(
         problem.seq, problem.prior, n, path, basis=run.basis, wrt=UNKNOWN, seed=seed, first=first, **problem.run

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from spinbound.dictionaries.store import DictionaryStore
+from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.evaluation.card import Evaluation
-from spinbound.evaluation.dataset import TestSet, test_set
+from spinbound.evaluation.dataset import ReferenceSet, reference_set
 from spinbound.evaluation.evaluate import evaluate
 
 from .data import Run, plane
@@ -33,7 +33,7 @@ class Judged:
     slices: Mapping[str, Cards]
 
 
-def judged(run: Run, networks: Mapping[str, nn.Estimator], test: DictionaryStore) -> Judged:
+def judged(run: Run, networks: Mapping[str, nn.Estimator], test: Dictionary) -> Judged:
     """Judge both networks."""
     levels, snr = list(run.settings.snr_levels), [run.settings.snr]
     on_test = {label: _card(run, f"{label}/test", network, lambda: test, levels) for label, network in networks.items()}
@@ -47,13 +47,13 @@ def judged(run: Run, networks: Mapping[str, nn.Estimator], test: DictionaryStore
     return Judged(on_test, on_slices)
 
 
-def _slice(run: Run, axes: tuple[str, str]) -> TestSet:
+def _slice(run: Run, axes: tuple[str, str]) -> ReferenceSet:
     tissue = plane(run.problem.prior, axes, run.settings.slice_shape)
-    return test_set(run.problem.seq, tissue, basis=run.basis, wrt=UNKNOWN, **run.problem.run)
+    return reference_set(run.problem.seq, tissue, basis=run.basis, wrt=UNKNOWN, **run.problem.run)
 
 
 def _card(
-    run: Run, name: str, network: nn.Estimator, dataset: Callable[[], TestSet | DictionaryStore], levels: list[float]
+    run: Run, name: str, network: nn.Estimator, dataset: Callable[[], Dictionary], levels: list[float]
 ) -> Evaluation:
     """A report card that is kept under a name."""
     path = run.work.path(f"{name}.npz")

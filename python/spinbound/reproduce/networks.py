@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 import spinbound.nn as nn
-from spinbound.dictionaries.store import DictionaryStore
+from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.nn.device import torch_threads
 
 from .data import Run
@@ -17,7 +17,7 @@ LOSSES = {"NN-CRB": nn.CRBLoss, "NN-MSE": nn.MSELoss}
 CURVES = ("epoch", "loss", "validation_loss", "validation_crb_loss", "seconds")
 
 
-def networks_of(run: Run, sets: Mapping[str, DictionaryStore]) -> tuple[dict[str, nn.Estimator], dict[str, Arrays]]:
+def networks_of(run: Run, sets: Mapping[str, Dictionary]) -> tuple[dict[str, nn.Estimator], dict[str, Arrays]]:
     """Both networks with their best weights, and the curves of their training."""
     networks, curves = {}, {}
     for label in LOSSES:
@@ -27,7 +27,7 @@ def networks_of(run: Run, sets: Mapping[str, DictionaryStore]) -> tuple[dict[str
     return networks, curves
 
 
-def _trained(run: Run, sets: Mapping[str, DictionaryStore], label: str) -> Arrays:
+def _trained(run: Run, sets: Mapping[str, Dictionary], label: str) -> Arrays:
     """Train, or go on with a training that was killed; returns the curves."""
     settings = run.settings
     history = nn.train(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spinbound.base.checks import as_count, as_number, one_of
+from spinbound.base.checks import as_count, as_positive, one_of
 from spinbound.base.errors import InvalidParameter
 
 ARCHITECTURES = ("paper", "small")
@@ -93,8 +93,7 @@ class Settings:
         one_of("architecture", self.architecture, ARCHITECTURES)
         positive = {"sigma": self.sigma, "snr": self.snr, "phantom_snr": self.phantom_snr}
         for name, value in positive.items():
-            if not as_number(name, value) > 0:
-                raise InvalidParameter(f"{name} is {value:g}; allowed: {name} > 0")
+            as_positive(name, value)
         if self.snr not in self.snr_levels:
             raise InvalidParameter(f"snr is {self.snr:g}; allowed: one of snr_levels, {self.snr_levels}")
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 import spinbound._core as _core
-from spinbound.base.checks import as_real, as_threads, check_progress
+from spinbound.base.checks import as_instance, as_real, as_threads, check_progress
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidParameter, Report
 from spinbound.base.parameters import DERIVED, PARAMETERS, TISSUE
 from spinbound.base.progress import reporting, shifted
@@ -61,8 +61,7 @@ class Batch:
         InvalidParameter
             Also if there are voxels and every one of them is invalid, unless `all_invalid` allows it.
         """
-        if not isinstance(tissue, Tissue):
-            raise InvalidParameter(f"the tissue must be a spinbound.Tissue; given {type(tissue).__name__}")
+        as_instance("the tissue", tissue, Tissue)
         check_progress(progress)
 
         matrix, M0, noise = _matrix(tissue), _filled(tissue["M0"], tissue, np.complex128), _sigma(sigma, tissue)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_number, as_real, one_of, parameter_names
+from spinbound.base.checks import as_instance, as_number, as_real, one_of, parameter_names
 from spinbound.base.errors import BoolArray, FloatArray, InvalidParameter, InvalidSequence
 from spinbound.base.parameters import ALL, PARAMETERS, bases, is_reciprocal
 from spinbound.sequences.model import LINESHAPES
@@ -256,8 +256,7 @@ def continuous_wave(
     """
     one_of("output", output, OUTPUTS)
     one_of("lineshape", lineshape, LINESHAPES)
-    if not isinstance(tissue, Tissue):
-        raise InvalidParameter(f"the first argument must be a spinbound.Tissue; given {type(tissue).__name__}")
+    as_instance("the first argument", tissue, Tissue)
     names = None if wrt is None else parameter_names(wrt)
     fields, offsets = _irradiation(omega1, offset, lineshape)
     valid = _valid(tissue)

@@ -10,7 +10,8 @@ import numpy as np
 
 import spinbound._core as _core
 from spinbound._core import version
-from spinbound.base.errors import ComplexArray, InvalidParameter
+from spinbound.base.checks import as_instance
+from spinbound.base.errors import ComplexArray
 from spinbound.sequences.experiment import Experiment, Trains, as_trains
 from spinbound.sequences.limits import Limits, limits_of
 from spinbound.sequences.model import Model, as_model
@@ -39,10 +40,8 @@ class ForwardModel:
         trains, checked = as_trains(seq), as_model(model)
         for train in trains.sequences:
             limits_of(checked, train)
-        if basis is not None and not isinstance(basis, Basis):
-            raise InvalidParameter(f"basis must be a spinbound.Basis; given {type(basis).__name__}")
         if basis is not None:
-            basis.check_sequence(trains)
+            as_instance("basis", basis, Basis).check_sequence(trains)
         return cls(trains, checked, basis)
 
     @property

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_count, as_number, parameter_named, refuse_conflicts
+from spinbound.base.checks import as_count, as_positive, parameter_named, refuse_conflicts
 from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter
 from spinbound.base.units import check_plausible
 from spinbound.sequences.experiment import Experiment, as_trains
@@ -112,8 +112,7 @@ class Prior:
         X. Zhang et al., Cramér-Rao bound-informed training of neural networks for quantitative MRI (arXiv 2109.10535),
         section 2.4.
         """
-        if not as_number("TR", TR) > 0:
-            raise InvalidParameter(f"TR is {TR:g}; allowed: TR > 0 s")
+        as_positive("TR", TR)
         return cls(
             m0s=TruncatedNormal(0.12, 0.08, low=0),
             T1a=TruncatedNormal(1.6, 0.8, low=0.2),

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from spinbound.base.checks import as_count
+from spinbound.base.checks import as_count, as_instance
 from spinbound.base.errors import InvalidParameter
 from spinbound.files.hashes import sha256_of
 
@@ -81,10 +81,9 @@ class Given:
 
 def tissues_of(source: Prior | Tissue, n: int | None, default: int, seed: int) -> Tissue:
     """Tissues of M0 = 1, in one axis: n, or a usual number, drawn from a prior, or those that are given."""
+    as_instance("source", source, Prior, Tissue)
     if isinstance(source, Prior):
         return source.sample(_default(source, default) if n is None else as_count("n", n, 1), seed).replace(M0=1)
-    if not isinstance(source, Tissue):
-        raise InvalidParameter(f"source must be a spinbound.Prior or Tissue; given {type(source).__name__}")
     if n is not None:
         raise InvalidParameter(f"n is {n}, but the tissues are given; allowed: None")
     if source.size == 0:

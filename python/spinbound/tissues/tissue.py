@@ -9,7 +9,7 @@ from typing import Any, TypedDict, Unpack, overload
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_complex, as_real, check_range, parameter_named, refuse_conflicts
+from spinbound.base.checks import as_complex, as_mapping, as_real, check_range, parameter_named, refuse_conflicts
 from spinbound.base.errors import FloatArray, InvalidParameter
 from spinbound.base.parameters import ALL, PARAMETERS, bases, is_reciprocal
 
@@ -115,8 +115,7 @@ class Tissue:
         InvalidParameter
             As in the constructor, and for what is no mapping.
         """
-        if not isinstance(values, Mapping):
-            raise InvalidParameter(f"values must be a mapping of names to numbers; given {type(values).__name__}")
+        as_mapping("values", values, "names to numbers")
         named: Any = {parameter_named(name, "a name in values").name: value for name, value in values.items()}
         return cls(**named)
 

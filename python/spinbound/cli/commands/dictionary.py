@@ -28,7 +28,7 @@ from spinbound.cli.shared.prior import PAPER, PriorSource, open_prior
 from spinbound.cli.shared.report import print_json, print_table
 from spinbound.cli.shared.runner import Workers, runner_of, told_part
 from spinbound.dictionaries.build import build_dictionary
-from spinbound.dictionaries.store import DictionaryStore, bytes_of
+from spinbound.dictionaries.store import StoredDictionary, bytes_of
 from spinbound.work.job import part_of
 
 
@@ -114,7 +114,7 @@ def words(derivatives: str) -> tuple[str, ...]:
     return () if derivatives == "none" else tuple(derivatives.replace(",", " ").split())
 
 
-def described(store: DictionaryStore, is_whole: bool) -> dict[str, Any]:
+def described(store: StoredDictionary, is_whole: bool) -> dict[str, Any]:
     """What a store has, and how much of its disk it takes; whole ones also tell how many tissues are invalid."""
     return {
         "tissues": len(store),

@@ -33,9 +33,9 @@ from spinbound.cli.shared.outputs import check_figure, check_npz, check_output, 
 from spinbound.cli.shared.prior import PAPER, PriorSource, open_prior
 from spinbound.cli.shared.report import print_json
 from spinbound.cli.shared.runner import Workers, runner_of, told_part
-from spinbound.dictionaries.store import DictionaryStore
+from spinbound.dictionaries.store import open_dictionary
 from spinbound.evaluation.card import Evaluation
-from spinbound.evaluation.dataset import FULL_MODEL, TestSet, as_test_set, test_set
+from spinbound.evaluation.dataset import FULL_MODEL, ReferenceSet, as_reference_set, reference_set
 from spinbound.evaluation.evaluate import evaluate as judged
 from spinbound.evaluation.score import Score
 from spinbound.sequences.experiment import as_trains
@@ -164,14 +164,14 @@ def check_beside(others: Mapping[str, Evaluation], levels: list[float], names: S
 
 def opened(
     source: str, prior: str, n: int | None, first: int, wrt: str, seed: int, inputs: Inputs
-) -> tuple[TestSet, Model]:
+) -> tuple[ReferenceSet, Model]:
     """The test set of a store, or of a sequence and a prior; and what was simulated."""
     if Path(source).suffix.lower() == ".zarr":
         if n is not None or any((first, wrt, inputs.basis, inputs.TR, inputs.gradient_moment)):
             given = "--n, --first, --wrt, --basis, --TR and --gradient-moment"
             raise UsageError(f"{source} has its tissues and its sequence; leave {given} out")
-        store = DictionaryStore(Path(source))
-        return as_test_set(store), Model.read(store.configuration)
+        store = open_dictionary(Path(source))
+        return as_reference_set(store), Model.read(store.configuration)
     seq = open_sequence(source, inputs)
     options: dict[str, Any] = {
         "model": inputs.chosen_model,
@@ -180,7 +180,7 @@ def opened(
         "first": first,
     }
     names, tissues = unknowns(wrt) if wrt else FULL_MODEL, open_prior(prior, seq, inputs)
-    return test_set(seq, tissues, n, wrt=names, threads=inputs.threads, **options), inputs.chosen_model
+    return reference_set(seq, tissues, n, wrt=names, threads=inputs.threads, **options), inputs.chosen_model
 
 
 def drawn(cards: Mapping[str, Evaluation]) -> Any:
@@ -217,7 +217,7 @@ def numbers(score: Score) -> dict[str, Any]:
     return {name: values.tolist() for name, values in vars(score).items()}
 
 
-def finished(found: Evaluation, dataset: TestSet, work: Path) -> int:
+def finished(found: Evaluation, dataset: ReferenceSet, work: Path) -> int:
     """Remove the work that is done; the exit status says whether all of it is."""
     not_done = int((found.n_finite[found.names[0]] < 0).sum()) - found.snr.size * int((~dataset.valid).sum())
     if not_done:

@@ -13,7 +13,7 @@ import spinbound._core as _core
 from spinbound._core import version as __version__
 from spinbound.cli.shared.arguments import DONE, FAILED, progress_bar
 from spinbound.cli.shared.report import print_json
-from spinbound.dictionaries.store import DictionaryStore, StoreReport
+from spinbound.dictionaries.store import StoreCheck, open_dictionary
 from spinbound.sequences import library
 
 from .dictionary import arrays_table
@@ -35,7 +35,7 @@ def info(store: Path | None = None, /, *, json: bool = False) -> int:
     if store is None:
         installed(json)
         return DONE
-    opened = DictionaryStore(store)
+    opened = open_dictionary(store)
     with progress_bar(opened.n_chunks, "check") as progress:
         checked = opened.verify(progress)
     report = described_store(opened, is_whole=checked.ok) | {"check": asdict(checked) | {"ok": checked.ok}}
@@ -61,7 +61,7 @@ def tell_store(report: dict[str, Any]) -> None:
     print(f"{report['tissues']:,} tissues{invalid} in {report['chunks']} chunks, {size}: {state}")
 
 
-def complaints(checked: StoreReport) -> list[str]:
+def complaints(checked: StoreCheck) -> list[str]:
     """What is wrong with a store, in sentences."""
     missing = [f"{len(checked.missing)} of {checked.n_chunks} chunks are not done"] if checked.missing else []
     return [*missing, *checked.damaged.values(), *checked.other]

@@ -15,11 +15,11 @@ from spinbound.base.errors import InvalidData
 from spinbound.base.parameters import bases
 from spinbound.dictionaries.build import ATOMS, dictionary
 from spinbound.dictionaries.dictionary import Dictionary
-from spinbound.dictionaries.store import DictionaryStore
+from spinbound.dictionaries.store import StoredDictionary, open_dictionary
 from spinbound.estimators.fitting.fit import fit
 from spinbound.estimators.fitting.result import Fit
 from spinbound.estimators.matching.match import Match, match
-from spinbound.evaluation.dataset import TestSet
+from spinbound.evaluation.dataset import ReferenceSet
 from spinbound.sequences.experiment import as_trains
 from spinbound.sequences.model import Model
 from spinbound.tissues.prior import Prior
@@ -59,9 +59,9 @@ class Choices:
 class Fitting:
     """Non-linear least squares: all unknowns of the test set are free, what else there is is told."""
 
-    data: TestSet  # of which no tissue is kept
+    data: ReferenceSet  # of which no tissue is kept
     limits: tuple[float, float] | None  # of omega0
-    dictionary: Dictionary | DictionaryStore | None
+    dictionary: Dictionary | None
     choices: Choices
     model: Model
 
@@ -90,7 +90,7 @@ class Fitting:
 class Matching:
     """The best atoms of a dictionary, or what lies between them."""
 
-    dictionary: Dictionary | DictionaryStore
+    dictionary: Dictionary
     interpolate: bool
 
     def __call__(self, signals: np.ndarray[Any, Any], threads: int | None) -> Match:
@@ -134,16 +134,16 @@ def check_word(word: str) -> None:
 
 
 def estimator_named(
-    word: str, data: TestSet, prior: Callable[[], Prior], choices: Choices, model: Model
+    word: str, data: ReferenceSet, prior: Callable[[], Prior], choices: Choices, model: Model
 ) -> Callable[..., Any]:
     """What `evaluate` takes for a word or a checkpoint; atoms are drawn from the prior."""
     if Path(word).suffix.lower() == CHECKPOINT:
         _network(Path(word)).check(data.sequence, data.basis)
         return Checkpoint(Path(word))
 
-    def atoms() -> Dictionary | DictionaryStore:
+    def atoms() -> Dictionary:
         if choices.atoms is not None:
-            return _of_the_same(DictionaryStore(choices.atoms), data)
+            return _of_the_same(open_dictionary(choices.atoms), data)
         return dictionary(data.sequence, prior(), choices.n_atoms, seed=OTHER_SEED, basis=data.basis, model=model)
 
     if word != "nlls":
@@ -151,16 +151,16 @@ def estimator_named(
     return Fitting(data[:0], _limits(data), None if choices.start_at_truth else atoms(), choices, model)
 
 
-def _of_the_same(atoms: DictionaryStore, data: TestSet) -> DictionaryStore:
+def _of_the_same(atoms: StoredDictionary, data: ReferenceSet) -> Dictionary:
     """Refuse atoms of another sequence or basis: a match looks at the number of samples alone."""
     if atoms.sequence_sha256 != as_trains(data.sequence).sha256:
-        raise InvalidData(f"--atoms: {atoms.path} is of another sequence than the test set")
+        raise InvalidData(f"--atoms: {atoms.path} is of another sequence than the reference set")
     if atoms.configuration["basis_sha256"] != (None if data.basis is None else data.basis.sha256):
-        raise InvalidData(f"--atoms: {atoms.path} is of another basis than the test set")
+        raise InvalidData(f"--atoms: {atoms.path} is of another basis than the reference set")
     return atoms
 
 
-def _limits(data: TestSet) -> tuple[float, float] | None:
+def _limits(data: ReferenceSet) -> tuple[float, float] | None:
     """Of omega0, where that of a tissue is beyond a period: in the wrong one a fit ends at wrong values of others."""
     largest = float(np.nanmax(np.abs(data.tissue["omega0"]), initial=0))
     return (-1.25 * largest, 1.25 * largest) if largest > data.omega0_period / 2 else None

@@ -17,8 +17,6 @@ from spinbound.base.checks import MAX_INT, as_count, as_number, as_threads
 from spinbound.base.errors import InvalidParameter, Report
 from spinbound.base.parameters import bases
 from spinbound.dictionaries.dictionary import Dictionary
-from spinbound.dictionaries.store import DictionaryStore
-from spinbound.estimators.matching.atoms import atoms_of
 from spinbound.files.hashes import sha256_of
 from spinbound.sequences.experiment import Experiment
 from spinbound.sequences.model import Model
@@ -52,7 +50,7 @@ def fit(
     *,
     noise_covariance: npt.ArrayLike | None = None,
     prior: Mapping[str, tuple[npt.ArrayLike, float]] | None = None,
-    dictionary: Dictionary | DictionaryStore | Prior | None = None,
+    dictionary: Dictionary | Prior | None = None,
     variable_projection: bool = True,
     tolerance: float = 1e-8,
     covariance: bool = False,
@@ -210,5 +208,5 @@ def _hashes(problem: Problem, starts: Starts) -> dict[str, str]:
         "start": sha256_of(*(problem.start.get(name) for name in problem.free)),
         "noise": sha256_of(problem.sigma, problem.whitening),
         "prior": sha256_of(*((problem.prior.mean, problem.prior.std) if problem.prior else ())),
-        "dictionary": sha256_of() if starts.dictionary is None else atoms_of(starts.dictionary).sha256,
+        "dictionary": sha256_of() if starts.dictionary is None else starts.dictionary.sha256,
     }

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from spinbound.base.checks import (
     as_complex,
     as_data,
+    as_mapping,
     as_mask,
     as_number,
     as_real,
@@ -189,9 +190,7 @@ def _free(free: str | Iterable[str]) -> tuple[str, ...]:
 def _given(name: str, values: Mapping[str, Any] | None) -> dict[str, Any]:
     if values is None:
         return {}
-    if not isinstance(values, Mapping):
-        raise InvalidParameter(f"{name} must be a mapping of names to values; given {type(values).__name__}")
-    return {parameter_names(key, name)[0]: value for key, value in values.items()}
+    return {parameter_names(key, name)[0]: value for key, value in as_mapping(name, values).items()}
 
 
 def _treatment(free: tuple[str, ...], known: Mapping[str, Any], variable_projection: bool) -> int:

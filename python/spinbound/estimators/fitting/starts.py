@@ -15,11 +15,11 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from spinbound.base.checks import as_instance
 from spinbound.base.errors import FloatArray, InvalidParameter, Report
 from spinbound.base.parameters import bases, is_reciprocal
 from spinbound.dictionaries.build import ATOMS, dictionary
 from spinbound.dictionaries.dictionary import Dictionary
-from spinbound.dictionaries.store import DictionaryStore
 from spinbound.estimators.matching.atoms import atoms_of
 from spinbound.estimators.matching.match import match
 from spinbound.sequences.limits import allowed
@@ -41,7 +41,7 @@ class Starts:
     """The starts of every voxel of a problem."""
 
     problem: Problem
-    dictionary: Dictionary | DictionaryStore | None  # None where every start is given
+    dictionary: Dictionary | None  # None where every start is given
     n_matches: int
 
     def of(self, voxels: npt.NDArray[np.intp], threads: int | None) -> Iterator[Start]:
@@ -113,7 +113,7 @@ class Starts:
 
 def starts_of(
     problem: Problem,
-    given: Dictionary | DictionaryStore | Prior | None,
+    given: Dictionary | Prior | None,
     multi_start: int,
     threads: int | None,
     progress: bool | Report | None,
@@ -135,13 +135,11 @@ def starts_of(
         return Starts(problem, None, 1)
     if problem.M0 == FITTED and multi_start > 1:
         raise InvalidParameter("multi_start needs variable projection: a match has its own M0 for every start")
-    if isinstance(given, (Dictionary, DictionaryStore)):
+    if isinstance(given, Dictionary):
         _check_dictionary(problem, given, multi_start)
         return Starts(problem, given, multi_start)
-    if not (given is None or isinstance(given, Prior)):
-        raise InvalidParameter(
-            f"dictionary must be a spinbound.Dictionary, DictionaryStore or Prior; given {type(given).__name__}"
-        )
+    if given is not None:
+        as_instance("dictionary", given, Dictionary, Prior)
     if not problem.voxels.size:
         return Starts(problem, None, 1)
     atoms = dictionary(
@@ -156,7 +154,7 @@ def starts_of(
     return Starts(problem, atoms, multi_start)
 
 
-def _check_dictionary(problem: Problem, atoms: Dictionary | DictionaryStore, multi_start: int) -> None:
+def _check_dictionary(problem: Problem, atoms: Dictionary, multi_start: int) -> None:
     if atoms.sequence_sha256 != problem.forward.trains.sha256:
         raise InvalidParameter("the dictionary belongs to another sequence")
     if atoms.basis != problem.forward.basis:

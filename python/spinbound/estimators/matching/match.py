@@ -17,7 +17,6 @@ from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidPa
 from spinbound.base.parameters import PARAMETERS
 from spinbound.base.progress import reporting, shifted
 from spinbound.dictionaries.dictionary import Dictionary
-from spinbound.dictionaries.store import DictionaryStore
 from spinbound.signals.batch import n_threads_of
 from spinbound.signals.valid import SLAB
 from spinbound.tissues.tissue import Tissue
@@ -71,7 +70,7 @@ class Match:
 
 def match(
     data: npt.ArrayLike,
-    dictionary: Dictionary | DictionaryStore,
+    dictionary: Dictionary,
     k: int = 1,
     *,
     restrict: Mapping[str, npt.ArrayLike] | None = None,

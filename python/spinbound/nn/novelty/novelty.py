@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_data, as_mask, as_real, check_progress, parameter_names
+from spinbound.base.checks import as_data, as_instance, as_mask, as_real, check_progress, parameter_names
 from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter, Report
 from spinbound.base.progress import reporting, shifted
 from spinbound.estimators.matching.search import usable
@@ -109,8 +109,7 @@ class Novelty:
         InvalidParameter, InvalidSequence
             If an argument is not accepted, or a signal has too few samples to tell noise from tissue.
         """
-        if not isinstance(prior, Prior):
-            raise InvalidParameter(f"prior must be a spinbound.Prior; given {type(prior).__name__}")
+        as_instance("prior", prior, Prior)
         names = [name for name in prior.names if name != "M0"]
         forward = ForwardModel.of(seq, model, basis)
         n = number_of_atoms(n, forward, len(names))
@@ -133,7 +132,7 @@ class Novelty:
         Parameters
         ----------
         store
-            What the training had: a `spinbound.DictionaryStore`, or what has the same attributes.
+            What the training had: a `spinbound.Dictionary` on disk, or what has the same attributes.
         noise
             That of the training.
         n

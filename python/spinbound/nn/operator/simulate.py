@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
-from spinbound.base.checks import as_real, as_threads
+from spinbound.base.checks import as_mapping, as_real, as_threads
 from spinbound.base.errors import InvalidParameter
 from spinbound.base.parameters import TISSUE
 from spinbound.sequences.experiment import Experiment
@@ -157,8 +157,7 @@ def _as_known(known: Any, theta: Tensor) -> tuple[tuple[tuple[str, Any], ...], d
 
     In a compiled graph numbers are maps, too: those that differ from call to call are no constants there.
     """
-    if not isinstance(known, Mapping):
-        raise InvalidParameter(f"known must be a mapping of names to values; given {type(known).__name__}")
+    as_mapping("known", known)
     shared = [name for name in known if isinstance(known[name], (int, float)) and not torch.compiler.is_compiling()]
     maps = {name: _as_map(name, value, theta) for name, value in known.items() if name not in shared}
     return tuple((name, known[name]) for name in shared), maps

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from spinbound.base.checks import as_count, as_threads, parameter_names
+from spinbound.base.checks import as_count, as_instance, as_threads, parameter_names
 from spinbound.base.errors import BoolArray, InvalidData, InvalidParameter
 from spinbound.base.parameters import TISSUE
 from spinbound.dictionaries.recipe import Recipe, refuse_invalid
@@ -203,8 +203,7 @@ class SimulatedData:
         model: Model | str = "gbloch",
         threads: int | None = None,
     ) -> None:
-        if not isinstance(prior, Prior):
-            raise InvalidParameter(f"prior must be a spinbound.Prior; given {type(prior).__name__}")
+        as_instance("prior", prior, Prior)
         unknowns = parameter_names(wrt)
         if "M0" not in unknowns:
             raise InvalidParameter(f"wrt is {', '.join(unknowns)}; M0 must be among them: no estimator knows it")

@@ -37,7 +37,7 @@ import numpy as np
 
 from spinbound.base.checks import one_of
 from spinbound.base.errors import InvalidData, InvalidParameter, InvalidSequence, Report
-from spinbound.dictionaries.store import DictionaryStore
+from spinbound.dictionaries.store import open_dictionary
 from spinbound.files.toml import read_toml
 from spinbound.nn.device import device_of
 from spinbound.nn.estimator import Estimator, n_coefficients
@@ -230,7 +230,7 @@ def _data(table: Table, folder: Path) -> Data:
         if len(table) > 1:
             others = ", ".join(_without(table, "store"))
             raise InvalidData(f"a store has its own {others}; leave out what is not store")
-        return StoredData(DictionaryStore(folder / table["store"]))
+        return StoredData(open_dictionary(folder / table["store"]))
     missing = [key for key in ("sequence", "prior", "n") if key not in table]
     if missing:
         raise InvalidData(f"[data] lacks {' and '.join(missing)}; it needs a store, or sequence, prior and n")

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from spinbound.base.checks import as_count, as_number, one_of
+from spinbound.base.checks import as_count, as_instance, as_positive, one_of
 from spinbound.base.errors import InvalidParameter
 from spinbound.nn.noise import Noise
 
@@ -34,14 +34,12 @@ class Settings:
     compile: bool
 
     def __post_init__(self) -> None:
-        if not isinstance(self.noise, Noise):
-            raise InvalidParameter(f"noise must be a spinbound.nn.Noise; given {type(self.noise).__name__}")
+        as_instance("noise", self.noise, Noise)
         for name, low in (("epochs", 1), ("batch", 1), ("halve_every", 1), ("seed", 0)):
             as_count(name, getattr(self, name), low)
         for name in ("learning_rate", "clip"):
-            value = getattr(self, name)
-            if value is not None and not as_number(name, value) > 0:
-                raise InvalidParameter(f"{name} is {value:g}; allowed: {name} > 0")
+            if (value := getattr(self, name)) is not None:
+                as_positive(name, value)
         one_of("schedule", self.schedule, SCHEDULES)
         for name in ("mixed_precision", "compile"):
             if not isinstance(getattr(self, name), bool):

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from spinbound._core import version
-from spinbound.base.checks import check_progress
+from spinbound.base.checks import as_instance, check_progress
 from spinbound.base.errors import InvalidData, InvalidParameter, Report
 from spinbound.nn.checkpoint import tensors_sha256
 from spinbound.nn.device import device_of
@@ -166,8 +166,7 @@ def train(
 
 
 def _check(estimator: Estimator, data: Data, validation: Data | None, loss: object) -> None:
-    if not isinstance(estimator, Estimator):
-        raise InvalidParameter(f"estimator must be a spinbound.nn.Estimator; given {type(estimator).__name__}")
+    as_instance("estimator", estimator, Estimator)
     if not isinstance(loss, Loss):
         raise InvalidParameter(f"loss must be one of spinbound.nn; given {type(loss).__name__}")
     _check_source(estimator, "data", data)
