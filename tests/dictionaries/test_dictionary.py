@@ -98,7 +98,7 @@ def test_a_tissue_without_signal_is_refused():
 
 
 def test_a_dictionary_tells_its_size():
-    assert repr(sb.dictionary(TRAIN, sb.Tissue())) == "Dictionary(1 tissues of 60 samples)"
+    assert repr(sb.dictionary(TRAIN, sb.Tissue())) == "Dictionary(1 tissue of 60 samples)"
 
 
 def test_examples_of_the_page_run(tmp_path, monkeypatch):

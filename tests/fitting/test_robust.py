@@ -175,6 +175,7 @@ def test_an_empty_mask_masks_every_voxel(start):
 
 
 def test_every_status_has_a_sentence():
+    assert {*FitStatus.__members__} == {*(name for name, _ in _core.statuses), "unfinished"}
     assert len({status.sentence for status in FitStatus}) == len(FitStatus) == 12
     assert FitStatus.at_bound.sentence == "converged with unknowns at their bounds"
 

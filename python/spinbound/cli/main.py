@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
-from spinbound._core import version as __version__
+import spinbound._core as _core
 from spinbound.cli.commands.basis import basis
 from spinbound.cli.commands.crb import crb
 from spinbound.cli.commands.demo import demo
@@ -36,7 +36,7 @@ app = App(
     name="spinbound",
     help="Magnetization-transfer signals, their sensitivities and Cramér-Rao bounds, fits of tissue parameters, and "
     "report cards of estimators.",
-    version=__version__,
+    version=_core.version,
     default_parameter=Parameter(negative=()),
 )
 app.meta.suppress_keyboard_interrupt = False  # `main` says that it was interrupted, and heeds a second Ctrl-C

@@ -155,7 +155,7 @@ class Dictionary:
             )
 
     def __repr__(self) -> str:
-        return f"Dictionary({len(self)} tissues of {self.n_samples} samples)"
+        return f"Dictionary({len(self)} tissue{'s'[: len(self) != 1]} of {self.n_samples} samples)"
 
 
 def tissue_from(columns: Mapping[str, Array]) -> Tissue:

@@ -17,9 +17,7 @@ from typing import Any
 import numpy as np
 
 from spinbound.base.errors import ComplexArray, FloatArray, InvalidData, InvalidParameter
-from spinbound.files.guard import optional_module
 from spinbound.tissues.tissue import Tissue
-from spinbound.work.job import Part, Runner
 
 from .dataset import ReferenceSet
 
@@ -72,20 +70,6 @@ def check_made_for(estimator: object, data: ReferenceSet) -> None:
     check = getattr(getattr(made, "__self__", made), "check", None)
     if callable(check) and {"seq", "basis"} <= set(_parameters(check)):
         check(seq=data.sequence, basis=data.basis)
-
-
-def check_travels(estimator: Estimator, runner: Runner | None) -> None:
-    """Refuse, before any work, an estimator that cannot be sent to the processes of a runner."""
-    if runner is None or isinstance(runner, Part):
-        return
-    pickle = optional_module("distributed.protocol.pickle", "cluster")
-    try:
-        pickle.dumps(estimator.call)
-    except Exception as problem:  # whatever its parts raise
-        raise InvalidParameter(
-            f"the estimator cannot be sent to other processes ({problem}); give a function of a module, or "
-            "functools.partial of one with arguments that can be pickled, or leave the runner out"
-        ) from None
 
 
 def _options(call: Callable[..., Any]) -> tuple[str, ...]:

@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 import spinbound._core as _core
-from spinbound._core import version
 from spinbound.base.checks import as_count, as_real, one_of, parameter_names
 from spinbound.base.errors import FloatArray, InvalidParameter, Report
 from spinbound.base.parameters import bases
@@ -26,10 +25,11 @@ from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.files.hashes import sha256_of
 from spinbound.sequences.experiment import as_trains
 from spinbound.work.chunks import Arrays
+from spinbound.work.distribute import check_travels
 from spinbound.work.job import Runner
 from spinbound.work.run import Run
 
-from .adapter import Estimator, check_made_for, check_travels, estimator_of
+from .adapter import Estimator, check_made_for, estimator_of
 from .card import Evaluation
 from .dataset import ReferenceSet, as_reference_set
 from .identity import identity_of
@@ -137,7 +137,7 @@ def evaluate(
     called = estimator_of(estimator, judged)
     check_made_for(estimator, data)
     run = Run.of(resume, runner, threads, progress)
-    check_travels(called, runner)
+    check_travels(called.call, "the estimator", runner)
     results = Results(data, plan)
     described = _described(data, plan)
     job = job_of(data, plan, called, run.folder, results.take)
@@ -178,7 +178,7 @@ def _levels(snr: npt.ArrayLike) -> FloatArray:
 def _described(data: ReferenceSet, plan: Plan) -> dict[str, Any]:
     """What is judged and how, in plain words and numbers."""
     return {
-        "spinbound": version,
+        "spinbound": _core.version,
         "instruction_set": _core.isa_in_use(),
         "names": list(plan.names),
         "unknowns": list(data.wrt),

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound._core import version
+import spinbound._core as _core
 from spinbound.base.checks import one_of
 from spinbound.base.errors import InvalidParameter
 from spinbound.base.parameters import PARAMETERS
@@ -202,7 +202,7 @@ def write_description(folder: Path) -> None:
     """What makes a folder a BIDS derivative dataset; what is there already stays."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "dataset_description.json").exists():
-        author = {"Name": "spinbound", "Version": version}
+        author = {"Name": "spinbound", "Version": _core.version}
         kind = {"Name": "Maps by spinbound", "BIDSVersion": BIDS_VERSION, "DatasetType": "derivative"}
         write_json(folder / "dataset_description.json", {**kind, "GeneratedBy": [author]})
     ignore = folder / ".bidsignore"

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from spinbound._core import version
+import spinbound._core as _core
 from spinbound.base.checks import as_count, as_instance, one_of, parameter_names
 from spinbound.base.errors import InvalidData, InvalidParameter, Report
 from spinbound.base.parameters import PARAMETERS
@@ -156,7 +156,7 @@ class Estimator(torch.nn.Module):
     def description(self) -> dict[str, Any]:
         """What it estimates from what, and how it was trained, as plain numbers and words."""
         return {
-            "spinbound": version,
+            "spinbound": _core.version,
             **self.trained_for,
             "units": [PARAMETERS[name].unit for name in self.names],
             "architecture": self.network.architecture.described(),

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 import spinbound._core as _core
-from spinbound._core import version
 from spinbound.base.checks import as_instance
 from spinbound.base.errors import ComplexArray
 from spinbound.sequences.experiment import Experiment, Trains, as_trains
@@ -68,7 +67,7 @@ class ForwardModel:
     def described(self) -> dict[str, Any]:
         """All that the bits of a result depend on, apart from tissues and noise, in words and numbers."""
         return {
-            "spinbound": version,
+            "spinbound": _core.version,
             "instruction_set": _core.isa_in_use(),
             "sequence_sha256": self.trains.sha256,
             "basis_sha256": None if self.basis is None else self.basis.sha256,

@@ -15,10 +15,10 @@ from itertools import islice
 from time import monotonic
 from typing import Any, Protocol
 
-from spinbound.base.errors import Report
+from spinbound.base.errors import InvalidParameter, Report
 from spinbound.files.guard import optional_module
 
-from .job import Job, Task
+from .job import Job, Part, Runner, Task
 
 RETRIES = 3  # of a chunk, after its first failure or the death of its worker
 AHEAD = 2  # chunks per worker that are under way, so that none waits for its next
@@ -64,6 +64,26 @@ def distribute(job: Job, source: Source, threads: int | None, report: Report | N
         raise ChildProcessError(f"no chunk could be done: {_words(failed)}")
     if failed:
         warnings.warn(f"{len(failed)} of {len(todo)} chunks are not done: {_words(failed)}", stacklevel=3)
+
+
+def check_travels(value: object, what: str, runner: Runner | None) -> None:
+    """Refuse, before any work, what cannot be sent to the processes of a runner.
+
+    Raises
+    ------
+    InvalidParameter
+        If it cannot be pickled.
+    """
+    if runner is None or isinstance(runner, Part):
+        return
+    pickle = optional_module("distributed.protocol.pickle", "cluster")
+    try:
+        pickle.dumps(value)
+    except Exception as problem:  # whatever its parts raise
+        raise InvalidParameter(
+            f"{what} cannot be sent to other processes ({problem}); give a function of a module, or functools.partial "
+            "of one with arguments that can be pickled, or leave the runner out"
+        ) from None
 
 
 def _done_by(

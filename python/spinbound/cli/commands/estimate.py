@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from cyclopts import Parameter, validators
 
 import spinbound._core as _core
-from spinbound._core import version as __version__
 from spinbound.cli.shared.arguments import Sources, open_basis, open_sequence, progress_bar
 from spinbound.cli.shared.estimate_output import STATUSES, maps_of
 from spinbound.cli.shared.images import DataFile, Images, open_volume
@@ -78,7 +77,7 @@ def estimate(
         )
     seconds = perf_counter() - begin
     chosen = {"data": data, "images": vars(images), "checkpoint": checkpoint_of(checkpoint)}
-    settings = {"spinbound": __version__, "instruction_set": _core.isa_in_use(), **result.settings, **chosen}
+    settings = {"spinbound": _core.version, "instruction_set": _core.isa_in_use(), **result.settings, **chosen}
     delivery = Delivery(target, picture, f"estimates of {checkpoint.name}", seconds, sources.json)
     return delivery.of(maps_of(result), STATUSES, volume, settings)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import spinbound._core as _core
-from spinbound._core import version as __version__
 from spinbound.cli.shared.arguments import DONE, FAILED, progress_bar
 from spinbound.cli.shared.report import print_json
 from spinbound.dictionaries.store import StoreCheck, open_dictionary
@@ -92,7 +91,7 @@ def described() -> dict[str, Any]:
     """Everything that the command tells."""
     bundled = {name: library.load(name) for name in library.names()}
     return {
-        "version": __version__,
+        "version": _core.version,
         "instruction_set": _core.isa_in_use(),
         "available": list(_core.isa_available()),
         "threads": _core.available_threads(),

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from time import perf_counter
 
 import spinbound._core as _core
-from spinbound._core import version as __version__
 from spinbound.base.text import aligned
 from spinbound.cli.shared.arguments import DONE, FAILED
 from spinbound.cli.shared.report import print_json
@@ -31,7 +30,7 @@ def verify(*, json: bool = False) -> int:
     seconds, failed = perf_counter() - begin, [row for row in rows if not row.passed]
     if json:
         checks = [asdict(row) | {"passed": row.passed} for row in rows]
-        installed = {"spinbound": __version__, "instruction_set": _core.isa_in_use()}
+        installed = {"spinbound": _core.version, "instruction_set": _core.isa_in_use()}
         print_json(installed | {"seconds": seconds, "failed": len(failed), "checks": checks})
     else:
         table = aligned([("", "expected", "got", "tolerance", ""), *map(cells, rows)])

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import spinbound._core as _core
-from spinbound._core import version as __version__
 from spinbound.base.text import finite
 from spinbound.files.guard import optional_module
 from spinbound.files.npz import write_npz
@@ -109,7 +108,7 @@ def save_figure(path: Path, figure: Figure) -> None:
 def provenance_of(seq: Sequence, source: str) -> dict[str, Any]:
     """What was computed with: the version, the instruction set, the sequence."""
     return {
-        "spinbound": __version__,
+        "spinbound": _core.version,
         "instruction_set": _core.isa_in_use(),
         "sequence": {"source": source, "pulses": seq.n_pulses, "duration": seq.duration, "sha256": seq.sha256},
     }

@@ -19,6 +19,8 @@ from spinbound.tissues.tissue import Tissue
 
 from .problem import Problem, refuse_shape
 
+CODES = {name: code for code, (name, _) in enumerate(_core.statuses)}
+
 
 class FitStatus(IntEnum):
     """What became of a voxel of a fit; `sentence` says it in words.
@@ -30,8 +32,18 @@ class FitStatus(IntEnum):
     ('no_data', 'the data are zero')
     """
 
-    gradient, step, cost, at_bound, max_iterations, singular, no_data, not_finite, invalid, failed, masked = range(11)
-    unfinished = 11  # of which the core, which finishes all that it begins, knows nothing
+    gradient = CODES["gradient"]
+    step = CODES["step"]
+    cost = CODES["cost"]
+    at_bound = CODES["at_bound"]
+    max_iterations = CODES["max_iterations"]
+    singular = CODES["singular"]
+    no_data = CODES["no_data"]
+    not_finite = CODES["not_finite"]
+    invalid = CODES["invalid"]
+    failed = CODES["failed"]
+    masked = CODES["masked"]
+    unfinished = len(CODES)  # of which the core, which finishes all that it begins, knows nothing
 
     @property
     def sentence(self) -> str:

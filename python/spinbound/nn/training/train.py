@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from spinbound._core import version
+import spinbound._core as _core
 from spinbound.base.checks import as_instance, check_progress
 from spinbound.base.errors import InvalidData, InvalidParameter, Report
 from spinbound.nn.checkpoint import tensors_sha256
@@ -202,7 +202,7 @@ def _configuration(
     sources = {"data": data, "validation": validation}
     described = {name: source.described(estimator.names) if source else None for name, source in sources.items()}
     return {
-        "spinbound": version,
+        "spinbound": _core.version,
         "names": list(estimator.names),
         "phase": estimator.trained_for["phase"],
         "architecture": estimator.network.architecture.described(),
