@@ -268,7 +268,7 @@ class SimulatedData:
     def _simulated(self, epoch: int) -> dict[str, npt.NDArray[Any]]:
         """The arrays of all tissues of an epoch."""
         source = replace(self._source, first=self._source.first + epoch * self.n)
-        return self._recipe.computed(source.rows(slice(0, self.n))(), self._threads, self._heed)
+        return self._recipe.compute(source.rows(slice(0, self.n))(), self._threads, self._heed)
 
     def _heed(self, done: int, total: int) -> None:
         """What the core tells of its progress, a few times a second: raises to end it."""
