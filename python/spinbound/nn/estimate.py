@@ -21,7 +21,7 @@ from spinbound.base.errors import BoolArray, FloatArray, InvalidData, Report
 from spinbound.base.parameters import ALL, PARAMETERS
 from spinbound.base.progress import reporting, reports
 from spinbound.estimators.estimates import Estimates, EstimateStatus
-from spinbound.estimators.matching.search import normalised, usable
+from spinbound.estimators.matching.search import find_usable, normalise
 from spinbound.estimators.result import tissue_with
 from spinbound.nn.novelty.novelty import Novelty, sigmas
 from spinbound.signals.batch import n_threads_of
@@ -129,7 +129,7 @@ def _estimated(
     report: Report | None,
 ) -> FloatArray:
     """Estimates (P_e, voxels) from data (voxels, rank); NaN where there are none."""
-    voxels = np.flatnonzero(usable(rows) & chosen)
+    voxels = np.flatnonzero(find_usable(rows) & chosen)
     found = np.full((len(estimator.names), len(rows)), np.nan)
     with _running(estimator, place, threads):
         for start in range(0, voxels.size, BATCH):
@@ -143,7 +143,7 @@ def _estimated(
 def _of_batch(estimator: Estimator, rows: npt.NDArray[Any], place: torch.device) -> FloatArray:
     """Estimates (`BATCH`, P_e) from at most as many rows."""
     units = np.zeros((BATCH, rows.shape[1], 2))
-    units[: len(rows)] = normalised(rows)[0].reshape(len(rows), -1, 2)  # in range of single precision
+    units[: len(rows)] = normalise(rows)[0].reshape(len(rows), -1, 2)  # in range of single precision
     parts = torch.from_numpy(units).to(place, estimator.centre.dtype)
     return np.asarray(estimator.from_parts(parts[..., 0], parts[..., 1]).double().cpu().numpy())
 

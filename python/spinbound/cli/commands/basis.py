@@ -20,7 +20,7 @@ from spinbound.cli.shared.arguments import (
     UsageError,
     open_sequence,
     parse_unknowns,
-    show_progress,
+    show_bar,
     split_words,
 )
 from spinbound.cli.shared.outputs import check_figure, check_npz, check_output, provenance_of, save_arrays, save_figure
@@ -76,7 +76,7 @@ def basis(
     options: dict[str, Any] = {"model": inputs.chosen_model, "threads": inputs.threads}
 
     begin = perf_counter()
-    with show_progress(n, "basis") as progress:
+    with show_bar(n, "basis") as progress:
         built = build_basis(
             seq, tissues, n, rank, real=real, bounds=kept, wrt=names, seed=seed, **options, progress=progress
         )
@@ -90,7 +90,7 @@ def basis(
 
     written, kept_of = [str(output)], None
     if report:
-        with show_progress(report, "report") as progress:
+        with show_bar(report, "report") as progress:
             kept_of = basis_report(built, seq, tissues, report, names, seed=seed + 1, **options, progress=progress)
     if figure and kept_of:
         import spinbound.plot as plot

@@ -21,7 +21,7 @@ from spinbound.cli.shared.arguments import (
     open_sequence,
     open_tissue,
     parse_unknowns,
-    show_progress,
+    show_bar,
 )
 from spinbound.cli.shared.outputs import (
     can_draw,
@@ -87,7 +87,7 @@ def crb(
     check_output(output, overwrite, n_bytes=8 * voxels.size * len(names))
 
     begin = perf_counter()
-    with show_progress(voxels.size, "CRB") as progress:
+    with show_bar(voxels.size, "CRB") as progress:
         options: dict[str, Any] = {
             "model": inputs.chosen_model,
             "basis": basis,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from spinbound.base.progress import shifted
 from spinbound.base.text import percent
-from spinbound.cli.shared.arguments import Output, Threads, UsageError, show_progress
+from spinbound.cli.shared.arguments import Output, Threads, UsageError, show_bar
 from spinbound.cli.shared.outputs import can_draw, make_folder, provenance_of, save_arrays, save_figure
 from spinbound.cli.shared.report import bound_row, print_footer, print_json, print_table
 from spinbound.sequences import library
@@ -104,7 +104,7 @@ def make_planes(tissues: int) -> list[Plane]:
 def add_bounds(seq: Sequence, planes: list[Plane], threads: int | None) -> list[Plane]:
     """Add the bounds to the planes, under one progress bar."""
     total, done, filled = sum(plane.tissue.size for plane in planes), 0, []
-    with show_progress(total, "CRB") as progress:
+    with show_bar(total, "CRB") as progress:
         for plane in planes:
             of_plane = shifted(progress, done, total)
             bounds = crb(seq, plane.tissue, UNKNOWN, 1 / SNR, threads=threads, progress=of_plane)

@@ -21,7 +21,7 @@ from spinbound.cli.shared.arguments import (
     open_basis,
     open_sequence,
     parse_unknowns,
-    show_progress,
+    show_bar,
 )
 from spinbound.cli.shared.outputs import exit_status, provenance_of
 from spinbound.cli.shared.prior import PAPER, PriorSource, open_prior
@@ -98,7 +98,7 @@ def dictionary(
     options |= {"overwrite": inputs.overwrite, "rebuild": rebuild, "threads": inputs.threads, "runner": runner}
 
     begin = perf_counter()
-    with show_progress(n, "dictionary") as progress:
+    with show_bar(n, "dictionary") as progress:
         store = build_dictionary(seq, tissues, n, output, basis=basis, progress=progress, **options)
     if part_of(runner):
         return print_part_done(runner, output, inputs.json)

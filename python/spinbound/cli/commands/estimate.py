@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter, validators
 
 import spinbound._core as _core
-from spinbound.cli.shared.arguments import Sources, open_basis, open_sequence, show_progress
+from spinbound.cli.shared.arguments import Sources, open_basis, open_sequence, show_bar
 from spinbound.cli.shared.estimate_output import STATUSES, make_maps
 from spinbound.cli.shared.images import DataFile, Images, open_volume
 from spinbound.cli.shared.map_output import Delivery, Target, default_output
@@ -67,7 +67,7 @@ def estimate(
     estimator.check(seq, open_basis(sources.basis))
 
     volume, begin = open_volume(data, images), perf_counter()
-    with show_progress(volume.n_voxels, "estimate") as progress:
+    with show_bar(volume.n_voxels, "estimate") as progress:
         result = estimator.estimate(
             volume.data.data,
             volume.mask,

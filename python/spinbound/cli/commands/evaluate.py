@@ -24,7 +24,7 @@ from spinbound.cli.shared.arguments import (
     open_basis,
     open_sequence,
     parse_unknowns,
-    show_progress,
+    show_bar,
     split_words,
 )
 from spinbound.cli.shared.estimators import Choices, check_word, make_estimator
@@ -121,7 +121,7 @@ def evaluate(
     check_beside(others, levels, split_words(names) or tuple(getattr(chosen, "names", dataset.wrt)))
 
     begin = perf_counter()
-    with show_progress(len(dataset) * len(levels), "evaluate") as progress:
+    with show_bar(len(dataset) * len(levels), "evaluate") as progress:
         options |= {"resume": work, "runner": runner, "progress": progress}
         found = judge(chosen, dataset, levels, realizations, **options)
     if part_of(runner):

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from spinbound.cli.shared.arguments import Inputs, SequenceSource, UsageError, open_basis, open_sequence, show_progress
+from spinbound.cli.shared.arguments import Inputs, SequenceSource, UsageError, open_basis, open_sequence, show_bar
 from spinbound.cli.shared.fit_output import STATUSES, make_maps, work_folder
 from spinbound.cli.shared.fit_unknowns import Unknowns, parse_numbers
 from spinbound.cli.shared.images import DataFile, Scan, Volume, open_volume
@@ -58,7 +58,7 @@ def fit(
     options = arguments | {"model": inputs.chosen_model, "fixed": merge_known(known, volume), "mask": volume.mask}
 
     begin = perf_counter()
-    with show_progress(volume.n_voxels, "fit") as progress:
+    with show_bar(volume.n_voxels, "fit") as progress:
         options |= {"threads": inputs.threads, "progress": progress, "resume": work_folder(target), "runner": runner}
         result = fit_voxels(volume.data.data, seq, basis, **options)
     if part_of(runner):

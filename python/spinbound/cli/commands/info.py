@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import spinbound._core as _core
-from spinbound.cli.shared.arguments import DONE, FAILED, show_progress
+from spinbound.cli.shared.arguments import DONE, FAILED, show_bar
 from spinbound.cli.shared.report import print_json
 from spinbound.dictionaries.store import StoreCheck, open_dictionary
 from spinbound.sequences import library
@@ -34,7 +34,7 @@ def info(store: Path | None = None, /, *, json: bool = False) -> int:
         print_installed(json)
         return DONE
     opened = open_dictionary(store)
-    with show_progress(opened.n_chunks, "check") as progress:
+    with show_bar(opened.n_chunks, "check") as progress:
         checked = opened.verify(progress)
     outcome = describe_store(opened, is_whole=checked.ok) | {"check": asdict(checked) | {"ok": checked.ok}}
     if json:

@@ -18,7 +18,7 @@ from spinbound.cli.shared.arguments import (
     open_basis,
     open_sequence,
     open_tissue,
-    show_progress,
+    show_bar,
 )
 from spinbound.cli.shared.outputs import (
     check_figure,
@@ -77,7 +77,7 @@ def simulate(
     check_output(output, inputs.overwrite, n_bytes=16 * voxels.size * size)
 
     begin = perf_counter()
-    with show_progress(voxels.size, "signals") as progress:
+    with show_bar(voxels.size, "signals") as progress:
         options: dict[str, Any] = {
             "model": inputs.chosen_model,
             "basis": basis,

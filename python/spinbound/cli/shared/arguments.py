@@ -151,6 +151,6 @@ def parse_unknowns(wrt: str) -> tuple[str, ...]:
 # Progress
 
 
-def show_progress(total: int, label: str) -> AbstractContextManager[Report | None]:
+def show_bar(total: int, label: str) -> AbstractContextManager[Report | None]:
     """Show a bar on stderr where that is a terminal, and yield it as a callable (done, total); elsewhere None."""
     return reporting(sys.stderr.isatty(), total, label)

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from spinbound.base.errors import ComplexArray, FloatArray, Report
 from spinbound.dictionaries.dictionary import norms
 from spinbound.estimators.matching.atoms import AtomBlock, Index
-from spinbound.estimators.matching.search import Best, normalised
+from spinbound.estimators.matching.search import Best, normalise
 
 NEIGHBOURS = 16
 TURNS = 2  # of steps and scale; a third one lowers the distance of tissues of the prior by some per cent
@@ -109,7 +109,7 @@ class Charts:
         _ = self.block, self.planes, self.axes  # made once, before several threads want them
 
         def found(part: slice) -> tuple[npt.NDArray[Any], ...]:
-            data = normalised(rows[part])[0]
+            data = normalise(rows[part])[0]
             own = np.arange(part.start, part.stop) if are_atoms else None
             index, product = self._neighbours(data, own)
             return *self._missed(data.view(np.complex128), noise[part], index, product), index

@@ -13,7 +13,7 @@ from spinbound.base.checks import as_count, check_progress, parameter_names
 from spinbound.base.errors import FloatArray, InvalidParameter, Report
 from spinbound.base.parameters import TISSUE, bases
 from spinbound.base.progress import reporting, shifted
-from spinbound.estimators.matching.search import usable
+from spinbound.estimators.matching.search import find_usable
 from spinbound.nn.noise import Noise
 from spinbound.sequences.experiment import Experiment
 from spinbound.signals.batch import n_threads_of
@@ -67,7 +67,7 @@ def made(
     n_threads = n_threads_of(threads)
     floor = _rounded(_floor(charts, noise, n_threads))
     measure = Measure(charts, floor, relative_noise(noise))
-    return Made(varying, charts, floor, _percentiles(measure, noise, signals[usable(signals)], n_threads))
+    return Made(varying, charts, floor, _percentiles(measure, noise, signals[find_usable(signals)], n_threads))
 
 
 def relative_noise(noise: Noise) -> float:
@@ -82,7 +82,7 @@ def _charts(
     values = {name: np.broadcast_to(atoms[name], atoms.shape) for name in names}
     varying = parameter_names([name for name, of_atoms in values.items() if np.ptp(of_atoms) > 0], "varying parameters")
     signals, tangents = sensitivities(seq, atoms, varying, **options)
-    valid = usable(signals) & np.isfinite(tangents).all(axis=(1, 2))
+    valid = find_usable(signals) & np.isfinite(tangents).all(axis=(1, 2))
     places = np.stack([values[name][valid] for name in varying], axis=1)
     width = places.std(axis=0)
     charts = Charts(*map(_rounded, (signals[valid], tangents[valid] * width, places / width)))
