@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import spinbound as sb
+import spinbound._core as _core
 from hypothesis import given
 from hypothesis import strategies as st
 from spinbound import FitStatus

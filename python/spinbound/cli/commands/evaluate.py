@@ -110,7 +110,7 @@ def evaluate(
         check_figure(figure, output, inputs.overwrite or work.exists())
     label, *labels = labels_of(estimator, beside or [])
     others = {label: Evaluation.load(path) for label, path in zip(labels, beside or [], strict=True)}
-    dataset, model = opened(data, prior, n, first, wrt, seed, inputs)
+    dataset, model = opened(data, prior, inputs, n=n, first=first, wrt=wrt, seed=seed)
     train = as_trains(dataset.sequence).sequences[0]
     chosen = estimator_named(estimator, dataset, lambda: open_prior(prior, train, inputs), choices, model)
     options: dict[str, Any] = {"names": words_of(names), "phase": phase, "seed": seed, "threads": inputs.threads}
@@ -163,7 +163,7 @@ def check_beside(others: Mapping[str, Evaluation], levels: list[float], names: S
 
 
 def opened(
-    source: str, prior: str, n: int | None, first: int, wrt: str, seed: int, inputs: Inputs
+    source: str, prior: str, inputs: Inputs, *, n: int | None, first: int, wrt: str, seed: int
 ) -> tuple[ReferenceSet, Model]:
     """The test set of a store, or of a sequence and a prior; and what was simulated."""
     if Path(source).suffix.lower() == ".zarr":

@@ -40,6 +40,7 @@ def fit(
     seq: Experiment,
     basis: Basis | None = None,
     free: str | Iterable[str] = FREE,
+    *,
     start: Maps | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     fixed: Maps | None = None,
@@ -47,7 +48,6 @@ def fit(
     multi_start: int = 1,
     max_iterations: int = 100,
     sigma: npt.ArrayLike | None = None,
-    *,
     noise_covariance: npt.ArrayLike | None = None,
     prior: Mapping[str, tuple[npt.ArrayLike, float]] | None = None,
     dictionary: Dictionary | Prior | None = None,
@@ -153,7 +153,17 @@ def fit(
     """
     forward = ForwardModel.of(seq, model, basis)
     problem = check(
-        data, forward, free, start, bounds, fixed, mask, sigma, noise_covariance, prior, variable_projection
+        data,
+        forward,
+        free,
+        start=start,
+        bounds=bounds,
+        fixed=fixed,
+        mask=mask,
+        sigma=sigma,
+        noise_covariance=noise_covariance,
+        prior=prior,
+        variable_projection=variable_projection,
     )
     run = Run.of(resume, runner, threads, progress)
     settings = Settings(

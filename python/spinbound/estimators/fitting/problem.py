@@ -113,6 +113,7 @@ def check(
     data: npt.ArrayLike,
     forward: ForwardModel,
     free: str | Iterable[str],
+    *,
     start: Maps | None,
     bounds: Mapping[str, tuple[float, float]] | None,
     fixed: Maps | None,
