@@ -274,7 +274,7 @@ def low_snr_table(seq, basis, chosen, n):
 
 def print_recovery(seq, domains, chosen):
     head = ("data", "unknown R1", "multi_start", "recovered", "evaluations", "time")
-    settings = chosen.n or 500, chosen.matches, chosen.iterations
+    settings = {"n": chosen.n or 500, "matches": chosen.matches, "iterations": chosen.iterations}
     rows = [recovery_row(seq, domain, basis, R1, **settings) for domain, basis in domains.items() for R1 in UNKNOWNS]
     print(markdown(head, rows))
 
