@@ -19,7 +19,7 @@ SECTION, EQUATION = r"\d+(?!\d|\.\d)", r"\(\d+\.\d+\)"
 LIST = r"{0}(?:(?:, | and |, and | to ){0})*"
 CITATION = re.compile(rf"\btheory, (?:sections? {LIST.format(SECTION)}|{LIST.format(EQUATION)})", re.IGNORECASE)
 WITHIN = re.compile(rf"\bsections? {LIST.format(SECTION)}|(?<![\w)\]}}.\\])(?<!eq\. ){EQUATION}")
-OLD = re.compile(r"theory\.md|\btheory(?:, |, sections? )[\"“]", re.IGNORECASE)
+OLD = re.compile(r"theory\.md, |\btheory, (?:sections? )?[\"“]", re.IGNORECASE)
 LINK = re.compile(r"\[theory, sections? (\d+)[^]]*\]\(([^)]*)\)", re.IGNORECASE)
 FILE = re.compile(r"(?<![\w/.-])(?:docs|tools|studies|benchmarks|examples|tests)/[\w/.-]+\.(?:md|py|png|cpp|toml)\b")
 
@@ -39,7 +39,7 @@ def citing_files():
 
 def is_of_the_theory(path):
     """Say if numbers alone are those of the theory."""
-    return path.parent == THEORY or path.name.startswith("test_theory") or path.parent == ROOT / "tests" / "theory"
+    return path.name.startswith(("theory", "test_theory")) or path.parent in (THEORY, ROOT / "tests" / "theory")
 
 
 def numbers(citation):
