@@ -29,15 +29,15 @@ def known(tmp_path_factory):
 
 
 def test_report_cards_are_made_and_read(known):
-    assert known["report"].names == ("m0s", "T1a", "T2f")
-    assert known["again"].table() == known["report"].table()
-    assert known["report"].overall.loss[2] < known["reports"]["match"].overall.loss[2]
+    assert known["card"].names == ("m0s", "T1a", "T2f")
+    assert known["again"].table() == known["card"].table()
+    assert known["card"].overall.loss[2] < known["cards"]["match"].overall.loss[2]
     assert known["maps"].bias["T2f"].shape == (1, 4, 3)
     assert all(known["written"][f"{name}.png"] > 10_000 for name in known["figures"])
 
 
 def test_estimates_between_atoms_shrink(known):
-    score = known["reports"]["between atoms"].overall
+    score = known["cards"]["between atoms"].overall
     assert score.variance_part_corrected[0] < 0.8
     assert score.bias_part_corrected[0] > 0.05
 
