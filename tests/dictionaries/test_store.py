@@ -206,7 +206,7 @@ def test_what_is_overwritten_stays_where_there_is_no_room_for_the_new_one(tmp_pa
         ({"wrt": "T3"}, "a name in wrt is 'T3'"),
         ({"threads": -1}, "threads must be an integer of at least 0"),
         ({"progress": "bar"}, "progress must be None, True"),
-        ({"runner": "slurm"}, "runner must be one of spinbound.cluster; given str"),
+        ({"runner": "slurm"}, "runner must be one of spinbound.cluster, or a concurrent.futures.Executor; given str"),
         ({"runner": cluster.part(1, 2), "overwrite": True}, "overwrite goes with the whole work, not with part 1/2"),
     ],
 )

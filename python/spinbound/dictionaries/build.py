@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from concurrent.futures import Executor
 from pathlib import Path
 
 import numpy as np
@@ -126,7 +127,7 @@ def build_dictionary(
     rebuild: bool = False,
     threads: int | None = None,
     progress: bool | Report | None = None,
-    runner: Runner | None = None,
+    runner: Runner | Executor | None = None,
 ) -> StoredDictionary:
     """Simulate the signals of many tissues and their bounds, chunk by chunk, into a dictionary on disk.
 
@@ -161,7 +162,7 @@ def build_dictionary(
     rebuild
         Check what is there first, and make damaged chunks anew.
     runner
-        Who does the chunks: one of `spinbound.cluster`; by default this process.
+        Who does the chunks: one of `sb.cluster`, or any `concurrent.futures.Executor`; by default this process.
     model, threads, progress
         As in `simulate`.
 

@@ -11,6 +11,7 @@ and the overall loss is the mean over tissues and parameters (eq. 5). An efficie
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import Executor
 from os import PathLike
 from typing import Any
 
@@ -49,7 +50,7 @@ def evaluate(
     phase: str = "fixed",
     seed: int = 0,
     resume: str | PathLike[str] | None = None,
-    runner: Runner | None = None,
+    runner: Runner | Executor | None = None,
     threads: int | None = None,
     progress: bool | Report | None = None,
 ) -> Evaluation:
@@ -82,8 +83,9 @@ def evaluate(
         A folder for the work, written after every 16,384 signals. A run that was killed goes on from there, to the
         same bits.
     runner
-        Who does the work, of `spinbound.cluster`: other processes or machines, or this one for a part of it. It needs
-        `resume`, and an estimator that can be pickled. What is not done then is NaN.
+        Who does the work: one of `sb.cluster`, which are other processes or machines or this one for a part of it, or
+        any `concurrent.futures.Executor`, of which each worker uses `threads`. It needs `resume`, and an estimator that
+        can be pickled. What is not done then is NaN.
     threads
         For the estimator, if it takes `threads`.
     progress
@@ -137,7 +139,7 @@ def evaluate(
     called = estimator_of(estimator, judged)
     check_made_for(estimator, data)
     run = Run.of(resume, runner, threads, progress)
-    check_travels(called.call, "the estimator", runner)
+    check_travels(called.call, "the estimator", run.runner)
     results = Results(data, plan)
     described = _described(data, plan)
     job = job_of(data, plan, called, run.folder, results.take)

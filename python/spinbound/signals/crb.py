@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
@@ -43,7 +44,7 @@ def crb(
     dtype: npt.DTypeLike | None = None,
     out: Mapping[str, npt.NDArray[Any]] | None = None,
     resume: str | PathLike[str] | None = None,
-    runner: Runner | None = None,
+    runner: Runner | Executor | None = None,
     threads: int | None = None,
     progress: bool | Report | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
@@ -67,8 +68,9 @@ def crb(
         A folder for the work: bounds are written there every 4096 voxels. A run that was killed goes on from there, to
         the same bits.
     runner
-        Who does the work, of `spinbound.cluster`: other processes or machines, or this one for a part of it. It needs
-        `resume`. Bounds that are not computed then are NaN.
+        Who does the work: one of `sb.cluster`, which are other processes or machines or this one for a part of it, or
+        any `concurrent.futures.Executor`, of which each worker uses `threads`. It needs `resume`. Bounds that are not
+        computed then are NaN.
     model, basis, threads, progress
         As in `simulate`.
 

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from spinbound.base.errors import InvalidParameter, Report
 from spinbound.files.guard import optional_module
 
+from .executor import ExecutorRunner
 from .job import Job, Part, Runner, Task
 
 RETRIES = 3  # of a chunk, after its first failure or the death of its worker
@@ -74,7 +75,7 @@ def check_travels(value: object, what: str, runner: Runner | None) -> None:
     InvalidParameter
         If it cannot be pickled.
     """
-    if runner is None or isinstance(runner, Part):
+    if runner is None or isinstance(runner, (Part, ExecutorRunner)):
         return
     pickle = optional_module("distributed.protocol.pickle", "cluster")
     try:

@@ -69,7 +69,9 @@ def check_runner(runner: object, folder: object, option: str) -> None:
     if runner is None:
         return
     if not callable(runner):
-        raise InvalidParameter(f"runner must be one of spinbound.cluster; given {type(runner).__name__}")
+        raise InvalidParameter(
+            f"runner must be one of spinbound.cluster, or a concurrent.futures.Executor; given {type(runner).__name__}"
+        )
     if folder is None:
         raise InvalidParameter(f"a runner needs {option}=, a folder that all of its processes can write to")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +13,7 @@ from spinbound.base.checks import as_threads, check_progress
 from spinbound.base.errors import Report
 from spinbound.base.progress import reporting
 
+from .executor import as_runner
 from .folder import opened
 from .job import Job, Part, Runner, check_runner, chunks_of, part_of
 
@@ -36,7 +38,7 @@ class Run:
     def of(
         cls,
         folder: str | os.PathLike[str] | None,
-        runner: Runner | None,
+        runner: Runner | Executor | None,
         threads: int | None,
         progress: bool | Report | None,
         option: str = "resume",
@@ -50,9 +52,10 @@ class Run:
         """
         as_threads(threads)
         check_progress(progress)
-        check_runner(runner, folder, option)
+        chosen = as_runner(runner)
+        check_runner(chosen, folder, option)
 
-        return cls(None if folder is None else Path(folder), runner, threads, progress)
+        return cls(None if folder is None else Path(folder), chosen, threads, progress)
 
     @property
     def part(self) -> Part | None:

@@ -8,6 +8,7 @@ side by side (theory, sections 14 and 15).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
 from os import PathLike
 from typing import Any
 
@@ -55,7 +56,7 @@ def fit(
     tolerance: float = 1e-8,
     covariance: bool = False,
     resume: str | PathLike[str] | None = None,
-    runner: Runner | None = None,
+    runner: Runner | Executor | None = None,
     model: Model | str = "gbloch",
     threads: int | None = None,
     progress: bool | Report | None = None,
@@ -114,8 +115,9 @@ def fit(
         A folder for the work: results are written there every 4096 voxels. A run that was killed goes on from there,
         to the same bits.
     runner
-        Who does the work, of `spinbound.cluster`: other processes or machines, or this one for a part of it. It needs
-        `resume`. Voxels that are not done then are `unfinished`.
+        Who does the work: one of `sb.cluster`, which are other processes or machines or this one for a part of it, or
+        any `concurrent.futures.Executor`, of which each worker uses `threads`. It needs `resume`. Voxels that are not
+        done then are `unfinished`.
     model, threads, progress
         As in `simulate`.
 

@@ -175,7 +175,7 @@ def _as_map(name: str, value: Any, theta: Tensor) -> Tensor:
 
 
 def _together(theta: Tensor, maps: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """theta (..., P) and the known maps (..., K), with the same voxels."""
+    """Theta (..., P) and the known maps (..., K), with the same voxels."""
     try:
         shape = torch.broadcast_shapes(theta.shape[:-1], *(m.shape for m in maps.values()))  # type: ignore[no-untyped-call]
     except RuntimeError:
