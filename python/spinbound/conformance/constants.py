@@ -42,7 +42,7 @@ NEVER = 1e-9  # 1/s: relaxation that takes no part
 def after_pulse(
     model: Model | str, tissue: Tissue, alpha: float, TRF: float, shape: npt.ArrayLike | None = None
 ) -> npt.NDArray[np.float64]:
-    """Xf yf zf xs zs right after one pulse on the equilibrium."""
+    """xf yf zf xs zs right after one pulse on the equilibrium."""
     seq = Sequence([alpha], [TRF], TRF + 2 * AT_ONCE, gradient_moment="balanced", start="thermal", shape=shape)
     state = simulate(seq, tissue, model=model, output="magnetization")[0]
     return np.asarray(state.real)
@@ -51,7 +51,7 @@ def after_pulse(
 def isolated_pool(
     model: str, alpha: float, TRF: float, T2s: float, R1s: float = NEVER, shape: npt.ArrayLike | None = None
 ) -> float:
-    """Zs after one pulse on a semi-solid pool that exchanges with nothing, from its equilibrium 1."""
+    """zs after one pulse on a semi-solid pool that exchanges with nothing, from its equilibrium 1."""
     tissue = Tissue(m0s=0.5, Rex=0, R1s=R1s, T2s=T2s)
     return float(after_pulse(model, tissue, alpha, TRF, shape)[4] / 0.5)
 
@@ -74,7 +74,7 @@ def documented_excitation(component: int) -> float:
 
 
 def sled_excess(TRF: float) -> float:
-    """Zs by Sled's model less that by the generalized Bloch equation, pi pulse, T2s 10 us, R1s 1/s."""
+    """zs by Sled's model less that by the generalized Bloch equation, pi pulse, T2s 10 us, R1s 1/s."""
     sled, gbloch = (isolated_pool(model, pi, TRF, 10e-6, 1.0) for model in ("sled", "gbloch-ide"))
     return sled - gbloch
 
@@ -85,14 +85,14 @@ def graham_rate() -> float:
 
 
 def sinc_pulse() -> float:
-    """Zs after a pi pulse of 1 ms whose field follows sinc(4 (t/TRF - 1/2)), T2s 12 us, R1s 3/s."""
+    """zs after a pi pulse of 1 ms whose field follows sinc(4 (t/TRF - 1/2)), T2s 12 us, R1s 3/s."""
     lobes = 4 * ((np.arange(SINC_SAMPLES) + 0.5) / SINC_SAMPLES - 0.5)
     shape = np.sinc(lobes)
     return isolated_pool("gbloch-ide", pi, 1e-3, 12e-6, 3.0, shape / shape.mean())
 
 
 def continuous_wave_pool() -> float:
-    """Zs of an isolated Lorentzian pool under a continuous wave of 1 kHz, 100 Hz off resonance."""
+    """zs of an isolated Lorentzian pool under a continuous wave of 1 kHz, 100 Hz off resonance."""
     tissue = Tissue(m0s=0.5, Rex=0, R1s=1, T2s=10e-6)
     zs = np.asarray(continuous_wave(tissue, 2000 * pi, 200 * pi, output="zs", lineshape="lorentzian"))
     return float(zs[0].real / 0.5)

@@ -30,7 +30,7 @@ ROUNDING = 1e-11  # of hundreds of events, which a steady state multiplies by 1/
 
 
 def magnetization(seq: Sequence, tissue: Tissue, model: str) -> npt.NDArray[np.float64]:
-    """Xf yf zf xs zs at every echo, M0 = 1."""
+    """xf yf zf xs zs at every echo, M0 = 1."""
     return np.asarray(simulate(seq, tissue, model=model, output="magnetization").real)
 
 
@@ -64,7 +64,7 @@ def error_of_recovery() -> float:
 
 
 def error_of_inversion_recovery(model: str) -> float:
-    """Zf of a single pool after an inversion at once, against 1 - 2 exp(-R1 t)."""
+    """zf of a single pool after an inversion at once, against 1 - 2 exp(-R1 t)."""
     seq = pulses([pi] + [0.0] * 199, moment="crusher", start="thermal")
     states = magnetization(seq, Tissue(**WATER), model)
     times = TR * (0.5 + np.arange(200))
@@ -72,7 +72,7 @@ def error_of_inversion_recovery(model: str) -> float:
 
 
 def for_hard_pulses(alpha: npt.ArrayLike, moment: str, tissue: Tissue, model: str) -> npt.NDArray[np.float64]:
-    """Xf at every echo, extrapolated from two short pulse durations to none: it changes with TRF/TR to first order."""
+    """xf at every echo, extrapolated from two short pulse durations to none: it changes with TRF/TR to first order."""
     short, twice = (magnetization(pulses(alpha, TRF, moment), tissue, model)[:, 0] for TRF in (SHORTEST, 2 * SHORTEST))
     return 2 * short - twice
 

@@ -84,7 +84,7 @@ def _remove(path: Path) -> None:
     if path.is_symlink():
         raise InvalidData(f"{path} is a link, and only a folder can be replaced; name {path.resolve()}")
     with claimed(path / MARK / "lock", None, path):
-        Path(path).rename(away)
+        os.rename(path, away)
     shutil.rmtree(away)
 
 

@@ -26,7 +26,7 @@ Variables = dict[str, Any]
 
 
 def complex_of(real: npt.NDArray[Any], imag: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Real + i imag in their precision, part by part: infinities and NaN stay in the part that has them."""
+    """real + i imag in their precision, part by part: infinities and NaN stay in the part that has them."""
     joined = np.empty(real.shape, np.result_type(real, imag, np.complex64))
     joined.real, joined.imag = real, imag
     return joined
@@ -37,7 +37,7 @@ def read_mat(path: Path, wanted: Sequence[str], error: type[ValueError]) -> tupl
 
     Returns them squeezed and with MATLAB's order of axes, and the dotted names of everything the file holds.
     """
-    with Path(path).open("rb") as stream:
+    with open(path, "rb") as stream:
         head = stream.read(520)
     is_hdf5 = b"\x89HDF\r\n\x1a\n" in (head[:8], head[512:])
     with damage_named(path, error):
@@ -49,7 +49,7 @@ def _read_mat5(path: Path, wanted: Sequence[str], allowance: Allowance) -> tuple
 
     listing = io.whosmat(path)
     load = [name for name, _, kind in listing if name in wanted or kind == "struct"]
-    with Path(path).open("rb") as stream:
+    with open(path, "rb") as stream:
         for (name, shape, _), element in zip(listing, _mat5_elements(stream), strict=False):
             if name in load:
                 held = _inflated_size(stream, element, allowance.left)

@@ -136,7 +136,7 @@ def _lay_out(folder: Path, layouts: Mapping[str, Layout], attributes: Mapping[st
             attributes=dict(layout.attributes),
         )
     for header in folder.rglob(HEADER):
-        with Path(header).open("rb") as stream:
+        with open(header, "rb") as stream:
             os.fsync(stream.fileno())
 
 
@@ -156,7 +156,7 @@ def _write(content: bytes, stream: BinaryIO) -> None:
 def _take_place(temporary: Path, path: Path) -> None:
     """Rename a folder; what is there already stays."""
     try:
-        Path(temporary).rename(path)
+        os.rename(temporary, path)
     except OSError as problem:
         if problem.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise
@@ -244,7 +244,7 @@ def _content(path: Path, file: str, place: str, limit: int) -> bytes:
         descriptor = os.open(_own(path, file, place), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
         raise OSError(f"{place} is missing") from None
-    with Path(descriptor).open("rb") as stream:
+    with open(descriptor, "rb") as stream:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise InvalidData(f"{place} is no regular file")

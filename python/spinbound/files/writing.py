@@ -20,12 +20,12 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
     final = Path(os.path.realpath(path))
     temporary = final.with_name(f".{final.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
-        with failure_named(path), Path(temporary).open("xb") as stream:
+        with failure_named(path), open(temporary, "xb") as stream:
             write(stream)
             stream.flush()
             os.fsync(stream.fileno())
         with failure_named(path):
-            Path(temporary).replace(final)
+            os.replace(temporary, final)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()

@@ -42,10 +42,10 @@ def read(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     path = Path(path)
     with damage_named(path, InvalidData):
         if path.suffix.lower() == ".ra":
-            with Path(path).open("rb") as stream:
+            with open(path, "rb") as stream:
                 return _values(stream, path, _ra_shape(stream, path))
         shape = _hdr_shape(path.with_suffix(".hdr"))
-        with Path(path.with_suffix(".cfl")).open("rb") as stream:
+        with open(path.with_suffix(".cfl"), "rb") as stream:
             return _values(stream, path.with_suffix(".cfl"), shape)
 
 

@@ -51,7 +51,7 @@ def read(path: str | os.PathLike[str]) -> tuple[npt.NDArray[Any], FloatArray]:
     path = Path(path)
     nibabel = optional_module("nibabel", "io")
     is_packed = path.suffix.lower() == ".gz"
-    with damage_named(path, InvalidData), gzip.open(path) if is_packed else Path(path).open("rb") as stream:
+    with damage_named(path, InvalidData), gzip.open(path) if is_packed else open(path, "rb") as stream:
         kind, content = _content(nibabel, stream, path, MAX_EXPANSION if is_packed else 1)
         image = kind.from_bytes(content)
         return np.asanyarray(image.dataobj), np.array(image.affine, np.float64)

@@ -154,7 +154,7 @@ def sensitivities(seq: Sequence, jacobian: ArrayLike, tissue: Tissue, wrt: Serie
 
 
 def scaled_sensitivity(name: str, theta: complex, column: NDArray[Any]) -> tuple[NDArray[Any], str]:
-    """Theta ds/dtheta with the title that says so, or ds/dtheta in SI units where theta = 0."""
+    """theta ds/dtheta with the title that says so, or ds/dtheta in SI units where theta = 0."""
     symbol, unit, _ = QUANTITIES[name]
     derivative = rf"\partial s\,/\,\partial {symbol}"
     if theta == 0:

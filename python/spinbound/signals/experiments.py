@@ -317,7 +317,7 @@ def _valid(tissue: Tissue) -> BoolArray:
 def _steady_state(
     p: Fields, omega1: FloatArray, offset: FloatArray, lineshape: str, derived: bool
 ) -> tuple[npt.NDArray[Any], Fields]:
-    """Zf and zs for M0 = 1, and their derivatives by the eight tissue parameters if asked for; pools first."""
+    """zf and zs for M0 = 1, and their derivatives by the eight tissue parameters if asked for; pools first."""
     power, detuning = (p["B1"] * omega1) ** 2, p["omega0"] - offset
     width = p["R2f"] ** 2 + detuning**2
     g, dg = absorption(lineshape, p["T2s"], offset)

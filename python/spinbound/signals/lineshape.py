@@ -83,7 +83,7 @@ def _away_from_it(x: FloatArray) -> FloatArray:
 
 
 def _angles() -> tuple[FloatArray, FloatArray]:
-    """A and weights of the Gauss rule over u, below and above the magic angle."""
+    """a and weights of the Gauss rule over u, below and above the magic angle."""
     node, weight = np.polynomial.legendre.leggauss(N_NODES)
     edges = ((0, sqrt((1 - SPLIT) / 3)), (sqrt((1 + SPLIT) / 3), 1))
     u = np.concatenate([(low + high) / 2 + (high - low) / 2 * node for low, high in edges])

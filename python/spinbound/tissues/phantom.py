@@ -115,7 +115,7 @@ def tubes(
 
 
 def _positions(shape: tuple[int, int]) -> tuple[FloatArray, FloatArray, int]:
-    """X to the right and y downwards of every voxel in shares of the shorter side, and this side in voxels."""
+    """x to the right and y downwards of every voxel in shares of the shorter side, and this side in voxels."""
     if not isinstance(shape, (tuple, list)) or len(shape) != 2:
         raise InvalidParameter(f"shape must be two numbers, rows and columns; given {shape!r}")
     sizes = [as_count("a length in shape", n, SMALLEST) for n in shape]

@@ -64,7 +64,7 @@ def _without_links(path: str, flags: int) -> int:
 def _holder(lock: Path) -> str:
     """Who has locked a file or one of its parts for itself, if that can be told."""
     for path in (lock, *sorted(lock.parent.glob(f"{lock.name}-*"))):
-        with Path(path).open("rb") as file:
+        with open(path, "rb") as file:
             if not _lock(file, is_shared=True):
                 return file.read().decode(errors="replace")
     return ""

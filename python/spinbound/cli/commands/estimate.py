@@ -84,5 +84,5 @@ def estimate(
 
 def checkpoint_of(path: Path) -> dict[str, Any]:
     """Which file of all it was."""
-    with Path(path).open("rb") as stream:
+    with open(path, "rb") as stream:
         return {"file": str(path), "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}

@@ -64,7 +64,7 @@ def read_npz_columns(path: Path) -> Columns:
 def read_csv_columns(path: Path) -> Columns:
     """The columns under a header of names."""
     try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as stream:
+        with open(path, newline="", encoding="utf-8-sig") as stream:
             table = csv.reader(stream, skipinitialspace=True)
             head = [name.strip() for name in next(table, [])]
             rows = [parse_row(head, row, f"{path}, line {table.line_num}") for row in table if row]

@@ -104,7 +104,7 @@ def _gram(y: FloatArray) -> FloatArray:
 
 
 def _raised(matrices: FloatArray, ridge: FloatArray) -> FloatArray:
-    """Matrices + ridge I."""
+    """matrices + ridge I."""
     return matrices + ridge[:, None, None] * np.eye(matrices.shape[1])
 
 

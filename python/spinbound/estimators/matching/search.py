@@ -122,7 +122,7 @@ def _panels(signals: FloatArray) -> Iterator[tuple[int, FloatArray]]:
 
 
 def _sums(data: FloatArray, panels: FloatArray) -> FloatArray:
-    """Data @ panels; threads of the linear algebra library within those of the call would wait for each other."""
+    """data @ panels; threads of the linear algebra library within those of the call would wait for each other."""
     sums = data[:, :SLICE] @ panels[:, :SLICE]
     for start in range(SLICE, data.shape[1], SLICE):
         part = slice(start, start + SLICE)
@@ -152,7 +152,7 @@ def power_of(product: ComplexArray) -> FloatArray:
 
 
 def times(product: ComplexArray, norm: FloatArray, exponent: Index) -> ComplexArray:
-    """Product norm 2^exponent, infinite where no number is as large."""
+    """product norm 2^exponent, infinite where no number is as large."""
     with np.errstate(over="ignore"):
         pairs = np.ldexp((product * norm)[..., None].view(np.float64), exponent[..., None])
     return pairs.view(np.complex128)[..., 0]

@@ -156,7 +156,7 @@ class Charts:
     def _steps(
         self, turned: FloatArray, ridge: FloatArray, atom: Index, Ut: FloatArray, S: FloatArray, V: FloatArray
     ) -> FloatArray:
-        """X (v, P) of turned data d/M (v, 2 m), in the box."""
+        """x (v, P) of turned data d/M (v, 2 m), in the box."""
         curvature = np.square(S) + ridge[:, None]
         x = _times(V, S / curvature * _times(Ut, turned))
         low, high = (limit - self.places[atom] for limit in self.box)
@@ -183,7 +183,7 @@ def _scale(p: ComplexArray, d: ComplexArray) -> ComplexArray:
 
 
 def _nearest_in_box(x: FloatArray, low: FloatArray, high: FloatArray, metric: FloatArray) -> FloatArray:
-    """Y of the least (y - x)^T G (y - x): what leaves the box is fixed at its face, and the others follow."""
+    """y of the least (y - x)^T G (y - x): what leaves the box is fixed at its face, and the others follow."""
     y, fixed = x, np.zeros(x.shape, np.bool_)
     for _ in range(ROUNDS):
         faces = np.clip(y, low, high)

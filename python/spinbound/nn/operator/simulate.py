@@ -4,7 +4,7 @@ spinbound::simulate           theta (..., P), known (..., K) -> s (..., n)
 spinbound::sensitivities      the same, and J = ds/dtheta (..., n, P), which is kept for the way back
 spinbound::simulate_backward  dL/dtheta = Re(J^H g), with torch's gradient g of the real loss L by the complex s
 
-The last is that of theory, (9.3). Sensitivities are computed only where a gradient is asked for.
+The last is (9.3) of the theory. Sensitivities are computed only where a gradient is asked for.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def _as_map(name: str, value: Any, theta: Tensor) -> Tensor:
 
 
 def _together(theta: Tensor, maps: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Theta (..., P) and the known maps (..., K), with the same voxels."""
+    """theta (..., P) and the known maps (..., K), with the same voxels."""
     try:
         shape = torch.broadcast_shapes(theta.shape[:-1], *(m.shape for m in maps.values()))  # type: ignore[no-untyped-call]
     except RuntimeError:
