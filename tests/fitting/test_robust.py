@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spinbound import FitStatus
 
-from tests.support.fits import others
-from tests.support.short_fits import DATA, FIXED, FREE, SEQ, START, TRUTH, N, fitted
+from tests.support.fits.hybrid import others
+from tests.support.fits.short import DATA, FIXED, FREE, SEQ, START, TRUTH, N, fitted
 from tests.support.trains import noise
 
 ALL = fitted(threads=1)

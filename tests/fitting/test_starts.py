@@ -14,7 +14,7 @@ from spinbound.estimators.fitting import starts as _fit_starts
 from spinbound.estimators.fitting.problem import check
 from spinbound.signals.forward import ForwardModel
 
-from tests.support.fits import BASIS, HYBRID, NAMES, others
+from tests.support.fits.hybrid import BASIS, HYBRID, NAMES, others
 from tests.support.paths import read_page
 from tests.support.trains import noise, smooth_train
 

@@ -300,7 +300,6 @@ def test_a_file_that_makes_no_sense_is_refused(novelty, change, message):
 # Real data
 
 
-@pytest.mark.slow
 def test_a_healthy_brain_is_mostly_like_the_training(published_data):
     seq = sb.Sequence.load(
         published_data / "published_train.mat", TR=3.5e-3, gradient_moment=["crusher"] + ["balanced"] * 1141

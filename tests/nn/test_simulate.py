@@ -250,7 +250,6 @@ def test_a_compiled_function_does_not_mistake_one_sequence_for_another():
             assert torch.equal(compiled(seq, B1), nn.simulate(seq, THETA, NAMES, known={"B1": B1}))
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # the default backend warns of complex numbers that it leaves as they are
 def test_the_default_backend_compiles_it_too():
     loss = lambda theta: energy(nn.simulate(SEQ, theta, NAMES))

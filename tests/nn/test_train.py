@@ -182,7 +182,6 @@ def test_the_cosine_rises_and_falls_to_nothing():
     assert rates[-1] < 1e-12
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")  # of the compiler itself
 def test_a_compiled_network_learns_the_same():
     plain, compiled = (trained(simulated(64), epochs=2, compile=compile)[1] for compile in (False, True))

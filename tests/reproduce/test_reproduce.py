@@ -71,7 +71,6 @@ def states(folder):
     return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
-@pytest.mark.slow
 def test_every_figure_is_drawn_and_in_the_report(report, folder):
     text = report.read_text(encoding="utf-8")
     drawn = sorted((folder / "figures").glob("*.png"))
@@ -80,7 +79,6 @@ def test_every_figure_is_drawn_and_in_the_report(report, folder):
     assert all(re.search(rf"Fig\. {number}\D", text) for number in FIGURES)
 
 
-@pytest.mark.slow
 def test_numbers_stand_beside_those_of_the_paper(report):
     text = report.read_text(encoding="utf-8")
     for stated in (
@@ -99,7 +97,6 @@ def test_numbers_stand_beside_those_of_the_paper(report):
     assert not re.findall(r"<td>[^<]*\bnan\b", text)
 
 
-@pytest.mark.slow
 def test_settings_and_provenance_are_told(report, folder):
     text = report.read_text(encoding="utf-8")
     for name in ("n_training", "realizations", TRAIN.sha256, sb.__version__):
@@ -108,7 +105,6 @@ def test_settings_and_provenance_are_told(report, folder):
     assert all(f"<td>{step}</td>" in text for step in steps)
 
 
-@pytest.mark.slow
 def test_a_second_call_does_nothing_anew(report, folder, in_vivo):
     before, lines = states(folder), []
     assert crb_paper(TRAIN, folder, TINY, in_vivo=in_vivo, **OPTIONS, tell=lines.append) == report
@@ -118,14 +114,12 @@ def test_a_second_call_does_nothing_anew(report, folder, in_vivo):
     assert after == before
 
 
-@pytest.mark.slow
 def test_each_step_is_told_as_it_begins(report, lines):
     assert len(lines) == len(set(lines))
     assert lines[0] == "training set: begins"
     assert "training of NN-MSE: begins" in lines
 
 
-@pytest.mark.slow
 def test_without_a_slice_its_figure_is_left_out_and_the_report_says_so(report, folder):
     kept = report.read_bytes()
     crb_paper(TRAIN, folder, TINY, **OPTIONS)
@@ -135,13 +129,11 @@ def test_without_a_slice_its_figure_is_left_out_and_the_report_says_so(report, f
     assert "<td>8</td>" not in text
 
 
-@pytest.mark.slow
 def test_other_settings_are_refused_by_name(report, folder):
     with pytest.raises(sb.InvalidData, match="another reproduction, which differs in epochs, seed; remove it"):
         crb_paper(TRAIN, folder, replace(TINY, epochs=3, seed=1), basis=BASIS)
 
 
-@pytest.mark.slow
 def test_a_figure_that_is_lost_is_drawn_again(report, folder, in_vivo):
     path = folder / "figures" / "figure-7-phantom.png"
     before = path.read_bytes()
