@@ -16,7 +16,7 @@ from spinbound.base.checks import (
     one_of,
     parameter_names,
 )
-from spinbound.base.errors import FloatArray, InvalidParameter, Report
+from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import ALL
 from spinbound.sequences.experiment import Experiment
 from spinbound.sequences.model import Model
@@ -48,7 +48,7 @@ def dictionary(
     basis: Basis | None = None,
     model: Model | str = "gbloch",
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> Dictionary:
     """Simulate the signals of tissues that are drawn from a prior, or given.
 
@@ -125,7 +125,7 @@ def build_dictionary(
     overwrite: bool = False,
     rebuild: bool = False,
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
     runner: Runner | None = None,
 ) -> StoredDictionary:
     """Simulate the signals of many tissues and their bounds, chunk by chunk, into a dictionary on disk.
