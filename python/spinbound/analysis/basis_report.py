@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.checks import as_count, parameter_names
-from spinbound.base.errors import FloatArray, InvalidParameter, Report
+from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import ALL
 from spinbound.base.progress import reporting
 from spinbound.base.text import aligned
@@ -100,7 +100,7 @@ def basis_report(
     seed: int = 1,
     model: Model | str = "gbloch",
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> BasisQuality:
     """Measure what the first vectors of a basis keep of the energy of signals and of Cramér-Rao bounds.
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from spinbound.base.blas import one_thread
 from spinbound.base.checks import as_count, as_number, one_of, parameter_names
-from spinbound.base.errors import FloatArray, InvalidParameter, Report
+from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import ALL
 from spinbound.base.progress import reporting, shifted
 from spinbound.sequences.experiment import Experiment, as_trains
@@ -52,7 +52,7 @@ def build_basis(
     seed: int = 0,
     model: Model | str = "gbloch",
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> Basis:
     """A basis of the signals of a prior's tissues, without ever holding the signals.
 
@@ -155,7 +155,7 @@ def _tell_left_out(count: int, of: int) -> None:
 
 
 def _directions(
-    stream: Stream, n_echoes: int, rank: int, is_real: bool, weight: float, progress: bool | Report | None
+    stream: Stream, n_echoes: int, rank: int, is_real: bool, weight: float, progress: bool | Progress | None
 ) -> tuple[npt.NDArray[Any], FloatArray]:
     """Left singular vectors of all that the stream has, and singular values, largest first."""
     if n_echoes <= LONGEST:
@@ -192,7 +192,7 @@ class Stream:
     threads: int | None
     n_left_out: int = 0  # tissues, in the last pass
 
-    def passes(self, count: int, empty: Callable[[], Sum], progress: bool | Report | None) -> Iterator[list[Sum]]:
+    def passes(self, count: int, empty: Callable[[], Sum], progress: bool | Progress | None) -> Iterator[list[Sum]]:
         """For each pass through all tissues the sum over signals and, if wanted, that over directions."""
         size = self.voxels.valid.size
         with reporting(progress, count * size, "basis") as report:

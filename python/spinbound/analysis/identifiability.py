@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.checks import as_mapping, as_real, one_of, parameter_names
-from spinbound.base.errors import FloatArray, InvalidParameter, Report
+from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import ALL
 from spinbound.base.progress import reporting
 from spinbound.sequences.experiment import Experiment
@@ -146,7 +146,7 @@ def identifiability(
     model: Model | str = "gbloch",
     basis: Basis | None = None,
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> Identifiability:
     """Which parameters the data tell apart: correlations, directions that are hard to see, bounds with and without
     knowledge of other parameters.

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.checks import parameter_names
-from spinbound.base.errors import ComplexArray, FloatArray, Report
+from spinbound.base.errors import ComplexArray, FloatArray, Progress
 from spinbound.base.parameters import ALL
 from spinbound.base.progress import reporting
 from spinbound.base.text import aligned
@@ -92,7 +92,7 @@ def model_error(
     *,
     basis: Basis | None = None,
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> ModelError:
     """How far a model's signals and bounds are from those of a better one.
 
@@ -182,7 +182,7 @@ def model_bias(
     *,
     basis: Basis | None = None,
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
     """The systematic error of fitting one model to noise-free data of another, to first order.
 

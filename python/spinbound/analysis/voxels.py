@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.errors import BoolArray, FloatArray, InvalidParameter, Report
+from spinbound.base.errors import BoolArray, FloatArray, InvalidParameter, Progress
 from spinbound.base.progress import reports
 from spinbound.signals.batch import Batch, check_apparent
 from spinbound.signals.forward import ForwardModel
@@ -23,7 +23,7 @@ class Slab:
 
     index: npt.NDArray[np.intp]
     tissue: Tissue
-    reports: tuple[Report | None, ...]
+    reports: tuple[Progress | None, ...]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Voxels:
     valid: BoolArray
     sigma: FloatArray | None
 
-    def slabs(self, values_per_voxel: int, n_calls: int, report: Report | None) -> Iterator[Slab]:
+    def slabs(self, values_per_voxel: int, n_calls: int, report: Progress | None) -> Iterator[Slab]:
         """Cut the valid voxels into slabs of about `VALUES` values."""
         step, total = max(1, VALUES // values_per_voxel), self.valid.size
         for start in range(0, total, step):
@@ -54,7 +54,7 @@ def accepted(
     sigma: npt.ArrayLike | None = None,
     *,
     threads: int | None,
-    progress: bool | Report | None,
+    progress: bool | Progress | None,
 ) -> Voxels:
     """Find the voxels that each of the forward models accepts.
 

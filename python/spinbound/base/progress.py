@@ -6,11 +6,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .errors import Report
+from .errors import Progress
 
 
 @contextmanager
-def reporting(progress: bool | Report | None, total: int, label: str, unit: str = "voxel") -> Iterator[Report | None]:
+def reporting(
+    progress: bool | Progress | None, total: int, label: str, unit: str = "voxel"
+) -> Iterator[Progress | None]:
     """The callable that the core reports to: none, the caller's, or that of a bar on stderr."""
     if progress is not True:
         yield progress or None
@@ -26,19 +28,19 @@ def reporting(progress: bool | Report | None, total: int, label: str, unit: str 
         yield show
 
 
-def shifted(report: Report | None, offset: int, total: int) -> Report | None:
+def shifted(report: Progress | None, offset: int, total: int) -> Progress | None:
     """The report of a part as one of the whole."""
     if report is None:
         return None
     return lambda done, _total: report(offset + done, total)
 
 
-def reports(report: Report | None, n_calls: int, start: int, stop: int, total: int) -> tuple[Report | None, ...]:
+def reports(report: Progress | None, n_calls: int, start: int, stop: int, total: int) -> tuple[Progress | None, ...]:
     """Reports of consecutive calls upon the same voxels as progress of the whole; the last one's ends at `stop`."""
     if report is None:
         return (None,) * n_calls
 
-    def of_call(call: int) -> Report:
+    def of_call(call: int) -> Progress:
         return lambda done, of: report(start + (stop - start) * (call * of + done) // (n_calls * of), total)
 
     return tuple(map(of_call, range(n_calls)))

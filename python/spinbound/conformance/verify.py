@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import nan
 
 from spinbound.base.checks import check_progress
-from spinbound.base.errors import Report
+from spinbound.base.errors import Progress
 from spinbound.base.progress import reporting
 
 from .arrays import ARRAYS
@@ -61,7 +61,7 @@ class Verification:
         return abs(self.got - self.expected) <= self.tolerance
 
 
-def verify(*, progress: bool | Report | None = None) -> list[Verification]:
+def verify(*, progress: bool | Progress | None = None) -> list[Verification]:
     """Run all physics checks: constants of the literature, closed forms, and arrays made by plain reference code.
 
     Parameters
@@ -95,7 +95,7 @@ def verify(*, progress: bool | Report | None = None) -> list[Verification]:
         return list(_outcomes(CHECKS, report))
 
 
-def _outcomes(checks: tuple[Check, ...], report: Report | None) -> Iterable[Verification]:
+def _outcomes(checks: tuple[Check, ...], report: Progress | None) -> Iterable[Verification]:
     for done, check in enumerate(checks, 1):
         yield _outcome(check)
         if report is not None:

@@ -17,7 +17,7 @@ from spinbound.base.checks import (
     one_of,
     parameter_names,
 )
-from spinbound.base.errors import FloatArray, InvalidParameter, Report
+from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import ALL
 from spinbound.sequences.experiment import Experiment
 from spinbound.sequences.model import Model
@@ -49,7 +49,7 @@ def dictionary(
     basis: Basis | None = None,
     model: Model | str = "gbloch",
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> Dictionary:
     """Simulate the signals of tissues that are drawn from a prior, or given.
 
@@ -126,8 +126,13 @@ def build_dictionary(
     overwrite: bool = False,
     rebuild: bool = False,
     threads: int | None = None,
+<<<<<<< HEAD
     progress: bool | Report | None = None,
     runner: Runner | Executor | None = None,
+=======
+    progress: bool | Progress | None = None,
+    runner: Runner | None = None,
+>>>>>>> c46d670
 ) -> StoredDictionary:
     """Simulate the signals of many tissues and their bounds, chunk by chunk, into a dictionary on disk.
 

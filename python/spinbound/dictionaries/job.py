@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from spinbound.base.errors import InvalidData, Report
+from spinbound.base.errors import InvalidData, Progress
 from spinbound.files.stores import Layout
 from spinbound.tissues.sources import Source
 from spinbound.tissues.tissue import Tissue
@@ -70,7 +70,7 @@ class ChunkTask:
     recipe: Recipe
     configuration: dict[str, Any]
 
-    def __call__(self, threads: int | None, report: Report | None) -> None:
+    def __call__(self, threads: int | None, report: Progress | None) -> None:
         """Do it, unless the run is dead and its store has been replaced while this process was at work."""
         arrays = self.recipe.computed(self.draw(), threads, report)
         store = StoredDictionary(self.path)
@@ -97,7 +97,7 @@ class DictionaryJob:
         """Whether a chunk has been stored."""
         return self.store.is_done(chunk)
 
-    def run(self, runner: Runner | None, threads: int | None, report: Report | None) -> None:
+    def run(self, runner: Runner | None, threads: int | None, report: Progress | None) -> None:
         """Do what is not done."""
         (runner or run_here)(self, threads, report)
 

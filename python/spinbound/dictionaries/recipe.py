@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from spinbound.base.errors import BoolArray, InvalidParameter, Report
+from spinbound.base.errors import BoolArray, InvalidParameter, Progress
 from spinbound.base.parameters import PARAMETERS, TISSUE
 from spinbound.base.progress import reports
 from spinbound.files import stores
@@ -69,7 +69,7 @@ class Recipe:
         matrix = np.array([np.broadcast_to(tissue[name], tissue.shape) for name in TISSUE])
         return valid_voxels(matrix, np.ones(tissue.size, np.complex128), None, self.forward.limits)
 
-    def computed(self, tissue: Tissue, threads: int | None, report: Report | None) -> dict[str, Array]:
+    def computed(self, tissue: Tissue, threads: int | None, report: Progress | None) -> dict[str, Array]:
         """All arrays of some tissues; those that cannot be simulated are NaN."""
         layouts = self.layouts(tissue.size, tissue.size)
         arrays = {name: np.full(layout.shape, _missing(layout), layout.dtype) for name, layout in layouts.items()}
@@ -81,7 +81,7 @@ class Recipe:
         arrays["valid"][:] = np.isfinite(arrays["signals"]).all(axis=1)
         return arrays
 
-    def results(self, tissue: Tissue, threads: int | None, report: Report | None) -> dict[str, Array]:
+    def results(self, tissue: Tissue, threads: int | None, report: Progress | None) -> dict[str, Array]:
         """What the core computes; at least one of the tissues is valid."""
         forward = self.forward
         if self.derivatives and forward.basis is not None:
@@ -89,7 +89,7 @@ class Recipe:
             return in_one_run(forward, tissue, *asked, threads=threads, progress=report)
         return self._in_turn(tissue, threads, report)
 
-    def _in_turn(self, tissue: Tissue, threads: int | None, report: Report | None) -> dict[str, Any]:
+    def _in_turn(self, tissue: Tissue, threads: int | None, report: Progress | None) -> dict[str, Any]:
         """In the time domain, where each is a run of its own."""
         seq, basis = self.forward.sequence, self.forward.basis
         options: dict[str, Any] = {"model": self.forward.model, "basis": basis, "threads": threads}

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from spinbound.base.errors import BoolArray, FloatArray, InvalidData, Report
+from spinbound.base.errors import BoolArray, FloatArray, InvalidData, Progress
 from spinbound.base.progress import reporting
 from spinbound.files import stores
 from spinbound.files.guard import damage_named
@@ -300,7 +300,7 @@ class StoredDictionary(Dictionary):
 
     # Whether it is whole
 
-    def verify(self, progress: bool | Report | None = None) -> StoreCheck:
+    def verify(self, progress: bool | Progress | None = None) -> StoreCheck:
         """Read everything and compare it with its checksums.
 
         Parameters

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from spinbound.base.checks import as_count, as_instance, parameter_names
-from spinbound.base.errors import InvalidData, Report
+from spinbound.base.errors import InvalidData, Progress
 from spinbound.base.progress import reporting
 from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.dictionaries.job import configuration
@@ -95,7 +95,7 @@ def reference_set(
     first: int = 0,
     model: Model | str = "gbloch",
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> ReferenceSet:
     """Simulate tissues with their bounds, drawn from a prior or given, to judge estimators by.
 

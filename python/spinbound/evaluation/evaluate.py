@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 import spinbound._core as _core
 from spinbound.base.checks import as_count, as_real, one_of, parameter_names
-from spinbound.base.errors import FloatArray, InvalidParameter, Report
+from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import bases
 from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.files.hashes import sha256_of
@@ -52,7 +52,7 @@ def evaluate(
     resume: str | PathLike[str] | None = None,
     runner: Runner | Executor | None = None,
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> Evaluation:
     """Judge an estimator: bias, variance and loss in units of the Cramér-Rao bound, over tissues and SNRs.
 

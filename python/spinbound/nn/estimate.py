@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from spinbound.base.checks import as_data, as_mask, as_number, as_threads, check_progress
-from spinbound.base.errors import BoolArray, FloatArray, InvalidData, Report
+from spinbound.base.errors import BoolArray, FloatArray, InvalidData, Progress
 from spinbound.base.parameters import ALL, PARAMETERS
 from spinbound.base.progress import reporting, reports
 from spinbound.estimators.estimates import Estimates, EstimateStatus
@@ -67,7 +67,7 @@ def estimate(
     novelty: bool,
     threads: int | None,
     device: str | torch.device | None,
-    progress: bool | Report | None,
+    progress: bool | Progress | None,
 ) -> Estimates:
     """What `Estimator.estimate` describes."""
     if not torch.isfinite(estimator.centre).all():
@@ -126,7 +126,7 @@ def _estimated(
     chosen: BoolArray,
     place: torch.device,
     threads: int | None,
-    report: Report | None,
+    report: Progress | None,
 ) -> FloatArray:
     """Estimates (P_e, voxels) from data (voxels, rank); NaN where there are none."""
     voxels = np.flatnonzero(usable(rows) & chosen)

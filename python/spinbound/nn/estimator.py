@@ -19,7 +19,7 @@ from torch import Tensor
 
 import spinbound._core as _core
 from spinbound.base.checks import as_count, as_instance, one_of, parameter_names
-from spinbound.base.errors import InvalidData, InvalidParameter, Report
+from spinbound.base.errors import InvalidData, InvalidParameter, Progress
 from spinbound.base.parameters import PARAMETERS
 from spinbound.estimators.estimates import Estimates
 from spinbound.files.hashes import sha256_of
@@ -212,7 +212,7 @@ class Estimator(torch.nn.Module):
         novelty: bool = True,
         threads: int | None = None,
         device: str | torch.device | None = None,
-        progress: bool | Report | None = None,
+        progress: bool | Progress | None = None,
     ) -> Estimates:
         """Estimate the parameters of every voxel of a volume.
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from spinbound.analysis.build_basis import build_basis
-from spinbound.base.errors import FloatArray, InvalidData, Report
+from spinbound.base.errors import FloatArray, InvalidData, Progress
 from spinbound.dictionaries.build import build_dictionary
 from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.sequences.model import Model
@@ -38,7 +38,7 @@ class Problem:
     model: Model
     threads: int | None = None
     device: str | None = None  # of the networks; None: a GPU if there is one
-    progress: bool | Report | None = None
+    progress: bool | Progress | None = None
 
     @property
     def run(self) -> dict[str, Any]:

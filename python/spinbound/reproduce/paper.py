@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.checks import as_threads, check_progress
-from spinbound.base.errors import Report
+from spinbound.base.errors import Progress
 from spinbound.files.hashes import sha256_of
 from spinbound.pages.page import Picture, write_report
 from spinbound.sequences.model import Model, as_model
@@ -44,7 +44,7 @@ def crb_paper(
     model: Model | str = "gbloch",
     device: str | None = None,
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
     tell: Tell = lambda line: None,
 ) -> Path:
     """Train both networks, judge them, and compare them with NLLS; write one HTML report.

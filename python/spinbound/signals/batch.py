@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 import spinbound._core as _core
 from spinbound.base.checks import as_instance, as_real, as_threads, check_progress
-from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidParameter, Report
+from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import DERIVED, PARAMETERS, TISSUE
 from spinbound.base.progress import reporting, shifted
 from spinbound.tissues.tissue import Tissue
@@ -40,7 +40,7 @@ class Batch:
     sigma: FloatArray | None
     valid: BoolArray
     threads: int
-    progress: bool | Report | None
+    progress: bool | Progress | None
     single: bool = False  # compute in single precision
 
     @classmethod
@@ -51,7 +51,7 @@ class Batch:
         sigma: npt.ArrayLike | None = None,
         *,
         threads: int | None,
-        progress: bool | Report | None,
+        progress: bool | Progress | None,
         all_invalid: bool = False,
     ) -> Batch:
         """Check the voxels of a call.
@@ -109,7 +109,7 @@ class Batch:
             voxels = slice(start, min(start + step, self.n_voxels))
             yield voxels, self.select(voxels)
 
-    def call(self, report: Report | None) -> Any:
+    def call(self, report: Progress | None) -> Any:
         """Return the call as the core has it."""
         return _core.Call(
             experiment=self.forward.trains.core(),

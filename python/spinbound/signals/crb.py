@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 import spinbound._core as _core
 from spinbound.base.checks import as_result, as_result_dtype, as_threads, one_of, parameter_names, refuse_overlap
-from spinbound.base.errors import InvalidParameter, Report
+from spinbound.base.errors import InvalidParameter, Progress
 from spinbound.base.parameters import ALL
 from spinbound.base.progress import reporting, shifted
 from spinbound.files.hashes import sha256_of
@@ -46,7 +46,7 @@ def crb(
     resume: str | PathLike[str] | None = None,
     runner: Runner | Executor | None = None,
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
     """The Cramér-Rao bound of each unknown parameter: CRB = diag(F^-1).
 
@@ -125,7 +125,7 @@ def crb(
     return results if out is not None else {name: bound[()] for name, bound in results.items()}
 
 
-def _bounds(batch: Batch, names: tuple[str, ...], form: str, report: Report | None) -> dict[str, npt.NDArray[Any]]:
+def _bounds(batch: Batch, names: tuple[str, ...], form: str, report: Progress | None) -> dict[str, npt.NDArray[Any]]:
     """Compute all bounds in one array, as the core writes them."""
     bounds = np.empty((len(names), batch.n_voxels))
     if batch.n_voxels:
@@ -150,7 +150,7 @@ class ChunkBounds:
     names: tuple[str, ...]
     form: str
 
-    def __call__(self, threads: int | None, report: Report | None) -> Arrays:
+    def __call__(self, threads: int | None, report: Progress | None) -> Arrays:
         """Compute them."""
         return _bounds(replace(self.batch, threads=as_threads(threads)), self.names, self.form, report)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 import spinbound._core as _core
 from spinbound.base.checks import as_result, as_result_dtype, one_of, parameter_names, refuse_overlap
-from spinbound.base.errors import InvalidParameter, Report
+from spinbound.base.errors import InvalidParameter, Progress
 from spinbound.base.parameters import ALL
 from spinbound.sequences.experiment import Experiment
 from spinbound.sequences.model import Model
@@ -38,7 +38,7 @@ def simulate(
     dtype: npt.DTypeLike | None = None,
     out: npt.NDArray[Any] | None = None,
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> npt.NDArray[Any]:
     """The signal, or the magnetization, at every echo of a sequence.
 
@@ -125,7 +125,7 @@ def sensitivities(
     dtype: npt.DTypeLike | None = None,
     out: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None,
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """The signal and its derivatives: s and J = ds/dtheta.
 

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.errors import InvalidData, Report
+from spinbound.base.errors import InvalidData, Progress
 from spinbound.files.npz import read_npz, write_npz
 
 from .folder import file_of
 from .job import Runner, Task, chunks_of, run_here
 
 Arrays = dict[str, npt.NDArray[Any]]
-Compute = Callable[[int | None, Report | None], Arrays]  # with (threads, report) the results of one chunk
+Compute = Callable[[int | None, Progress | None], Arrays]  # with (threads, report) the results of one chunk
 
 
 def cut(n: int, size: int) -> tuple[int, ...]:
@@ -34,7 +34,7 @@ class Stored:
     compute: Compute
     store: Callable[[Arrays], object]
 
-    def __call__(self, threads: int | None, report: Report | None) -> None:
+    def __call__(self, threads: int | None, report: Progress | None) -> None:
         """Do it."""
         self.store(self.compute(threads, report))
 
@@ -62,7 +62,7 @@ class VoxelJob:
         voxels, file = self.voxels(chunk), self._file(chunk)
         return Stored(self.compute(voxels), partial(write_npz, file) if file else partial(self.take, voxels))
 
-    def run(self, runner: Runner | None, threads: int | None, report: Report | None) -> None:
+    def run(self, runner: Runner | None, threads: int | None, report: Progress | None) -> None:
         """Do what is not done, and hand over the results; chunks that a runner leaves undone are left out."""
         (runner or run_here)(self, threads, report)
         for chunk in chunks_of(self, runner):

@@ -24,7 +24,7 @@ from typing import Any
 
 import spinbound._core as _core
 from spinbound.base.checks import as_count
-from spinbound.base.errors import InvalidParameter, Report
+from spinbound.base.errors import InvalidParameter, Progress
 from spinbound.files.guard import max_bytes, optional_module
 
 from .distribute import distribute
@@ -187,7 +187,7 @@ class _Workers:
     n: int
     threads: int
 
-    def __call__(self, job: Job, threads: int | None, report: Report | None) -> None:
+    def __call__(self, job: Job, threads: int | None, report: Progress | None) -> None:
         """Do what is not done."""
         each = self.threads if threads is None else threads
         if self.n * (each or _cores()) > _cores():
@@ -246,7 +246,7 @@ class _Slurm:
     options: dict[str, Any]
     problems: list[BaseException] = field(default_factory=list)  # of submitting them
 
-    def __call__(self, job: Job, threads: int | None, report: Report | None) -> None:
+    def __call__(self, job: Job, threads: int | None, report: Progress | None) -> None:
         """Do what is not done."""
         distribute(job, self, self.threads if threads is None else threads, report)
 

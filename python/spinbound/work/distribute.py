@@ -15,7 +15,7 @@ from itertools import islice
 from time import monotonic
 from typing import Any, Protocol
 
-from spinbound.base.errors import InvalidParameter, Report
+from spinbound.base.errors import InvalidParameter, Progress
 from spinbound.files.guard import optional_module
 
 from .executor import ExecutorRunner
@@ -47,7 +47,7 @@ class Source(Protocol):
         """Replace workers that have gone; whether any may still come."""
 
 
-def distribute(job: Job, source: Source, threads: int | None, report: Report | None) -> None:
+def distribute(job: Job, source: Source, threads: int | None, report: Progress | None) -> None:
     """Have workers do what is not done, and name in a warning what they have not been able to do.
 
     Raises
@@ -88,7 +88,7 @@ def check_travels(value: object, what: str, runner: Runner | None) -> None:
 
 
 def _done_by(
-    client: Any, job: Job, todo: Sequence[int], threads: int | None, watch: _Watch, report: Report | None
+    client: Any, job: Job, todo: Sequence[int], threads: int | None, watch: _Watch, report: Progress | None
 ) -> dict[int, BaseException]:
     """Have the workers of a client do some chunks; what failed, and why.
 
@@ -110,7 +110,7 @@ class _Progress:
 
     job: Job
     done: int
-    report: Report | None
+    report: Progress | None
 
     def add(self, chunk: int) -> None:
         """A chunk is done."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from spinbound.base.errors import Report
+from spinbound.base.errors import Progress
 
 from .job import Job, Runner
 
@@ -22,7 +22,7 @@ class ExecutorRunner:
 
     executor: Executor
 
-    def __call__(self, job: Job, threads: int | None, report: Report | None) -> None:
+    def __call__(self, job: Job, threads: int | None, report: Progress | None) -> None:
         """Do what is not done; the first chunk that fails ends the work, and what is under way is still stored."""
         todo = [chunk for chunk in range(len(job.sizes)) if not job.is_done(chunk)]
         total = sum(job.sizes)

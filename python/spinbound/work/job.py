@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from spinbound.base.errors import InvalidParameter, Report
+from spinbound.base.errors import InvalidParameter, Progress
 from spinbound.base.progress import shifted
 
-Task = Callable[[int | None, Report | None], None]  # with (threads, report) compute and store one chunk
+Task = Callable[[int | None, Progress | None], None]  # with (threads, report) compute and store one chunk
 
 
 class Job(Protocol):
@@ -26,10 +26,10 @@ class Job(Protocol):
         """The work of one chunk: it can be pickled, and holds no more than that chunk needs."""
 
 
-Runner = Callable[[Job, int | None, Report | None], None]  # (job, threads, report): do what is not done
+Runner = Callable[[Job, int | None, Progress | None], None]  # (job, threads, report): do what is not done
 
 
-def run_here(job: Job, threads: int | None, report: Report | None) -> None:
+def run_here(job: Job, threads: int | None, report: Progress | None) -> None:
     """One chunk after the other, in this process."""
     _one_by_one(job, range(len(job.sizes)), threads, report)
 
@@ -41,7 +41,7 @@ class Part:
     number: int  # from 1
     n_parts: int
 
-    def __call__(self, job: Job, threads: int | None, report: Report | None) -> None:
+    def __call__(self, job: Job, threads: int | None, report: Progress | None) -> None:
         """Do the chunks of this part."""
         _one_by_one(job, self.chunks(job), threads, report)
 
@@ -76,7 +76,7 @@ def check_runner(runner: object, folder: object, option: str) -> None:
         raise InvalidParameter(f"a runner needs {option}=, a folder that all of its processes can write to")
 
 
-def _one_by_one(job: Job, chunks: range, threads: int | None, report: Report | None) -> None:
+def _one_by_one(job: Job, chunks: range, threads: int | None, report: Progress | None) -> None:
     kept = {chunk for chunk in chunks if job.is_done(chunk)}  # what is damaged is told before any work
     done, total = 0, sum(job.sizes[chunk] for chunk in chunks)
     for chunk in chunks:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from spinbound.base.checks import as_threads, check_progress
-from spinbound.base.errors import Report
+from spinbound.base.errors import Progress
 from spinbound.base.progress import reporting
 
 from .executor import as_runner
@@ -21,7 +21,7 @@ from .job import Job, Part, Runner, check_runner, chunks_of, part_of
 class Runnable(Job, Protocol):
     """A job that can be told to do what is left, and to hand over its results."""
 
-    def run(self, runner: Runner | None, threads: int | None, report: Report | None) -> None:
+    def run(self, runner: Runner | None, threads: int | None, report: Progress | None) -> None:
         """Do what is not done."""
 
 
@@ -32,7 +32,7 @@ class Run:
     folder: Path | None
     runner: Runner | None
     threads: int | None
-    progress: bool | Report | None
+    progress: bool | Progress | None
 
     @classmethod
     def of(
@@ -40,7 +40,7 @@ class Run:
         folder: str | os.PathLike[str] | None,
         runner: Runner | Executor | None,
         threads: int | None,
-        progress: bool | Report | None,
+        progress: bool | Progress | None,
         option: str = "resume",
     ) -> Run:
         """Check them before any work; `option` is what the call names its folder.

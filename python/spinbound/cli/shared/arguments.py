@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter, validators
 
 from spinbound.base.checks import parameter_names, suggestion
-from spinbound.base.errors import InvalidParameter, Report
+from spinbound.base.errors import InvalidParameter, Progress
 from spinbound.base.parameters import ALL, bases
 from spinbound.base.progress import reporting
 from spinbound.sequences import library
@@ -147,6 +147,6 @@ def unknowns(wrt: str) -> tuple[str, ...]:
 # Progress
 
 
-def progress_bar(total: int, label: str) -> AbstractContextManager[Report | None]:
+def progress_bar(total: int, label: str) -> AbstractContextManager[Progress | None]:
     """A bar on stderr where that is a terminal, as a callable (done, total); nothing elsewhere."""
     return reporting(sys.stderr.isatty(), total, label)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy.typing as npt
 
 from spinbound.base.checks import MAX_INT, as_count, as_number, as_threads
-from spinbound.base.errors import InvalidParameter, Report
+from spinbound.base.errors import InvalidParameter, Progress
 from spinbound.base.parameters import bases
 from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.files.hashes import sha256_of
@@ -59,7 +59,7 @@ def fit(
     runner: Runner | Executor | None = None,
     model: Model | str = "gbloch",
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> Fit:
     """Estimate tissue parameters in every voxel by non-linear least squares.
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.checks import as_instance
-from spinbound.base.errors import FloatArray, InvalidParameter, Report
+from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import bases, is_reciprocal
 from spinbound.dictionaries.build import ATOMS, dictionary
 from spinbound.dictionaries.dictionary import Dictionary
@@ -116,7 +116,7 @@ def starts_of(
     given: Dictionary | Prior | None,
     multi_start: int,
     threads: int | None,
-    progress: bool | Report | None,
+    progress: bool | Progress | None,
 ) -> Starts:
     """What the fits of a problem start from: a dictionary only where starts are missing or more than one is wanted.
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.checks import as_count, as_data, check_progress
-from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidParameter, Report
+from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import PARAMETERS
 from spinbound.base.progress import reporting, shifted
 from spinbound.dictionaries.dictionary import Dictionary
@@ -76,7 +76,7 @@ def match(
     restrict: Mapping[str, npt.ArrayLike] | None = None,
     interpolate: bool = False,
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> Match:
     """The atoms of a dictionary that are most alike the data.
 
@@ -152,7 +152,7 @@ def _between(
     atoms: Atoms,
     n_atoms: int,
     n_threads: int,
-    report: Report | None,
+    report: Progress | None,
 ) -> tuple[Index, FloatArray, dict[str, npt.NDArray[Any]]]:
     """The best atom's index and correlation, and the interpolated tissue, all (voxels, 1)."""
     index, correlation, tissues = [], [], []
@@ -174,14 +174,14 @@ def _best(
     atoms: Atoms,
     k: int,
     n_threads: int,
-    report: Report | None,
+    report: Progress | None,
 ) -> Best:
     """The k best atoms of data (voxels, n) with maps (voxels,) of known parameters."""
     return _searched(rows, list(_groups(atoms, maps, usable(rows), k)), atoms, k, n_threads, report)
 
 
 def _searched(
-    rows: npt.NDArray[Any], groups: list[Group], atoms: Atoms, k: int, n_threads: int, report: Report | None
+    rows: npt.NDArray[Any], groups: list[Group], atoms: Atoms, k: int, n_threads: int, report: Progress | None
 ) -> Best:
     """The k best atoms of data (voxels, n)."""
     best, done = Best.none(len(rows), k), 0

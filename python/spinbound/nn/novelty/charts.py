@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.errors import ComplexArray, FloatArray, Report
+from spinbound.base.errors import ComplexArray, FloatArray, Progress
 from spinbound.dictionaries.dictionary import norms
 from spinbound.estimators.matching.atoms import AtomBlock, Index
 from spinbound.estimators.matching.search import Best, normalised
@@ -96,7 +96,7 @@ class Charts:
         rows: npt.NDArray[Any],
         noise: FloatArray,
         n_threads: int,
-        report: Report | None = None,
+        report: Progress | None = None,
         *,
         are_atoms: bool = False,
     ) -> Nearest:

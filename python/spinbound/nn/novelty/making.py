@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.checks import as_count, check_progress, parameter_names
-from spinbound.base.errors import FloatArray, InvalidParameter, Report
+from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import TISSUE, bases
 from spinbound.base.progress import reporting, shifted
 from spinbound.estimators.matching.search import usable
@@ -54,7 +54,7 @@ def made(
     names: Iterable[str],
     noise: Noise,
     threads: int | None,
-    progress: bool | Report | None,
+    progress: bool | Progress | None,
 ) -> Made:
     """Of atoms that differ in some parameters, and further tissues of the same distribution."""
     seq = forward.sequence

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.errors import FloatArray, Report
+from spinbound.base.errors import FloatArray, Progress
 from spinbound.estimators.matching.search import normalised
 
 from .charts import Charts
@@ -32,7 +32,9 @@ class Measure:
     floor: FloatArray
     assumed: float
 
-    def of(self, rows: npt.NDArray[Any], sigma: FloatArray, n_threads: int, report: Report | None = None) -> FloatArray:
+    def of(
+        self, rows: npt.NDArray[Any], sigma: FloatArray, n_threads: int, report: Progress | None = None
+    ) -> FloatArray:
         """Of data (n, samples) that are finite and not zero; sigma (n,) is NaN where it is not known."""
         charts, scale = self.charts, self.charts.block.scale
         _, norm, exponent = normalised(rows)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.checks import as_data, as_instance, as_mask, as_real, check_progress, parameter_names
-from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter, Report
+from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter, Progress
 from spinbound.base.progress import reporting, shifted
 from spinbound.estimators.matching.search import usable
 from spinbound.nn.noise import Noise
@@ -86,7 +86,7 @@ class Novelty:
         seed: int = 0,
         model: Model | str = "gbloch",
         threads: int | None = None,
-        progress: bool | Report | None = None,
+        progress: bool | Progress | None = None,
     ) -> Novelty:
         """From tissues of a prior, simulated for it.
 
@@ -125,7 +125,7 @@ class Novelty:
         noise: Noise | None = None,
         n: int | None = None,
         threads: int | None = None,
-        progress: bool | Report | None = None,
+        progress: bool | Progress | None = None,
     ) -> Novelty:
         """From tissues of a dictionary store, whose tangents are simulated.
 
@@ -169,7 +169,7 @@ class Novelty:
         mask: npt.ArrayLike | None = None,
         *,
         threads: int | None = None,
-        progress: bool | Report | None = None,
+        progress: bool | Progress | None = None,
     ) -> FloatArray:
         """The novelty (...) of data (..., samples); NaN outside the mask, and where the data are zero or not finite.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from spinbound.base.errors import Report
+from spinbound.base.errors import Progress
 
 from .history import History
 
@@ -20,7 +20,7 @@ class Course(NamedTuple):
 
 
 @contextmanager
-def course(progress: bool | Report | None, total: int) -> Iterator[Course]:
+def course(progress: bool | Progress | None, total: int) -> Iterator[Course]:
     """The caller's callable, a bar with losses on stderr, or nothing."""
     if progress is not True:
         yield Course((lambda done: progress(done, total)) if progress else _nothing, _nothing)

@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 
 from spinbound.base.checks import one_of
-from spinbound.base.errors import InvalidData, InvalidParameter, InvalidSequence, Report
+from spinbound.base.errors import InvalidData, InvalidParameter, InvalidSequence, Progress
 from spinbound.dictionaries.store import open_dictionary
 from spinbound.files.toml import read_toml
 from spinbound.nn.device import device_of
@@ -134,7 +134,7 @@ class Training:
             raise InvalidData(f"{path}: {problem}") from None
 
     def run(
-        self, folder: str | os.PathLike[str] | None = None, *, progress: bool | Report | None = None, **options: Any
+        self, folder: str | os.PathLike[str] | None = None, *, progress: bool | Progress | None = None, **options: Any
     ) -> History:
         """Do it, as `train` does; `options` override those of the file."""
         options = self.options | options

@@ -12,7 +12,7 @@ import torch
 
 import spinbound._core as _core
 from spinbound.base.checks import as_instance, check_progress
-from spinbound.base.errors import InvalidData, InvalidParameter, Report
+from spinbound.base.errors import InvalidData, InvalidParameter, Progress
 from spinbound.nn.checkpoint import tensors_sha256
 from spinbound.nn.device import device_of
 from spinbound.nn.estimator import Estimator
@@ -50,7 +50,7 @@ def train(
     device: str | torch.device | None = None,
     mixed_precision: bool = False,
     compile: bool = False,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> History:
     """Train an estimator with Adam; the defaults are the recipe of arXiv 2109.10535.
 
@@ -216,7 +216,7 @@ def _configuration(
 # The epochs
 
 
-def _complete(run: Run, data: Data, validation: Data | None, progress: bool | Report | None) -> None:
+def _complete(run: Run, data: Data, validation: Data | None, progress: bool | Progress | None) -> None:
     """Do the epochs that are not done; the estimator has the best weights then."""
     estimator, settings, first = run.loop.estimator, run.loop.settings, len(run.history)
     judge = None if validation is None else on_device(validation.samples(0, estimator.names), estimator.centre)
