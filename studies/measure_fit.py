@@ -265,7 +265,7 @@ def low_snr_table(seq, basis, chosen, n):
                 f"{100 * at_bound:.1f} %",
             )
         )
-    head = ("", "truth", "sqrt(CRB)", "bias/sqrt(CRB)", "of second order", "variance/CRB", "at a bound")
+    head = ("", "truth", "sqrt(CRB)", "bias/sqrt(CRB)", "of second order", "variance/CRB", "at a limit")
     return f"{found.converged.mean():.4f} converged\n\n{markdown(head, rows)}"
 
 
