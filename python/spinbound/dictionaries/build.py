@@ -126,13 +126,8 @@ def build_dictionary(
     overwrite: bool = False,
     rebuild: bool = False,
     threads: int | None = None,
-<<<<<<< HEAD
-    progress: bool | Report | None = None,
-    runner: Runner | Executor | None = None,
-=======
     progress: bool | Progress | None = None,
-    runner: Runner | None = None,
->>>>>>> c46d670
+    runner: Runner | Executor | None = None,
 ) -> StoredDictionary:
     """Simulate the signals of many tissues and their bounds, chunk by chunk, into a dictionary on disk.
 
