@@ -1,6 +1,5 @@
 """The simulator as an operator of torch: its bits, its gradients, and what torch does with operators."""
 
-import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,6 @@ from spinbound.nn.operator import simulations as _simulations
 from spinbound.nn.operator.simulate import _key
 from torch.autograd.forward_ad import dual_level, make_dual
 
-from tests.support.paths import read_page
 from tests.support.trains import smooth_train
 
 SEQ = smooth_train(40)
@@ -365,23 +363,3 @@ def test_without_torch_one_sentence_names_the_extra():
     assert (
         done.stderr.splitlines()[-1] == "ImportError: this needs torch, which is missing: pip install 'spinbound[nn]'"
     )
-
-
-# The page
-
-
-def test_examples_of_the_page_run():
-    page = read_page("simulate_operator.md")
-    names = {}
-    exec("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), names)
-    assert (names["theta"].grad != 0).all()
-    theta, unexplained = names["theta"].detach(), names["unexplained"]
-    one = lambda theta: nn.simulate(names["seq"], theta, ("m0s", "T1a", "T2f"))
-    data = 2j * one(theta)
-    assert unexplained(theta, data).numpy() == pytest.approx(0, abs=1e-28)  # squared roundings of numbers of order 1
-    # At its best M0 has no first-order influence, so that the gradient is that of a fixed one.
-    off = asking(0.9 * theta)
-    M0 = (one(off).conj() * data).sum(-1) / one(off).abs().square().sum(-1)
-    (gradient,) = torch.autograd.grad(unexplained(off, data).sum(), off)
-    (fixed,) = torch.autograd.grad((data - M0.detach()[:, None] * one(off)).abs().square().sum(), off)
-    assert gradient.numpy() == pytest.approx(fixed.numpy(), rel=1e-9)  # what cancels is of the same order

@@ -16,6 +16,7 @@ from spinbound.reproduce.figures import median_and_spread
 from spinbound.reproduce.measured import measured_slice
 from spinbound.reproduce.work import opened
 
+from tests.support.pages import code
 from tests.support.paths import read_page
 from tests.support.trains import smooth_train
 
@@ -255,20 +256,16 @@ def test_options_reach_the_library(tmp_path, monkeypatch, capsys):
 # The page
 
 
-PAGE = read_page("reproduce.md")
-
-
 def test_the_code_of_the_page_runs(monkeypatch):
     asked = []
     monkeypatch.setattr("spinbound.reproduce.crb_paper", lambda *given, **options: asked.append((given, options)))
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    exec(code, {})
+    exec(code("reproduce.md"), {})
     (((*_, settings), options),) = asked
     assert (settings.epochs, options) == (20, {"tell": print})
 
 
 def test_the_commands_of_the_page_are_understood():
-    commands = re.findall(r"^spinbound (.*?[^\\])\n", PAGE, re.DOTALL | re.MULTILINE)
+    commands = re.findall(r"^spinbound (.*?[^\\])\n", read_page("reproduce.md"), re.DOTALL | re.MULTILINE)
     bound = [
         app.parse_args(command.replace("\\\n", " "), exit_on_error=False, print_error=False)[1] for command in commands
     ]
