@@ -93,7 +93,7 @@ def test_commands_are_found():
 def test_bases_that_know_of_bounds_keep_more_of_them(ran):
     known = ran("bases.md")
     aware = sb.basis_report(known["aware"], known["seq"], known["prior"], 30, known["wrt"], [13])
-    before, after = (report.quantiles(0.5) for report in (known["card"], aware))
+    before, after = (report.quantiles(0.5) for report in (known["quality"], aware))
     assert all(after[name][-1] < before[name][-1] for name in ("m0s", "R1a", "T2f", "Rex"))
     assert sb.Basis.load(known["here"] / "basis.npz") == known["basis"]
 
