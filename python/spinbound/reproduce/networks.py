@@ -7,7 +7,7 @@ from functools import partial
 
 import spinbound.nn as nn
 from spinbound.dictionaries.dictionary import Dictionary
-from spinbound.nn.device import torch_threads
+from spinbound.nn.device import use_torch_threads
 
 from .data import Run
 from .settings import ESTIMATED
@@ -21,7 +21,7 @@ def networks_of(run: Run, sets: Mapping[str, Dictionary]) -> tuple[dict[str, nn.
     """Both networks with their best weights, and the curves of their training."""
     networks, curves = {}, {}
     for label in LOSSES:
-        with run.work.step(f"training of {label}"), torch_threads(run.threads):
+        with run.work.step(f"training of {label}"), use_torch_threads(run.threads):
             curves[label] = run.work.kept(f"{label}/curves", partial(_trained, run, sets, label))
         networks[label] = nn.Estimator.load(run.work.path(f"{label}/best.safetensors"))
     return networks, curves
