@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from spinbound.base.text import spoken
-from spinbound.pages.page import Part, Picture, Section, Table, Text
+from spinbound.pages.page import Element, Picture, Section, Table, Text
 
 from .claims import HEAD, Row
 from .data import SPAN
@@ -87,7 +87,7 @@ def differences(settings: Settings, headings: set[str]) -> Iterator[str]:
         yield "Fig. 8 is left out: no data of a slice in vivo were given (--in-vivo)."
 
 
-def provenance_parts(provenance: Mapping[str, Any]) -> list[Part]:
+def provenance_parts(provenance: Mapping[str, Any]) -> list[Element]:
     """What it was computed with, and how long each step took."""
     seconds = provenance["seconds"]
     known = [(name, shown(value)) for name, value in provenance.items() if name != "seconds"]
