@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import spinbound as sb
-from spinbound.plot.maps import Ruler, cell_edges, finish_axes, plain_log_ticks
-from spinbound.plot.style import BLUE, GREEN, QUANTITIES, RED, YELLOW, new_figure, styled
+from spinbound.plot.maps import Ruler, find_cell_edges, finish_axes, plain_log_ticks
+from spinbound.plot.style import BLUE, GREEN, QUANTITIES, RED, YELLOW, apply_style, new_figure
 from spinbound.sequences.model import LINESHAPES
 
 T2S = 10e-6  # s, of the saturated pool
@@ -29,7 +29,7 @@ SPARSE = 6  # every so many durations there is a marker
 MAPPED = ("gbloch", "hybrid", "sled", "graham")
 
 
-@styled
+@apply_style
 def draw_saturation():
     """1 - zs/m0s after a pi pulse on an isolated pool, and its error, over the pulse's duration, by lineshape."""
     figure = new_figure(4.2)
@@ -63,7 +63,7 @@ def saturation(model, lineshape):
     return 1 - m[:, 4].real / pool["m0s"]
 
 
-@styled
+@apply_style
 def draw_errors():
     """Relative error of the signal against gbloch-ide over T2s and B1: a map for each model, one colour scale."""
     import cmcrameri  # noqa: F401  (registers its colour maps)
@@ -77,7 +77,7 @@ def draw_errors():
     values = np.array(list(maps.values()))
     norm = LogNorm(values.min(), values.max())
     for panel, (model, error) in zip(panels, maps.items(), strict=True):
-        edges = cell_edges(rulers[1]), cell_edges(rulers[0])
+        edges = find_cell_edges(rulers[1]), find_cell_edges(rulers[0])
         image = panel.pcolormesh(*edges, error, norm=norm, cmap="cmc.lipari", rasterized=True)
         panel.set_title(model)
         finish_axes(panel, *rulers)

@@ -1,7 +1,7 @@
 """What was measured, as a figure."""
 
 import numpy as np
-from spinbound.plot.style import BLUE, GREEN, GREY, PURPLE, RED, YELLOW, new_figure, styled
+from spinbound.plot.style import BLUE, GREEN, GREY, PURPLE, RED, YELLOW, apply_style, new_figure
 
 from benchmarks.measure import scaling
 
@@ -18,7 +18,7 @@ MARKERS = {1: "o", 2: "s"}
 OF_PEERS = ((GREEN, "D"), (PURPLE, "^"))
 
 
-@styled
+@apply_style
 def draw(record):
     """Time over voxels, time over pulses, memory over voxels, peers: the panels of what was measured."""
     results, peers = record.get("scaling"), record.get("peers")

@@ -1,11 +1,11 @@
 """The fits that were measured, as a figure."""
 
-from spinbound.plot.style import BLUE, GREEN, GREY, new_figure, styled
+from spinbound.plot.style import BLUE, GREEN, GREY, apply_style, new_figure
 
 from .figure import legend, time_panel
 
 
-@styled
+@apply_style
 def draw(record):
     """Time over voxels, and the time of each kind of fit beside SciPy's."""
     results = record["fits"]

@@ -10,7 +10,7 @@ import spinbound as sb
 import torch
 from spinbound import nn
 from spinbound.nn.operator import simulations as _simulations
-from spinbound.nn.operator.simulate import _key
+from spinbound.nn.operator.simulate import _make_key
 from torch.autograd.forward_ad import dual_level, make_dual
 
 from tests.support.trains import smooth_train
@@ -196,7 +196,7 @@ def test_transforms_that_torch_denies_its_custom_operators_raise():
 
 
 def key(seq=SEQ):
-    return _key(NAMES, (), (), None, "gbloch", "superlorentzian", 1e-8, seq)
+    return _make_key(NAMES, (), (), None, "gbloch", seq)
 
 
 @pytest.mark.parametrize("operator", ["simulate", "sensitivities"])

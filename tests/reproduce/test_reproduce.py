@@ -10,11 +10,11 @@ import pytest
 import spinbound as sb
 from spinbound.cli.main import app, main
 from spinbound.reproduce import Settings, crb_paper
-from spinbound.reproduce.claims import bias_share, deviation, mean_bias, near_bound
-from spinbound.reproduce.data import Problem, basis_of, middle, plane
-from spinbound.reproduce.figures import median_and_spread
-from spinbound.reproduce.measured import measured_slice
-from spinbound.reproduce.work import opened
+from spinbound.reproduce.claims import bias_share, mean_bias, median_deviation, share_near_bound
+from spinbound.reproduce.data import Problem, find_middle, make_plane, prepare_basis
+from spinbound.reproduce.figures import format_median_and_spread
+from spinbound.reproduce.measured import as_slice
+from spinbound.reproduce.work import open_work
 
 from tests.support.pages import code
 from tests.support.paths import read_page
@@ -148,37 +148,37 @@ def test_a_figure_that_is_lost_is_drawn_again(report, folder, in_vivo):
 
 def test_a_folder_whose_settings_are_damaged_is_refused(tmp_path):
     (tmp_path / "settings.json").write_text("{")
-    with pytest.raises(sb.InvalidData, match="another reproduction; remove it"), opened(tmp_path, {}, print):
+    with pytest.raises(sb.InvalidData, match="another reproduction; remove it"), open_work(tmp_path, {}, print):
         pass
 
 
 def test_slices_pass_through_the_means_of_the_training_distribution():
     prior = sb.Prior.paper()
-    tissue = plane(prior, ("T2f", "T1a"), (6, 5))
+    tissue = make_plane(prior, ("T2f", "T1a"), (6, 5))
     assert tissue.shape == (6, 5)
     assert (tissue["m0s"], tissue["B1"], tissue["omega0"]) == (0.12, 1, 0)
     assert np.ptp(tissue["T2f"], axis=0) == pytest.approx(0.29)
-    assert middle(prior)["T2s"] == pytest.approx(12.5e-6)
+    assert find_middle(prior)["T2s"] == pytest.approx(12.5e-6)
 
 
 def test_deviations_are_relative_medians_of_what_is_known():
     reference = {"m0s": np.array([0.1, 0.1, 0.1, np.nan, 0.0])}
     maps = {"m0s": np.array([0.11, 0.12, 0.07, 0.1, 0.1])}
-    assert deviation(maps, reference, "m0s", np.ones(5, bool)) == pytest.approx(0.2)  # of 0.1, 0.2 and 0.3
-    assert np.isnan(deviation(maps, reference, "m0s", np.zeros(5, bool)))
+    assert median_deviation(maps, reference, "m0s", np.ones(5, bool)) == pytest.approx(0.2)  # of 0.1, 0.2 and 0.3
+    assert np.isnan(median_deviation(maps, reference, "m0s", np.zeros(5, bool)))
 
 
 def test_numbers_of_a_report_card_are_those_of_its_maps():
     data = sb.reference_set(TRAIN, sb.Tissue(m0s=[0.1, 0.2]), wrt=("M0", "m0s"))
     card = sb.evaluate(lambda signals: {"m0s": np.full(len(signals), 0.13)}, data, snr=50, realizations=3)
     assert mean_bias(card, "m0s") == pytest.approx(0.05)
-    assert near_bound(card, "m0s", 0) == 0  # it does not vary at all
+    assert share_near_bound(card, "m0s", 0) == 0  # it does not vary at all
     assert bias_share(card, 0) == 1
 
 
 def test_the_note_on_a_map_takes_no_notice_of_a_fit_that_is_far_off():
-    assert median_and_spread("T2f", np.array([0.06, 0.07, 0.07, 0.08, 5.0, np.nan])) == "70 ± 5 ms"
-    assert median_and_spread("T2f", np.array([np.nan])) == "no result"
+    assert format_median_and_spread("T2f", np.array([0.06, 0.07, 0.07, 0.08, 5.0, np.nan])) == "70 ± 5 ms"
+    assert format_median_and_spread("T2f", np.array([np.nan])) == "no result"
 
 
 @pytest.mark.parametrize(
@@ -191,16 +191,16 @@ def test_the_note_on_a_map_takes_no_notice_of_a_fit_that_is_far_off():
 )
 def test_what_is_no_slice_is_refused(data, message):
     with pytest.raises(sb.InvalidData, match=message):
-        measured_slice(data, 13, BASIS)
+        as_slice(data, 13, BASIS)
 
 
 def test_a_slice_may_have_lone_axes():
-    assert measured_slice(np.zeros((4, 5, 1, 13), complex), 13, BASIS).shape == (4, 5, 13)
+    assert as_slice(np.zeros((4, 5, 1, 13), complex), 13, BASIS).shape == (4, 5, 13)
 
 
 def test_a_slice_without_its_basis_is_refused():
     with pytest.raises(sb.InvalidData, match="give that basis, too"):
-        measured_slice(np.zeros((4, 5, 13), complex), 13, None)
+        as_slice(np.zeros((4, 5, 13), complex), 13, None)
 
 
 @pytest.mark.parametrize(
@@ -275,14 +275,14 @@ def test_the_commands_of_the_page_are_understood():
 def test_a_basis_is_made_once_where_none_is_given(tmp_path):
     problem = Problem(seq=TRAIN, prior=sb.Prior.paper().within(TRAIN), model=sb.Model())
     lines = []
-    with opened(tmp_path, {}, lines.append) as work:
-        made = basis_of(work, problem, TINY, None)
-        assert basis_of(work, problem, TINY, None).vectors.tobytes() == made.vectors.tobytes()
+    with open_work(tmp_path, {}, lines.append) as work:
+        made = prepare_basis(work, problem, TINY, None)
+        assert prepare_basis(work, problem, TINY, None).vectors.tobytes() == made.vectors.tobytes()
     assert lines == ["basis: begins", "basis: there"]
     assert made.rank == 13
 
 
 def test_a_basis_with_too_few_vectors_is_refused(tmp_path):
     problem = Problem(seq=TRAIN, prior=sb.Prior.paper(), model=sb.Model())
-    with opened(tmp_path, {}, print) as work, pytest.raises(sb.InvalidData, match="has 4 vectors; at least 13"):
-        basis_of(work, problem, TINY, BASIS.truncate(4))
+    with open_work(tmp_path, {}, print) as work, pytest.raises(sb.InvalidData, match="has 4 vectors; at least 13"):
+        prepare_basis(work, problem, TINY, BASIS.truncate(4))

@@ -47,13 +47,13 @@ def train(
         Report as JSON on stdout.
     """
     from spinbound.nn import Training
-    from spinbound.nn.device import torch_threads
+    from spinbound.nn.device import use_torch_threads
 
     training, folder = Training.load(configuration), output or Path(configuration.stem)
     given = {"epochs": epochs, "device": device}
     options = {name: value for name, value in given.items() if value is not None}
     begin = perf_counter()
-    with torch_threads(threads):
+    with use_torch_threads(threads):
         history = training.run(folder, progress=sys.stderr.isatty(), **options)
     tell(training, history, folder, perf_counter() - begin, json)
     return DONE
