@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from spinbound.base.errors import BoolArray, FloatArray, InvalidData, Progress
-from spinbound.base.progress import reporting
+from spinbound.base.progress import show_progress
 from spinbound.files import stores
 from spinbound.files.guard import damage_named
 from spinbound.files.hashes import sha256_of
@@ -311,7 +311,7 @@ class StoredDictionary(Dictionary):
         store = StoredDictionary(self.path)  # which has read nothing yet
         allow(self.path, MARK, store._layouts[MARK])  # else a few bytes could have it look for chunks for years
         missing, damaged = [], {}
-        with reporting(progress, store.n_chunks, "verify", "chunk") as report:
+        with show_progress(progress, store.n_chunks, "verify", "chunk") as report:
             for chunk in range(store.n_chunks):
                 if not store.is_done(chunk):
                     missing.append(chunk)

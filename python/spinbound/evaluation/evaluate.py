@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 import spinbound._core as _core
-from spinbound.base.checks import as_count, as_real, one_of, parameter_names
+from spinbound.base.checks import as_count, as_one_of, as_parameter_names, as_real
 from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import bases
 from spinbound.dictionaries.dictionary import Dictionary
@@ -131,7 +131,7 @@ def evaluate(
         snr=_levels(snr),
         realizations=as_count("realizations", realizations, MIN_REALIZATIONS),
         seed=as_count("seed", seed, 0),
-        random_phase=one_of("phase", phase, PHASES) == "random",
+        random_phase=as_one_of("phase", phase, PHASES) == "random",
         period=data.omega0_period,
     )
     called = estimator_of(estimator, judged)
@@ -152,8 +152,8 @@ def evaluate(
 def _names(names: str | Iterable[str] | None, estimator: object, data: ReferenceSet) -> tuple[str, ...]:
     allowed = [name for name in data.wrt if name != "M0"]
     own = getattr(estimator, "names", None)
-    given = None if own is None else parameter_names(own, "the estimator's names")
-    chosen = parameter_names(names, "names") if names is not None else given or tuple(allowed)
+    given = None if own is None else as_parameter_names(own, "the estimator's names")
+    chosen = as_parameter_names(names, "names") if names is not None else given or tuple(allowed)
     for name in chosen:
         if given and not set(bases(name)) <= {base for one in given for base in bases(one)}:
             raise InvalidParameter(f"names has {name}, which the estimator does not give: {', '.join(given)}")

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from spinbound.base.text import finite
+from spinbound.base.text import as_finite
 
 # Writing
 
@@ -45,5 +45,5 @@ def failure_named(path: str | os.PathLike[str]) -> Iterator[None]:
 
 def write_json(path: str | os.PathLike[str], tree: Mapping[str, Any]) -> None:
     """Write a tree of numbers and text as JSON; what is not finite becomes null."""
-    text = json.dumps(finite(tree), indent=2, allow_nan=False) + "\n"
+    text = json.dumps(as_finite(tree), indent=2, allow_nan=False) + "\n"
     write_atomically(path, lambda stream: stream.write(text.encode()))

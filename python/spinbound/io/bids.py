@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 import spinbound._core as _core
-from spinbound.base.checks import one_of
+from spinbound.base.checks import as_one_of
 from spinbound.base.errors import InvalidParameter
 from spinbound.base.parameters import PARAMETERS
 from spinbound.files.writing import write_atomically, write_json
@@ -152,14 +152,14 @@ def write_maps(
 
 def map_files(estimates: Iterable[str], std: Iterable[str] = (), further: Iterable[str] = ()) -> dict[str, MapFile]:
     """The files of maps by key: a parameter, "phase M0", "magnitude M0", "std PARAMETER", or one of `FURTHER`."""
-    files = {one_of("a name in estimates", name, PARAMETERS): MAPS[name] for name in estimates}
+    files = {as_one_of("a name in estimates", name, PARAMETERS): MAPS[name] for name in estimates}
     if "M0" in files:
         files["phase M0"] = PHASE
     if "M0" in files and "omega0" in files:  # no fieldmap without the magnitude that it belongs to
         files["magnitude M0"] = MAGNITUDE
     for name in std:
-        files[f"std {name}"] = _of_errors(MAPS[one_of("a name in std", name, PARAMETERS)])
-    return files | {name: FURTHER[one_of("a name in further", name, FURTHER)] for name in further}
+        files[f"std {name}"] = _of_errors(MAPS[as_one_of("a name in std", name, PARAMETERS)])
+    return files | {name: FURTHER[as_one_of("a name in further", name, FURTHER)] for name in further}
 
 
 def _of_errors(file: MapFile) -> MapFile:

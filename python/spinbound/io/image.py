@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_mask, one_of, parameter_named
+from spinbound.base.checks import as_mask, as_one_of, as_parameter
 from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter
 from spinbound.base.units import UNITS, check_plausible
 from spinbound.files.mat import complex_of
@@ -140,7 +140,7 @@ def read_complex(sources: Source | Sequence[Source], parts: str = "complex", *, 
         If a file cannot be read or is damaged.
     """
     files = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
-    one_of("parts", parts, PARTS)
+    as_one_of("parts", parts, PARTS)
     if len(files) != (1 if parts == "complex" else 2):
         raise InvalidParameter(f"parts={parts!r} takes {'one file' if parts == 'complex' else 'two files'}")
     images = [read_image(file, ignore_affine=ignore_affine) for file in files]
@@ -219,8 +219,8 @@ def read_map(source: Source, name: str, unit: str | None = None, *, ignore_affin
     UserWarning
         Where the typical value of another parameter suggests another unit.
     """
-    units = UNITS[parameter_named(name).unit]
-    factor = 1 if unit is None else units[one_of(f"the unit of {name}", unit, units)]
+    units = UNITS[as_parameter(name).unit]
+    factor = 1 if unit is None else units[as_one_of(f"the unit of {name}", unit, units)]
     image = read_image(source, ignore_affine=ignore_affine)
     if image.data.dtype.kind not in "iuf":
         raise InvalidData(f"{image.source}: a map of {name} holds real numbers; given type {image.data.dtype}")

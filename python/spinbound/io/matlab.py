@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import one_of
+from spinbound.base.checks import as_one_of
 from spinbound.base.errors import InvalidData
 from spinbound.files.guard import optional_module
 from spinbound.files.mat import read_mat
@@ -84,7 +84,7 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, npt.ArrayLike], ver
             raise InvalidData(f"{path}: {name!r} is no name in MATLAB: a letter, then up to 30 letters, digits and _")
         if _class(array) is None:
             raise InvalidData(f"{path}: {name} must be numbers; given type {array.dtype}")
-    if one_of("version", version, ("5", "7.3")) == "7.3":
+    if as_one_of("version", version, ("5", "7.3")) == "7.3":
         packed = _hdf5_of(content)
         write_atomically(path, lambda stream: stream.writelines((USER_BLOCK, packed)))
         return

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from spinbound.base.errors import InvalidData
-from spinbound.base.text import finite
+from spinbound.base.text import as_finite
 from spinbound.files.guard import damage_named, optional_module
 from spinbound.files.hashes import sha256_of
 from spinbound.files.writing import write_atomically
@@ -40,7 +40,7 @@ def write_tensors(path: str | os.PathLike[str], kind: str, tensors: Tensors, des
         If the file cannot be written.
     """
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    said = {"kind": kind, "description": finite(description)}
+    said = {"kind": kind, "description": as_finite(description)}
     text = json.dumps(said | {"sha256": _sha256(said, held)}, sort_keys=True, allow_nan=False)
     content = optional_module("safetensors.torch", "nn").save(held, {ENTRY: text})
     write_atomically(path, lambda stream: stream.write(content))

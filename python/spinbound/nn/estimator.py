@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 import spinbound._core as _core
-from spinbound.base.checks import as_count, as_instance, one_of, parameter_names
+from spinbound.base.checks import as_count, as_instance, as_one_of, as_parameter_names
 from spinbound.base.errors import InvalidData, InvalidParameter, Progress
 from spinbound.base.parameters import PARAMETERS
 from spinbound.estimators.estimates import Estimates
@@ -111,7 +111,7 @@ class Estimator(torch.nn.Module):
             "basis_sha256": None if basis is None else vectors_sha256(basis),
             "sequence_sha256": _sequence_sha256(basis, seq),
             "prior": None if prior is None else prior.toml,
-            "phase": one_of("phase", phase, PHASES),
+            "phase": as_one_of("phase", phase, PHASES),
             "model": as_model(model).name,
             "lineshape": as_model(model).lineshape,
             "noise": None,
@@ -355,7 +355,7 @@ def n_coefficients(basis: Basis | None, seq: Experiment | None) -> int:
 
 
 def _names(names: str | Iterable[str]) -> tuple[str, ...]:
-    known = parameter_names(names, "names")
+    known = as_parameter_names(names, "names")
     if "M0" in known:
         raise InvalidParameter("names has M0, the scale of the data, which the estimator takes out")
     return known
@@ -377,7 +377,7 @@ def _checked(described: dict[str, Any]) -> tuple[dict[str, Any], Architecture]:
     units = [PARAMETERS[name].unit for name in _names(described["names"])]
     if described["units"] != units:
         raise InvalidData(f"its units are {', '.join(described['units'])}; this version has {', '.join(units)}")
-    one_of("phase", described["phase"], PHASES)
+    as_one_of("phase", described["phase"], PHASES)
     Model(described["model"], described["lineshape"])
     check_texts(described, ("basis_sha256", "sequence_sha256", "prior"))
     if described["noise"] is not None:

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from spinbound.base.errors import InvalidData
-from spinbound.base.text import finite
+from spinbound.base.text import as_finite
 from spinbound.files.guard import optional_module
 from spinbound.files.writing import write_atomically
 
@@ -70,7 +70,7 @@ def export_onnx(estimator: Estimator, path: str | os.PathLike[str]) -> None:
         raise InvalidData("the estimator has not been trained: there is nothing to export")
     model = _model(estimator)
     entry = model.metadata_props.add()
-    entry.key, entry.value = "spinbound", json.dumps(finite(estimator.description), allow_nan=False)
+    entry.key, entry.value = "spinbound", json.dumps(as_finite(estimator.description), allow_nan=False)
     optional_module("onnx", "export").checker.check_model(model, full_check=True)
     content = model.SerializeToString()
     write_atomically(path, lambda stream: stream.write(content))

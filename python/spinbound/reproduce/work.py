@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.errors import InvalidData
-from spinbound.base.text import finite
+from spinbound.base.text import as_finite
 from spinbound.files.npz import npz_names, read_npz, write_npz
 from spinbound.files.writing import write_json
 from spinbound.work.folder import difference
@@ -78,7 +78,7 @@ def opened(folder: Path, description: Mapping[str, Any], tell: Tell) -> Iterator
     """
     folder.mkdir(parents=True, exist_ok=True)
     with claimed(folder / "lock"):
-        _check(folder / SETTINGS, json.loads(json.dumps(finite(description))))
+        _check(folder / SETTINGS, json.loads(json.dumps(as_finite(description))))
         yield Work(folder, tell)
 
 

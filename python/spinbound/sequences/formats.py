@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from spinbound.base.checks import as_real, one_of, suggestion
+from spinbound.base.checks import as_one_of, as_real, suggest
 from spinbound.base.errors import ComplexArray, InvalidSequence
 from spinbound.files.guard import max_bytes
 from spinbound.files.mat import read_mat
@@ -57,7 +57,7 @@ def write_fields(path: Path, fields: Fields) -> None:
 
 
 def _suffix(path: Path) -> str:
-    return one_of("the suffix", path.suffix.lower(), tuple(_READERS), InvalidSequence)
+    return as_one_of("the suffix", path.suffix.lower(), tuple(_READERS), InvalidSequence)
 
 
 def _require_pulses(fields: Mapping[str, Any], present: Iterable[str]) -> None:
@@ -116,7 +116,7 @@ def _toml_field(key: str) -> tuple[str, float | None]:
         return key, None
     allowed = (*TOML_PLAIN, *TOML_FIELDS)
     if key not in TOML_FIELDS:
-        hint = suggestion(key, allowed)
+        hint = suggest(key, allowed)
         raise InvalidSequence(f"unknown field {key!r}{hint}; allowed: {', '.join(allowed)}")
     return TOML_FIELDS[key]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.blas import one_thread
+from spinbound.base.blas import use_one_thread
 from spinbound.base.checks import as_array, as_complex, as_count, as_data, as_real
 from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter
 from spinbound.files.hashes import sha256_of
@@ -122,7 +122,7 @@ class Basis:
                 f"({rows.shape[0]} finite signals of {rows.shape[1]} echoes)"
             )
         # With rows = Q R the signals as columns are R^T Q^T: the SVD of R^T, n x n, has their vectors and values.
-        with one_thread():
+        with use_one_thread():
             R = np.asarray(np.linalg.qr(rows, mode="r"))
             vectors, singular_values, _ = np.linalg.svd(R.T, full_matrices=False)
         return cls(with_fixed_phase(vectors[:, :rank]), singular_values, seq=seq)

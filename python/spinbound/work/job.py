@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from spinbound.base.errors import InvalidParameter, Progress
-from spinbound.base.progress import shifted
+from spinbound.base.progress import shift_progress
 
 Task = Callable[[int | None, Progress | None], None]  # with (threads, report) compute and store one chunk
 
@@ -79,7 +79,7 @@ def _one_by_one(job: Job, chunks: range, threads: int | None, report: Progress |
     done, total = 0, sum(job.sizes[chunk] for chunk in chunks)
     for chunk in chunks:
         if chunk not in kept:
-            job.task(chunk)(threads, shifted(report, done, total))
+            job.task(chunk)(threads, shift_progress(report, done, total))
         done += job.sizes[chunk]
         if report:
             report(done, total)

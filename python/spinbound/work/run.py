@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from spinbound.base.checks import as_threads, check_progress
 from spinbound.base.errors import Progress
-from spinbound.base.progress import reporting
+from spinbound.base.progress import show_progress
 
 from .folder import opened
 from .job import Job, Part, Runner, check_runner, chunks_of, part_of
@@ -63,7 +63,7 @@ class Run:
         """Do what is not done of a job, and report it."""
         sizes: Sequence[int] = job.sizes
         total = sum(sizes[chunk] for chunk in chunks_of(job, self.runner))
-        with reporting(self.progress, total, label, unit) as report:
+        with show_progress(self.progress, total, label, unit) as report:
             job.run(self.runner, self.threads, report)
 
     def carry_out(self, job: Runnable, described: Mapping[str, Any], label: str, unit: str = "voxel") -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from cyclopts import Parameter, validators
 
-from spinbound.base.checks import suggestion
+from spinbound.base.checks import suggest
 from spinbound.base.errors import InvalidData, InvalidParameter
 from spinbound.files.toml import read_toml
 from spinbound.work import cluster as runners
@@ -79,7 +79,7 @@ def jobs(source: str, n: int) -> Runner:
     allowed = [name for name in inspect.signature(runners.slurm).parameters if name != "jobs"]
     for name in options:
         if name not in allowed:
-            raise InvalidData(f"{path}: unknown {name!r}{suggestion(name, allowed)}; allowed: {', '.join(allowed)}")
+            raise InvalidData(f"{path}: unknown {name!r}{suggest(name, allowed)}; allowed: {', '.join(allowed)}")
     return runners.slurm(n, **options)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinbound.base.checks import suggestion
+from spinbound.base.checks import suggest
 from spinbound.base.errors import InvalidData, InvalidParameter
 from spinbound.base.parameters import PARAMETERS
 from spinbound.base.units import UNITS, check_plausible
@@ -112,7 +112,7 @@ def name_and_factor(title: str, path: Path) -> tuple[str, float]:
     name, unit = match.groups() if match else (title, None)
     if name not in PARAMETERS:
         raise InvalidData(
-            f"{path}: unknown parameter {name!r}{suggestion(name, tuple(PARAMETERS))}; known: {', '.join(PARAMETERS)}"
+            f"{path}: unknown parameter {name!r}{suggest(name, tuple(PARAMETERS))}; known: {', '.join(PARAMETERS)}"
         )
     units = UNITS[PARAMETERS[name].unit]
     if unit is not None and unit not in units:

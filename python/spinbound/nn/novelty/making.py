@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_count, check_progress, parameter_names
+from spinbound.base.checks import as_count, as_parameter_names, check_progress
 from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import TISSUE, bases
-from spinbound.base.progress import reporting, shifted
+from spinbound.base.progress import shift_progress, show_progress
 from spinbound.estimators.matching.search import usable
 from spinbound.nn.noise import Noise
 from spinbound.sequences.experiment import Experiment
@@ -61,9 +61,9 @@ def made(
     options: dict[str, Any] = {"model": forward.model, "basis": forward.basis, "threads": threads}
     check_progress(progress)
     total = atoms.size + others.size
-    with reporting(progress, total, "novelty", "tissue") as report:
-        charts, varying = _charts(seq, atoms, names, options | {"progress": shifted(report, 0, total)})
-        signals = simulate(seq, others, progress=shifted(report, atoms.size, total), **options)
+    with show_progress(progress, total, "novelty", "tissue") as report:
+        charts, varying = _charts(seq, atoms, names, options | {"progress": shift_progress(report, 0, total)})
+        signals = simulate(seq, others, progress=shift_progress(report, atoms.size, total), **options)
     n_threads = n_threads_of(threads)
     floor = _rounded(_floor(charts, noise, n_threads))
     measure = Measure(charts, floor, relative_noise(noise))
@@ -80,7 +80,9 @@ def _charts(
 ) -> tuple[Charts, tuple[str, ...]]:
     """Of the atoms that can be simulated, in the parameters by which they differ."""
     values = {name: np.broadcast_to(atoms[name], atoms.shape) for name in names}
-    varying = parameter_names([name for name, of_atoms in values.items() if np.ptp(of_atoms) > 0], "varying parameters")
+    varying = as_parameter_names(
+        [name for name, of_atoms in values.items() if np.ptp(of_atoms) > 0], "varying parameters"
+    )
     signals, tangents = sensitivities(seq, atoms, varying, **options)
     valid = usable(signals) & np.isfinite(tangents).all(axis=(1, 2))
     places = np.stack([values[name][valid] for name in varying], axis=1)
