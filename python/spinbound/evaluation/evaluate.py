@@ -22,7 +22,7 @@ from spinbound.base.checks import as_count, as_one_of, as_parameter_names, as_re
 from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import bases
 from spinbound.dictionaries.dictionary import Dictionary
-from spinbound.files.hashes import sha256_of
+from spinbound.files.hashes import hash_arrays
 from spinbound.sequences.experiment import as_trains
 from spinbound.work.chunks import Arrays
 from spinbound.work.distribute import check_travels
@@ -194,8 +194,8 @@ def _described(data: ReferenceSet, plan: Plan) -> dict[str, Any]:
 def _hashes(data: ReferenceSet, estimator: Estimator) -> dict[str, Any]:
     """Of all else that the results depend on."""
     return {
-        "signals": sha256_of(data.signals),
-        "tissue": sha256_of(*data.tissue.as_dict().values()),
+        "signals": hash_arrays(data.signals),
+        "tissue": hash_arrays(*data.tissue.as_dict().values()),
         "estimator": identity_of(estimator, data),
     }
 

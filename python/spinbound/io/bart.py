@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.errors import InvalidData
-from spinbound.files.guard import Allowance, damage_named
+from spinbound.files.guard import Allowance, name_damage
 from spinbound.files.writing import write_atomically
 
 from .single import in_single
@@ -40,7 +40,7 @@ def read(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
         If a file cannot be read or is damaged.
     """
     path = Path(path)
-    with damage_named(path, InvalidData):
+    with name_damage(path, InvalidData):
         if path.suffix.lower() == ".ra":
             with open(path, "rb") as stream:
                 return _values(stream, path, _ra_shape(stream, path))

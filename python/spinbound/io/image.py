@@ -19,8 +19,8 @@ import numpy.typing as npt
 from spinbound.base.checks import as_mask, as_one_of, as_parameter
 from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter
 from spinbound.base.units import UNITS, check_plausible
-from spinbound.files.mat import complex_of
-from spinbound.files.npz import npz_names, read_npz
+from spinbound.files.mat import join_complex
+from spinbound.files.npz import read_npz, read_npz_names
 
 from . import bart, matlab, nifti
 from .single import check_affine
@@ -99,7 +99,7 @@ def _named_array(path: Path, name: str | None) -> npt.NDArray[Any]:
     if path.suffix.lower() == ".mat":
         arrays = matlab.read(path, None if name is None else [name])
     else:
-        present = npz_names(path, InvalidData)
+        present = read_npz_names(path, InvalidData)
         if name is not None and name not in present:
             raise InvalidData(f"{path}: no array {name}; the file has: {', '.join(present) or 'nothing'}")
         arrays = read_npz(path, present if name is None else [name], InvalidData)
@@ -150,7 +150,7 @@ def read_complex(sources: Source | Sequence[Source], parts: str = "complex", *, 
         return replace(images[0], has_samples=True)
     first, second = images
     check_same_grid(dict(zip(parts.split("-"), images, strict=True)), ignore_affine=ignore_affine)
-    joined = complex_of(first.data, second.data) if parts == "real-imag" else _of_polar(first, second)
+    joined = join_complex(first.data, second.data) if parts == "real-imag" else _of_polar(first, second)
     return Image(joined, first.affine, f"{first.source} and {second.source}", has_samples=True)
 
 
@@ -173,7 +173,7 @@ def _of_polar(magnitude: Image, phase: Image) -> npt.NDArray[Any]:
             f"{phase.source}: the phase spans {known.min():g} to {known.max():g}, more than the 2 pi of rad: "
             "it looks like degrees or scanner units"
         )
-    turned = magnitude.data * np.exp(complex_of(np.zeros_like(angle), angle))
+    turned = magnitude.data * np.exp(join_complex(np.zeros_like(angle), angle))
     return turned.astype(np.result_type(magnitude.data, angle, np.complex64), copy=False)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.errors import FloatArray, InvalidData
-from spinbound.files.guard import MAX_EXPANSION, Allowance, damage_named, optional_module
+from spinbound.files.guard import MAX_EXPANSION, Allowance, name_damage, optional_module
 from spinbound.files.writing import write_atomically
 
 from .single import check_affine, in_single
@@ -51,7 +51,7 @@ def read(path: str | os.PathLike[str]) -> tuple[npt.NDArray[Any], FloatArray]:
     path = Path(path)
     nibabel = optional_module("nibabel", "io")
     is_packed = path.suffix.lower() == ".gz"
-    with damage_named(path, InvalidData), gzip.open(path) if is_packed else open(path, "rb") as stream:
+    with name_damage(path, InvalidData), gzip.open(path) if is_packed else open(path, "rb") as stream:
         kind, content = _content(nibabel, stream, path, MAX_EXPANSION if is_packed else 1)
         image = kind.from_bytes(content)
         return np.asanyarray(image.dataobj), np.array(image.affine, np.float64)

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from spinbound.base.errors import InvalidData
 from spinbound.base.text import as_finite
-from spinbound.files.guard import damage_named, optional_module
-from spinbound.files.hashes import sha256_of
+from spinbound.files.guard import name_damage, optional_module
+from spinbound.files.hashes import hash_arrays
 from spinbound.files.writing import write_atomically
 
 Tensors = Mapping[str, Tensor]
@@ -59,7 +59,7 @@ def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Ten
     path = Path(path)
     if path.is_dir() or not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file")
-    with damage_named(path, InvalidData):
+    with name_damage(path, InvalidData):
         with optional_module("safetensors", "nn").safe_open(path, "pt") as file:
             said = json.loads((file.metadata() or {}).get(ENTRY, "{}"))
             if said.get("kind") != kind:
@@ -80,7 +80,7 @@ def _sha256(said: Mapping[str, Any], tensors: Tensors) -> str:
 
 def tensors_sha256(*tensors: Tensor) -> str:
     """Hash of types, shapes and values."""
-    return sha256_of(*(tensor.detach().cpu().numpy() for tensor in tensors))
+    return hash_arrays(*(tensor.detach().cpu().numpy() for tensor in tensors))
 
 
 def check_tensors(path: str | os.PathLike[str], tensors: Tensors, wanted: Tensors) -> None:

@@ -22,7 +22,7 @@ from spinbound.base.checks import as_count, as_instance, as_one_of, as_parameter
 from spinbound.base.errors import InvalidData, InvalidParameter, Progress
 from spinbound.base.parameters import PARAMETERS
 from spinbound.estimators.estimates import Estimates
-from spinbound.files.hashes import sha256_of
+from spinbound.files.hashes import hash_arrays
 from spinbound.nn.novelty.file import take_novelty, tensors_of
 from spinbound.nn.novelty.novelty import Novelty
 from spinbound.sequences.experiment import Experiment, as_trains
@@ -369,7 +369,7 @@ def _sequence_sha256(basis: Basis | None, seq: Experiment | None) -> str | None:
 
 def vectors_sha256(basis: Basis) -> str:
     """Hash of the vectors of a basis."""
-    return sha256_of(np.asarray(basis.vectors, np.complex128))
+    return hash_arrays(np.asarray(basis.vectors, np.complex128))
 
 
 def _checked(described: dict[str, Any]) -> tuple[dict[str, Any], Architecture]:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from spinbound.base.errors import InvalidData
 from spinbound.base.text import as_finite
-from spinbound.files.npz import npz_names, read_npz, write_npz
+from spinbound.files.npz import read_npz, read_npz_names, write_npz
 from spinbound.files.writing import write_json
 from spinbound.work.folder import difference
 from spinbound.work.locks import claimed
@@ -64,7 +64,7 @@ class Work:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_npz(path, {key: np.asarray(value) for key, value in compute().items()})
-        return read_npz(path, npz_names(path, InvalidData), InvalidData)
+        return read_npz(path, read_npz_names(path, InvalidData), InvalidData)
 
 
 @contextmanager

@@ -12,9 +12,9 @@ import numpy as np
 
 from spinbound.base.checks import as_one_of, as_real, suggest
 from spinbound.base.errors import ComplexArray, InvalidSequence
-from spinbound.files.guard import max_bytes
+from spinbound.files.guard import find_max_bytes
 from spinbound.files.mat import read_mat
-from spinbound.files.npz import npz_names, read_npz, write_npz
+from spinbound.files.npz import read_npz, read_npz_names, write_npz
 from spinbound.files.toml import read_toml
 from spinbound.files.writing import write_atomically
 
@@ -79,7 +79,7 @@ def _tidied(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read_npz(path: Path) -> dict[str, Any]:
     fields = read_npz(path, FIELDS, InvalidSequence)
-    _require_pulses(fields, npz_names(path, InvalidSequence))
+    _require_pulses(fields, read_npz_names(path, InvalidSequence))
     return _tidied(fields)
 
 
@@ -90,7 +90,7 @@ def _read_mat(path: Path) -> dict[str, Any]:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
-    content = read_toml(path, max_bytes(), InvalidSequence)
+    content = read_toml(path, find_max_bytes(), InvalidSequence)
     fields: dict[str, Any] = {}
     for key, value in content.items():
         name, factor = _toml_field(key)

@@ -15,7 +15,7 @@ from spinbound.base.checks import as_one_of, as_parameter_names, as_result, as_r
 from spinbound.base.errors import InvalidParameter, Progress
 from spinbound.base.parameters import ALL
 from spinbound.base.progress import shift_progress, show_progress
-from spinbound.files.hashes import sha256_of
+from spinbound.files.hashes import hash_arrays
 from spinbound.sequences.experiment import Experiment
 from spinbound.sequences.model import Model
 from spinbound.tissues.tissue import Tissue
@@ -181,8 +181,8 @@ def _described(batch: Batch, names: tuple[str, ...], form: str) -> dict[str, Any
     return batch.forward.described | {
         "wrt": list(names),
         "form": form,
-        "tissue": sha256_of(batch.tissue, batch.M0, batch.valid),
-        "sigma": sha256_of(batch.sigma),
+        "tissue": hash_arrays(batch.tissue, batch.M0, batch.valid),
+        "sigma": hash_arrays(batch.sigma),
     }
 
 

@@ -25,7 +25,7 @@ from typing import Any
 import spinbound._core as _core
 from spinbound.base.checks import as_count
 from spinbound.base.errors import InvalidParameter, Progress
-from spinbound.files.guard import max_bytes, optional_module
+from spinbound.files.guard import find_max_bytes, optional_module
 
 from .distribute import distribute
 from .job import Job, Part, Runner
@@ -207,7 +207,7 @@ class _Workers:
                 worker_dashboard_address=PRIVATE,
                 local_directory=scratch,
                 silence_logs=logging.CRITICAL,
-                memory_limit=max_bytes() // self.n,
+                memory_limit=find_max_bytes() // self.n,
                 death_timeout=START,
                 env={"SPINBOUND_ISA": _core.isa_in_use()},
             )

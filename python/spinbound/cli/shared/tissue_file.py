@@ -19,7 +19,7 @@ from spinbound.base.checks import suggest
 from spinbound.base.errors import InvalidData, InvalidParameter
 from spinbound.base.parameters import PARAMETERS
 from spinbound.base.units import UNITS, check_plausible
-from spinbound.files.npz import npz_names, read_npz
+from spinbound.files.npz import read_npz, read_npz_names
 from spinbound.tissues.tissue import Tissue
 
 Columns = dict[str, NDArray[Any]]
@@ -58,7 +58,7 @@ def read_tissue(path: Path) -> tuple[Tissue, tuple[str, ...]]:
 
 def read_npz_columns(path: Path) -> Columns:
     """All arrays of the file."""
-    return read_npz(path, npz_names(path, InvalidData), InvalidData)
+    return read_npz(path, read_npz_names(path, InvalidData), InvalidData)
 
 
 def read_csv_columns(path: Path) -> Columns:
