@@ -127,7 +127,7 @@ def test_parts_make_the_whole(tmp_path, small_chunks):
 
 def test_processes_give_the_same_bits(tmp_path, small_chunks, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr(cluster, "_cores", lambda: 2)  # whatever the machine has
+    monkeypatch.setattr(cluster, "_count_cores", lambda: 2)  # whatever the machine has
     roots = {name: np.sqrt(bound) for name, bound in BOUND.items()}
 
     def travelling(data):  # sent by value: workers know nothing of this file

@@ -15,7 +15,7 @@ import spinbound as sb
 from spinbound.cli.main import main
 from spinbound.work import cluster
 from spinbound.work.job import Part
-from spinbound.work.locks import claimed
+from spinbound.work.locks import hold_lock
 
 from tests.support.commands import failure
 from tests.support.paths import read_page
@@ -187,27 +187,27 @@ def test_a_folder_without_results_is_taken_over(tmp_path):
 )
 def test_runs_that_would_do_the_same_exclude_each_other(first, second, are_compatible, tmp_path):
     lock = tmp_path / "lock"
-    with claimed(lock, first):
+    with hold_lock(lock, first):
         if are_compatible:
-            with claimed(lock, second):
+            with hold_lock(lock, second):
                 pass
         else:
             with (
                 pytest.raises(sb.InvalidData, match=f"in use by another run, process {os.getpid()} on .*; wait"),
-                claimed(lock, second),
+                hold_lock(lock, second),
             ):
                 pass
-    with claimed(lock, second), pytest.raises(sb.InvalidData), claimed(lock, None):
+    with hold_lock(lock, second), pytest.raises(sb.InvalidData), hold_lock(lock, None):
         pass
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="locks of POSIX")
 def test_a_run_that_is_over_is_not_named_as_the_holder(tmp_path):
     lock = tmp_path / "lock"
-    with claimed(lock):
+    with hold_lock(lock):
         pass
     lock.write_text(", process 1 on elsewhere", encoding="utf-8")
-    with claimed(lock, Part(2, 3)), pytest.raises(sb.InvalidData, match=f"process {os.getpid()}"), claimed(lock):
+    with hold_lock(lock, Part(2, 3)), pytest.raises(sb.InvalidData, match=f"process {os.getpid()}"), hold_lock(lock):
         pass
 
 
@@ -296,7 +296,7 @@ def test_chunks_that_fail_are_left_out_and_the_next_run_does_them(command, here,
 def all_but_the_second(job, threads, _report):
     """A runner that leaves a chunk undone, as workers do that fail at it."""
     for chunk in (0, 2, 3, 4):
-        job.task(chunk)(threads, None)
+        job.make_task(chunk)(threads, None)
 
 
 @pytest.mark.parametrize(

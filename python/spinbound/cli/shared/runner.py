@@ -14,7 +14,7 @@ from spinbound.base.checks import suggest
 from spinbound.base.errors import InvalidData, InvalidParameter
 from spinbound.files.toml import read_toml
 from spinbound.work import cluster as runners
-from spinbound.work.job import Runner, part_of
+from spinbound.work.job import Runner, as_part
 
 from .arguments import DONE, UsageError
 from .report import print_json
@@ -86,7 +86,7 @@ def jobs(source: str, n: int) -> Runner:
 def told_part(runner: Runner | None, work: Path, as_json: bool) -> int:
     """Say that a part is done; returns the exit status."""
     if as_json:
-        print_json({"part": str(part_of(runner)), "work": str(work)})
+        print_json({"part": str(as_part(runner)), "work": str(work)})
     else:
-        print(f"part {part_of(runner)} is done, in {work}; after all parts, run without --part to write the results")
+        print(f"part {as_part(runner)} is done, in {work}; after all parts, run without --part to write the results")
     return DONE
