@@ -13,7 +13,7 @@ from spinbound.dictionaries import making as _dictionary_making
 from spinbound.dictionaries.store import MARK
 from spinbound.files.stores import HEADER
 from spinbound.work import cluster
-from spinbound.work.locks import claimed
+from spinbound.work.locks import hold_lock
 
 from tests.support.stores import BASIS, built, chunk_file, files, flip, posix
 
@@ -128,7 +128,7 @@ def test_a_link_to_a_dictionary_is_not_replaced(tmp_path):
 @posix
 def test_two_runs_do_not_write_to_one_store(tmp_path):
     path = built(tmp_path / "a.zarr").path
-    with claimed(path / MARK / "lock"):
+    with hold_lock(path / MARK / "lock"):
         for overwrite in (False, True):
             with pytest.raises(sb.InvalidData, match=r"a.zarr is in use by another run, process \d+ on .*; wait for"):
                 built(path, overwrite=overwrite)
@@ -285,7 +285,7 @@ def test_a_process_that_outlives_its_run_does_not_write_to_the_store_that_took_i
     tasks = []
 
     def die(job, *_):
-        tasks.append(job.task(2))
+        tasks.append(job.make_task(2))
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

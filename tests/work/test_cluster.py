@@ -34,7 +34,7 @@ def faulty(tmp_path, monkeypatch):
 @pytest.fixture
 def two_cores(monkeypatch):
     """Whatever the machine has."""
-    monkeypatch.setattr(cluster, "_cores", lambda: 2)
+    monkeypatch.setattr(cluster, "_count_cores", lambda: 2)
 
 
 def is_alive(pid):
@@ -102,7 +102,7 @@ def test_an_interrupted_run_ends_at_once_and_leaves_no_process(faulty, two_cores
 def test_a_run_without_workers_gives_up(faulty, two_cores, monkeypatch):
     monkeypatch.setattr(_distribute, "PATIENCE", 0.2)
     monkeypatch.setattr(_distribute, "LONELY", 0.5)
-    monkeypatch.setattr(cluster._Workers, "started", without_workers)
+    monkeypatch.setattr(cluster._Workers, "start_cluster", without_workers)
     with pytest.raises(ChildProcessError, match=r"no worker has come for 0\.5 s, and none is to come"):
         cluster.workers(1)(faulty(""), None, None)
 
@@ -179,7 +179,7 @@ def test_the_script_of_a_job_says_what_was_asked_for(slurm):
     runner = cluster.slurm(
         3, **DESCRIBED, queue="short", account="mri", directives=["--constraint=avx2"], prologue=["module load python"]
     )
-    lines = runner.example().job_script().splitlines()
+    lines = runner.make_example().job_script().splitlines()
     for line in ("-p short", "-A mri", "-n 1", "--cpus-per-task=2", "--mem=954M", "-t 00:10:00", "--constraint=avx2"):
         assert f"#SBATCH {line}" in lines
     assert lines[-2] == f"export SPINBOUND_ISA={_core.isa_in_use()}"

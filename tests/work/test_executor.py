@@ -52,7 +52,7 @@ class CountedJob:
     def is_done(self, chunk):
         return False
 
-    def task(self, chunk):
+    def make_task(self, chunk):
         self.asked += 1
 
         def work(threads, report):

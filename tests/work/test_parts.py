@@ -8,7 +8,7 @@ import pytest
 import spinbound as sb
 from spinbound.work import cluster
 from spinbound.work.job import Part
-from spinbound.work.locks import claimed
+from spinbound.work.locks import hold_lock
 
 from tests.support.work.jobs import CHUNK, VARIANTS, CrbJob, EvaluateJob, FitJob, N
 
@@ -44,8 +44,8 @@ def test_a_chunk_of_invalid_voxels_is_one_like_others(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="locks of POSIX")
 def test_a_run_that_is_over_is_not_named_as_the_holder(tmp_path):
     lock = tmp_path / "lock"
-    with claimed(lock):
+    with hold_lock(lock):
         pass
     lock.write_text(", process 1 on elsewhere", encoding="utf-8")
-    with claimed(lock, Part(2, 3)), pytest.raises(sb.InvalidData, match=f"process {os.getpid()}"), claimed(lock):
+    with hold_lock(lock, Part(2, 3)), pytest.raises(sb.InvalidData, match=f"process {os.getpid()}"), hold_lock(lock):
         pass

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_count, parameter_names
+from spinbound.base.checks import as_count, as_parameter_names
 from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import ALL
-from spinbound.base.progress import reporting
-from spinbound.base.text import aligned
+from spinbound.base.progress import show_progress
+from spinbound.base.text import align_columns
 from spinbound.sequences.experiment import Experiment
 from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
@@ -77,7 +77,7 @@ class BasisQuality:
             [str(rank), f"{1 - self.energy[k]:.2g}", *(f"{median[k]:.3g}" for median in medians.values())]
             for k, rank in enumerate(self.ranks)
         )
-        return "\n".join([title, *aligned([("rank", "energy lost", *medians), *rows])])
+        return "\n".join([title, *align_columns([("rank", "energy lost", *medians), *rows])])
 
     def __repr__(self) -> str:
         return f"BasisQuality(ranks {self.ranks[0]} to {self.ranks[-1]}, {', '.join(self.crb)})"
@@ -137,13 +137,13 @@ def basis_report(
     >>> sb.basis_report(basis, seq, prior, n=50, wrt=("M0", "m0s", "R1a"), ranks=(4, 8)).ranks
     (4, 8)
     """
-    names, chosen = parameter_names(wrt), _as_ranks(ranks, basis, columns_of(parameter_names(wrt))[-1].stop)
+    names, chosen = as_parameter_names(wrt), _as_ranks(ranks, basis, columns_of(as_parameter_names(wrt))[-1].stop)
     tissue = tissues_of(source, n, TISSUES, seed)
     forward = ForwardModel.of(seq, model, basis)
     voxels = accepted([forward], tissue, names, threads=threads, progress=progress)
     options: dict[str, Any] = {"model": forward.model, "basis": basis, "threads": threads}
     kept, ratios = _Kept(np.zeros(basis.rank)), np.full((len(names), len(chosen), tissue.size), np.nan)
-    with reporting(progress, tissue.size, "report") as report:
+    with show_progress(progress, tissue.size, "report") as report:
         for slab in voxels.slabs(2 * forward.trains.n_echoes, 3, report):
             ratios[..., slab.index] = _of_slab(slab, seq, names, chosen, options, kept)
     crb_ratios = dict(zip(names, ratios, strict=True))

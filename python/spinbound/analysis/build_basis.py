@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.blas import one_thread
-from spinbound.base.checks import as_count, as_number, one_of, parameter_names
+from spinbound.base.blas import use_one_thread
+from spinbound.base.checks import as_count, as_number, as_one_of, as_parameter_names
 from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import ALL
-from spinbound.base.progress import reporting, shifted
+from spinbound.base.progress import shift_progress, show_progress
 from spinbound.sequences.experiment import Experiment, as_trains
 from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis, with_fixed_phase
@@ -124,7 +124,7 @@ def build_basis(
     >>> sb.build_basis(seq, prior, n=100, rank=8, bounds=unknown[1:], wrt=unknown)
     Basis(1142 echoes, rank 8, complex128)
     """
-    names, n_echoes = parameter_names(wrt), as_trains(seq).n_echoes
+    names, n_echoes = as_parameter_names(wrt), as_trains(seq).n_echoes
     kept = () if bounds is None else _kept(bounds, names)
     if as_count("rank", rank, 1) > n_echoes:
         raise InvalidParameter(f"rank is {rank}; allowed: 1 to {n_echoes}, the number of echoes")
@@ -134,7 +134,7 @@ def build_basis(
     forward = ForwardModel.of(seq, model)
     voxels = accepted([forward], tissue, names if kept else (), threads=threads, progress=progress)
     stream = Stream(forward, voxels, names, kept, threads)
-    with one_thread():
+    with use_one_thread():
         vectors, values = _directions(stream, n_echoes, rank, bool(real), weight, progress)
     _tell_left_out(stream.n_left_out, tissue.size)
     if rank > values.size:
@@ -146,7 +146,7 @@ def build_basis(
 
 
 def _kept(bounds: str | Iterable[str], names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(one_of("a name in bounds", name, names) for name in parameter_names(bounds, "bounds"))
+    return tuple(as_one_of("a name in bounds", name, names) for name in as_parameter_names(bounds, "bounds"))
 
 
 def _tell_left_out(count: int, of: int) -> None:
@@ -195,10 +195,10 @@ class Stream:
     def passes(self, count: int, empty: Callable[[], Sum], progress: bool | Progress | None) -> Iterator[list[Sum]]:
         """For each pass through all tissues the sum over signals and, if wanted, that over directions."""
         size = self.voxels.valid.size
-        with reporting(progress, count * size, "basis") as report:
+        with show_progress(progress, count * size, "basis") as report:
             for number in range(count):
                 sums = [empty() for _ in range(1 + bool(self.kept))]
-                told = shifted(report, number * size, count * size)
+                told = shift_progress(report, number * size, count * size)
                 self.n_left_out = size - int(self.voxels.valid.sum())
                 for slab in self.voxels.slabs(self._values_per_voxel(), 1, told):
                     for total, rows in zip(sums, self._rows(slab), strict=True):

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.errors import BoolArray, FloatArray, InvalidParameter, Progress
-from spinbound.base.progress import reports
+from spinbound.base.progress import split_progress
 from spinbound.signals.batch import Batch, check_apparent
 from spinbound.signals.forward import ForwardModel
 from spinbound.tissues.tissue import Tissue
@@ -42,7 +42,7 @@ class Voxels:
             index = start + np.flatnonzero(self.valid[start:stop])
             if index.size:
                 part = self.tissue[np.unravel_index(index, self.tissue.shape)]
-                yield Slab(index, part, reports(report, n_calls, start, stop, total))
+                yield Slab(index, part, split_progress(report, n_calls, start, stop, total))
             elif report is not None:
                 report(stop, total)
 

@@ -13,7 +13,7 @@ from math import nan
 
 from spinbound.base.checks import check_progress
 from spinbound.base.errors import Progress
-from spinbound.base.progress import reporting
+from spinbound.base.progress import show_progress
 
 from .arrays import ARRAYS
 from .check import Check
@@ -91,7 +91,7 @@ def verify(*, progress: bool | Progress | None = None) -> list[Verification]:
     True
     """
     check_progress(progress)
-    with reporting(progress, len(CHECKS), "verify", "check") as report:
+    with show_progress(progress, len(CHECKS), "verify", "check") as report:
         return list(_outcomes(CHECKS, report))
 
 

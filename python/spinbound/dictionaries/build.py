@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from spinbound.base.checks import (
     as_count,
+    as_one_of,
+    as_parameter_names,
     as_positive,
     as_result_dtype,
-    one_of,
-    parameter_names,
 )
 from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import ALL
@@ -194,10 +194,10 @@ def build_dictionary(
     """
     recipe = Recipe(
         forward=ForwardModel.of(seq, model, basis),
-        wrt=parameter_names(wrt),
+        wrt=as_parameter_names(wrt),
         derivatives=_derivatives(derivatives),
         sigma=as_positive("sigma", sigma),
-        form=one_of("form", form, FORMS),
+        form=as_one_of("form", form, FORMS),
         dtype=str(as_result_dtype(dtype, np.complex128)),
     )
     tissues = _source(source, n, seed, first)
@@ -216,7 +216,7 @@ def build_dictionary(
 def _derivatives(derivatives: str | Iterable[str] | None) -> tuple[str, ...]:
     """The words, in the order in which they are stored."""
     given = (derivatives,) if isinstance(derivatives, str) else tuple(derivatives or ())
-    chosen = {one_of("derivatives", word, DERIVATIVES) for word in given}
+    chosen = {as_one_of("derivatives", word, DERIVATIVES) for word in given}
     return tuple(word for word in DERIVATIVES if word in chosen)
 
 

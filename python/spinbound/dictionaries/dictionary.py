@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from spinbound.base.errors import BoolArray, FloatArray, InvalidData
 from spinbound.base.parameters import TISSUE
-from spinbound.files.hashes import sha256_of
+from spinbound.files.hashes import hash_arrays
 from spinbound.sequences.experiment import Experiment, as_trains
 from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
@@ -118,7 +118,7 @@ class Dictionary:
     @property
     def sha256(self) -> str:
         """Hash of tissues and signals."""
-        return sha256_of(*self.tissue.as_dict().values(), self.signals)
+        return hash_arrays(*self.tissue.as_dict().values(), self.signals)
 
     # Block by block
 

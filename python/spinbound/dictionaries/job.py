@@ -101,7 +101,7 @@ class DictionaryJob:
         """Do what is not done."""
         (runner or run_here)(self, threads, report)
 
-    def task(self, chunk: int) -> Task:
+    def make_task(self, chunk: int) -> Task:
         """The work of one chunk."""
         draw = self.source.rows(self.store.rows(chunk))
         return ChunkTask(self.store.path, chunk, draw, self.recipe, self.store.configuration)

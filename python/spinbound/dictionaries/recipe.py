@@ -10,7 +10,7 @@ import numpy as np
 
 from spinbound.base.errors import BoolArray, InvalidParameter, Progress
 from spinbound.base.parameters import PARAMETERS, TISSUE
-from spinbound.base.progress import reports
+from spinbound.base.progress import split_progress
 from spinbound.files import stores
 from spinbound.files.stores import Array, Layout
 from spinbound.signals.batch import round_into
@@ -95,7 +95,7 @@ class Recipe:
         options: dict[str, Any] = {"model": self.forward.model, "basis": basis, "threads": threads}
         functions: dict[str, Callable[..., Any]] = {"fisher": fisher, "crb": crb}
         further = [name for name in functions if name in self.derivatives]
-        first, *others = reports(report, 1 + len(further), 0, tissue.size, tissue.size)
+        first, *others = split_progress(report, 1 + len(further), 0, tissue.size, tissue.size)
         results: dict[str, Any] = {}
         if "sensitivities" in self.derivatives:
             pair = sensitivities(seq, tissue, self.wrt, progress=first, **options)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from spinbound.base.checks import as_count, as_instance, parameter_names
+from spinbound.base.checks import as_count, as_instance, as_parameter_names
 from spinbound.base.errors import InvalidData, Progress
-from spinbound.base.progress import reporting
+from spinbound.base.progress import show_progress
 from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.dictionaries.job import configuration
 from spinbound.dictionaries.recipe import Recipe, refuse_invalid
@@ -141,12 +141,12 @@ def reference_set(
     (4, 3)
     """
     forward = ForwardModel.of(seq, model, basis)
-    recipe = Recipe(forward, parameter_names(wrt), ("crb",), sigma=1.0, form="real", dtype="complex128")
+    recipe = Recipe(forward, as_parameter_names(wrt), ("crb",), sigma=1.0, form="real", dtype="complex128")
     tissues, shape = _source(source, n, seed, first)
     refuse_invalid(recipe, tissues)
 
     tissue = tissues.rows(slice(0, tissues.n))()
-    with reporting(progress, tissues.n, "reference set", "tissue") as report:
+    with show_progress(progress, tissues.n, "reference set", "tissue") as report:
         results = recipe.computed(tissue, threads, report)
 
     crb = dict(zip(recipe.wrt, np.ascontiguousarray(results["crb"].T), strict=True))

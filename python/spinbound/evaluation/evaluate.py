@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 import spinbound._core as _core
-from spinbound.base.checks import as_count, as_real, one_of, parameter_names
+from spinbound.base.checks import as_count, as_one_of, as_parameter_names, as_real
 from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import bases
 from spinbound.dictionaries.dictionary import Dictionary
-from spinbound.files.hashes import sha256_of
+from spinbound.files.hashes import hash_arrays
 from spinbound.sequences.experiment import as_trains
 from spinbound.work.chunks import Arrays
 from spinbound.work.distribute import check_travels
@@ -133,7 +133,7 @@ def evaluate(
         snr=_levels(snr),
         realizations=as_count("realizations", realizations, MIN_REALIZATIONS),
         seed=as_count("seed", seed, 0),
-        random_phase=one_of("phase", phase, PHASES) == "random",
+        random_phase=as_one_of("phase", phase, PHASES) == "random",
         period=data.omega0_period,
     )
     called = estimator_of(estimator, judged)
@@ -154,8 +154,8 @@ def evaluate(
 def _names(names: str | Iterable[str] | None, estimator: object, data: ReferenceSet) -> tuple[str, ...]:
     allowed = [name for name in data.wrt if name != "M0"]
     own = getattr(estimator, "names", None)
-    given = None if own is None else parameter_names(own, "the estimator's names")
-    chosen = parameter_names(names, "names") if names is not None else given or tuple(allowed)
+    given = None if own is None else as_parameter_names(own, "the estimator's names")
+    chosen = as_parameter_names(names, "names") if names is not None else given or tuple(allowed)
     for name in chosen:
         if given and not set(bases(name)) <= {base for one in given for base in bases(one)}:
             raise InvalidParameter(f"names has {name}, which the estimator does not give: {', '.join(given)}")
@@ -196,8 +196,8 @@ def _described(data: ReferenceSet, plan: Plan) -> dict[str, Any]:
 def _hashes(data: ReferenceSet, estimator: Estimator) -> dict[str, Any]:
     """Of all else that the results depend on."""
     return {
-        "signals": sha256_of(data.signals),
-        "tissue": sha256_of(*data.tissue.as_dict().values()),
+        "signals": hash_arrays(data.signals),
+        "tissue": hash_arrays(*data.tissue.as_dict().values()),
         "estimator": identity_of(estimator, data),
     }
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from spinbound.files.hashes import sha256_of
+from spinbound.files.hashes import hash_arrays
 
 from .adapter import Estimator
 from .dataset import ReferenceSet
@@ -40,7 +40,7 @@ def made_of(value: object) -> Any:
         case Path():
             return str(value)
         case np.ndarray():
-            return sha256_of(value)
+            return hash_arrays(value)
         case partial():
             return [made_of(value.func), made_of(value.args), made_of(value.keywords)]
         case MethodType():

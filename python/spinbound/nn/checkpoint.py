@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 
 from spinbound.base.errors import InvalidData
-from spinbound.base.text import finite
-from spinbound.files.guard import damage_named, optional_module
-from spinbound.files.hashes import sha256_of
+from spinbound.base.text import as_finite
+from spinbound.files.guard import name_damage, optional_module
+from spinbound.files.hashes import hash_arrays
 from spinbound.files.writing import write_atomically
 
 Tensors = Mapping[str, Tensor]
@@ -40,7 +40,7 @@ def write_tensors(path: str | os.PathLike[str], kind: str, tensors: Tensors, des
         If the file cannot be written.
     """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    said = {"kind": kind, "description": finite(description)}
+    said = {"kind": kind, "description": as_finite(description)}
     text = json.dumps(said | {"sha256": _hash_content(said, contiguous)}, sort_keys=True, allow_nan=False)
     content = optional_module("safetensors.torch", "nn").save(contiguous, {ENTRY: text})
     write_atomically(path, lambda stream: stream.write(content))
@@ -60,7 +60,7 @@ def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Ten
     if path.is_dir() or not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file")
 
-    with damage_named(path, InvalidData):
+    with name_damage(path, InvalidData):
         with optional_module("safetensors", "nn").safe_open(path, "pt") as file:
             said = json.loads((file.metadata() or {}).get(ENTRY, "{}"))
             if said.get("kind") != kind:
@@ -81,7 +81,7 @@ def _hash_content(said: Mapping[str, Any], tensors: Tensors) -> str:
 
 def hash_tensors(*tensors: Tensor) -> str:
     """Hash the types, shapes and values of tensors."""
-    return sha256_of(*(tensor.detach().cpu().numpy() for tensor in tensors))
+    return hash_arrays(*(tensor.detach().cpu().numpy() for tensor in tensors))
 
 
 def check_tensors(path: str | os.PathLike[str], tensors: Tensors, wanted: Tensors) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor
 from spinbound.base.checks import as_data, as_mask, as_number, as_threads, check_progress
 from spinbound.base.errors import BoolArray, FloatArray, InvalidData, Progress
 from spinbound.base.parameters import ALL, PARAMETERS
-from spinbound.base.progress import reporting, reports
+from spinbound.base.progress import show_progress, split_progress
 from spinbound.estimators.estimates import Estimates, EstimateStatus
 from spinbound.estimators.matching.search import normalised, usable
 from spinbound.estimators.result import tissue_with
@@ -81,8 +81,8 @@ def estimate(
     check_progress(progress)
 
     measure = estimator.novelty if novelty else None
-    with reporting(progress, len(rows), "estimate") as advance:
-        first, *others = reports(advance, 1 + (measure is not None), 0, len(rows), len(rows))
+    with show_progress(progress, len(rows), "estimate") as advance:
+        first, *others = split_progress(advance, 1 + (measure is not None), 0, len(rows), len(rows))
         found = _estimate_rows(estimator, rows, chosen.ravel(), place, threads, first)
         distance = None if measure is None else measure(array, sigma, mask, threads=threads, progress=others[0])
 

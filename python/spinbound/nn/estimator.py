@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 import spinbound._core as _core
-from spinbound.base.checks import as_count, as_instance, one_of, parameter_names
+from spinbound.base.checks import as_count, as_instance, as_one_of, as_parameter_names
 from spinbound.base.errors import InvalidData, InvalidParameter, Progress
 from spinbound.base.parameters import PARAMETERS
 from spinbound.estimators.estimates import Estimates
-from spinbound.files.hashes import sha256_of
+from spinbound.files.hashes import hash_arrays
 from spinbound.nn.novelty.file import as_tensors, take_novelty
 from spinbound.nn.novelty.novelty import Novelty
 from spinbound.sequences.experiment import Experiment, as_trains
@@ -111,7 +111,7 @@ class Estimator(torch.nn.Module):
             "basis_sha256": None if basis is None else hash_vectors(basis),
             "sequence_sha256": _hash_sequence(basis, seq),
             "prior": None if prior is None else prior.toml,
-            "phase": one_of("phase", phase, PHASES),
+            "phase": as_one_of("phase", phase, PHASES),
             "model": as_model(model).name,
             "lineshape": as_model(model).lineshape,
             "noise": None,
@@ -356,7 +356,7 @@ def count_coefficients(basis: Basis | None, seq: Experiment | None) -> int:
 
 
 def _as_names(names: str | Iterable[str]) -> tuple[str, ...]:
-    known = parameter_names(names, "names")
+    known = as_parameter_names(names, "names")
     if "M0" in known:
         raise InvalidParameter("names has M0, the scale of the data, which the estimator takes out")
     return known
@@ -370,7 +370,7 @@ def _hash_sequence(basis: Basis | None, seq: Experiment | None) -> str | None:
 
 def hash_vectors(basis: Basis) -> str:
     """Hash the vectors of a basis."""
-    return sha256_of(np.asarray(basis.vectors, np.complex128))
+    return hash_arrays(np.asarray(basis.vectors, np.complex128))
 
 
 def _read_description(described: dict[str, Any]) -> tuple[dict[str, Any], Architecture]:
@@ -378,7 +378,7 @@ def _read_description(described: dict[str, Any]) -> tuple[dict[str, Any], Archit
     units = [PARAMETERS[name].unit for name in _as_names(described["names"])]
     if described["units"] != units:
         raise InvalidData(f"its units are {', '.join(described['units'])}; this version has {', '.join(units)}")
-    one_of("phase", described["phase"], PHASES)
+    as_one_of("phase", described["phase"], PHASES)
     Model(described["model"], described["lineshape"])
     check_texts(described, ("basis_sha256", "sequence_sha256", "prior"))
     if described["noise"] is not None:

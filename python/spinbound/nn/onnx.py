@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from spinbound.base.errors import InvalidData
-from spinbound.base.text import finite
+from spinbound.base.text import as_finite
 from spinbound.files.guard import optional_module
 from spinbound.files.writing import write_atomically
 
@@ -71,7 +71,7 @@ def export_onnx(estimator: Estimator, path: str | os.PathLike[str]) -> None:
 
     model = _make_model(estimator)
     entry = model.metadata_props.add()
-    entry.key, entry.value = "spinbound", json.dumps(finite(estimator.description), allow_nan=False)
+    entry.key, entry.value = "spinbound", json.dumps(as_finite(estimator.description), allow_nan=False)
     optional_module("onnx", "export").checker.check_model(model, full_check=True)
     content = model.SerializeToString()
     write_atomically(path, lambda stream: stream.write(content))

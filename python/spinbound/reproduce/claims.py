@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spinbound.base.errors import BoolArray, FloatArray
-from spinbound.base.text import percent
+from spinbound.base.text import as_percent
 from spinbound.evaluation.card import Evaluation
 from spinbound.plot.style import QUANTITIES
 from spinbound.tissues.phantom import Phantom
@@ -80,13 +80,13 @@ def compare_random_tissues(judged: AllCards, settings: Settings) -> Iterator[Row
     for name in ESTIMATED:
         ours = [f"{card.ratio_quantiles(name)[level, 1]:.3g}" for card in cards]
         yield Row("4", f"median of std/sqrt(CRB) of {WORDS[name]} {at}", ("near 1", "less near"), ours)
-        ours = [percent(share_near_bound(card, name, level)) for card in cards]
+        ours = [as_percent(share_near_bound(card, name, level)) for card in cards]
         yield Row("4", f"tissues whose std/sqrt(CRB) of {WORDS[name]} is 0.9 to 1.1 {at}", ("not told",) * 2, ours)
     low, high = settings.trained_snr
     for k, snr in enumerate(settings.snr_levels):
         ours = [f"{card.overall.bias_part[k]:.3g} + {card.overall.variance_part[k]:.3g}" for card in cards]
         yield Row("5", f"CRB loss at SNR {snr:g}, bias + variance part", DOMINANT[low <= snr <= high], ours)
-    ours = [percent(bias_share(card, level)) for card in cards]
+    ours = [as_percent(bias_share(card, level)) for card in cards]
     yield Row("5", f"share of the bias in the mean squared error {at}, SI units", ("not told", "bias dominates"), ours)
     for name in ESTIMATED:
         ours = [f"{card.scores[name].bias_part[level]:.3g}" for card in cards]
@@ -142,7 +142,7 @@ def compare_in_vivo(maps: Maps) -> Iterator[Row]:
     }
     for place, mask in (("the slice", np.isfinite(maps[NLLS]["T1a"])), ("white matter", find_white_matter(maps))):
         for name in ESTIMATED:
-            ours = [percent(median_deviation(maps[label], maps[NLLS], name, mask)) for label in BOTH]
+            ours = [as_percent(median_deviation(maps[label], maps[NLLS], name, mask)) for label in BOTH]
             yield Row("8", f"median |deviation| of {WORDS[name]} from NLLS in {place}", paper[name], ours)
 
 

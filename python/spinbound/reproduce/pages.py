@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from spinbound.base.text import spoken
+from spinbound.base.text import join_words
 from spinbound.pages.page import Element, Picture, Section, Table, Text
 
 from .claims import HEAD, Row
@@ -71,7 +71,7 @@ def make_settings_table(settings: Settings) -> Table:
 
 def name_differences(settings: Settings, headings: set[str]) -> Iterator[str]:
     """Name the reasons why the results differ from the paper's."""
-    spans = spoken(f"{name} {low:g} to {high:g}" for name, (low, high) in SPAN.items())
+    spans = join_words(f"{name} {low:g} to {high:g}" for name, (low, high) in SPAN.items())
     yield f"The ranges of the slices are chosen, as the paper does not tell them (SI units): {spans}."
     yield (
         "The paper leaves open how T2s is distributed, and the lower limits of T1, T2f and B1; those of Prior.paper "

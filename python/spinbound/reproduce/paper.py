@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from spinbound.base.checks import as_threads, check_progress
 from spinbound.base.errors import Progress
-from spinbound.files.hashes import sha256_of
+from spinbound.files.hashes import hash_arrays
 from spinbound.pages.page import Picture, write_report
 from spinbound.sequences.model import Model, as_model
 from spinbound.sequences.sequence import Sequence
@@ -126,7 +126,7 @@ def _reproduce(run: Run, in_vivo: npt.NDArray[Any] | None) -> Path:
         "Six tubes (Fig. 7)": figures.plan_phantom(tubes, phantom, run.settings),
     }
     if in_vivo is not None:
-        maps = estimate_maps(run, networks, in_vivo, f"in-vivo-{sha256_of(in_vivo):.8}")
+        maps = estimate_maps(run, networks, in_vivo, f"in-vivo-{hash_arrays(in_vivo):.8}")
         rows += claims.compare_in_vivo(maps)
         drawings[IN_VIVO] = figures.plan_in_vivo(maps, has_data(in_vivo))
     pictures = {heading: list(figures.draw_pictures(run.work, each)) for heading, each in drawings.items()}

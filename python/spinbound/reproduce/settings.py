@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spinbound.base.checks import as_count, as_positive, one_of
+from spinbound.base.checks import as_count, as_one_of, as_positive
 from spinbound.base.errors import InvalidParameter
 
 ARCHITECTURES = ("paper", "small")
@@ -90,7 +90,7 @@ class Settings:
             as_count(name, getattr(self, name), 1)
         as_count("realizations", self.realizations, 2)
         as_count("seed", self.seed, 0)
-        one_of("architecture", self.architecture, ARCHITECTURES)
+        as_one_of("architecture", self.architecture, ARCHITECTURES)
         positive = {"sigma": self.sigma, "snr": self.snr, "phantom_snr": self.phantom_snr}
         for name, value in positive.items():
             as_positive(name, value)

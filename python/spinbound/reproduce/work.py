@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.errors import InvalidData
-from spinbound.base.text import finite
-from spinbound.files.npz import npz_names, read_npz, write_npz
+from spinbound.base.text import as_finite
+from spinbound.files.npz import read_npz, read_npz_names, write_npz
 from spinbound.files.writing import write_json
-from spinbound.work.folder import difference
-from spinbound.work.locks import claimed
+from spinbound.work.folder import describe_difference
+from spinbound.work.locks import hold_lock
 
 SETTINGS, SECONDS = "settings.json", "seconds.json"
 
@@ -64,7 +64,7 @@ class Work:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_npz(path, {key: np.asarray(value) for key, value in compute().items()})
-        return read_npz(path, npz_names(path, InvalidData), InvalidData)
+        return read_npz(path, read_npz_names(path, InvalidData), InvalidData)
 
 
 @contextmanager
@@ -77,8 +77,8 @@ def open_work(folder: Path, description: Mapping[str, Any], tell: Tell) -> Itera
         If the folder holds another reproduction, or another run is at work there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with claimed(folder / "lock"):
-        _check(folder / SETTINGS, json.loads(json.dumps(finite(description))))
+    with hold_lock(folder / "lock"):
+        _check(folder / SETTINGS, json.loads(json.dumps(as_finite(description))))
         yield Work(folder, tell)
 
 
@@ -87,7 +87,7 @@ def _check(file: Path, description: dict[str, Any]) -> None:
     if not file.exists():
         write_json(file, description)
     elif not _is_same(file, description):
-        other = difference(file.read_bytes(), description)
+        other = describe_difference(file.read_bytes(), description)
         raise InvalidData(f"{file.parent} holds another reproduction{other}; remove it, or name another folder")
 
 

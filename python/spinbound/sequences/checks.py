@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_array, as_complex, as_real, one_of
+from spinbound.base.checks import as_array, as_complex, as_one_of, as_real
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidSequence
 
 # In the order of the core's codes.
@@ -81,14 +81,14 @@ def as_gradient_moments(words: str | Iterable[str], n_pulses: int) -> tuple[str,
     if len(moments) != n_pulses:
         raise InvalidSequence(f"gradient_moment has {len(moments)} words for {n_pulses} pulses")
     for pulse, word in enumerate(moments):
-        one_of(f"gradient_moment of pulse {pulse}", word, GRADIENT_MOMENTS, InvalidSequence)
+        as_one_of(f"gradient_moment of pulse {pulse}", word, GRADIENT_MOMENTS, InvalidSequence)
     return tuple(str(word) for word in moments)
 
 
 def as_start(start: str | npt.ArrayLike) -> str | FloatArray:
     """A word, or the magnetization (5,) before the train."""
     if isinstance(start, str):
-        return one_of("start", start, STARTS, InvalidSequence)
+        return as_one_of("start", start, STARTS, InvalidSequence)
     vector = as_real("start", start, InvalidSequence)
     if vector.shape != (5,) or not np.isfinite(vector).all():
         raise InvalidSequence(

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from spinbound.base.checks import as_real, one_of, suggestion
+from spinbound.base.checks import as_one_of, as_real, suggest
 from spinbound.base.errors import ComplexArray, InvalidSequence
-from spinbound.files.guard import max_bytes
+from spinbound.files.guard import find_max_bytes
 from spinbound.files.mat import read_mat
-from spinbound.files.npz import npz_names, read_npz, write_npz
+from spinbound.files.npz import read_npz, read_npz_names, write_npz
 from spinbound.files.toml import read_toml
 from spinbound.files.writing import write_atomically
 
@@ -57,7 +57,7 @@ def write_fields(path: Path, fields: Fields) -> None:
 
 
 def _suffix(path: Path) -> str:
-    return one_of("the suffix", path.suffix.lower(), tuple(_READERS), InvalidSequence)
+    return as_one_of("the suffix", path.suffix.lower(), tuple(_READERS), InvalidSequence)
 
 
 def _require_pulses(fields: Mapping[str, Any], present: Iterable[str]) -> None:
@@ -79,7 +79,7 @@ def _tidied(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read_npz(path: Path) -> dict[str, Any]:
     fields = read_npz(path, FIELDS, InvalidSequence)
-    _require_pulses(fields, npz_names(path, InvalidSequence))
+    _require_pulses(fields, read_npz_names(path, InvalidSequence))
     return _tidied(fields)
 
 
@@ -90,7 +90,7 @@ def _read_mat(path: Path) -> dict[str, Any]:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
-    content = read_toml(path, max_bytes(), InvalidSequence)
+    content = read_toml(path, find_max_bytes(), InvalidSequence)
     fields: dict[str, Any] = {}
     for key, value in content.items():
         name, factor = _toml_field(key)
@@ -116,7 +116,7 @@ def _toml_field(key: str) -> tuple[str, float | None]:
         return key, None
     allowed = (*TOML_PLAIN, *TOML_FIELDS)
     if key not in TOML_FIELDS:
-        hint = suggestion(key, allowed)
+        hint = suggest(key, allowed)
         raise InvalidSequence(f"unknown field {key!r}{hint}; allowed: {', '.join(allowed)}")
     return TOML_FIELDS[key]
 

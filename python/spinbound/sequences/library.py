@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spinbound.base.checks import one_of
+from spinbound.base.checks import as_one_of
 from spinbound.base.errors import InvalidSequence
 
 from .sequence import Sequence
@@ -32,7 +32,7 @@ def load(name: str) -> Sequence:
     0.0035
     """
     files = _files()
-    return Sequence.load(files[one_of("the sequence's name", name, sorted(files), InvalidSequence)])
+    return Sequence.load(files[as_one_of("the sequence's name", name, sorted(files), InvalidSequence)])
 
 
 def _files() -> dict[str, Path]:

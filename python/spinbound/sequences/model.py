@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spinbound.base.checks import as_number, one_of
+from spinbound.base.checks import as_number, as_one_of
 from spinbound.base.errors import InvalidParameter
 
 LINESHAPES = ("superlorentzian", "gaussian", "lorentzian")  # in the order of the core's codes
@@ -71,8 +71,8 @@ class Model:
     rtol: float = 1e-8
 
     def __post_init__(self) -> None:
-        one_of("model", self.name, MODELS)
-        one_of("lineshape", self.lineshape, LINESHAPES)
+        as_one_of("model", self.name, MODELS)
+        as_one_of("lineshape", self.lineshape, LINESHAPES)
         accuracy = as_number("rtol", self.rtol)
         if not TIGHTEST <= accuracy <= LOOSEST:
             raise InvalidParameter(f"rtol is {accuracy:g}; allowed: {TIGHTEST:g} to {LOOSEST:g}")

@@ -17,7 +17,7 @@ import spinbound._core as _core
 from spinbound.base.checks import as_instance, as_real, as_threads, check_progress
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import DERIVED, PARAMETERS, TISSUE
-from spinbound.base.progress import reporting, shifted
+from spinbound.base.progress import shift_progress, show_progress
 from spinbound.tissues.tissue import Tissue
 
 from .forward import ForwardModel
@@ -217,13 +217,13 @@ def compute(
     if batch.n_voxels == 0:
         return
     views = [batch.flat(result) for result in results]
-    with reporting(batch.progress, batch.n_voxels, label) as report:
+    with show_progress(batch.progress, batch.n_voxels, label) as report:
         if all(view.dtype in (np.float64, np.complex128) for view in views):
             fill(batch, report, *views)
             return
         for voxels, slab in batch.slabs(sum(view[0].size for view in views)):
             doubles = [np.empty(view[voxels].shape, np.result_type(view, np.float64)) for view in views]
-            fill(slab, shifted(report, voxels.start, batch.n_voxels), *doubles)
+            fill(slab, shift_progress(report, voxels.start, batch.n_voxels), *doubles)
             for view, double in zip(views, doubles, strict=True):
                 round_into(view, voxels, double)
 

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 import spinbound._core as _core
-from spinbound.base.checks import as_result, as_result_dtype, as_threads, one_of, parameter_names, refuse_overlap
+from spinbound.base.checks import as_one_of, as_parameter_names, as_result, as_result_dtype, as_threads, refuse_overlap
 from spinbound.base.errors import InvalidParameter, Progress
 from spinbound.base.parameters import ALL
-from spinbound.base.progress import reporting, shifted
-from spinbound.files.hashes import sha256_of
+from spinbound.base.progress import shift_progress, show_progress
+from spinbound.files.hashes import hash_arrays
 from spinbound.sequences.experiment import Experiment
 from spinbound.sequences.model import Model
 from spinbound.tissues.tissue import Tissue
@@ -105,7 +105,7 @@ def crb(
     >>> bool(bound["m0s"] > 0)
     True
     """
-    names, _ = parameter_names(wrt), one_of("form", form, FORMS)
+    names, _ = as_parameter_names(wrt), as_one_of("form", form, FORMS)
     run = Run.of(resume, runner, threads, progress)
     batch = Batch.of(
         ForwardModel.of(seq, model, basis), tissue, require_sigma(sigma), threads=threads, progress=progress
@@ -115,7 +115,7 @@ def crb(
     number = as_result_dtype(dtype, np.float64)
 
     if out is None and resume is None and number == np.float64:
-        with reporting(progress, batch.n_voxels, "crb") as report:
+        with show_progress(progress, batch.n_voxels, "crb") as report:
             return _bounds(batch, names, form, report)
     results = _outputs(out, names, tissue.shape, number)
     if resume is None:
@@ -135,10 +135,10 @@ def _bounds(batch: Batch, names: tuple[str, ...], form: str, report: Progress | 
 
 def _in_slabs(batch: Batch, names: tuple[str, ...], form: str, results: Mapping[str, npt.NDArray[Any]]) -> None:
     """Compute bounds that are kept in arrays of their own, or in single precision."""
-    with reporting(batch.progress, batch.n_voxels, "crb") as report:
+    with show_progress(batch.progress, batch.n_voxels, "crb") as report:
         for voxels, slab in batch.slabs(len(names)):
             slab = replace(slab, shape=slab.valid.shape)
-            for name, bound in _bounds(slab, names, form, shifted(report, voxels.start, batch.n_voxels)).items():
+            for name, bound in _bounds(slab, names, form, shift_progress(report, voxels.start, batch.n_voxels)).items():
                 round_into(batch.flat(results[name]), voxels, bound)
 
 
@@ -183,8 +183,8 @@ def _described(batch: Batch, names: tuple[str, ...], form: str) -> dict[str, Any
     return batch.forward.described | {
         "wrt": list(names),
         "form": form,
-        "tissue": sha256_of(batch.tissue, batch.M0, batch.valid),
-        "sigma": sha256_of(batch.sigma),
+        "tissue": hash_arrays(batch.tissue, batch.M0, batch.valid),
+        "sigma": hash_arrays(batch.sigma),
     }
 
 

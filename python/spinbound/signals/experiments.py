@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_instance, as_number, as_real, one_of, parameter_names
+from spinbound.base.checks import as_instance, as_number, as_one_of, as_parameter_names, as_real
 from spinbound.base.errors import BoolArray, FloatArray, InvalidParameter, InvalidSequence
 from spinbound.base.parameters import ALL, PARAMETERS, bases, is_reciprocal
 from spinbound.sequences.model import LINESHAPES
@@ -254,10 +254,10 @@ def continuous_wave(
     >>> np.round(z.real, 3)
     array([0.158, 0.43 , 0.85 ])
     """
-    one_of("output", output, OUTPUTS)
-    one_of("lineshape", lineshape, LINESHAPES)
+    as_one_of("output", output, OUTPUTS)
+    as_one_of("lineshape", lineshape, LINESHAPES)
     as_instance("the first argument", tissue, Tissue)
-    names = None if wrt is None else parameter_names(wrt)
+    names = None if wrt is None else as_parameter_names(wrt)
     fields, offsets = _irradiation(omega1, offset, lineshape)
     valid = _valid(tissue)
     p = {name: np.where(PARAMETERS[name].contains(v), v, DEFAULTS[name])[..., None] for name, v in _named(tissue)}

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 import spinbound._core as _core
-from spinbound.base.checks import as_result, as_result_dtype, one_of, parameter_names
+from spinbound.base.checks import as_one_of, as_parameter_names, as_result, as_result_dtype
 from spinbound.base.errors import InvalidParameter, Progress
 from spinbound.base.parameters import ALL
 from spinbound.sequences.experiment import Experiment
@@ -93,7 +93,7 @@ def fisher(
     >>> sb.fisher(seq, sb.Tissue(), wrt=("M0", "m0s", "T2f")).shape
     (4, 4)
     """
-    names, _ = parameter_names(wrt), one_of("form", form, FORMS)
+    names, _ = as_parameter_names(wrt), as_one_of("form", form, FORMS)
     forward = ForwardModel.of(seq, model, basis)
     batch = Batch.of(forward, tissue, require_sigma(sigma), threads=threads, progress=progress)
     check_apparent(names, batch)

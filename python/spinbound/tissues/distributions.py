@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_number, as_real, parameter_named
+from spinbound.base.checks import as_number, as_parameter, as_real
 from spinbound.base.errors import BoolArray, FloatArray, InvalidParameter
 
 Limit = float | str
@@ -115,7 +115,7 @@ class Invertible(Distribution):
 def as_limit(side: str, value: npt.ArrayLike) -> Limit:
     """A number, infinite ones among them, or the name of a parameter."""
     if isinstance(value, str):
-        return parameter_named(value, side).name
+        return as_parameter(value, side).name
     number = as_real(side, value)
     if number.ndim or isnan(number):
         raise InvalidParameter(f"{side} must be one number or the name of a parameter; given {value}")

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_count, as_positive, parameter_named, refuse_conflicts
+from spinbound.base.checks import as_count, as_parameter, as_positive, refuse_conflicts
 from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter
 from spinbound.base.units import check_plausible
 from spinbound.sequences.experiment import Experiment, as_trains
@@ -200,7 +200,7 @@ class Prior:
 
     def __getitem__(self, name: str) -> Distribution:
         """The distribution of a parameter."""
-        if parameter_named(name).name not in self._distributions:
+        if as_parameter(name).name not in self._distributions:
             raise InvalidParameter(f"the prior has no {name}; it has: {', '.join(self.names)}")
         return self._distributions[name]
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from spinbound.base.checks import one_of
+from spinbound.base.checks import as_one_of
 from spinbound.base.errors import InvalidData, InvalidParameter
 from spinbound.base.parameters import PARAMETERS
 from spinbound.files.toml import read_toml
@@ -57,7 +57,7 @@ def read_distributions(path: Path) -> dict[str, Distribution]:
         If the file cannot be read.
     """
     content = read_toml(path, MAX_BYTES, InvalidData)
-    names = [one_of(f"{path}: a parameter's name", name, PARAMETERS, InvalidData) for name in content]
+    names = [as_one_of(f"{path}: a parameter's name", name, PARAMETERS, InvalidData) for name in content]
     return {name: _distribution(content[name], f"{path}, [{name}]") for name in names}
 
 
@@ -77,7 +77,7 @@ def _distribution(table: Any, place: str) -> Distribution:
         raise InvalidData(f"{place}: must be a table; given {table!r}")
     if "distribution" not in table:
         raise InvalidData(f"{place}: lacks the key distribution; it has: {', '.join(table) or 'nothing'}")
-    word = one_of(f"{place}: distribution", table["distribution"], KINDS, InvalidData)
+    word = as_one_of(f"{place}: distribution", table["distribution"], KINDS, InvalidData)
     arguments = {key: value for key, value in table.items() if key != "distribution"}
     _check_keys(KINDS[word], arguments, place)
     if "parts" in arguments:
@@ -101,7 +101,7 @@ def _check_keys(kind: type[Distribution], arguments: Mapping[str, Any], place: s
     """Refuse unknown keys, missing ones, and numbers in quotes."""
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     for key, value in arguments.items():
-        one_of(f"{place}: a key", key, ("distribution", *known), InvalidData)
+        as_one_of(f"{place}: a key", key, ("distribution", *known), InvalidData)
         if isinstance(value, str) and _reads_as_number(value):
             raise InvalidData(f"{place}: {key} is the text {value!r}; a number has no quotes")
     missing = [key for key, field in known.items() if field.default is MISSING and key not in arguments]

@@ -12,7 +12,7 @@ import numpy as np
 
 from spinbound.base.checks import as_count, as_instance
 from spinbound.base.errors import InvalidParameter
-from spinbound.files.hashes import sha256_of
+from spinbound.files.hashes import hash_arrays
 
 from .distributions import Constant, Grid
 from .prior import Prior
@@ -72,7 +72,7 @@ class Given:
     @property
     def described(self) -> dict[str, Any]:
         """The hash of their values."""
-        return {"tissue_sha256": sha256_of(*self.tissue.as_dict().values())}
+        return {"tissue_sha256": hash_arrays(*self.tissue.as_dict().values())}
 
     def rows(self, rows: slice) -> Callable[[], Tissue]:
         """What holds some of them."""

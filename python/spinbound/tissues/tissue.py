@@ -9,7 +9,7 @@ from typing import Any, TypedDict, Unpack, overload
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_complex, as_mapping, as_real, check_range, parameter_named, refuse_conflicts
+from spinbound.base.checks import as_complex, as_mapping, as_parameter, as_real, check_range, refuse_conflicts
 from spinbound.base.errors import FloatArray, InvalidParameter
 from spinbound.base.parameters import ALL, PARAMETERS, bases, is_reciprocal
 
@@ -116,7 +116,7 @@ class Tissue:
             As in the constructor, and for what is no mapping.
         """
         as_mapping("values", values, "names to numbers")
-        named: Any = {parameter_named(name, "a name in values").name: value for name, value in values.items()}
+        named: Any = {as_parameter(name, "a name in values").name: value for name, value in values.items()}
         return cls(**named)
 
     def as_dict(self) -> Values:
@@ -148,7 +148,7 @@ class Tissue:
         R1a and T1a are those of the free pool, and refused where valid rates R1f and R1s differ.
         """
         if isinstance(key, str):
-            return value_of(self, parameter_named(key).name)
+            return value_of(self, as_parameter(key).name)
         return self._voxels(key)
 
     def _voxels(self, index: Any) -> Tissue:

@@ -39,7 +39,7 @@ class ExecutorRunner:
         try:
             while True:
                 for chunk in islice(waiting, AHEAD * self._n_workers() - len(under_way)):
-                    under_way[self.executor.submit(job.task(chunk), threads, None)] = chunk
+                    under_way[self.executor.submit(job.make_task(chunk), threads, None)] = chunk
                 if not under_way:
                     return
                 for future in wait(under_way, return_when=FIRST_COMPLETED).done:

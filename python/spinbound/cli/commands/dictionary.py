@@ -29,7 +29,7 @@ from spinbound.cli.shared.report import print_json, print_table
 from spinbound.cli.shared.runner import Workers, runner_of, told_part
 from spinbound.dictionaries.build import build_dictionary
 from spinbound.dictionaries.store import StoredDictionary, bytes_of
-from spinbound.work.job import part_of
+from spinbound.work.job import as_part
 
 
 def dictionary(
@@ -98,7 +98,7 @@ def dictionary(
     begin = perf_counter()
     with progress_bar(n, "dictionary") as report:
         store = build_dictionary(seq, tissues, n, output, basis=basis, progress=report, **options)
-    if part_of(runner):
+    if as_part(runner):
         return told_part(runner, output, inputs.json)
     seconds = perf_counter() - begin
     if not store.complete:

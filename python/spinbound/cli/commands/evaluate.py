@@ -40,7 +40,7 @@ from spinbound.evaluation.evaluate import evaluate as judged
 from spinbound.evaluation.score import Score
 from spinbound.sequences.experiment import as_trains
 from spinbound.sequences.model import Model
-from spinbound.work.job import part_of
+from spinbound.work.job import as_part
 
 
 def evaluate(
@@ -119,7 +119,7 @@ def evaluate(
     with progress_bar(len(dataset) * len(levels), "evaluate") as report:
         options |= {"resume": work, "runner": runner, "progress": report}
         found = judged(chosen, dataset, levels, realizations, **options)
-    if part_of(runner):
+    if as_part(runner):
         return told_part(runner, work, inputs.json)
     found.save(output)
     cards = {label: found, **others}

@@ -19,7 +19,7 @@ from spinbound.cli.shared.outputs import provenance_of
 from spinbound.cli.shared.runner import Workers, runner_of, told_part
 from spinbound.estimators.fitting.fit import fit as fitted
 from spinbound.estimators.fitting.result import FitStatus
-from spinbound.work.job import part_of
+from spinbound.work.job import as_part
 
 
 def fit(
@@ -59,7 +59,7 @@ def fit(
     with progress_bar(volume.n_voxels, "fit") as report:
         options |= {"threads": inputs.threads, "progress": report, "resume": unfinished(target), "runner": runner}
         result = fitted(volume.data.data, seq, basis, **options)
-    if part_of(runner):
+    if as_part(runner):
         return told_part(runner, unfinished(target), inputs.json)
     seconds = perf_counter() - begin
     chosen = {"data": data, "images": vars(scan), "basis": str(inputs.basis or ""), "start": arguments["start"]}

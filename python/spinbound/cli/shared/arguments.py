@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter, validators
 
-from spinbound.base.checks import parameter_names, suggestion
+from spinbound.base.checks import as_parameter_names, suggest
 from spinbound.base.errors import InvalidParameter, Progress
 from spinbound.base.parameters import ALL, bases
-from spinbound.base.progress import reporting
+from spinbound.base.progress import show_progress
 from spinbound.sequences import library
 from spinbound.sequences.model import Model
 from spinbound.sequences.sequence import Sequence
@@ -106,7 +106,7 @@ def open_sequence(source: str, inputs: Sources) -> Sequence:
         return library.load(source)
     path = Path(source)
     if not path.suffix and not path.exists():
-        hint = suggestion(source, library.names())
+        hint = suggest(source, library.names())
         raise UsageError(f"{source!r} is neither a file nor a bundled sequence{hint}; see `spinbound info`")
     if inputs.gradient_moment is None or "," not in inputs.gradient_moment:
         return Sequence.load(path, inputs.TR, inputs.gradient_moment)
@@ -139,7 +139,7 @@ def words_of(text: str) -> tuple[str, ...] | None:
 def unknowns(wrt: str) -> tuple[str, ...]:
     """The names in a list with commas; the nine base parameters if it is empty."""
     try:
-        return parameter_names(words_of(wrt) or ALL)
+        return as_parameter_names(words_of(wrt) or ALL)
     except InvalidParameter as problem:
         raise UsageError(f"--wrt: {problem}") from None
 
@@ -149,4 +149,4 @@ def unknowns(wrt: str) -> tuple[str, ...]:
 
 def progress_bar(total: int, label: str) -> AbstractContextManager[Progress | None]:
     """A bar on stderr where that is a terminal, as a callable (done, total); nothing elsewhere."""
-    return reporting(sys.stderr.isatty(), total, label)
+    return show_progress(sys.stderr.isatty(), total, label)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinbound.base.parameters import PARAMETERS
-from spinbound.base.text import aligned, finite, percent
+from spinbound.base.text import align_columns, as_finite, as_percent
 from spinbound.tissues.tissue import Tissue, value_of
 
 Report = Mapping[str, Any]
@@ -41,7 +41,7 @@ def percentiles(values: NDArray[Any]) -> dict[str, float]:
 
 def print_json(report: Report) -> None:
     """One JSON object on stdout; what is not finite becomes null, as JSON has no word for it."""
-    print(json.dumps(finite(report), indent=2, allow_nan=False))
+    print(json.dumps(as_finite(report), indent=2, allow_nan=False))
 
 
 def bounds_table(report: Report) -> None:
@@ -58,7 +58,7 @@ def bound_cells(row: Mapping[str, Any]) -> list[str]:
         row["parameter"],
         row["unit"],
         *(f"{row['std'][p]:.4g}" for p in ("p5", "median", "p95")),
-        percent(row["relative_std"]["median"]),
+        as_percent(row["relative_std"]["median"]),
         str(row["not_identifiable"]),
         str(row["invalid"]),
     ]
@@ -74,4 +74,4 @@ def print_footer(report: Report) -> None:
 
 def print_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     """Columns of text on stdout: the first to the left, all others to the right."""
-    print("\n".join(aligned([head, *rows])))
+    print("\n".join(align_columns([head, *rows])))

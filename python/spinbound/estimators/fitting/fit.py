@@ -18,7 +18,7 @@ from spinbound.base.checks import MAX_INT, as_count, as_number, as_threads
 from spinbound.base.errors import InvalidParameter, Progress
 from spinbound.base.parameters import bases
 from spinbound.dictionaries.dictionary import Dictionary
-from spinbound.files.hashes import sha256_of
+from spinbound.files.hashes import hash_arrays
 from spinbound.sequences.experiment import Experiment
 from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
@@ -215,10 +215,10 @@ def _plain(value: npt.NDArray[Any]) -> float | list[float]:
 def _hashes(problem: Problem, starts: Starts) -> dict[str, str]:
     """Of all arrays that the results depend on."""
     return {
-        "data": sha256_of(problem.data, problem.mask),
-        "known_maps": sha256_of(*problem.fixed.as_dict().values()),
-        "start": sha256_of(*(problem.start.get(name) for name in problem.free)),
-        "noise": sha256_of(problem.sigma, problem.whitening),
-        "prior": sha256_of(*((problem.prior.mean, problem.prior.std) if problem.prior else ())),
-        "dictionary": sha256_of() if starts.dictionary is None else starts.dictionary.sha256,
+        "data": hash_arrays(problem.data, problem.mask),
+        "known_maps": hash_arrays(*problem.fixed.as_dict().values()),
+        "start": hash_arrays(*(problem.start.get(name) for name in problem.free)),
+        "noise": hash_arrays(problem.sigma, problem.whitening),
+        "prior": hash_arrays(*((problem.prior.mean, problem.prior.std) if problem.prior else ())),
+        "dictionary": hash_arrays() if starts.dictionary is None else starts.dictionary.sha256,
     }

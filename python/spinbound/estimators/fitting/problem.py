@@ -15,9 +15,9 @@ from spinbound.base.checks import (
     as_mapping,
     as_mask,
     as_number,
+    as_parameter_names,
     as_real,
     check_range,
-    parameter_names,
     refuse_conflicts,
 )
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidData, InvalidParameter
@@ -182,7 +182,7 @@ def _complex_data(data: npt.ArrayLike, n_samples: int, basis: Basis | None) -> n
 
 
 def _free(free: str | Iterable[str]) -> tuple[str, ...]:
-    names = parameter_names(free, "free")
+    names = as_parameter_names(free, "free")
     if names == ("M0",):
         raise InvalidParameter("free names M0 alone; name at least one parameter of the tissue")
     return names
@@ -191,7 +191,7 @@ def _free(free: str | Iterable[str]) -> tuple[str, ...]:
 def _given(name: str, values: Mapping[str, Any] | None) -> dict[str, Any]:
     if values is None:
         return {}
-    return {parameter_names(key, name)[0]: value for key, value in as_mapping(name, values).items()}
+    return {as_parameter_names(key, name)[0]: value for key, value in as_mapping(name, values).items()}
 
 
 def _treatment(free: tuple[str, ...], known: Mapping[str, Any], variable_projection: bool) -> int:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from spinbound.base.checks import as_count, as_data, check_progress
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import PARAMETERS
-from spinbound.base.progress import reporting, shifted
+from spinbound.base.progress import shift_progress, show_progress
 from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.signals.batch import n_threads_of
 from spinbound.signals.valid import SLAB
@@ -135,7 +135,7 @@ def match(
         raise InvalidParameter(f"k is {k}; allowed where interpolate is set: 1")
     rows, shape = array.reshape(-1, dictionary.n_samples), array.shape[:-1]
     maps, n_threads = _maps(restrict or {}, shape), n_threads_of(threads)
-    with reporting(progress, len(rows), "match") as report:
+    with show_progress(progress, len(rows), "match") as report:
         if interpolate:
             index, correlation, tissue = _between(rows, maps, atoms, len(dictionary), n_threads, report)
         else:
@@ -160,7 +160,7 @@ def _between(
         part = slice(start, start + TOGETHER)
         near = {name: values[part] for name, values in maps.items()}
         k = min(NEIGHBOURS, n_atoms)
-        best = _best(rows[part], near, atoms, k, n_threads, shifted(report, start, len(rows)))
+        best = _best(rows[part], near, atoms, k, n_threads, shift_progress(report, start, len(rows)))
         index.append(best.index[:, :1])
         correlation.append(best.correlation[:, :1])
         tissues.append(interpolated(rows[part], best, atoms, n_threads))

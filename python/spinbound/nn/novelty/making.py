@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_count, check_progress, parameter_names
+from spinbound.base.checks import as_count, as_parameter_names, check_progress
 from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import TISSUE, bases
-from spinbound.base.progress import reporting, shifted
+from spinbound.base.progress import shift_progress, show_progress
 from spinbound.estimators.matching.search import usable
 from spinbound.nn.noise import Noise
 from spinbound.sequences.experiment import Experiment
@@ -62,9 +62,9 @@ def make_novelty_parts(
     check_progress(progress)
 
     total = atoms.size + others.size
-    with reporting(progress, total, "novelty", "tissue") as advance:
-        charts, varying = _make_charts(seq, atoms, names, options | {"progress": shifted(advance, 0, total)})
-        signals = simulate(seq, others, progress=shifted(advance, atoms.size, total), **options)
+    with show_progress(progress, total, "novelty", "tissue") as advance:
+        charts, varying = _make_charts(seq, atoms, names, options | {"progress": shift_progress(advance, 0, total)})
+        signals = simulate(seq, others, progress=shift_progress(advance, atoms.size, total), **options)
     n_threads = n_threads_of(threads)
     floor = _round_to_single(_measure_floor(charts, noise, n_threads))
     measure = Measure(charts, floor, find_relative_noise(noise))
@@ -84,7 +84,9 @@ def _make_charts(
 ) -> tuple[Charts, tuple[str, ...]]:
     """Make the charts of the atoms that can be simulated, in the parameters by which they differ."""
     values = {name: np.broadcast_to(atoms[name], atoms.shape) for name in names}
-    varying = parameter_names([name for name, of_atoms in values.items() if np.ptp(of_atoms) > 0], "varying parameters")
+    varying = as_parameter_names(
+        [name for name, of_atoms in values.items() if np.ptp(of_atoms) > 0], "varying parameters"
+    )
     signals, tangents = sensitivities(seq, atoms, varying, **options)
     valid = usable(signals) & np.isfinite(tangents).all(axis=(1, 2))
     places = np.stack([values[name][valid] for name in varying], axis=1)

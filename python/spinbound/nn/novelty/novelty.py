@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_data, as_instance, as_mask, as_real, check_progress, parameter_names
+from spinbound.base.checks import as_data, as_instance, as_mask, as_parameter_names, as_real, check_progress
 from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter, Progress
-from spinbound.base.progress import reporting, shifted
+from spinbound.base.progress import shift_progress, show_progress
 from spinbound.estimators.matching.search import usable
 from spinbound.nn.noise import Noise
 from spinbound.sequences.experiment import Experiment
@@ -212,11 +212,11 @@ class Novelty:
         check_progress(progress)
 
         novelty = np.full(len(rows), np.nan)
-        with reporting(progress, len(rows), "novelty") as advance:
+        with show_progress(progress, len(rows), "novelty") as advance:
             voxels = np.flatnonzero(chosen)
             measure = Measure(self.charts, self.floor, find_relative_noise(self.noise))
             for start in range(0, voxels.size, SLAB):
-                slab, share = voxels[start : start + SLAB], shifted(advance, start, voxels.size)
+                slab, share = voxels[start : start + SLAB], shift_progress(advance, start, voxels.size)
                 novelty[slab] = measure.compute(rows[slab], sizes[slab], n_threads_of(threads), share)
 
         return novelty.reshape(shape)
@@ -263,7 +263,7 @@ class Novelty:
             If arrays or description make no sense.
         """
         try:
-            names = parameter_names(description["names"], "names")
+            names = as_parameter_names(description["names"], "names")
             percentiles = {kind: tuple(map(float, description["percentiles"][kind])) for kind in ("known", "assumed")}
             noise = Noise(**description["noise"])
             signals, tangents = (_as_complex(arrays[name]) for name in ("signals", "tangents"))

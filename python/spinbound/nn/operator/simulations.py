@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import spinbound._core as _core
-from spinbound.base.checks import parameter_names, refuse_conflicts
+from spinbound.base.checks import as_parameter_names, refuse_conflicts
 from spinbound.base.errors import ComplexArray, FloatArray, InvalidParameter
 from spinbound.base.parameters import ALL, bases, is_reciprocal
 from spinbound.signals.batch import Batch, compute, unknowns_of
@@ -92,7 +92,7 @@ def make_simulation(
     InvalidParameter, InvalidSequence
         As in `spinbound.simulate`; also for M0, and for a parameter that is given twice.
     """
-    chosen, others = parameter_names(names, "names"), Tissue.from_dict(numbers)
+    chosen, others = as_parameter_names(names, "names"), Tissue.from_dict(numbers)
     for where, given in (("names", chosen), ("known", (*maps, *numbers))):
         if "M0" in given:
             raise InvalidParameter(f"{where} has M0, to which the signal is proportional; give it as M0=...")

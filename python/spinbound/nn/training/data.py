@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from spinbound.base.checks import as_count, as_instance, as_threads, parameter_names
+from spinbound.base.checks import as_count, as_instance, as_parameter_names, as_threads
 from spinbound.base.errors import BoolArray, InvalidData, InvalidParameter
 from spinbound.base.parameters import TISSUE
 from spinbound.dictionaries.recipe import Recipe, refuse_invalid
@@ -204,7 +204,7 @@ class SimulatedData:
         threads: int | None = None,
     ) -> None:
         as_instance("prior", prior, Prior)
-        unknowns = parameter_names(wrt)
+        unknowns = as_parameter_names(wrt)
         if "M0" not in unknowns:
             raise InvalidParameter(f"wrt is {', '.join(unknowns)}; M0 must be among them: no estimator knows it")
 

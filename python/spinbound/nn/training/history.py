@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spinbound.base.checks import one_of
+from spinbound.base.checks import as_one_of
 from spinbound.base.errors import FloatArray
 
 COLUMNS = (
@@ -59,7 +59,7 @@ class History:
 
     def __getitem__(self, column: str) -> FloatArray:
         """Return a column (epochs,) by its name."""
-        return self.rows[:, COLUMNS.index(one_of("a column", column, COLUMNS))]
+        return self.rows[:, COLUMNS.index(as_one_of("a column", column, COLUMNS))]
 
     @property
     def best_epoch(self) -> int:

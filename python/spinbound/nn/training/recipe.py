@@ -35,7 +35,7 @@ from typing import Any
 
 import numpy as np
 
-from spinbound.base.checks import one_of
+from spinbound.base.checks import as_one_of
 from spinbound.base.errors import InvalidData, InvalidParameter, InvalidSequence, Progress
 from spinbound.dictionaries.store import open_dictionary
 from spinbound.files.toml import read_toml
@@ -171,11 +171,11 @@ def _read_tables(path: Path) -> dict[str, Table]:
     """Read the tables of a file; refuse unknown keys."""
     content = read_toml(path, MAX_BYTES, InvalidData)
     for name, table in content.items():
-        one_of(f"{path}: a table", name, KEYS, InvalidData)
+        as_one_of(f"{path}: a table", name, KEYS, InvalidData)
         if not isinstance(table, dict):
             raise InvalidData(f"{path}: {name} must be a table [{name}]")
         for key in table:
-            one_of(f"{path}, [{name}]: a key", key, KEYS[name], InvalidData)
+            as_one_of(f"{path}, [{name}]: a key", key, KEYS[name], InvalidData)
     for needed, key in (("estimator", "names"), ("data", "")):
         if needed not in content or (key and key not in content[needed]):
             raise InvalidData(f"{path}: lacks {key + ' in ' if key else ''}[{needed}]")
@@ -190,7 +190,7 @@ def _make_fields(tables: Mapping[str, Table], folder: Path) -> dict[str, Any]:
         validation = {key: value for key, value in tables["data"].items() if key != "store"} | validation
 
     loss = tables.get("loss", {})
-    kind = LOSSES[one_of("the name of a loss", loss.get("name", "crb"), LOSSES)]
+    kind = LOSSES[as_one_of("the name of a loss", loss.get("name", "crb"), LOSSES)]
     noise = tables.get("noise", {})
 
     return {
@@ -224,7 +224,7 @@ def _make_architecture(table: Table, rank: int) -> Architecture:
         if "architecture" in table:
             raise InvalidData("[estimator] has an architecture and widths; give one")
         return Architecture(table["widths"], table.get("skips", ()), 2 * rank)
-    return ARCHITECTURES[one_of("architecture", table.get("architecture", PAPER), ARCHITECTURES)](rank)
+    return ARCHITECTURES[as_one_of("architecture", table.get("architecture", PAPER), ARCHITECTURES)](rank)
 
 
 def _make_data(table: Table, folder: Path) -> Data:

@@ -26,8 +26,8 @@ from spinbound.base.errors import InvalidData
 from spinbound.files.writing import write_atomically
 from spinbound.nn.checkpoint import check_tensors, copy_state, read_tensors, write_tensors
 from spinbound.nn.estimator import Estimator
-from spinbound.work.folder import difference
-from spinbound.work.locks import claimed
+from spinbound.work.folder import describe_difference
+from spinbound.work.locks import hold_lock
 
 from .history import COLUMNS, History, make_empty_history
 from .loop import Loop
@@ -82,7 +82,7 @@ class Run:
         tensors, description = read_tensors(path, KIND)
         found = description.get("configuration")
         if found != json.loads(json.dumps(self.configuration)):
-            other = difference(json.dumps(found).encode(), dict(self.configuration))
+            other = describe_difference(json.dumps(found).encode(), dict(self.configuration))
             raise InvalidData(f"{self.folder} holds another training{other}; remove it, or name another folder")
 
         self._restore(path, tensors)
@@ -144,7 +144,7 @@ def open_folder(folder: Path | None) -> Iterator[None]:
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with claimed(folder / LOCK):
+        with hold_lock(folder / LOCK):
             yield
     except BaseException:
         if is_new and not (folder / STATE).exists():

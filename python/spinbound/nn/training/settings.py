@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from spinbound.base.checks import as_count, as_instance, as_positive, one_of
+from spinbound.base.checks import as_count, as_instance, as_one_of, as_positive
 from spinbound.base.errors import InvalidParameter
 from spinbound.nn.noise import Noise
 
@@ -40,7 +40,7 @@ class Settings:
         for name in ("learning_rate", "clip"):
             if (value := getattr(self, name)) is not None:
                 as_positive(name, value)
-        one_of("schedule", self.schedule, SCHEDULES)
+        as_one_of("schedule", self.schedule, SCHEDULES)
         for name in ("mixed_precision", "compile"):
             if not isinstance(getattr(self, name), bool):
                 raise InvalidParameter(f"{name} is {getattr(self, name)!r}; allowed: True, False")

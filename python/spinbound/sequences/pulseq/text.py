@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from spinbound.base.errors import FloatArray, InvalidSequence
-from spinbound.files.guard import Allowance, damage_named
+from spinbound.files.guard import Allowance, name_damage
 
 MAX_SAMPLES = 1 << 24  # 16 s of a waveform on a raster of 1 us
 LARGEST = 1e15  # of all numbers: no amplitude is as high, and no time as long in any unit
@@ -136,7 +136,7 @@ def read_text(path: Path) -> PulseqText:
     OSError
         If the file cannot be read.
     """
-    with damage_named(path, InvalidSequence):
+    with name_damage(path, InvalidSequence):
         size = path.stat().st_size
         Allowance(path, InvalidSequence).take("the file", size, size)
         content = path.read_bytes()
