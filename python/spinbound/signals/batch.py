@@ -112,7 +112,7 @@ class Batch:
     def call(self, report: Progress | None) -> Any:
         """Return the call as the core has it."""
         return _core.Call(
-            experiment=self.forward.trains.core(),
+            experiment=self.forward.trains.as_core(),
             tissue=self.tissue,
             M0=self.M0,
             valid=self.valid,
@@ -179,7 +179,7 @@ def _reason(batch: Batch) -> str:
         return f"{prefix}sigma is {batch.sigma[0]:g}{where}; allowed: sigma > 0, finite"
     m0s, T2s, B1 = (np.asarray(values[name], dtype=np.float64) for name in ("m0s", "T2s", "B1"))
     limit = next(limit for limit in batch.forward.limits if not limit.accepts(m0s, T2s, B1))
-    return prefix + limit.reason(float(m0s), float(T2s), float(B1), where)
+    return prefix + limit.explain(float(m0s), float(T2s), float(B1), where)
 
 
 def unknowns_of(names: Iterable[str], form: str = "real") -> Any:

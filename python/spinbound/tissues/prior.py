@@ -23,7 +23,7 @@ from spinbound.base.checks import as_count, as_parameter, as_positive, refuse_co
 from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter
 from spinbound.base.units import check_plausible
 from spinbound.sequences.experiment import Experiment, as_trains
-from spinbound.sequences.limits import Limits, allowed, limits_of
+from spinbound.sequences.limits import Limits, find_limits, find_range
 from spinbound.sequences.model import Model, as_model
 
 from .distributions import Constant, Distribution, Grid, LogUniform, TruncatedNormal, Uniform
@@ -303,7 +303,7 @@ class Prior:
         >>> round(prior.bounds["B1"][1], 4)
         1.7507
         """
-        limits = [limits_of(as_model(model), train) for train in as_trains(seq).sequences]
+        limits = [find_limits(as_model(model), train) for train in as_trains(seq).sequences]
         return self.truncated(**{name: _demanded(name, limits) for name in ("B1", "T2s") if name in self.names})
 
     @property
@@ -334,5 +334,5 @@ def _uniforms(name: str, n: int, seed: int, first: int) -> FloatArray:
 
 def _demanded(name: str, limits: list[Limits]) -> tuple[float | None, float | None]:
     """The limits of a parameter that models add to its own; None for a side to which they add none."""
-    (low, high), (least, largest) = allowed(name, limits), accepted(name)
+    (low, high), (least, largest) = find_range(name, limits), accepted(name)
     return low if low > least else None, high if high < largest else None

@@ -187,7 +187,7 @@ def _call(
     prior_mean = problem.prior_mean(voxels)
     results = _arrays(problem, voxels.size) | {"M0": M0.copy()}
     call = _core.Call(
-        experiment=problem.forward.trains.core(),
+        experiment=problem.forward.trains.as_core(),
         tissue=matrix,
         M0=M0,
         valid=_valid(problem, matrix, M0, sigma, prior_mean),

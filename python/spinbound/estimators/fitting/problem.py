@@ -23,7 +23,7 @@ from spinbound.base.checks import (
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidData, InvalidParameter
 from spinbound.base.parameters import PARAMETERS, bases, is_reciprocal
 from spinbound.sequences.experiment import Trains
-from spinbound.sequences.limits import allowed
+from spinbound.sequences.limits import find_range
 from spinbound.signals.basis import Basis
 from spinbound.signals.forward import ForwardModel
 from spinbound.tissues.tissue import Tissue, tissue_of
@@ -245,13 +245,13 @@ def _check_numbers(problem: Problem) -> None:
     """Refuse known numbers that the model does not accept in any voxel."""
     known = {name: value for name, value in problem.fixed.as_dict().items() if not value.ndim}
     for limit in problem.forward.limits:
-        accepted = {"m0s": 0.0, "T2s": limit.extremes()[1], "B1": 0.0}
+        accepted = {"m0s": 0.0, "T2s": limit.find_extremes()[1], "B1": 0.0}
         given = {name: float(known[name]) for name in accepted if name in known and name not in problem.unknowns}
         if limit.one_pool and "m0s" in problem.unknowns:
             raise InvalidParameter("free has m0s, but the model bloch has one pool; allowed: fixed={'m0s': 0}")
         values = accepted | given
         if not limit.accepts(*map(np.asarray, values.values())):
-            raise InvalidParameter(limit.reason(**values, where=""))
+            raise InvalidParameter(limit.explain(**values, where=""))
 
 
 # Bounds
@@ -264,7 +264,7 @@ def _bounds(
     for name in given:
         if name not in unknowns:
             raise InvalidParameter(f"bounds has {name}; allowed: {', '.join(unknowns)}")
-    ranges = {name: allowed(name, forward.limits) for name in unknowns}
+    ranges = {name: find_range(name, forward.limits) for name in unknowns}
     return {
         name: _pair(name, given[name], ranges[name]) if name in given else _default(name, ranges[name], forward.trains)
         for name in unknowns

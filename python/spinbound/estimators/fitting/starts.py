@@ -22,7 +22,7 @@ from spinbound.dictionaries.build import ATOMS, dictionary
 from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.estimators.matching.atoms import atoms_of
 from spinbound.estimators.matching.match import match
-from spinbound.sequences.limits import allowed
+from spinbound.sequences.limits import find_range
 from spinbound.tissues.distributions import Distribution, LogUniform, Uniform
 from spinbound.tissues.prior import Prior
 from spinbound.tissues.tissue import Tissue
@@ -195,7 +195,7 @@ def _owner(problem: Problem, name: str) -> str | None:
 def _range(problem: Problem, name: str, title: str) -> tuple[float, float]:
     """Between which values a parameter of the core is drawn, as it is called there."""
     owner = _owner(problem, name)
-    low, high = allowed(name, problem.forward.limits) if owner is None else problem.bounds[owner]
+    low, high = find_range(name, problem.forward.limits) if owner is None else problem.bounds[owner]
     turned = is_reciprocal(title) != (owner is not None and is_reciprocal(owner))
     return (1 / high, 1 / low) if turned else (low, high)
 
