@@ -11,7 +11,7 @@ from spinbound.work.executor import AHEAD, ExecutorRunner
 
 from tests.support.trains import random_tissues, smooth_train
 
-SEQ, TISSUE, WRT = smooth_train(), random_tissues(40), ("M0", "m0s", "R2f")
+SEQ, TISSUE, WRT = smooth_train(), random_tissues(40, seed=3), ("M0", "m0s", "R2f")
 
 
 def spawned():
