@@ -126,7 +126,7 @@ def test_sensitivities_are_computed_only_for_a_gradient(monkeypatch):
     def never(*_):
         raise AssertionError("sensitivities")
 
-    monkeypatch.setattr(_simulations.Simulation, "sensitivities", never)
+    monkeypatch.setattr(_simulations.Simulation, "compute_sensitivities", never)
     nn.simulate(SEQ, THETA, NAMES)
     with torch.no_grad():
         nn.simulate(SEQ, asking(), NAMES)
@@ -259,9 +259,9 @@ def test_the_default_backend_compiles_it_too():
 
 def test_vmap_folds_the_batch_into_one_call(monkeypatch):
     calls = []
-    sensitivities = _simulations.Simulation.sensitivities
+    sensitivities = _simulations.Simulation.compute_sensitivities
     monkeypatch.setattr(
-        _simulations.Simulation, "sensitivities", lambda *all: calls.append(all[1].shape) or sensitivities(*all)
+        _simulations.Simulation, "compute_sensitivities", lambda *all: calls.append(all[1].shape) or sensitivities(*all)
     )
     theta = asking(THETA.T.expand(2, 4, 3))
     B1 = torch.tensor([0.9, 1.1], dtype=torch.float64)

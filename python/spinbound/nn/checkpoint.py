@@ -86,7 +86,7 @@ def hash_tensors(*tensors: Tensor) -> str:
 
 def check_tensors(path: str | os.PathLike[str], tensors: Tensors, wanted: Tensors) -> None:
     """Refuse tensors of other names or shapes than wanted."""
-    found, expected = _shapes_of(tensors), _shapes_of(wanted)
+    found, expected = _list_shapes(tensors), _list_shapes(wanted)
     differing = sorted(name for name in found | expected if found.get(name) != expected.get(name))
     if differing:
         name = differing[0]
@@ -110,7 +110,7 @@ def check_texts(description: Mapping[str, Any], names: Iterable[str]) -> None:
             raise InvalidData(f"{name} is {description[name]!r}; allowed: text, or nothing")
 
 
-def _shapes_of(tensors: Tensors) -> dict[str, tuple[int, ...]]:
+def _list_shapes(tensors: Tensors) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 

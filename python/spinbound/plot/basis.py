@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spinbound.base.errors import InvalidParameter
 
-from .maps import make_panels, plain_log_ticks
+from .maps import make_panels, set_log_ticks
 from .style import QUANTITIES, apply_style
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def finish_log_axis(panel: Axes) -> None:
     from matplotlib.ticker import MaxNLocator
 
     low, high = panel.get_ylim()
-    plain_log_ticks(panel.yaxis, high / low)
+    set_log_ticks(panel.yaxis, high / low)
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 

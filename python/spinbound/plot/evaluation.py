@@ -13,8 +13,8 @@ import numpy as np
 from spinbound.base.errors import FloatArray, InvalidParameter
 from spinbound.evaluation.card import common
 
-from .maps import make_panels, plain_log_ticks
-from .style import QUANTITIES, WIDTH, Quantity, apply_style, new_figure
+from .maps import make_panels, set_log_ticks
+from .style import QUANTITIES, WIDTH, Quantity, apply_style, make_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -158,7 +158,7 @@ def loss_over_crb(reports: OneOrMore, snr: float | None = None) -> Figure:
     """
     cards, level = select_cards(reports, snr)
     names = find_common_names(cards)
-    figure = new_figure(2.0 * len(cards) + 0.5, WIDTH if len(names) > 1 else WIDTH / 2)
+    figure = make_figure(2.0 * len(cards) + 0.5, WIDTH if len(names) > 1 else WIDTH / 2)
     panels = figure.subplots(len(cards), len(names), squeeze=False)
     for row, (label, card) in zip(panels, cards.items(), strict=True):
         for panel, name in zip(row, names, strict=True):
@@ -269,7 +269,7 @@ def finish_loss(panel: Axes) -> None:
     if np.isfinite(panel.dataLim.minposx):  # there are points
         panel.set_xscale("log")
         low, high = panel.get_xlim()
-        plain_log_ticks(panel.xaxis, high / low)
+        set_log_ticks(panel.xaxis, high / low)
 
 
 def share_vertical(figure: Figure, panels: list[Axes]) -> Figure:

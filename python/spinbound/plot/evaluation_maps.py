@@ -23,7 +23,7 @@ from .maps import (
     make_norm,
     make_rulers,
 )
-from .style import QUANTITIES, WIDTH, apply_style, new_figure
+from .style import QUANTITIES, WIDTH, apply_style, make_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,7 +82,7 @@ def bias_maps(
     chosen = axes or grid_axes(tissue, list(next(iter(cards.values())).truth))
     rulers, scale = make_rulers(tissue, chosen), QUANTITIES[name].scale
 
-    figure = new_figure(5.4, min(WIDTH, 2.4 * (len(cards) + 1)))
+    figure = make_figure(5.4, min(WIDTH, 2.4 * (len(cards) + 1)))
     panels = figure.subplots(2, len(cards) + 1, squeeze=False)
     panels[0, -1].set_axis_off()
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from spinbound.base.errors import BoolArray, InvalidParameter
 
 from .maps import UNIDENTIFIABLE, choose_colour_map, draw_dots
-from .style import BLUE, GREEN, PURPLE, QUANTITIES, RED, WIDTH, YELLOW, apply_style, new_figure
+from .style import BLUE, GREEN, PURPLE, QUANTITIES, RED, WIDTH, YELLOW, apply_style, make_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -128,7 +128,7 @@ def draw_dots_of_maps(maps: Mapping[str, NDArray[Any]], title: str) -> Figure:
     """Draw a panel of dots over the voxel index for each map."""
     n_columns = min(3, len(maps))
     n_rows = -(-len(maps) // n_columns)
-    figure = new_figure(1.8 * n_rows + 0.3, WIDTH if n_columns == 3 else 3.2 * n_columns)
+    figure = make_figure(1.8 * n_rows + 0.3, WIDTH if n_columns == 3 else 3.2 * n_columns)
     panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for panel, (name, values) in zip(panels, maps.items(), strict=False):
         draw_dots(panel, values, QUANTITIES[name].label)
@@ -143,7 +143,7 @@ def make_map_panels(count: int, shape: tuple[int, ...]) -> tuple[Figure, list[Ax
     n_columns = min(COLUMNS, count)
     n_rows, width = -(-count // n_columns), WIDTH / COLUMNS
     height = width * float(np.clip(shape[0] / max(shape[1], 1), 0.3, 2)) + 0.5
-    figure = new_figure(height * n_rows + 0.3, max(width * n_columns, WIDTH / 2))
+    figure = make_figure(height * n_rows + 0.3, max(width * n_columns, WIDTH / 2))
     panels: list[Axes] = list(figure.subplots(n_rows, n_columns, squeeze=False).ravel())
     for panel in panels:
         panel.set_axis_off()

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spinbound.tissues.tissue import value_of
 
-from .style import BLUE, QUANTITIES, WIDTH, apply_style, new_figure
+from .style import BLUE, QUANTITIES, WIDTH, apply_style, make_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,7 +119,7 @@ def choose_panel_height(tissue: Tissue, axes: tuple[str, str] | None) -> float:
 def make_panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
     """Make a figure with `count` panels, three in a row."""
     n_rows, n_columns = -(-count // 3), min(3, count)
-    figure = new_figure(height * n_rows + 0.3, WIDTH if n_columns == 3 else 3.2 * n_columns)
+    figure = make_figure(height * n_rows + 0.3, WIDTH if n_columns == 3 else 3.2 * n_columns)
     panels: list[Axes] = list(figure.subplots(n_rows, n_columns, squeeze=False).ravel())
     for panel in panels[count:]:
         panel.set_axis_off()
@@ -213,7 +213,7 @@ def spans_decades(low: float, high: float) -> bool:
 def finish_bar(bar: Colorbar, low: float, high: float) -> None:
     """Write plain numbers at the ticks of a logarithmic scale."""
     if spans_decades(low, high):
-        plain_log_ticks(bar.ax.xaxis, high / low)
+        set_log_ticks(bar.ax.xaxis, high / low)
 
 
 def finish_axes(panel: Axes, vertical: Ruler, horizontal: Ruler) -> None:
@@ -222,10 +222,10 @@ def finish_axes(panel: Axes, vertical: Ruler, horizontal: Ruler) -> None:
     panel.spines[:].set_visible(True)
     if vertical.geometric:
         panel.set_yscale("log")
-        plain_log_ticks(panel.yaxis, vertical.centres.max() / vertical.centres.min())
+        set_log_ticks(panel.yaxis, vertical.centres.max() / vertical.centres.min())
     if horizontal.geometric:
         panel.set_xscale("log")
-        plain_log_ticks(panel.xaxis, horizontal.centres.max() / horizontal.centres.min())
+        set_log_ticks(panel.xaxis, horizontal.centres.max() / horizontal.centres.min())
     if vertical.label.startswith("voxel"):
         panel.set_aspect("equal")
         panel.invert_yaxis()
@@ -251,7 +251,7 @@ def find_colour_limits(values: NDArray[Any]) -> tuple[float, float, bool]:
     return low, end if end > low else low + max(abs(low), 1e-300), cut
 
 
-def plain_log_ticks(axis: Axis, span: float) -> None:
+def set_log_ticks(axis: Axis, span: float) -> None:
     """Set ticks at 1, 2, 5 times powers of ten, or at fewer where the axis is long, written as plain numbers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 

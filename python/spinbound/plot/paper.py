@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from spinbound.base.errors import BoolArray, InvalidParameter
 
 from .fit import draw_border, draw_image, find_limits, find_sides_beyond, find_window, scale_values
-from .maps import make_panels, plain_log_ticks
-from .style import BLUE, GREEN, GREY, PURPLE, QUANTITIES, RED, WIDTH, YELLOW, apply_style, new_figure
+from .maps import make_panels, set_log_ticks
+from .style import BLUE, GREEN, GREY, PURPLE, QUANTITIES, RED, WIDTH, YELLOW, apply_style, make_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +57,7 @@ def convergence(histories: Mapping[str, Mapping[str, Curves]]) -> Figure:
         panel.set(yscale="log", xlabel="epoch", ylabel=label)
         low, high = panel.get_ylim()
         if high < 1e4 * low:
-            plain_log_ticks(panel.yaxis, high / low)
+            set_log_ticks(panel.yaxis, high / low)
         panel.legend()
     return figure
 
@@ -99,7 +99,7 @@ def region_boxes(
         raise InvalidParameter("masks is empty; give at least one region")
 
     chosen = {region: np.asarray(mask, bool) for region, mask in masks.items()}
-    figure = new_figure(1.7 * len(names) + 0.9)
+    figure = make_figure(1.7 * len(names) + 0.9)
     panels: list[Axes] = list(figure.subplots(len(names), 1, sharex=True, squeeze=False).ravel())
     for panel, name in zip(panels, names, strict=True):
         draw_boxes(panel, name, {label: maps[name] for label, maps in estimates.items()}, chosen)
@@ -187,7 +187,7 @@ def compared_maps(
     window = find_window(shown)
     shown = shown[window]
 
-    figure = new_figure(choose_map_height(shown.shape, len(labels)) * len(names) + 0.4)
+    figure = make_figure(choose_map_height(shown.shape, len(labels)) * len(names) + 0.4)
     panels = figure.subplots(len(names), len(labels), squeeze=False)
     for row, name in zip(panels, names, strict=True):
         maps = [np.where(shown, scale_values(name, estimates[label][name])[window], np.nan) for label in labels]

@@ -80,7 +80,7 @@ def apply_style(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return draw_in_style
 
 
-def new_figure(height: float, width: float = WIDTH) -> Figure:
+def make_figure(height: float, width: float = WIDTH) -> Figure:
     """Make an empty figure of `width` by `height` inches that belongs to no window."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .style import BLUE, GREY, PURPLE, QUANTITIES, RED, YELLOW, apply_style, new_figure
+from .style import BLUE, GREY, PURPLE, QUANTITIES, RED, YELLOW, apply_style, make_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +33,7 @@ def sequence(seq: Sequence) -> Figure:
         Two panels over time (s): alpha/pi, and TRF in microseconds.
     """
     words = np.asarray(seq.gradient_moment)
-    time, figure = np.cumsum(seq.repetition_times) - seq.repetition_times / 2, new_figure(3.2)
+    time, figure = np.cumsum(seq.repetition_times) - seq.repetition_times / 2, make_figure(3.2)
     above, below = figure.subplots(2, 1, sharex=True)
     for axes, values in ((above, np.asarray(seq.alpha) / np.pi), (below, np.asarray(seq.TRF) * 1e6)):
         axes.plot(time, np.where(words == "balanced", values, np.nan), ".-", markersize=2.5, linewidth=0.7)
@@ -71,7 +71,7 @@ def signal(seq: Sequence, signals: ArrayLike, labels: Series[str] = ()) -> Figur
     parts = {"Re": curves.real, "Im": curves.imag}
     if np.abs(curves.imag).max() <= 1e-12 * np.abs(curves).max():  # zero but for rounding
         del parts["Im"]
-    figure = new_figure(0.7 + 1.6 * len(parts))
+    figure = make_figure(0.7 + 1.6 * len(parts))
     panels = figure.subplots(len(parts), 1, sharex=True, squeeze=False).ravel()
     for axes, (name, part) in zip(panels, parts.items(), strict=True):
         lines = axes.plot(seq.echo_times, part.T)
@@ -99,7 +99,7 @@ def magnetization(seq: Sequence, states: ArrayLike) -> Figure:
     Figure
         Two panels over time (s): the free pool, and zs of the semi-solid pool, whose xs has decayed by the echo.
     """
-    components, figure = np.asarray(states).real, new_figure(3.6)
+    components, figure = np.asarray(states).real, make_figure(3.6)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     for index, symbol in enumerate(("x^f", "y^f", "z^f")):
         above.plot(seq.echo_times, components[:, index], label=f"${symbol}$", zorder=1 if index == 1 else 2)
@@ -135,7 +135,7 @@ def sensitivities(seq: Sequence, jacobian: ArrayLike, tissue: Tissue, wrt: Serie
         One panel per parameter over time (s): real and imaginary part.
     """
     columns, n_rows = np.asarray(jacobian), -(-len(wrt) // 3)
-    figure = new_figure(0.5 + 1.3 * n_rows)
+    figure = make_figure(0.5 + 1.3 * n_rows)
     panels = figure.subplots(n_rows, 3, sharex=True, squeeze=False).ravel()
     for axes, name, column in zip(panels, wrt, columns.T, strict=False):
         curve, title = scale_sensitivity(name, complex(np.asarray(tissue[name]).item()), column)

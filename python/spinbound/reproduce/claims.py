@@ -66,7 +66,7 @@ def compare_slices(judged: AllCards) -> Iterator[Row]:
         ("10", "T1a", "T1-m0s", ("0.11 s", "0.07 s")),
     ]
     for where, name, plane, paper in stated:
-        ours = [format_with_unit(name, mean_bias(judged.slices[plane][label], name)) for label in BOTH]
+        ours = [format_with_unit(name, compute_mean_bias(judged.slices[plane][label], name)) for label in BOTH]
         yield Row(where, f"mean |bias| of {WORDS[name]} on the slice {plane}", paper, ours)
 
 
@@ -75,18 +75,18 @@ def compare_random_tissues(judged: AllCards, settings: Settings) -> Iterator[Row
     level = settings.snr_levels.index(settings.snr)
     at, cards = f"at SNR {settings.snr:g}", [judged.test[label] for label in BOTH]
     for name in ESTIMATED:
-        ours = [format_with_unit(name, mean_bias(card, name, level)) for card in cards]
+        ours = [format_with_unit(name, compute_mean_bias(card, name, level)) for card in cards]
         yield Row("3", f"mean |bias| of {WORDS[name]} {at}", ("smaller", "larger"), ours)
     for name in ESTIMATED:
         ours = [f"{card.ratio_quantiles(name)[level, 1]:.3g}" for card in cards]
         yield Row("4", f"median of std/sqrt(CRB) of {WORDS[name]} {at}", ("near 1", "less near"), ours)
-        ours = [as_percent(share_near_bound(card, name, level)) for card in cards]
+        ours = [as_percent(compute_share_near_bound(card, name, level)) for card in cards]
         yield Row("4", f"tissues whose std/sqrt(CRB) of {WORDS[name]} is 0.9 to 1.1 {at}", ("not told",) * 2, ours)
     low, high = settings.trained_snr
     for k, snr in enumerate(settings.snr_levels):
         ours = [f"{card.overall.bias_part[k]:.3g} + {card.overall.variance_part[k]:.3g}" for card in cards]
         yield Row("5", f"CRB loss at SNR {snr:g}, bias + variance part", DOMINANT[low <= snr <= high], ours)
-    ours = [as_percent(bias_share(card, level)) for card in cards]
+    ours = [as_percent(compute_bias_share(card, level)) for card in cards]
     yield Row("5", f"share of the bias in the mean squared error {at}, SI units", ("not told", "bias dominates"), ours)
     for name in ESTIMATED:
         ours = [f"{card.scores[name].bias_part[level]:.3g}" for card in cards]
@@ -94,18 +94,18 @@ def compare_random_tissues(judged: AllCards, settings: Settings) -> Iterator[Row
         yield Row("6", f"bias part of the CRB loss of {WORDS[name]} {at}", (words, "larger"), ours)
 
 
-def mean_bias(card: Evaluation, name: str, level: int = 0) -> float:
+def compute_mean_bias(card: Evaluation, name: str, level: int = 0) -> float:
     """Return the mean of |bias| over the tissues, in SI units."""
     return float(np.nanmean(np.abs(card.bias[name][level])))
 
 
-def bias_share(card: Evaluation, level: int) -> float:
+def compute_bias_share(card: Evaluation, level: int) -> float:
     """Return the share of the squared bias in the squared error of all parameters in SI units."""
     errors = [card.mse(name) for name in card.names]
     return float(sum(error.bias[level] for error in errors) / sum(error.total[level] for error in errors))
 
 
-def share_near_bound(card: Evaluation, name: str, level: int) -> float:
+def compute_share_near_bound(card: Evaluation, name: str, level: int) -> float:
     """Return the share of the tissues whose standard deviation is within 10 % of the root of the bound."""
     ratio = card.std_ratio(name)[level]
     known = ratio[np.isfinite(ratio)]
@@ -142,7 +142,7 @@ def compare_in_vivo(maps: Maps) -> Iterator[Row]:
     }
     for place, mask in (("the slice", np.isfinite(maps[NLLS]["T1a"])), ("white matter", find_white_matter(maps))):
         for name in ESTIMATED:
-            ours = [as_percent(median_deviation(maps[label], maps[NLLS], name, mask)) for label in BOTH]
+            ours = [as_percent(compute_median_deviation(maps[label], maps[NLLS], name, mask)) for label in BOTH]
             yield Row("8", f"median |deviation| of {WORDS[name]} from NLLS in {place}", paper[name], ours)
 
 
@@ -152,7 +152,7 @@ def find_white_matter(maps: Maps) -> BoolArray:
     return np.asarray((maps[NLLS]["T1a"] > low) & (maps[NLLS]["T1a"] < high))
 
 
-def median_deviation(maps: Arrays, reference: Arrays, name: str, mask: BoolArray) -> float:
+def compute_median_deviation(maps: Arrays, reference: Arrays, name: str, mask: BoolArray) -> float:
     """Return the median of the relative absolute deviation over a mask; NaN if there is no value."""
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.abs(maps[name] / reference[name] - 1)[mask]

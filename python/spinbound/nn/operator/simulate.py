@@ -207,12 +207,12 @@ def _simulate(theta: Tensor, known: Tensor, key: str, threads: int) -> Tensor:
 
 @torch.library.custom_op("spinbound::simulate", mutates_args=())
 def _compute_signals(theta: Tensor, known: Tensor, key: str, threads: int) -> Tensor:
-    return _as_results(theta, recall(key).signals(_as_rows(theta), _as_rows(known), threads))
+    return _as_results(theta, recall(key).compute_signals(_as_rows(theta), _as_rows(known), threads))
 
 
 @torch.library.custom_op("spinbound::sensitivities", mutates_args=())
 def _compute_sensitivities(theta: Tensor, known: Tensor, key: str, threads: int) -> tuple[Tensor, Tensor]:
-    signals, jacobians = recall(key).sensitivities(_as_rows(theta), _as_rows(known), threads)
+    signals, jacobians = recall(key).compute_sensitivities(_as_rows(theta), _as_rows(known), threads)
     return _as_results(theta, signals), _as_results(theta, jacobians)
 
 

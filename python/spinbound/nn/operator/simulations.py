@@ -51,16 +51,18 @@ class Simulation:
             digest.update(self.forward.vectors.tobytes())
         return digest.hexdigest()
 
-    def signals(self, theta: FloatArray, known: FloatArray, threads: int) -> ComplexArray:
+    def compute_signals(self, theta: FloatArray, known: FloatArray, threads: int) -> ComplexArray:
         """Simulate signals (N, n_samples); NaN for voxels that are not accepted, even if that is all of them."""
-        batch = self._batch(theta, known, threads)
+        batch = self._make_batch(theta, known, threads)
         signals = np.empty((batch.n_voxels, batch.n_samples), np.complex128)
         compute(batch, (signals,), lambda slab, progress, s: _core.simulate(slab.call(progress), s), "simulate")
         return signals
 
-    def sensitivities(self, theta: FloatArray, known: FloatArray, threads: int) -> tuple[ComplexArray, ComplexArray]:
+    def compute_sensitivities(
+        self, theta: FloatArray, known: FloatArray, threads: int
+    ) -> tuple[ComplexArray, ComplexArray]:
         """Simulate the same signals and their derivatives (N, n_samples, P) by theta."""
-        batch = self._batch(theta, known, threads)
+        batch = self._make_batch(theta, known, threads)
         signals = np.empty((batch.n_voxels, batch.n_samples), np.complex128)
         jacobians = np.empty((*signals.shape, len(self.names)), np.complex128)
         unknowns = unknowns_of(self.names)
@@ -69,7 +71,7 @@ class Simulation:
 
         return signals, jacobians
 
-    def _batch(self, theta: FloatArray, known: FloatArray, threads: int) -> Batch:
+    def _make_batch(self, theta: FloatArray, known: FloatArray, threads: int) -> Batch:
         tissue = self._make_tissue(theta, known)
         return Batch.of(self.forward, tissue, threads=threads, progress=None, all_invalid=True)
 
