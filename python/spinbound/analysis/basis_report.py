@@ -25,7 +25,7 @@ from spinbound.signals.crb import crb
 from spinbound.signals.forward import ForwardModel
 from spinbound.signals.simulate import sensitivities, simulate
 from spinbound.tissues.prior import Prior
-from spinbound.tissues.sources import tissues_of
+from spinbound.tissues.sources import as_tissues
 from spinbound.tissues.tissue import Tissue
 
 from .directions import Directions, columns_of, real_columns, triangular
@@ -138,7 +138,7 @@ def basis_report(
     (4, 8)
     """
     names, chosen = as_parameter_names(wrt), _as_ranks(ranks, basis, columns_of(as_parameter_names(wrt))[-1].stop)
-    tissue = tissues_of(source, n, TISSUES, seed)
+    tissue = as_tissues(source, n, TISSUES, seed)
     forward = ForwardModel.of(seq, model, basis)
     voxels = accepted([forward], tissue, names, threads=threads, progress=progress)
     options: dict[str, Any] = {"model": forward.model, "basis": basis, "threads": threads}

@@ -25,7 +25,7 @@ from spinbound.signals.basis import Basis, with_fixed_phase
 from spinbound.signals.forward import ForwardModel
 from spinbound.signals.simulate import sensitivities, simulate
 from spinbound.tissues.prior import Prior
-from spinbound.tissues.sources import tissues_of
+from spinbound.tissues.sources import as_tissues
 from spinbound.tissues.tissue import Tissue
 
 from .directions import Directions, columns_of, real_columns, triangular
@@ -130,7 +130,7 @@ def build_basis(
         raise InvalidParameter(f"rank is {rank}; allowed: 1 to {n_echoes}, the number of echoes")
     if not 0 < as_number("weight", weight) < 1:
         raise InvalidParameter(f"weight is {weight:g}; allowed: 0 < weight < 1")
-    tissue = tissues_of(source, n, TISSUES, seed)
+    tissue = as_tissues(source, n, TISSUES, seed)
     forward = ForwardModel.of(seq, model)
     voxels = accepted([forward], tissue, names if kept else (), threads=threads, progress=progress)
     stream = Stream(forward, voxels, names, kept, threads)

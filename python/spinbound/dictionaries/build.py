@@ -26,7 +26,7 @@ from spinbound.signals.batch import FORMS
 from spinbound.signals.forward import ForwardModel
 from spinbound.signals.simulate import simulate
 from spinbound.tissues.prior import Prior
-from spinbound.tissues.sources import Drawn, Given, Source, tissues_of
+from spinbound.tissues.sources import DrawnTissues, GivenTissues, Source, as_tissues
 from spinbound.tissues.tissue import Tissue
 from spinbound.work.job import Runner
 from spinbound.work.run import Run
@@ -85,7 +85,7 @@ def dictionary(
     Dictionary(100 tissues of 1142 samples)
     """
     forward = ForwardModel.of(seq, model, basis)
-    tissue = tissues_of(source, n, ATOMS, seed)
+    tissue = as_tissues(source, n, ATOMS, seed)
 
     signals = simulate(seq, tissue, model=forward.model, basis=basis, threads=threads, progress=progress)
     _refuse_without_signal(forward, tissue, norms(signals))
@@ -222,5 +222,5 @@ def _derivatives(derivatives: str | Iterable[str] | None) -> tuple[str, ...]:
 
 def _source(source: Prior | Tissue, n: int | None, seed: int, first: int) -> Source:
     if isinstance(source, Prior):
-        return Drawn(source, as_count("n", n, 1), as_count("seed", seed, 0), as_count("first", first, 0))
-    return Given(tissues_of(source, n, ATOMS, 0))
+        return DrawnTissues(source, as_count("n", n, 1), as_count("seed", seed, 0), as_count("first", first, 0))
+    return GivenTissues(as_tissues(source, n, ATOMS, 0))

@@ -15,7 +15,7 @@ from spinbound.files.hashes import hash_arrays
 from spinbound.sequences.experiment import Experiment, as_trains
 from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
-from spinbound.tissues.tissue import Tissue, tissue_of
+from spinbound.tissues.tissue import Tissue, make_tissue
 
 Array = npt.NDArray[Any]
 
@@ -160,7 +160,7 @@ class Dictionary:
 
 def tissue_from(columns: Mapping[str, Array]) -> Tissue:
     """Return the tissues, of M0 = 1, of arrays by their names in a store."""
-    return tissue_of({"M0": np.array(1 + 0j), **{name: columns[f"tissue/{name}"] for name in TISSUE}})
+    return make_tissue({"M0": np.array(1 + 0j), **{name: columns[f"tissue/{name}"] for name in TISSUE}})
 
 
 def norms(signals: npt.NDArray[np.complex128]) -> FloatArray:

@@ -20,8 +20,8 @@ from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
 from spinbound.signals.forward import ForwardModel
 from spinbound.tissues.prior import Prior
-from spinbound.tissues.prior_file import grid_shape_of
-from spinbound.tissues.sources import Drawn, Given, Source, tissues_of
+from spinbound.tissues.prior_file import read_grid_shape
+from spinbound.tissues.sources import DrawnTissues, GivenTissues, Source, as_tissues
 from spinbound.tissues.tissue import Tissue
 
 FULL_MODEL = ("M0", "m0s", "T1a", "T2f", "Rex", "T2s", "omega0", "B1")
@@ -157,11 +157,11 @@ def reference_set(
 def _source(source: Prior | Tissue, n: int | None, seed: int, first: int) -> tuple[Source, tuple[int, ...]]:
     """The tissues in one axis, and the shape of their maps."""
     if not isinstance(source, Prior):
-        tissue = tissues_of(source, n, TISSUES, 0)
-        return Given(tissue), source.shape or (1,)
+        tissue = as_tissues(source, n, TISSUES, 0)
+        return GivenTissues(tissue), source.shape or (1,)
     grid = source.grid_shape
     count = (prod(grid) if grid else TISSUES) if n is None else as_count("n", n, 1)
-    tissues = Drawn(source, count, as_count("seed", seed, 0), as_count("first", first, 0))
+    tissues = DrawnTissues(source, count, as_count("seed", seed, 0), as_count("first", first, 0))
     return tissues, _shape(grid, count, tissues.first)
 
 
@@ -173,7 +173,7 @@ def _shape(grid: tuple[int, ...], count: int, first: int) -> tuple[int, ...]:
 def _shape_of_store(configuration: Mapping[str, Any]) -> tuple[int, ...]:
     """That of the maps of the tissues on disk."""
     n = int(configuration["n"])
-    grid = grid_shape_of(str(configuration["prior"])) if "prior" in configuration else ()
+    grid = read_grid_shape(str(configuration["prior"])) if "prior" in configuration else ()
     return _shape(grid, n, int(configuration.get("first", 0)))
 
 

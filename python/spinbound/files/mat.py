@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from .guard import MAX_EXPANSION, Allowance, name_damage, optional_module
 
-MAX_DEPTH = 4  # of nested structs and groups: hard links in HDF5 may form circles
+MAX_DEPTH = 4  # levels of nested structs and groups: hard links in HDF5 may form circles
 MAT5_COMPRESSED = 15  # the type of an element that zlib has packed
 
 Variables = dict[str, Any]

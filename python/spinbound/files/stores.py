@@ -29,7 +29,7 @@ from spinbound.base.errors import InvalidData
 from .guard import find_max_bytes, name_damage, optional_module
 from .writing import name_failure, write_atomically
 
-LEVEL = 3  # of zstd
+LEVEL = 3  # level of compression by zstd
 MAX_CHUNK = 0x7E000000  # bytes that numcodecs packs at once
 MAX_HEADER = 1 << 24  # bytes of a zarr.json
 HEADER = "zarr.json"

@@ -31,7 +31,7 @@ NAMED = (".npz", ".mat")
 SUFFIXES = (".nii", ".nii.gz", ".cfl", ".hdr", ".ra", *NAMED)
 PARTS = ("complex", "real-imag", "magnitude-phase")
 PHASE_SPAN = 1.1 * 2 * pi  # rad: a turn, and what interpolation may add
-AGREEMENT = 0.1  # of a voxel: how far the corners of two grids may be apart
+AGREEMENT = 0.1  # largest distance of the corners of two grids, in voxels
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spinbound.tissues.tissue import value_of
+from spinbound.tissues.tissue import read_value
 
 from .style import BLUE, QUANTITIES, WIDTH, apply_style, make_figure
 
@@ -133,7 +133,7 @@ def scale_deviation(tissue: Tissue, name: str, std: NDArray[Any], relative: bool
     """
     symbol, unit, scale = QUANTITIES[name]
     is_valid, bound = ~np.isnan(std), rf"\sqrt{{\mathrm{{CRB}}({symbol})}}"
-    theta = np.abs(value_of(tissue, name, is_valid))
+    theta = np.abs(read_value(tissue, name, is_valid))
     values, label = scale * std, f"${bound}$" + (f" ({unit})" if unit else "")
     if relative and not (is_valid & (theta == 0)).any():
         values, label = 100 * std / theta, rf"${bound}\,/\,{f'|{symbol}|' if name == 'M0' else symbol}$ (%)"

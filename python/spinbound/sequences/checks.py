@@ -20,7 +20,7 @@ MAX_TRF = 100.0  # s
 
 SHAPE_SAMPLES = 500  # taken of a callable
 MAX_SAMPLES = 4096  # the most of a waveform: the models integrate every one
-SMALLEST_MEAN = 1e-3  # of a callable's waveform, relative to its peak
+SMALLEST_MEAN = 1e-3  # least mean of a callable's waveform, relative to its peak
 
 
 def as_repetition_times(TR: npt.ArrayLike, n_pulses: int) -> FloatArray:

@@ -39,7 +39,7 @@ LOOSEST, TIGHTEST = 1e-2, 1e-12  # limits of rtol
 
 @dataclass(frozen=True)
 class Model:
-    """How a tissue responds to pulses: accepted wherever an argument is called `model`, and so is a plain name.
+    """A model of the response of tissue to pulses; every argument `model` takes one, or a plain name.
 
     Parameters
     ----------

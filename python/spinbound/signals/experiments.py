@@ -18,7 +18,7 @@ from spinbound.base.errors import BoolArray, FloatArray, InvalidParameter, Inval
 from spinbound.base.parameters import ALL, PARAMETERS, bases, is_reciprocal
 from spinbound.sequences.model import LINESHAPES
 from spinbound.sequences.sequence import Sequence
-from spinbound.tissues.tissue import DEFAULTS, Tissue, value_of
+from spinbound.tissues.tissue import DEFAULTS, Tissue, read_value
 
 from .lineshape import absorption
 
@@ -354,7 +354,7 @@ def _column(name: str, tissue: Tissue, p: Fields, z: npt.NDArray[Any], derivativ
     """The derivative by one parameter, base or derived: d/dT = -R^2 d/dR, d/dR1a = d/dR1f + d/dR1s."""
     if name == "M0":
         return z + 0j
-    value_of(tissue, name)  # refuses R1a and T1a where R1f and R1s differ
+    read_value(tissue, name)  # refuses R1a and T1a where R1f and R1s differ
     slope = sum(derivatives[base] for base in bases(name))
     if is_reciprocal(name):
         slope = -slope * p[bases(name)[0]] ** 2

@@ -31,7 +31,7 @@ from .distribute import distribute
 from .job import Job, Part, Runner
 
 START = 120.0  # s that a worker may take to start
-PRIVATE = "127.0.0.1:0"  # where Dask shows what it does, which cannot be turned off: any port, of this machine alone
+PRIVATE = "127.0.0.1:0"  # address of Dask's dashboard, which cannot be turned off: any port, of this machine alone
 
 
 def part(number: int, n_parts: int) -> Runner:
@@ -149,7 +149,7 @@ def slurm(
     >>> options = {"cores": 8, "memory": "16GB", "walltime": "02:00:00"}
     >>> runner = cluster.slurm(20, **options)  # doctest: +SKIP
     """
-    optional_module("dask_jobqueue", "cluster")  # which completes Dask's configuration
+    optional_module("dask_jobqueue", "cluster")  # its import completes Dask's configuration
     usual = optional_module("dask", "cluster").config.get("jobqueue.slurm")
     each = as_count("cores", usual["cores"] if cores is None else cores, 1)
     options = {
@@ -247,7 +247,7 @@ class _Slurm:
     n: int
     threads: int
     options: dict[str, Any]
-    problems: list[BaseException] = field(default_factory=list)  # of submitting them
+    problems: list[BaseException] = field(default_factory=list)  # errors of submission
 
     def __call__(self, job: Job, threads: int | None, progress: Progress | None) -> None:
         """Do the chunks that are not done."""
@@ -277,7 +277,7 @@ class _Slurm:
             async def start(self) -> None:
                 try:
                     await super().start()
-                except (OSError, RuntimeError, ValueError) as problem:  # which Dask would log, and wait on
+                except (OSError, RuntimeError, ValueError) as problem:  # Dask would log it, and wait on
                     problems.append(problem)
                     self.status = type(self.status).running
 

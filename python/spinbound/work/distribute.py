@@ -21,7 +21,7 @@ from spinbound.files.guard import optional_module
 from .executor import ExecutorRunner
 from .job import Job, Part, Runner, Task
 
-RETRIES = 3  # of a chunk, after its first failure or the death of its worker
+RETRIES = 3  # further trials of a chunk, after its first failure or the death of its worker
 AHEAD = 2  # chunks per worker that are under way, so that none waits for its next
 PATIENCE = 10.0  # s between looks whether there are workers
 LONELY = 120.0  # s without a worker or the prospect of one, after which the run gives up

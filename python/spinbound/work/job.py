@@ -33,7 +33,7 @@ Runner = Callable[
 
 def run_here(job: Job, threads: int | None, progress: Progress | None) -> None:
     """Do one chunk after the other, in this process."""
-    _one_by_one(job, range(len(job.sizes)), threads, progress)
+    _do_in_turn(job, range(len(job.sizes)), threads, progress)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Part:
 
     def __call__(self, job: Job, threads: int | None, progress: Progress | None) -> None:
         """Do the chunks of this part."""
-        _one_by_one(job, self.select_chunks(job), threads, progress)
+        _do_in_turn(job, self.select_chunks(job), threads, progress)
 
     def __str__(self) -> str:
         return f"{self.number}/{self.n_parts}"
@@ -78,7 +78,7 @@ def check_runner(runner: object, folder: object, option: str) -> None:
         raise InvalidParameter(f"a runner needs {option}=, a folder that all of its processes can write to")
 
 
-def _one_by_one(job: Job, chunks: range, threads: int | None, progress: Progress | None) -> None:
+def _do_in_turn(job: Job, chunks: range, threads: int | None, progress: Progress | None) -> None:
     kept = {chunk for chunk in chunks if job.is_done(chunk)}  # a damaged chunk raises before any work
     done, total = 0, sum(job.sizes[chunk] for chunk in chunks)
     for chunk in chunks:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from spinbound.base.parameters import PARAMETERS
 from spinbound.base.text import align_columns, as_finite, as_percent
-from spinbound.tissues.tissue import Tissue, value_of
+from spinbound.tissues.tissue import Tissue, read_value
 
 Report = Mapping[str, Any]
 
@@ -21,7 +21,7 @@ def bound_row(tissue: Tissue, name: str, variance: NDArray[Any]) -> dict[str, An
     """Statistics over all voxels of the least standard deviation, absolute (SI) and relative to the parameter."""
     std = np.sqrt(variance)
     with np.errstate(divide="ignore", invalid="ignore"):
-        relative = std / np.abs(value_of(tissue, name, ~np.isnan(std)))
+        relative = std / np.abs(read_value(tissue, name, ~np.isnan(std)))
     return {
         "parameter": name,
         "unit": PARAMETERS[name].unit,

@@ -26,7 +26,7 @@ from spinbound.sequences.experiment import Trains
 from spinbound.sequences.limits import find_range
 from spinbound.signals.basis import Basis
 from spinbound.signals.forward import ForwardModel
-from spinbound.tissues.tissue import Tissue, tissue_of
+from spinbound.tissues.tissue import Tissue, make_tissue
 
 Maps = Mapping[str, npt.ArrayLike]
 
@@ -102,7 +102,7 @@ class Problem:
             shape=voxels.shape,
             mask=np.ones(voxels.shape, np.bool_),
             voxels=np.arange(voxels.size),
-            fixed=tissue_of({name: part(value) for name, value in self.fixed.as_dict().items()}),
+            fixed=make_tissue({name: part(value) for name, value in self.fixed.as_dict().items()}),
             start={name: part(value) for name, value in self.start.items()},
             sigma=None if self.sigma is None else part(self.sigma),
             prior=None if self.prior is None or mean is None else replace(self.prior, mean=mean),

@@ -21,7 +21,7 @@ from spinbound.base.errors import ComplexArray, FloatArray, InvalidParameter
 from spinbound.base.parameters import ALL, bases, is_reciprocal
 from spinbound.signals.batch import Batch, compute, unknowns_of
 from spinbound.signals.forward import ForwardModel
-from spinbound.tissues.tissue import Tissue, reciprocal, tissue_of
+from spinbound.tissues.tissue import Tissue, make_tissue, take_reciprocal
 
 REMEMBERED = 256  # simulations of about 0.3 MB each
 
@@ -80,8 +80,8 @@ class Simulation:
         given = Tissue.from_dict(dict(zip(self.maps, known.T, strict=True))).as_dict()
         values = self.others.as_dict() | {base: given[base] for name in self.maps for base in bases(name)}
         for name, column in zip(self.names, theta.T, strict=True):
-            values |= dict.fromkeys(bases(name), reciprocal(column) if is_reciprocal(name) else column)
-        return tissue_of(values)
+            values |= dict.fromkeys(bases(name), take_reciprocal(column) if is_reciprocal(name) else column)
+        return make_tissue(values)
 
 
 def make_simulation(

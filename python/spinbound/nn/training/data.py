@@ -26,7 +26,7 @@ from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
 from spinbound.signals.forward import ForwardModel
 from spinbound.tissues.prior import Prior
-from spinbound.tissues.sources import Drawn
+from spinbound.tissues.sources import DrawnTissues
 from spinbound.tissues.tissue import Tissue
 
 UNKNOWNS = ("M0", "m0s", "T1a", "T2f", "Rex", "T2s", "omega0", "B1")  # of the paper's model
@@ -213,7 +213,7 @@ class SimulatedData:
         self.prior: str | None = prior.toml
         self.model: Model | None = forward.model
         self._recipe = Recipe(forward, unknowns, ("crb",), 1.0, "real", "complex128")
-        self._source = Drawn(prior, self.n, as_count("seed", seed, 0), as_count("first", first, 0))
+        self._source = DrawnTissues(prior, self.n, as_count("seed", seed, 0), as_count("first", first, 0))
         self._threads = threads
         as_threads(threads)
         refuse_invalid(self._recipe, self._source)

@@ -58,8 +58,8 @@ class PlayedEvents:
 
     pulses: list[Pulse] = field(default_factory=list)
     readouts: list[Readout | None] = field(default_factory=list)  # after each pulse
-    starts: list[int] = field(default_factory=list)  # of the blocks, in ps
-    gradients: list[tuple[Gradient | None, ...]] = field(default_factory=list)  # of the blocks, by axis
+    starts: list[int] = field(default_factory=list)  # begin of each block, in ps
+    gradients: list[tuple[Gradient | None, ...]] = field(default_factory=list)  # of each block, by axis
     end: int = 0
 
 
