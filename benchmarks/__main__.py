@@ -1,6 +1,6 @@
 """python benchmarks [--quick] [--only scaling|peers|fits] [--out DIR] [--write-docs]
 
-Measures how spinbound scales and how its peers do on the same work; writes report.md, results.json and the figures.
+Measures how spinbound scales and how its peers do on the same work; writes tables.md, results.json and the figures.
 """
 
 import argparse
@@ -100,8 +100,8 @@ def main():
             write_docs(part, texts[-1])
             picture.savefig(PICTURES / part.picture)
     text = "\n".join(texts)
-    (args.out / "report.md").write_text(text)
-    print(f"{text}\nresults.json, report.md and the figures are in {args.out}")
+    (args.out / "tables.md").write_text(text)
+    print(f"{text}\nresults.json, tables.md and the figures are in {args.out}")
 
 
 if __name__ == "__main__":

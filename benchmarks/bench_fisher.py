@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import spinbound as sb
 from spinbound import _core
-from spinbound.sequences.experiment import core_sequence
+from spinbound.sequences.experiment import as_core_sequence
 
 from . import workload
 from .workload import WHITE_MATTER
@@ -53,7 +53,7 @@ def test_sensitivities(benchmark, report, seq, n_voxels, isa):
 @pytest.mark.benchmark(group="signal and sensitivities")
 def test_matrix_exponentials(benchmark, report, seq):
     """The peer: what a user would write, in C++; one voxel."""
-    core, tissue = core_sequence(seq), np.array(list(WHITE_MATTER.values()))
+    core, tissue = as_core_sequence(seq), np.array(list(WHITE_MATTER.values()))
     R2sl = _core.R2sl(core, 0, tissue[5], tissue[7])
     state, _ = benchmark(_core.reference.simulate, core, tissue, R2sl, False)
     report(seq, 1, "reference")

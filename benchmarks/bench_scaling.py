@@ -1,4 +1,4 @@
-"""`python benchmarks` at its smallest: the numbers make sense, and the report and figure hold them."""
+"""`python benchmarks` at its smallest: the numbers make sense, and the tables and the figure hold them."""
 
 from itertools import chain
 
@@ -59,7 +59,7 @@ def test_no_more_is_done_than_was_possible(record):
 
 
 @needs_compiler
-def test_the_report_has_a_row_for_every_result(record):
+def test_the_tables_have_a_row_for_every_result(record):
     text = tables.markdown(record)
     assert "| bundled, random | `sensitivities` |" in text
     assert f"| {spinbound_reference.PEER.name}" not in text

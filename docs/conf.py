@@ -1,6 +1,10 @@
 """Sphinx configuration: MyST pages, API from the docstrings."""
 
+import sys
 from importlib.metadata import version as installed_version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # command_help
 
 project = "spinbound"
 author = "The spinbound developers"
@@ -8,10 +12,10 @@ copyright = "2026, The spinbound developers"
 release = installed_version("spinbound")
 version = release
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpydoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpydoc", "sphinx_design", "command_help"]
 exclude_patterns = ["_build"]
 
-myst_enable_extensions = ["amsmath", "deflist", "dollarmath"]
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
 autodoc_typehints = "none"

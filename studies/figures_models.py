@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import spinbound as sb
-from spinbound.plot.maps import Ruler, cell_edges, finish_axes, plain_log_ticks
-from spinbound.plot.style import BLUE, GREEN, QUANTITIES, RED, YELLOW, new_figure, styled
+from spinbound.plot.maps import Ruler, find_cell_edges, finish_axes, set_log_ticks
+from spinbound.plot.style import BLUE, GREEN, QUANTITIES, RED, YELLOW, apply_style, make_figure
 from spinbound.sequences.model import LINESHAPES
 
 T2S = 10e-6  # s, of the saturated pool
@@ -29,10 +29,10 @@ SPARSE = 6  # every so many durations there is a marker
 MAPPED = ("gbloch", "hybrid", "sled", "graham")
 
 
-@styled
+@apply_style
 def draw_saturation():
     """1 - zs/m0s after a pi pulse on an isolated pool, and its error, over the pulse's duration, by lineshape."""
-    figure = new_figure(4.2)
+    figure = make_figure(4.2)
     panels = figure.subplots(2, len(LINESHAPES), sharex=True, sharey="row", height_ratios=(3, 2))
     for (above, below), lineshape in zip(panels.T, LINESHAPES, strict=True):
         truth = saturation("gbloch-ide", lineshape)
@@ -44,7 +44,7 @@ def draw_saturation():
         above.axhline(1, color="0.8", linewidth=0.6, zorder=0)
         above.set(title=TITLES[lineshape], ylim=(0, 2))
         below.set(xlabel=r"$T_\mathrm{RF}$ (ms)", ylim=(1e-4, 1))
-        plain_log_ticks(below.xaxis, DURATIONS[-1] / DURATIONS[0])
+        set_log_ticks(below.xaxis, DURATIONS[-1] / DURATIONS[0])
     panels[0, 0].set_ylabel(r"saturation $1 - z^s/m_0^s$")
     panels[1, 0].set_ylabel("its error")
     figure.legend(*panels[0, -1].get_legend_handles_labels(), loc="outside upper center", ncols=len(LINES))
@@ -63,7 +63,7 @@ def saturation(model, lineshape):
     return 1 - m[:, 4].real / pool["m0s"]
 
 
-@styled
+@apply_style
 def draw_errors():
     """Relative error of the signal against gbloch-ide over T2s and B1: a map for each model, one colour scale."""
     import cmcrameri  # noqa: F401  (registers its colour maps)
@@ -72,12 +72,12 @@ def draw_errors():
     T2s, B1 = np.linspace(5e-6, 20e-6, 25), np.linspace(0.7, 1.3, 61)
     maps = signal_errors(sb.Tissue(T2s=T2s, B1=B1[:, None]))
     rulers = [Ruler(QUANTITIES[n].scale * x, QUANTITIES[n].label) for n, x in (("B1", B1), ("T2s", T2s))]
-    figure = new_figure(2.5)
+    figure = make_figure(2.5)
     panels = figure.subplots(1, len(maps), sharey=True)
     values = np.array(list(maps.values()))
     norm = LogNorm(values.min(), values.max())
     for panel, (model, error) in zip(panels, maps.items(), strict=True):
-        edges = cell_edges(rulers[1]), cell_edges(rulers[0])
+        edges = find_cell_edges(rulers[1]), find_cell_edges(rulers[0])
         image = panel.pcolormesh(*edges, error, norm=norm, cmap="cmc.lipari", rasterized=True)
         panel.set_title(model)
         finish_axes(panel, *rulers)
@@ -85,7 +85,7 @@ def draw_errors():
         panel.label_outer()
     bar = figure.colorbar(image, ax=panels, pad=0.01, aspect=18)
     bar.set_label("error of the signal (%)")
-    plain_log_ticks(bar.ax.yaxis, values.max() / values.min())
+    set_log_ticks(bar.ax.yaxis, values.max() / values.min())
     return figure
 
 

@@ -53,7 +53,7 @@ def error(estimates, tissue, unknowns):
     return np.max(list(errors.values()), axis=0)
 
 
-def recovery_row(seq, domain, basis, chosen, n, matches, iterations):
+def recovery_row(seq, domain, basis, chosen, *, n, matches, iterations):
     tissue, unknowns = tissues_of_prior(seq, n), UNKNOWNS[chosen]
     data = sb.simulate(seq, tissue, basis=basis)
     begin = perf_counter()
@@ -265,7 +265,7 @@ def low_snr_table(seq, basis, chosen, n):
                 f"{100 * at_bound:.1f} %",
             )
         )
-    head = ("", "truth", "sqrt(CRB)", "bias/sqrt(CRB)", "of second order", "variance/CRB", "at a bound")
+    head = ("", "truth", "sqrt(CRB)", "bias/sqrt(CRB)", "of second order", "variance/CRB", "at a limit")
     return f"{found.converged.mean():.4f} converged\n\n{markdown(head, rows)}"
 
 
@@ -274,8 +274,8 @@ def low_snr_table(seq, basis, chosen, n):
 
 def print_recovery(seq, domains, chosen):
     head = ("data", "unknown R1", "multi_start", "recovered", "evaluations", "time")
-    settings = chosen.n or 500, chosen.matches, chosen.iterations
-    rows = [recovery_row(seq, domain, basis, R1, *settings) for domain, basis in domains.items() for R1 in UNKNOWNS]
+    settings = {"n": chosen.n or 500, "matches": chosen.matches, "iterations": chosen.iterations}
+    rows = [recovery_row(seq, domain, basis, R1, **settings) for domain, basis in domains.items() for R1 in UNKNOWNS]
     print(markdown(head, rows))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import spinbound as sb
 import torch
 from spinbound import nn
-from spinbound.reproduce.data import plane
+from spinbound.reproduce.data import make_plane
 
 NAMES = ("m0s", "T1a", "T2f")
 UNKNOWN = ("M0", "m0s", "T1a", "T2f", "Rex", "T2s", "omega0", "B1")
@@ -52,7 +52,7 @@ def judged(net, data, realizations=REALIZATIONS):
 
 def tissue_slice(store):
     """T1 x T2f through the middle of the paper's distribution."""
-    tissue = plane(sb.Prior.paper(store.sequence.TR), ("T1a", "T2f"), SLICE)
+    tissue = make_plane(sb.Prior.paper(store.sequence.TR), ("T1a", "T2f"), SLICE)
     return sb.reference_set(store.sequence, tissue, basis=store.basis, wrt=UNKNOWN)
 
 

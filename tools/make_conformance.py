@@ -19,7 +19,7 @@ import plain_models
 from spinbound import _core, sequences
 from spinbound.conformance import cases
 from spinbound.conformance.cases import FIELDS, FOLDER
-from spinbound.sequences.experiment import core_sequence
+from spinbound.sequences.experiment import as_core_sequence
 from spinbound.sequences.model import LINESHAPES
 from spinbound.sequences.sequence import Sequence
 
@@ -78,7 +78,7 @@ def by_matrix_exponentials(case):
 
 def exact(seq, voxel, lineshape):
     """(n,) signal and (n, 8) sensitivities of one voxel by matrix exponentials."""
-    core = core_sequence(seq)
+    core = as_core_sequence(seq)
     rates = _core.R2sl(core, LINESHAPES.index(lineshape), voxel[5], voxel[7])
     magnetization, derivative = _core.reference.simulate(core, voxel, rates, True)
     return magnetization[:, :2] @ [1, 1j], derivative[:, 0] + 1j * derivative[:, 1]

@@ -14,7 +14,7 @@ import numpy as np
 import spinbound as sb
 from spinbound import _core
 from spinbound.base.parameters import TISSUE
-from spinbound.sequences.experiment import core_sequence
+from spinbound.sequences.experiment import as_core_sequence
 
 from benchmarks import workload
 from benchmarks.peers import BY_NAME, PEERS
@@ -121,7 +121,7 @@ def worst_errors(peer, seq, given, result):
     Over the four tissues; of another model at white matter alone.
     """
     seq, given = peer.nearest(seq, given[: 1 if peer.tolerance is None else 4])
-    core, chosen = core_sequence(seq), [TISSUE.index(name) for name in peer.columns]
+    core, chosen = as_core_sequence(seq), [TISSUE.index(name) for name in peer.columns]
     worst = np.zeros(2)
     for tissue, s, J in zip(given, *map(np.asarray, result), strict=False):
         m, dm = _core.reference.simulate(core, tissue, _core.R2sl(core, 0, tissue[5], tissue[7]), True)

@@ -82,7 +82,7 @@ def agreement(ours, voxels):
 
     `excess` is the largest, relatively, by which a residual exceeds ours, `lack` by which it falls short of ours;
     `deviation` the largest difference of an estimate in standard errors, of voxels whose residuals agree to
-    `fits.BEST` and that are not at a bound.
+    `fits.BEST` and that are not at a limit.
     """
     n = len(voxels)
     residuals = np.array([voxel.residual for voxel in voxels]) / ours.residual[:n] - 1

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import pathlib
 import platform
 import struct
 
@@ -20,7 +21,7 @@ def vendor():
     """The maker of the processor, by its own word; None elsewhere than on x86-64 Linux."""
     if platform.machine() != "x86_64" or platform.system() != "Linux":
         return None
-    with open("/proc/cpuinfo") as info:
+    with pathlib.Path("/proc/cpuinfo").open() as info:
         return next((line.split(":", 1)[1].strip() for line in info if line.startswith("vendor_id")), None)
 
 

@@ -1,6 +1,7 @@
 """What the numbers were measured on, and how busy it was."""
 
 import os
+import pathlib
 import platform
 
 import numpy
@@ -33,7 +34,7 @@ def load():
 def memory(field):
     """Bytes of this process by a field of /proc/self/status: VmRSS now, VmHWM at most; None elsewhere than on Linux."""
     try:
-        with open("/proc/self/status") as status:
+        with pathlib.Path("/proc/self/status").open() as status:
             return next(int(line.split()[1]) << 10 for line in status if line.startswith(field))
     except (OSError, StopIteration):
         return None
@@ -42,7 +43,7 @@ def memory(field):
 def forget_peak():
     """Let the peak of the memory start from what is in use now."""
     try:
-        with open("/proc/self/clear_refs", "w") as file:
+        with pathlib.Path("/proc/self/clear_refs").open("w") as file:
             file.write("5")
     except OSError:
         pass

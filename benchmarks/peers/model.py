@@ -9,7 +9,7 @@ R2sl and its derivatives are given; how long they take is not counted.
 
 import numpy as np
 from spinbound import _core
-from spinbound.sequences.experiment import core_sequence
+from spinbound.sequences.experiment import as_core_sequence
 
 XF, YF, ZF, XS, ZS, ONE = range(6)
 N_PARAMETERS = 8
@@ -44,7 +44,7 @@ class Train:
     def __init__(self, seq):
         if seq.gradient_moment != ("crusher",) + ("balanced",) * (seq.n_pulses - 1) or seq.start != "periodic":
             raise ValueError("the peers play periodic trains of one crusher pulse and then balanced ones")
-        self.core, self.n, self.TR = core_sequence(seq), seq.n_pulses, seq.TR
+        self.core, self.n, self.TR = as_core_sequence(seq), seq.n_pulses, seq.TR
         self.alpha, self.TRF = np.array(seq.alpha), np.array(seq.TRF)
         self.slope = self.alpha / self.TRF
         c, s = np.cos(seq.rf_phase_increment), np.sin(seq.rf_phase_increment)

@@ -1,7 +1,7 @@
 """What was measured, as a figure."""
 
 import numpy as np
-from spinbound.plot.style import BLUE, GREEN, GREY, PURPLE, RED, YELLOW, new_figure, styled
+from spinbound.plot.style import BLUE, GREEN, GREY, PURPLE, RED, YELLOW, apply_style, make_figure
 
 from benchmarks.measure import scaling
 
@@ -18,12 +18,12 @@ MARKERS = {1: "o", 2: "s"}
 OF_PEERS = ((GREEN, "D"), (PURPLE, "^"))
 
 
-@styled
+@apply_style
 def draw(record):
     """Time over voxels, time over pulses, memory over voxels, peers: the panels of what was measured."""
     results, peers = record.get("scaling"), record.get("peers")
     heights = (2.6, 3.4)
-    figure = new_figure(heights[0] * bool(results) + heights[1] * bool(peers))
+    figure = make_figure(heights[0] * bool(results) + heights[1] * bool(peers))
     above, below = figure.subfigures(2, 1, height_ratios=heights) if results and peers else (figure, figure)
     if results:
         panels = above.subplots(1, 3)

@@ -1,16 +1,16 @@
 """The fits that were measured, as a figure."""
 
-from spinbound.plot.style import BLUE, GREEN, GREY, new_figure, styled
+from spinbound.plot.style import BLUE, GREEN, GREY, apply_style, make_figure
 
 from .figure import legend, time_panel
 
 
-@styled
+@apply_style
 def draw(record):
     """Time over voxels, and the time of each kind of fit beside SciPy's."""
     results = record["fits"]
     growing = [r for r in results["voxels"] if r["threads"] == 1]
-    figure = new_figure(2.8)
+    figure = make_figure(2.8)
     left, right = figure.subplots(1, 2)
     time_panel(left, growing, "n_voxels", "time over voxels")
     legend(figure, growing)

@@ -9,14 +9,16 @@ DOES = {peer.name: peer.does for peer in FIT_PEERS}
 
 
 def markdown(record):
-    """The part of the report that is on fits."""
+    """The tables of the fits."""
     results = record["fits"]
     train = results["kinds"][0]["train"]
     sections = [
         machine(record),
         kinds(results["kinds"]),
         threads(results["voxels"]),
-        voxels(results["voxels"], f"Brain in the {train} train; memory with data, basis and atoms"),
+        voxels(
+            results["voxels"], f"The tissues are brain, in the {train} train; memory includes data, basis and atoms"
+        ),
         left_out(record["fits left out"]),
         peers(record["fit peers"]),
     ]
@@ -25,13 +27,14 @@ def markdown(record):
 
 def kinds(results):
     rows = [(*described(fits.KINDS[r["call"]]), *numbers(r)) for r in results]
-    head = "start, data, unknowns, SNR, per voxel, voxels/s, per evaluation, evaluations, converged, at a bound, best"
+    head = "start, data, unknowns, SNR, per voxel, voxels/s, per evaluation, evaluations, converged, at a limit, best"
     first = results[0]
     return (
         f"### One core, {first['train']} train\n\n{table(head.split(', '), rows)}\n\n{first['n_voxels']:,} voxels of "
-        f"brain on one thread ({first['isa']}), times on the core. Unknowns are real numbers: M0 is two of them; 10 "
-        f"have R1 of each pool, 9 one for both. Evaluations of the model are means per voxel, of all starts together. "
-        f"Best: the residual is at most {fits.BEST:g} above that of a fit from the true tissue."
+        f"brain were fitted on one thread ({first['isa']}); times are those on the core. Unknowns are real numbers, "
+        f"and M0 is two of them; 10 unknowns have R1 of each pool, 9 have one for both. Evaluations of the model are "
+        f"means per voxel, of all starts together. A fit is best if its residual is at most {fits.BEST:g} above that "
+        f"of a fit from the true tissue."
     )
 
 
@@ -73,11 +76,11 @@ def peers(results):
     first = results[0]
     compared = ", ".join(f"{r['compared']} of {r['voxels']}" for r in results)
     return (
-        f"### Beside SciPy, {first['train']} train\n\n{table(head.split(', '), rows)}\n\nTen unknowns from one start, "
-        f"SNR {digits(fits.KINDS['fit'].snr)}, {fits.RANK} coefficients; the first voxels of a batch of "
-        f"{first['batch']:,}, one after the other, on one core, in turns with `sb.fit` of the batch; medians of "
-        f"{repetitions(results)}. Steps: evaluations without those for finite differences, which are counted in "
-        f"the next column. Deviation: the largest difference of an estimate from that of `sb.fit`, in standard "
-        f"errors, over voxels with the same residual that are not at a bound ({compared}). Excess and lack: by "
-        f"how much SciPy's residual is above and below at most, relatively."
+        f"### Beside SciPy, {first['train']} train\n\n{table(head.split(', '), rows)}\n\nTen unknowns were fitted from "
+        f"one start, with SNR {digits(fits.KINDS['fit'].snr)} and {fits.RANK} coefficients. SciPy fitted the first "
+        f"voxels of a batch of {first['batch']:,} one after the other on one core, in turns with `sb.fit` of the "
+        f"batch; times are medians of {repetitions(results)}. Steps are evaluations without those for finite "
+        f"differences, which the next column includes. The deviation is the largest difference of an estimate from "
+        f"that of `sb.fit`, in standard errors, over voxels with the same residual that are not at a limit "
+        f"({compared}). Excess and lack are by how much SciPy's residual is above and below at most, relatively."
     )

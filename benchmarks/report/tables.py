@@ -10,7 +10,7 @@ CALL |= {name: name for name in fits.KINDS}
 
 
 def markdown(record):
-    """The report of a record as `python benchmarks` writes it."""
+    """The tables of a record as `python benchmarks` writes them."""
     sections = [machine(record), *scaling_sections(record), *peer_sections(record)]
     return "\n\n".join(filter(None, sections)) + "\n"
 
@@ -100,8 +100,8 @@ def kernel(results):
     head = ("train, tissue", "call", "instructions", "time per voxel", "FMA peak", "product", "done", "of the peak")
     return (
         f"### One core\n\n{table(head, rows)}\n\nBatches of {results[0]['n_voxels']} voxels, one thread, medians of "
-        f"{repetitions(results)}; R2sl and all nine parameters included. Peak in GFlop/s; its product with the time, "
-        f"and what the processor counted as done, in MFlop."
+        f"{repetitions(results)}; R2sl and all nine parameters are included. The peak is in GFlop/s; its product with "
+        f"the time, and what the processor counted as done, are in MFlop."
     )
 
 
@@ -118,21 +118,21 @@ def threads(results):
         return "### Two threads\n\nNot measured: one core only."
     rows = [(CALL[call], isa, f"{n:,}", f"{ratio:.2f}", load) for (call, isa), (n, ratio, load) in found.items()]
     head = ("call", "instructions", "voxels", "times as fast as one", "load")
-    return f"### Two threads\n\n{table(head, rows)}\n\nLoad: of the machine when two threads had finished."
+    return f"### Two threads\n\n{table(head, rows)}\n\nThe load is that of the machine when two threads had finished."
 
 
-def voxels(results, what="Random tissues in the bundled train"):
+def voxels(results, what="The tissues are random, in the bundled train"):
     return (
-        f"### More voxels\n\n{growth(results, 'n_voxels')}\n\n{what}. Exponent: of the growth of the cost, time on the "
-        f"cores times the FMA peak, over the last decade; 1 is linear. Memory: by how much the first call raised the "
-        f"process's peak. {nonlinear(results, 'n_voxels')}"
+        f"### More voxels\n\n{growth(results, 'n_voxels')}\n\n{what}. The exponent is that of the growth of the cost, "
+        f"time on the cores times the FMA peak, over the last decade; 1 is linear. The memory is by how much the first "
+        f"call raised the process's peak. {nonlinear(results, 'n_voxels')}"
     )
 
 
 def pulses(results):
     return (
-        f"### More pulses\n\n{growth(results, 'n_pulses')}\n\nWhite matter in {results[0]['n_voxels']} voxels, the "
-        f"bundled train resampled. {nonlinear(results, 'n_pulses')}"
+        f"### More pulses\n\n{growth(results, 'n_pulses')}\n\nThe train is the bundled one, resampled, with white "
+        f"matter in {results[0]['n_voxels']} voxels. {nonlinear(results, 'n_pulses')}"
     )
 
 
@@ -164,12 +164,12 @@ def nonlinear(results, along):
     off = [f"{scaling.label(r)}: {s:.2f}" for r, s in slopes if s is not None and abs(s - 1) > scaling.LINEAR]
     if not off:
         return f"Every exponent is within {scaling.LINEAR} of 1."
-    return f"Further than {scaling.LINEAR} from 1: {'; '.join(off)}."
+    return f"These are further than {scaling.LINEAR} from 1: {'; '.join(off)}."
 
 
 def left_out(points):
     listed = (f"{scaling.label(p)}, {p['n_voxels']:,} voxels (some {duration(p['predicted'])})" for p in points)
-    return f"Left out for want of time: {'; '.join(listed)}." if points else ""
+    return f"These would have taken too long: {'; '.join(listed)}." if points else ""
 
 
 def peers(results):
@@ -190,10 +190,10 @@ def peers(results):
     ours = " and ".join(f"{duration(min(t))} to {duration(max(t))} (`{call}`)" for call, t in took.items())
     head = ("", "time per voxel", "× `sensitivities`", "× `crb`", "error of s", "of ds/dθ", "derivatives")
     return (
-        f"### Peers, {first['train']} train of {first['n_pulses']} pulses\n\n{table(head, rows)}\n\nEach in turns with "
-        f"spinbound ({first['isa']}, batches of {first['voxels']['crb']} voxels) on one core, medians of "
-        f"{repetitions(results)}; spinbound took {ours}. Errors: the largest, relative to the largest value, against "
-        f"a long double oracle."
+        f"### Peers, {first['train']} train of {first['n_pulses']} pulses\n\n{table(head, rows)}\n\nEach peer ran in "
+        f"turns with spinbound ({first['isa']}, batches of {first['voxels']['crb']} voxels) on one core. Times are "
+        f"medians of {repetitions(results)}; spinbound took {ours}. Errors are the largest against a long double "
+        f"oracle, relative to the largest value."
     )
 
 

@@ -1,12 +1,9 @@
 """What a basis keeps of energies and bounds: the numbers are those of the calls that they stand for."""
 
-import re
-
 import numpy as np
 import pytest
 import spinbound as sb
 
-from tests.support.paths import read_page
 from tests.support.trains import smooth_train
 
 SEQ = smooth_train(60)
@@ -93,14 +90,3 @@ def test_the_text_is_a_table_of_medians():
 def test_arguments_that_make_no_sense_are_refused(arguments, message):
     with pytest.raises(sb.InvalidParameter, match=message):
         sb.basis_report(BASIS, **({"seq": SEQ, "source": PRIOR, "n": 5, "wrt": WRT} | arguments))
-
-
-def test_examples_of_the_page_run(tmp_path, monkeypatch):
-    page = read_page("bases.md")
-    monkeypatch.chdir(tmp_path)
-    names = {}
-    exec("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), names)
-    aware = sb.basis_report(names["aware"], names["seq"], names["prior"], 100, names["wrt"], [13])
-    before, after = (report.quantiles(0.5) for report in (names["report"], aware))
-    assert all(after[name][-1] < before[name][-1] for name in ("m0s", "R1a", "T2f", "Rex"))
-    assert sb.Basis.load("basis.npz") == names["basis"]

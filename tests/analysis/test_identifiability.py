@@ -1,7 +1,5 @@
 """What an experiment tells apart: numbers against the bound and the sensitivities, words against both."""
 
-import contextlib
-import io
 import re
 
 import numpy as np
@@ -10,14 +8,12 @@ import spinbound as sb
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.support.paths import read_page
 from tests.support.strategies import sequences, tissues
 from tests.support.trains import WHITE_MATTER, random_tissues, smooth_train
 
 SEQ = smooth_train()
 SECOND = smooth_train(40, alpha=np.full(40, 0.3), gradient_moment="balanced", start="thermal", TR=5e-3)
 FEW = ("M0", "m0s", "R2f", "B1")
-PAGE = read_page("identifiability.md")
 
 
 def array_of(bounds):
@@ -393,14 +389,3 @@ def test_what_is_not_accepted_is_refused():
         sb.identifiability(SEQ, WHITE_MATTER.replace(m0s=[2, 3]))
     with pytest.raises(sb.InvalidParameter, match="wrt has R1a, which needs R1f = R1s .* differ at voxel 1"):
         sb.identifiability(SEQ, sb.Tissue(R1f=[1, 1], R1s=[1, 2]), "R1a")
-
-
-# Documentation
-
-
-def test_the_example_of_the_page_prints_what_the_page_shows():
-    code, shown = re.search(r"```python\n(.*?)```.*?```text\n(.*?)```", PAGE, re.DOTALL).groups()
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(compile(code, "identifiability.md", "exec"), {})
-    assert printed.getvalue() == shown

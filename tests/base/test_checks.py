@@ -88,13 +88,13 @@ def test_numpy_integers_are_counts():
 
 def test_a_misspelt_word_is_answered_with_the_nearest_one():
     with pytest.raises(InvalidParameter, match=r"x is 'balnced' \(did you mean 'balanced'\?\); allowed: balanced, b"):
-        _validate.one_of("x", "balnced", ("balanced", "b"))
+        _validate.as_one_of("x", "balnced", ("balanced", "b"))
 
 
 @pytest.mark.parametrize("value", [None, 3, ["balanced"]])
 def test_a_word_is_a_string(value):
     with pytest.raises(InvalidParameter, match="x is .*; allowed: balanced"):
-        _validate.one_of("x", value, ("balanced",))
+        _validate.as_one_of("x", value, ("balanced",))
 
 
 def test_the_nine_base_parameters_come_first():
@@ -131,19 +131,19 @@ def test_ranges_in_words_carry_their_unit():
 
 
 def test_one_name_is_a_list_of_one():
-    assert _validate.parameter_names("m0s") == ("m0s",)
-    assert _validate.parameter_names(iter(["m0s", "T2f"])) == ("m0s", "T2f")
+    assert _validate.as_parameter_names("m0s") == ("m0s",)
+    assert _validate.as_parameter_names(iter(["m0s", "T2f"])) == ("m0s", "T2f")
 
 
 def test_names_in_an_array_become_plain_words():
-    names = _validate.parameter_names(np.array(["m0s", "T2f"]))
+    names = _validate.as_parameter_names(np.array(["m0s", "T2f"]))
     assert [type(name) for name in names] == [str, str]
 
 
 @pytest.mark.parametrize("wrt", [None, 3, np.array("m0s")])
 def test_what_is_no_list_of_names_is_refused(wrt):
     with pytest.raises(InvalidParameter, match="wrt must be a parameter's name or several; given"):
-        _validate.parameter_names(wrt)
+        _validate.as_parameter_names(wrt)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_what_is_no_list_of_names_is_refused(wrt):
 )
 def test_names_that_cannot_be_unknown_together_are_refused(names, message):
     with pytest.raises(InvalidParameter, match=message):
-        _validate.parameter_names(names)
+        _validate.as_parameter_names(names)
 
 
 def test_all_cores_are_the_default_and_every_count_fits_the_core():

@@ -10,7 +10,7 @@ import pytest
 import spinbound as sb
 from scipy.optimize import brentq
 from spinbound import _core
-from spinbound.sequences.experiment import core_sequence
+from spinbound.sequences.experiment import as_core_sequence
 
 SIGNAL, JACOBIAN, WIDE = 1e-8, 1e-7, 1e-6
 UNDERFLOW = 1e-290  # the kernel's exp stops at exp(-708)
@@ -30,7 +30,7 @@ def kernel(seq, tissue):
 
 def oracle(seq, voxel):
     """The same of one voxel (8,) by matrix exponentials."""
-    core = core_sequence(seq)
+    core = as_core_sequence(seq)
     m, J = _core.reference.simulate(core, voxel, _core.R2sl(core, 0, voxel[5], voxel[7]), False)
     return m[:, 0] + 1j * m[:, 1], J[:, 0] + 1j * J[:, 1]
 
@@ -162,7 +162,7 @@ def test_zeros_and_equal_rates_are_no_special_case(start, monkeypatch):
 @pytest.mark.parametrize(("TRF", "T2s"), [(50e-6, 10e-6), (500e-6, 16e-6)])
 def test_critical_damping_is_no_special_case(TRF, T2s, monkeypatch):
     def overdamped(B1):  # R2sl - 2 omega1
-        core = core_sequence(sb.Sequence([1.0], [TRF], 3.5e-3, gradient_moment="balanced", start="thermal"))
+        core = as_core_sequence(sb.Sequence([1.0], [TRF], 3.5e-3, gradient_moment="balanced", start="thermal"))
         return _core.R2sl(core, 0, T2s, B1)[0, 0] - 2 * B1 / TRF
 
     critical = brentq(overdamped, 1e-3, 4.0, xtol=1e-15)

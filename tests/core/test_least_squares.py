@@ -5,8 +5,8 @@ import pytest
 from scipy.optimize import least_squares, lsq_linear
 from spinbound import _core
 
-from tests.support.mgh_models import HOPELESS, PROBLEMS, rosenbrock
-from tests.support.nist_models import MODELS, read_problem
+from tests.support.problems.mgh_models import HOPELESS, PROBLEMS, rosenbrock
+from tests.support.problems.nist_models import MODELS, read_problem
 
 NONE = (0.0, 0.0, 0.0)  # of gradient, step and cost: stop where nothing is left to be gained
 DEFAULT = (1e-10, 1e-10, 1e-10)

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "bound/fisher.hpp"
 #include "check.hpp"
 #include "machine/dispatch.hpp"
 #include "problem.hpp"

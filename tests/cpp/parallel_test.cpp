@@ -4,6 +4,7 @@
 #include <string>
 #include <thread>
 
+#include "bound/fisher.hpp"
 #include "check.hpp"
 #include "machine/parallel.hpp"
 #include "problem.hpp"

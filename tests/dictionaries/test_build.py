@@ -1,31 +1,14 @@
 """Dictionaries on disk: the numbers of the functions, the same bits however made, nothing lost and nothing hidden."""
 
-import signal
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import spinbound as sb
-from spinbound.dictionaries import job as _dictionary_job
-from spinbound.dictionaries.store import MARK
 from spinbound.work import cluster
 
-from tests.support.paths import ROOT
-from tests.support.stores import BASIS, CHUNK, COSINES, PRIOR, SEQ, WRT, N, built, files, posix
+from tests.support.stores import BASIS, CHUNK, COSINES, PRIOR, SEQ, WRT, N, built, files, values
 from tests.support.trains import smooth_train
 
 ALL_THREE = ("crb", "fisher", "sensitivities")
-
-
-def values(store):
-    """The bits of all arrays."""
-    arrays = {"signals": store.signals, "valid": store.valid, **store.crb}
-    return {name: array.tobytes() for name, array in arrays.items()} | {"tissue": repr(store.tissue.as_dict())}
-
-
-def no_work(*_):
-    raise AssertionError("computed again")
 
 
 # What it holds
@@ -209,115 +192,13 @@ def test_no_bit_depends_on_chunks_threads_or_parts(tmp_path):
     assert files(tmp_path / "parts.zarr") == files(whole.path)
 
 
-SCRIPT = """
-import os, resource, signal, sys
-import numpy as np
-import spinbound as sb
-from spinbound.files import stores
-
-path, how = sys.argv[1:]
-from tests.support.stores import built
-
-written, write = [], stores.write_chunk
-
-def count(*arguments):
-    written.append(arguments[1])
-    if len(written) > 40 and how == "between":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if len(written) > 40 and how == "full":
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-    return write(*arguments)
-
-calls = []
-
-def mortal(function):
-    def call(*arguments, **options):
-        calls.append(function)
-        if len(calls) == int(how):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*arguments, **options)
-    return call
-
-if how in ("between", "full"):
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    stores.write_chunk = count
-else:
-    for name in ("mkdir", "fsync", "replace", "rename"):
-        setattr(os, name, mortal(getattr(os, name)))
-try:
-    built(path)
-    print(len(calls))
-except OSError as problem:
-    print(problem.errno, os.path.relpath(problem.filename, path))
-"""
-
-
-def run(path, how):
-    """Make a dictionary in another process, which may be killed."""
-    command = [sys.executable, "-c", SCRIPT, path, how]
-    folder = ROOT
-    return subprocess.run(command, timeout=120, capture_output=True, text=True, cwd=folder)
-
-
-@posix
-def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
-    whole = files(built(tmp_path / "whole.zarr").path)
-    path = tmp_path / "killed.zarr"
-    assert run(path, "between").returncode == -signal.SIGKILL
+def test_a_store_of_which_chunks_are_missing_says_so_until_they_are_made(tmp_path):
+    path = built(tmp_path / "a.zarr", runner=cluster.part(1, 3)).path
     store = sb.open_dictionary(path)
-    done = [store.is_done(chunk) for chunk in range(store.n_chunks)]
-    assert 0 < sum(done) < store.n_chunks
+    assert [store.is_done(chunk) for chunk in range(store.n_chunks)] == [True, False, False] * 2 + [True]
+    assert store.verify().missing == (1, 2, 4, 5)
     assert not store.complete
-    with pytest.raises(sb.InvalidData, match=r"killed.zarr is not complete: chunk \d of 7 is not done"):
+    with pytest.raises(sb.InvalidData, match=r"a.zarr is not complete: chunk 1 of 7 is not done"):
         _ = store.signals
-    kept = {name: content for name, content in files(path).items() if "/c/0" in name}
     (path / "signals" / "c" / ".0.123.tmp").write_bytes(b"half a chunk")
-    assert built(path).complete
-    resumed = files(path)
-    assert resumed == whole
-    assert {name: resumed[name] for name in kept} == kept
-
-
-@posix
-@pytest.mark.slow
-def test_runs_that_are_killed_at_any_moment_go_on_to_the_same_bits(tmp_path):
-    n_calls = int(run(tmp_path / "whole.zarr", "0").stdout)
-    whole = files(tmp_path / "whole.zarr")
-    for moment in np.random.default_rng(0).choice(np.arange(1, n_calls + 1), 20, replace=False):
-        path = tmp_path / f"{moment}.zarr"
-        assert run(path, str(moment)).returncode == -signal.SIGKILL
-        assert not (path.exists() and sb.open_dictionary(path).complete)
-        assert files(built(path).path) == whole
-
-
-@posix
-def test_a_full_disk_is_told_and_leaves_whole_chunks_only(tmp_path):
-    path = tmp_path / "a.zarr"
-    done = run(path, "full")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.split() == ["27", "signals/c/2/0"]  # EFBIG, as the limit stands in for a full disk
-    assert not list(path.rglob(".*.tmp"))
-    store = sb.open_dictionary(path)
-    assert [store.is_done(chunk) for chunk in range(store.n_chunks)] == [True, True] + 5 * [False]
-    assert store.verify().missing == (2, 3, 4, 5, 6)
-    assert not store.complete
     assert files(built(path).path) == files(built(tmp_path / "whole.zarr").path)
-
-
-def test_what_is_done_is_not_done_again(tmp_path, monkeypatch):
-    built(tmp_path / "a.zarr")
-    monkeypatch.setattr(_dictionary_job.ChunkTask, "__call__", no_work)
-    reports = []
-    assert built(tmp_path / "a.zarr", progress=lambda *report: reports.append(report)).complete
-    assert reports[-1] == (N, N)
-
-
-def test_an_interrupted_run_goes_on(tmp_path):
-    def interrupt(done, total):
-        if done > 40:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        built(tmp_path / "a.zarr", progress=interrupt)
-    assert 0 < len(list((tmp_path / "a.zarr" / MARK / "c").iterdir())) < 7
-    assert files(built(tmp_path / "a.zarr").path) == files(built(tmp_path / "whole.zarr").path)

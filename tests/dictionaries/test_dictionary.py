@@ -1,12 +1,9 @@
 """Dictionaries in memory: the signals of their tissues, or the dictionary is refused."""
 
-import re
-
 import numpy as np
 import pytest
 import spinbound as sb
 
-from tests.support.paths import read_page
 from tests.support.trains import smooth_train
 
 TRAIN = smooth_train()
@@ -99,14 +96,3 @@ def test_a_tissue_without_signal_is_refused():
 
 def test_a_dictionary_tells_its_size():
     assert repr(sb.dictionary(TRAIN, sb.Tissue())) == "Dictionary(1 tissue of 60 samples)"
-
-
-def test_examples_of_the_page_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    page = read_page("dictionaries.md")
-    names = {}
-    exec("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), names)
-    assert names["start"].shape == (200, 3)
-    errors = np.abs(names["estimate"]["B1"] - names["B1"])
-    assert np.median(errors) < 0.1
-    assert names["known"].tissue["B1"].shape == (200, 1)

@@ -61,9 +61,7 @@ def imported(path: Path) -> list[str]:
                 names += [alias.name for alias in node.names]
             case ast.ImportFrom(level=0):
                 names.append(node.module)
-            case ast.Call(
-                func=ast.Name(id="optional_module" | "import_module"), args=[ast.Constant(value=name), *_]
-            ):
+            case ast.Call(func=ast.Name(id="optional_module" | "import_module"), args=[ast.Constant(value=name), *_]):
                 names.append(name)
     return names
 
@@ -137,7 +135,9 @@ def test_a_module_that_is_imported_by_a_string_is_seen(tmp_path):
 
 
 def test_the_folders_of_the_tests_are_the_rooms():
-    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and not path.name.startswith(("_", "."))}
+    folders = {
+        path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and not path.name.startswith(("_", "."))
+    }
     rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
     asked = {TEST_ROOMS.get(name, name).partition("/")[0] for name in folders - OF_NO_ROOM}
     assert asked == rooms

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import spinbound as sb
 from scipy import io
-from spinbound.files.guard import max_bytes
+from spinbound.files.guard import find_max_bytes
 
 from tests.support.sequence_files import ALPHA, REST, SEQ, TRF, hdf5, npz
 
@@ -65,7 +65,7 @@ def test_what_unpacks_to_more_than_most_of_the_memory_is_refused_unread(tmp_path
 
 def test_memory_that_the_system_does_not_tell_is_assumed(monkeypatch):
     monkeypatch.delattr(os, "sysconf", raising=False)
-    assert max_bytes() == 6871947673
+    assert find_max_bytes() == 6871947673
 
 
 @pytest.mark.parametrize("version", ["4", "5"])

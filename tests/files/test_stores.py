@@ -65,7 +65,7 @@ def test_what_is_written_is_read_by_both_to_the_last_bit(tmp_path, dtype):
 
 def test_a_chunk_that_holds_nothing_but_its_fill_value_is_stored_as_well(tmp_path):
     create(tmp_path / "a", {"x": LAYOUT}, {}, {"x": np.full((10, 3), np.nan + 0j)})
-    assert all(stores.holds_chunk(tmp_path / "a", "x", LAYOUT, chunk) for chunk in range(3))
+    assert all(stores.has_chunk(tmp_path / "a", "x", LAYOUT, chunk) for chunk in range(3))
 
 
 def test_every_flipped_bit_is_found_by_its_checksum(path):
@@ -116,13 +116,13 @@ def test_a_chunk_of_another_place_is_not_taken_for_this_one(path):
 
 
 def test_a_chunk_that_claims_more_than_may_be_allocated_is_refused_unread(path, monkeypatch):
-    monkeypatch.setattr(stores, "max_bytes", lambda: 100)
+    monkeypatch.setattr(stores, "find_max_bytes", lambda: 100)
     with pytest.raises(InvalidData, match="chunk 0 of signals claims 192 bytes, only 100 may be allocated"):
         read_chunk(path, "signals", LAYOUT, 0)
 
 
 def test_a_frame_that_unpacks_to_more_than_its_chunk_is_refused(path):
-    bomb = stores._zstd().encode(np.zeros(1 << 24, np.uint8))
+    bomb = stores._make_codec().encode(np.zeros(1 << 24, np.uint8))
     assert len(bomb) < 1200
     (path / "signals" / LAYOUT.file(0)).write_bytes(bomb)
     with pytest.raises(OSError, match="chunk 0 of signals is damaged: .*too small"):

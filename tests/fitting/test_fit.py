@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import least_squares
 
-from tests.support.fits import BASIS, HYBRID, NAMES, START, TRUTH, others
+from tests.support.fits.hybrid import BASIS, HYBRID, NAMES, START, TRUTH, others
 from tests.support.strategies import tissues
 from tests.support.trains import noise, smooth_train
 

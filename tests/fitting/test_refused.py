@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import spinbound as sb
 
-from tests.support.short_fits import BASIS, DATA, FIXED, SEQ, START, N, fitted
+from tests.support.fits.short import BASIS, DATA, FIXED, SEQ, START, N, fitted
 from tests.support.trains import smooth_train
 
 REFUSED = {

@@ -6,12 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import spinbound as sb
+import spinbound._core as _core
 from hypothesis import given
 from hypothesis import strategies as st
 from spinbound import FitStatus
 
-from tests.support.fits import others
-from tests.support.short_fits import DATA, FIXED, FREE, SEQ, START, TRUTH, N, fitted
+from tests.support.fits.hybrid import others
+from tests.support.fits.short import DATA, FIXED, FREE, SEQ, START, TRUTH, N, fitted
 from tests.support.trains import noise
 
 ALL = fitted(threads=1)

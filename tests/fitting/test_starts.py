@@ -1,7 +1,5 @@
 """Starts from the matches of a dictionary: the right minimum is found more often, and where it is in doubt is told."""
 
-import re
-
 import numpy as np
 import pytest
 import spinbound as sb
@@ -14,8 +12,7 @@ from spinbound.estimators.fitting import starts as _fit_starts
 from spinbound.estimators.fitting.problem import check
 from spinbound.signals.forward import ForwardModel
 
-from tests.support.fits import BASIS, HYBRID, NAMES, others
-from tests.support.paths import read_page
+from tests.support.fits.hybrid import BASIS, HYBRID, NAMES, others
 from tests.support.trains import noise, smooth_train
 
 # within one period of omega0, so that estimates can be compared
@@ -265,21 +262,3 @@ def test_what_cannot_start_a_fit_is_refused_before_any_work(changes, message, mo
     monkeypatch.setattr(_core, "fit", worked)
     with pytest.raises(sb.InvalidParameter, match=message):
         fitted(**changes)
-
-
-def test_examples_of_the_page_run(tmp_path, monkeypatch, capsys):
-    page = read_page("fitting.md")
-    monkeypatch.chdir(tmp_path)
-    names = {}
-    exec("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), names)
-    assert capsys.readouterr().out.startswith("Fit(M0, m0s, R1a, R2f, Rex, T2s, omega0, B1; shape (8, 8): ")
-    assert (tmp_path / "maps.npz").stat().st_size > 8 * 64 * 20
-    truth = {name: np.reshape(names["truth"][name], (8, 8)) for name in ("m0s", "R1a", "R2f", "omega0")}
-    for fit in ("result", "several", "started", "whitened", "posterior"):
-        # a minimum in another period would be off by 1800 rad/s
-        z = [np.abs(names[fit].estimates[name] - truth[name]) / names[fit].std[name] for name in truth]
-        assert np.median(z) < 1.5
-    assert names["result"].covariance.shape == (8, 8, 9, 9)
-    assert names["known"].counts["masked"] == np.sum(~names["brain"])
-    assert (names["posterior"].std["B1"] < names["result"].std["B1"]).all()
-    assert bits(names["again"]) == bits(names["first"])

@@ -1,14 +1,10 @@
 """Images as a fit takes them: samples last, pairs joined, masks and maps on the grid of the data, units plausible."""
 
-import re
-
 import numpy as np
 import pytest
 import spinbound as sb
 from scipy.io import savemat
 from spinbound.io import Image, bart, check_same_grid, nifti, read_complex, read_image, read_map, read_mask
-
-from tests.support.paths import read_page
 
 RNG = np.random.default_rng(8)
 DATA = (RNG.normal(size=(4, 3, 2, 5)) + 1j * RNG.normal(size=(4, 3, 2, 5))).astype(np.complex64)
@@ -235,20 +231,3 @@ def test_a_turn_counts_at_the_far_corner():
         else:
             with pytest.raises(sb.InvalidData, match="second lies elsewhere"):
                 check_same_grid({"first": first, "second": second})
-
-
-# The page
-
-
-def test_examples_of_the_page_run(here):
-    page = read_page("formats.md")
-    nii("coefficients", DATA)
-    for name, part in (("magnitude", np.abs), ("phase", np.angle), ("real", np.real), ("imaginary", np.imag)):
-        nii(name, part(DATA))
-    nii("TB1map", np.full((4, 3, 2), 90.0))
-    nii("fieldmap", np.full((4, 3, 2), 10.0))
-    names = {}
-    exec("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), names)
-    assert np.array_equal(names["data"].data, DATA)
-    assert names["B1"].data == pytest.approx(0.9)
-    assert names["omega0"].data == pytest.approx(20 * np.pi)

@@ -172,7 +172,6 @@ def test_single_precision_gives_the_same_loss(name):
     assert float(single) == pytest.approx(double, rel=1e-4)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")  # of the compiler itself
 def test_a_compiled_loss_is_the_same_and_counts_what_it_masks():
     estimate, truth, crb = efficient(50)

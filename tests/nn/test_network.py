@@ -5,7 +5,7 @@ import pytest
 import spinbound as sb
 import torch
 from spinbound import nn
-from spinbound.nn.network import Normalised, n_groups
+from spinbound.nn.network import FastGroupNorm, count_groups
 
 from tests.support.learning import ARCHITECTURE, BASIS, SEQ, estimator
 from tests.support.trains import smooth_train
@@ -52,11 +52,11 @@ def test_a_network_computes_what_its_architecture_says():
 
 @pytest.mark.parametrize(("width", "groups"), [(6, 1), (26, 1), (32, 2), (48, 3), (640, 40), (94, 2), (31, 1)])
 def test_groups_have_at_least_sixteen_channels(width, groups):
-    assert n_groups(width) == groups
+    assert count_groups(width) == groups
 
 
 def test_normalisation_is_that_of_groups():
-    norm = Normalised(4, 64)
+    norm = FastGroupNorm(4, 64)
     torch.nn.init.normal_(norm.weight)
     torch.nn.init.normal_(norm.bias)
     x = torch.randn(10, 64)

@@ -7,7 +7,7 @@ import pytest
 import spinbound as sb
 from scipy.optimize import lsq_linear
 from spinbound import nn
-from spinbound.nn.novelty.charts import NEIGHBOURS, _nearest_in_box
+from spinbound.nn.novelty.charts import NEIGHBOURS, _move_into_box
 
 SEQ = sb.sequences.load("hybrid-mt-4s")
 PRIOR = sb.Prior(
@@ -246,7 +246,7 @@ def test_the_nearest_point_of_a_box_is_that_of_a_bounded_solver():
     A = rng.normal(size=(40, 9, 4))
     metric, x = A.swapaxes(1, 2) @ A, 2 * rng.normal(size=(40, 4))
     low, high = np.full((40, 4), -0.5), np.full((40, 4), 1.0)
-    found = _nearest_in_box(x, low, high, metric)
+    found = _move_into_box(x, low, high, metric)
     assert ((low <= found) & (found <= high)).all()
     best = np.array([lsq_linear(a, a @ y, (low[0], high[0]), tol=1e-12).x for a, y in zip(A, x, strict=True)])
     cost = [np.einsum("nk,nkl,nl->n", y - x, metric, y - x) for y in (found, best)]
@@ -300,7 +300,6 @@ def test_a_file_that_makes_no_sense_is_refused(novelty, change, message):
 # Real data
 
 
-@pytest.mark.slow
 def test_a_healthy_brain_is_mostly_like_the_training(published_data):
     seq = sb.Sequence.load(
         published_data / "published_train.mat", TR=3.5e-3, gradient_moment=["crusher"] + ["balanced"] * 1141

@@ -77,7 +77,7 @@ def test_without_validation_an_epoch_is_judged_by_its_own_loss():
 
 def test_the_estimator_has_the_weights_of_the_best_epoch(tmp_path, monkeypatch):
     judged = iter([3.0, 1.0, 2.0])
-    monkeypatch.setattr(_loop.Loop, "validated", lambda *_: (next(judged),) * 2)
+    monkeypatch.setattr(_loop.Loop, "validate", lambda *_: (next(judged),) * 2)
     net, history = trained(validation=judge(), folder=tmp_path)
     assert history.best_epoch == 2
     best, last = (nn.Estimator.load(tmp_path / f"{name}.safetensors") for name in ("best", "last"))
@@ -182,7 +182,6 @@ def test_the_cosine_rises_and_falls_to_nothing():
     assert rates[-1] < 1e-12
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")  # of the compiler itself
 def test_a_compiled_network_learns_the_same():
     plain, compiled = (trained(simulated(64), epochs=2, compile=compile)[1] for compile in (False, True))
@@ -198,7 +197,7 @@ def test_mixed_precision_computes_the_same_to_its_digits(monkeypatch):
     net.scale_to(samples.truth)
     loop = _loop.Loop(net, nn.CRBLoss(), settings)
     with torch.no_grad():
-        mixed = loop._estimated(samples.signals.real, samples.signals.imag)
+        mixed = loop._estimate(samples.signals.real, samples.signals.imag)
         plain = net(samples.signals)
     assert mixed.dtype == torch.float32
     difference = (mixed - plain).abs() / net.width

@@ -79,7 +79,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(how, done, tmp_path):
 
 def test_what_is_done_is_not_done_again(tmp_path, monkeypatch):
     first, history = trained(folder=tmp_path)
-    monkeypatch.setattr(_loop.Loop, "epoch", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(_loop.Loop, "run_epoch", lambda *_: pytest.fail("trained again"))
     again, same = trained(folder=tmp_path)
     assert curve(same) == curve(history)
     assert weights(again) == weights(first)
@@ -136,7 +136,7 @@ def test_a_refused_training_leaves_the_estimator_as_it_was(tmp_path):
 
 
 def test_a_second_run_in_the_folder_is_refused(tmp_path):
-    with _run.folder_of(tmp_path), pytest.raises(sb.InvalidData, match="in use by another run, process"):
+    with _run.open_folder(tmp_path), pytest.raises(sb.InvalidData, match="in use by another run, process"):
         trained(folder=tmp_path)
 
 

@@ -10,7 +10,7 @@ from matplotlib import colormaps, pyplot
 from matplotlib.colors import LogNorm, to_rgb
 from matplotlib.figure import Figure
 from spinbound import plot
-from spinbound.plot.maps import UNIDENTIFIABLE, colour_map
+from spinbound.plot.maps import UNIDENTIFIABLE, choose_colour_map
 
 SIZES = np.linspace(0.05, 0.25, 6)
 TIMES = np.geomspace(0.02, 0.2, 5)
@@ -140,8 +140,8 @@ def test_special_voxels_are_explained_and_in_no_colour_map(grid):
 
 
 def test_transverse_times_have_colours_of_their_own():
-    assert colour_map("T2f").name == colour_map("R2f").name == "cmc.navia"
-    assert colour_map("T1a").name == colour_map("m0s").name == "cmc.lipari"
+    assert choose_colour_map("T2f").name == choose_colour_map("R2f").name == "cmc.navia"
+    assert choose_colour_map("T1a").name == choose_colour_map("m0s").name == "cmc.lipari"
 
 
 def test_few_voxels_far_beyond_the_rest_do_not_set_the_colours():

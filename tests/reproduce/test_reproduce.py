@@ -10,12 +10,18 @@ import pytest
 import spinbound as sb
 from spinbound.cli.main import app, main
 from spinbound.reproduce import Settings, crb_paper
-from spinbound.reproduce.claims import bias_share, deviation, mean_bias, near_bound
-from spinbound.reproduce.data import Problem, basis_of, middle, plane
-from spinbound.reproduce.figures import median_and_spread
-from spinbound.reproduce.measured import measured_slice
-from spinbound.reproduce.work import opened
+from spinbound.reproduce.claims import (
+    compute_bias_share,
+    compute_mean_bias,
+    compute_median_deviation,
+    compute_share_near_bound,
+)
+from spinbound.reproduce.data import Problem, find_middle, make_plane, prepare_basis
+from spinbound.reproduce.figures import format_median_and_spread
+from spinbound.reproduce.measured import as_slice
+from spinbound.reproduce.work import open_work
 
+from tests.support.pages import code
 from tests.support.paths import read_page
 from tests.support.trains import smooth_train
 
@@ -71,7 +77,6 @@ def states(folder):
     return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
-@pytest.mark.slow
 def test_every_figure_is_drawn_and_in_the_report(report, folder):
     text = report.read_text(encoding="utf-8")
     drawn = sorted((folder / "figures").glob("*.png"))
@@ -80,7 +85,6 @@ def test_every_figure_is_drawn_and_in_the_report(report, folder):
     assert all(re.search(rf"Fig\. {number}\D", text) for number in FIGURES)
 
 
-@pytest.mark.slow
 def test_numbers_stand_beside_those_of_the_paper(report):
     text = report.read_text(encoding="utf-8")
     for stated in (
@@ -99,7 +103,6 @@ def test_numbers_stand_beside_those_of_the_paper(report):
     assert not re.findall(r"<td>[^<]*\bnan\b", text)
 
 
-@pytest.mark.slow
 def test_settings_and_provenance_are_told(report, folder):
     text = report.read_text(encoding="utf-8")
     for name in ("n_training", "realizations", TRAIN.sha256, sb.__version__):
@@ -108,7 +111,6 @@ def test_settings_and_provenance_are_told(report, folder):
     assert all(f"<td>{step}</td>" in text for step in steps)
 
 
-@pytest.mark.slow
 def test_a_second_call_does_nothing_anew(report, folder, in_vivo):
     before, lines = states(folder), []
     assert crb_paper(TRAIN, folder, TINY, in_vivo=in_vivo, **OPTIONS, tell=lines.append) == report
@@ -118,14 +120,12 @@ def test_a_second_call_does_nothing_anew(report, folder, in_vivo):
     assert after == before
 
 
-@pytest.mark.slow
 def test_each_step_is_told_as_it_begins(report, lines):
     assert len(lines) == len(set(lines))
     assert lines[0] == "training set: begins"
     assert "training of NN-MSE: begins" in lines
 
 
-@pytest.mark.slow
 def test_without_a_slice_its_figure_is_left_out_and_the_report_says_so(report, folder):
     kept = report.read_bytes()
     crb_paper(TRAIN, folder, TINY, **OPTIONS)
@@ -135,13 +135,11 @@ def test_without_a_slice_its_figure_is_left_out_and_the_report_says_so(report, f
     assert "<td>8</td>" not in text
 
 
-@pytest.mark.slow
 def test_other_settings_are_refused_by_name(report, folder):
     with pytest.raises(sb.InvalidData, match="another reproduction, which differs in epochs, seed; remove it"):
         crb_paper(TRAIN, folder, replace(TINY, epochs=3, seed=1), basis=BASIS)
 
 
-@pytest.mark.slow
 def test_a_figure_that_is_lost_is_drawn_again(report, folder, in_vivo):
     path = folder / "figures" / "figure-7-phantom.png"
     before = path.read_bytes()
@@ -155,37 +153,39 @@ def test_a_figure_that_is_lost_is_drawn_again(report, folder, in_vivo):
 
 def test_a_folder_whose_settings_are_damaged_is_refused(tmp_path):
     (tmp_path / "settings.json").write_text("{")
-    with pytest.raises(sb.InvalidData, match="another reproduction; remove it"), opened(tmp_path, {}, print):
+    with pytest.raises(sb.InvalidData, match="another reproduction; remove it"), open_work(tmp_path, {}, print):
         pass
 
 
 def test_slices_pass_through_the_means_of_the_training_distribution():
     prior = sb.Prior.paper()
-    tissue = plane(prior, ("T2f", "T1a"), (6, 5))
+    tissue = make_plane(prior, ("T2f", "T1a"), (6, 5))
     assert tissue.shape == (6, 5)
     assert (tissue["m0s"], tissue["B1"], tissue["omega0"]) == (0.12, 1, 0)
     assert np.ptp(tissue["T2f"], axis=0) == pytest.approx(0.29)
-    assert middle(prior)["T2s"] == pytest.approx(12.5e-6)
+    assert find_middle(prior)["T2s"] == pytest.approx(12.5e-6)
 
 
 def test_deviations_are_relative_medians_of_what_is_known():
     reference = {"m0s": np.array([0.1, 0.1, 0.1, np.nan, 0.0])}
     maps = {"m0s": np.array([0.11, 0.12, 0.07, 0.1, 0.1])}
-    assert deviation(maps, reference, "m0s", np.ones(5, bool)) == pytest.approx(0.2)  # of 0.1, 0.2 and 0.3
-    assert np.isnan(deviation(maps, reference, "m0s", np.zeros(5, bool)))
+    assert compute_median_deviation(maps, reference, "m0s", np.ones(5, bool)) == pytest.approx(
+        0.2
+    )  # of 0.1, 0.2 and 0.3
+    assert np.isnan(compute_median_deviation(maps, reference, "m0s", np.zeros(5, bool)))
 
 
 def test_numbers_of_a_report_card_are_those_of_its_maps():
     data = sb.reference_set(TRAIN, sb.Tissue(m0s=[0.1, 0.2]), wrt=("M0", "m0s"))
     card = sb.evaluate(lambda signals: {"m0s": np.full(len(signals), 0.13)}, data, snr=50, realizations=3)
-    assert mean_bias(card, "m0s") == pytest.approx(0.05)
-    assert near_bound(card, "m0s", 0) == 0  # it does not vary at all
-    assert bias_share(card, 0) == 1
+    assert compute_mean_bias(card, "m0s") == pytest.approx(0.05)
+    assert compute_share_near_bound(card, "m0s", 0) == 0  # it does not vary at all
+    assert compute_bias_share(card, 0) == 1
 
 
 def test_the_note_on_a_map_takes_no_notice_of_a_fit_that_is_far_off():
-    assert median_and_spread("T2f", np.array([0.06, 0.07, 0.07, 0.08, 5.0, np.nan])) == "70 ± 5 ms"
-    assert median_and_spread("T2f", np.array([np.nan])) == "no result"
+    assert format_median_and_spread("T2f", np.array([0.06, 0.07, 0.07, 0.08, 5.0, np.nan])) == "70 ± 5 ms"
+    assert format_median_and_spread("T2f", np.array([np.nan])) == "no result"
 
 
 @pytest.mark.parametrize(
@@ -198,16 +198,16 @@ def test_the_note_on_a_map_takes_no_notice_of_a_fit_that_is_far_off():
 )
 def test_what_is_no_slice_is_refused(data, message):
     with pytest.raises(sb.InvalidData, match=message):
-        measured_slice(data, 13, BASIS)
+        as_slice(data, 13, BASIS)
 
 
 def test_a_slice_may_have_lone_axes():
-    assert measured_slice(np.zeros((4, 5, 1, 13), complex), 13, BASIS).shape == (4, 5, 13)
+    assert as_slice(np.zeros((4, 5, 1, 13), complex), 13, BASIS).shape == (4, 5, 13)
 
 
 def test_a_slice_without_its_basis_is_refused():
     with pytest.raises(sb.InvalidData, match="give that basis, too"):
-        measured_slice(np.zeros((4, 5, 13), complex), 13, None)
+        as_slice(np.zeros((4, 5, 13), complex), 13, None)
 
 
 @pytest.mark.parametrize(
@@ -263,20 +263,16 @@ def test_options_reach_the_library(tmp_path, monkeypatch, capsys):
 # The page
 
 
-PAGE = read_page("reproduce.md")
-
-
 def test_the_code_of_the_page_runs(monkeypatch):
     asked = []
     monkeypatch.setattr("spinbound.reproduce.crb_paper", lambda *given, **options: asked.append((given, options)))
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    exec(code, {})
+    exec(code("reproduce.md"), {})
     (((*_, settings), options),) = asked
     assert (settings.epochs, options) == (20, {"tell": print})
 
 
 def test_the_commands_of_the_page_are_understood():
-    commands = re.findall(r"^spinbound (.*?[^\\])\n", PAGE, re.DOTALL | re.MULTILINE)
+    commands = re.findall(r"^spinbound (.*?[^\\])\n", read_page("reproduce.md"), re.DOTALL | re.MULTILINE)
     bound = [
         app.parse_args(command.replace("\\\n", " "), exit_on_error=False, print_error=False)[1] for command in commands
     ]
@@ -286,14 +282,14 @@ def test_the_commands_of_the_page_are_understood():
 def test_a_basis_is_made_once_where_none_is_given(tmp_path):
     problem = Problem(seq=TRAIN, prior=sb.Prior.paper().within(TRAIN), model=sb.Model())
     lines = []
-    with opened(tmp_path, {}, lines.append) as work:
-        made = basis_of(work, problem, TINY, None)
-        assert basis_of(work, problem, TINY, None).vectors.tobytes() == made.vectors.tobytes()
+    with open_work(tmp_path, {}, lines.append) as work:
+        made = prepare_basis(work, problem, TINY, None)
+        assert prepare_basis(work, problem, TINY, None).vectors.tobytes() == made.vectors.tobytes()
     assert lines == ["basis: begins", "basis: there"]
     assert made.rank == 13
 
 
 def test_a_basis_with_too_few_vectors_is_refused(tmp_path):
     problem = Problem(seq=TRAIN, prior=sb.Prior.paper(), model=sb.Model())
-    with opened(tmp_path, {}, print) as work, pytest.raises(sb.InvalidData, match="has 4 vectors; at least 13"):
-        basis_of(work, problem, TINY, BASIS.truncate(4))
+    with open_work(tmp_path, {}, print) as work, pytest.raises(sb.InvalidData, match="has 4 vectors; at least 13"):
+        prepare_basis(work, problem, TINY, BASIS.truncate(4))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import spinbound as sb
 from spinbound import _core
-from spinbound.sequences.experiment import core_sequence
+from spinbound.sequences.experiment import as_core_sequence
 
 from tests.support.trains import WHITE_MATTER, random_tissues, shortened, smooth_train
 
@@ -28,7 +28,7 @@ def free_train(n=24, start="periodic", **changes):
 
 def by_oracle(seq):
     """(n, 5) magnetization and (n, 5, 8) derivatives after every repetition, by matrix exponentials."""
-    core = core_sequence(seq)
+    core = as_core_sequence(seq)
     rates = _core.R2sl(core, 0, float(TISSUE["T2s"]), float(TISSUE["B1"]))
     return _core.reference.simulate(core, ROW, rates)
 

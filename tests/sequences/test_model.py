@@ -34,7 +34,7 @@ def test_a_plain_name_is_the_model_of_usual_lineshape_and_accuracy():
 
 
 def test_models_are_values():
-    assert sb.Model("sled", rtol=1e-6) == sb.Model("sled", rtol=np.float32(1e-6)) != sb.Model("sled")
+    assert sb.Model("sled", rtol=1e-6) == sb.Model("sled", rtol=np.float64(1e-6)) != sb.Model("sled")
     assert len({sb.Model(), sb.Model("gbloch"), sb.Model(lineshape="gaussian")}) == 2
 
 

@@ -28,6 +28,12 @@ def files(path):
     return {str(file.relative_to(path)): file.read_bytes() for file in found}
 
 
+def values(store):
+    """The bits of all arrays."""
+    arrays = {"signals": store.signals, "valid": store.valid, **store.crb}
+    return {name: array.tobytes() for name, array in arrays.items()} | {"tissue": repr(store.tissue.as_dict())}
+
+
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
 

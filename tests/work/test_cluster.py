@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 import spinbound as sb
 import spinbound._core as _core
-from spinbound.estimators.fitting import chunks as _fit_chunks
 from spinbound.work import cluster
 from spinbound.work import distribute as _distribute
 
-from tests.support.faulty_job import FaultyJob
 from tests.support.paths import ROOT
-from tests.support.voxel_jobs import DATA, SEQ, N, bits, bounds, fitted
+from tests.support.work.faulty_job import FaultyJob
+from tests.support.work.jobs import DATA, SEQ, FitJob
 
 dask = pytest.importorskip("dask")
 pytest.importorskip("distributed")
@@ -35,7 +34,7 @@ def faulty(tmp_path, monkeypatch):
 @pytest.fixture
 def two_cores(monkeypatch):
     """Whatever the machine has."""
-    monkeypatch.setattr(cluster, "_cores", lambda: 2)
+    monkeypatch.setattr(cluster, "_count_cores", lambda: 2)
 
 
 def is_alive(pid):
@@ -48,39 +47,6 @@ def is_alive(pid):
     except psutil.TimeoutExpired:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     return False
-
-
-# Results
-
-
-@pytest.mark.filterwarnings("ignore:3 workers of 1 threads share")
-def test_workers_give_the_same_bits_and_tell_how_far_they_are(tmp_path, monkeypatch):
-    monkeypatch.setattr(_fit_chunks, "CHUNK", 8)
-    reports = []
-    options = {"start": {}, "dictionary": sb.Prior(m0s=sb.Uniform(0.05, 0.3), R2f=sb.Uniform(8, 50))}
-    runner = cluster.workers(3)
-    found = fitted(**options, resume=tmp_path, runner=runner, progress=lambda *report: reports.append(report))
-    assert bits(found) == bits(fitted(**options))
-    assert reports == [(8 * k, N) for k in range(1, 6)]
-    with monkeypatch.context() as patch:
-        patch.setattr("distributed.LocalCluster", None)  # what is done needs no workers
-        assert bits(fitted(**options, resume=tmp_path, runner=runner)) == bits(found)
-
-
-def test_workers_compute_bounds_to_the_same_bits(tmp_path, two_cores):
-    assert bits(bounds(resume=tmp_path, runner=cluster.workers(2))) == bits(bounds())
-
-
-def test_workers_make_the_same_dictionary(tmp_path, two_cores):
-    pytest.importorskip("zarr")
-    prior = sb.Prior(m0s=sb.Uniform(0.05, 0.3), R2f=sb.Uniform(8, 50))
-    one, other = (
-        sb.build_dictionary(SEQ, prior, 20, tmp_path / f"{name}.zarr", wrt=("M0", "m0s"), chunk=8, runner=runner)
-        for name, runner in (("workers", cluster.workers(2)), ("alone", None))
-    )
-    assert one.complete
-    assert np.array_equal(one.signals, other.signals)
-    assert bits(one.crb) == bits(other.crb)
 
 
 # Faults
@@ -136,7 +102,7 @@ def test_an_interrupted_run_ends_at_once_and_leaves_no_process(faulty, two_cores
 def test_a_run_without_workers_gives_up(faulty, two_cores, monkeypatch):
     monkeypatch.setattr(_distribute, "PATIENCE", 0.2)
     monkeypatch.setattr(_distribute, "LONELY", 0.5)
-    monkeypatch.setattr(cluster._Workers, "started", without_workers)
+    monkeypatch.setattr(cluster._Workers, "start_cluster", without_workers)
     with pytest.raises(ChildProcessError, match=r"no worker has come for 0\.5 s, and none is to come"):
         cluster.workers(1)(faulty(""), None, None)
 
@@ -159,7 +125,7 @@ def test_numbers_of_workers_are_checked(numbers):
 def test_arguments_are_refused_before_workers_start(tmp_path, monkeypatch):
     monkeypatch.setattr("distributed.LocalCluster", None)
     with pytest.raises(sb.InvalidParameter, match="tolerance"):
-        fitted(tolerance=2, resume=tmp_path, runner=cluster.workers(2))
+        FitJob(tmp_path).run(tolerance=2, runner=cluster.workers(2))
 
 
 def test_more_threads_than_cores_are_warned_of(faulty, two_cores):
@@ -213,7 +179,7 @@ def test_the_script_of_a_job_says_what_was_asked_for(slurm):
     runner = cluster.slurm(
         3, **DESCRIBED, queue="short", account="mri", directives=["--constraint=avx2"], prologue=["module load python"]
     )
-    lines = runner.example().job_script().splitlines()
+    lines = runner.make_example().job_script().splitlines()
     for line in ("-p short", "-A mri", "-n 1", "--cpus-per-task=2", "--mem=954M", "-t 00:10:00", "--constraint=avx2"):
         assert f"#SBATCH {line}" in lines
     assert lines[-2] == f"export SPINBOUND_ISA={_core.isa_in_use()}"

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_count, parameter_names
-from spinbound.base.errors import FloatArray, InvalidParameter, Report
+from spinbound.base.checks import as_count, as_parameter_names
+from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import ALL
-from spinbound.base.progress import reporting
-from spinbound.base.text import aligned
+from spinbound.base.progress import show_progress
+from spinbound.base.text import align_columns
 from spinbound.sequences.experiment import Experiment
 from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
@@ -25,7 +25,7 @@ from spinbound.signals.crb import crb
 from spinbound.signals.forward import ForwardModel
 from spinbound.signals.simulate import sensitivities, simulate
 from spinbound.tissues.prior import Prior
-from spinbound.tissues.sources import tissues_of
+from spinbound.tissues.sources import as_tissues
 from spinbound.tissues.tissue import Tissue
 
 from .directions import Directions, columns_of, real_columns, triangular
@@ -77,7 +77,7 @@ class BasisQuality:
             [str(rank), f"{1 - self.energy[k]:.2g}", *(f"{median[k]:.3g}" for median in medians.values())]
             for k, rank in enumerate(self.ranks)
         )
-        return "\n".join([title, *aligned([("rank", "energy lost", *medians), *rows])])
+        return "\n".join([title, *align_columns([("rank", "energy lost", *medians), *rows])])
 
     def __repr__(self) -> str:
         return f"BasisQuality(ranks {self.ranks[0]} to {self.ranks[-1]}, {', '.join(self.crb)})"
@@ -100,7 +100,7 @@ def basis_report(
     seed: int = 1,
     model: Model | str = "gbloch",
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> BasisQuality:
     """Measure what the first vectors of a basis keep of the energy of signals and of Cramér-Rao bounds.
 
@@ -137,14 +137,14 @@ def basis_report(
     >>> sb.basis_report(basis, seq, prior, n=50, wrt=("M0", "m0s", "R1a"), ranks=(4, 8)).ranks
     (4, 8)
     """
-    names, chosen = parameter_names(wrt), _as_ranks(ranks, basis, columns_of(parameter_names(wrt))[-1].stop)
-    tissue = tissues_of(source, n, TISSUES, seed)
+    names, chosen = as_parameter_names(wrt), _as_ranks(ranks, basis, columns_of(as_parameter_names(wrt))[-1].stop)
+    tissue = as_tissues(source, n, TISSUES, seed)
     forward = ForwardModel.of(seq, model, basis)
 
     voxels = voxels_valid_in_all([forward], tissue, names, threads=threads, progress=progress)
     options: dict[str, Any] = {"model": forward.model, "basis": basis, "threads": threads}
     kept, ratios = _Energies(np.zeros(basis.rank)), np.full((len(names), len(chosen), tissue.size), np.nan)
-    with reporting(progress, tissue.size, "report") as advance:
+    with show_progress(progress, tissue.size, "report") as advance:
         for slab in voxels.slabs(2 * forward.trains.n_echoes, 3, advance):
             ratios[..., slab.index] = _compare_slab(slab, seq, names, chosen, options, kept)
 

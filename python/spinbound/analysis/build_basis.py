@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.blas import one_thread
-from spinbound.base.checks import as_count, as_number, one_of, parameter_names
-from spinbound.base.errors import FloatArray, InvalidParameter, Report
+from spinbound.base.blas import use_one_thread
+from spinbound.base.checks import as_count, as_number, as_one_of, as_parameter_names
+from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import ALL
-from spinbound.base.progress import reporting, shifted
+from spinbound.base.progress import shift_progress, show_progress
 from spinbound.sequences.experiment import Experiment, as_trains
 from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis, with_fixed_phase
 from spinbound.signals.forward import ForwardModel
 from spinbound.signals.simulate import sensitivities, simulate
 from spinbound.tissues.prior import Prior
-from spinbound.tissues.sources import tissues_of
+from spinbound.tissues.sources import as_tissues
 from spinbound.tissues.tissue import Tissue
 
 from .directions import Directions, columns_of, real_columns, triangular
@@ -52,7 +52,7 @@ def build_basis(
     seed: int = 0,
     model: Model | str = "gbloch",
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> Basis:
     """Build a basis of the signals of a prior's tissues, without ever holding the signals.
 
@@ -124,19 +124,19 @@ def build_basis(
     >>> sb.build_basis(seq, prior, n=100, rank=8, bounds=unknown[1:], wrt=unknown)
     Basis(1142 echoes, rank 8, complex128)
     """
-    names, n_echoes = parameter_names(wrt), as_trains(seq).n_echoes
+    names, n_echoes = as_parameter_names(wrt), as_trains(seq).n_echoes
     kept = () if bounds is None else _check_bounds(bounds, names)
     if as_count("rank", rank, 1) > n_echoes:
         raise InvalidParameter(f"rank is {rank}; allowed: 1 to {n_echoes}, the number of echoes")
     if not 0 < as_number("weight", weight) < 1:
         raise InvalidParameter(f"weight is {weight:g}; allowed: 0 < weight < 1")
 
-    tissue = tissues_of(source, n, TISSUES, seed)
+    tissue = as_tissues(source, n, TISSUES, seed)
     forward = ForwardModel.of(seq, model)
     voxels = voxels_valid_in_all([forward], tissue, names if kept else (), threads=threads, progress=progress)
 
     stream = Stream(forward, voxels, names, kept, threads)
-    with one_thread():
+    with use_one_thread():
         vectors, values = _singular_vectors(stream, n_echoes, rank, bool(real), weight, progress)
     _warn_of_left_out(stream.n_left_out, tissue.size)
 
@@ -149,7 +149,7 @@ def build_basis(
 
 
 def _check_bounds(bounds: str | Iterable[str], names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(one_of("a name in bounds", name, names) for name in parameter_names(bounds, "bounds"))
+    return tuple(as_one_of("a name in bounds", name, names) for name in as_parameter_names(bounds, "bounds"))
 
 
 def _warn_of_left_out(count: int, of: int) -> None:
@@ -158,7 +158,7 @@ def _warn_of_left_out(count: int, of: int) -> None:
 
 
 def _singular_vectors(
-    stream: Stream, n_echoes: int, rank: int, is_real: bool, weight: float, progress: bool | Report | None
+    stream: Stream, n_echoes: int, rank: int, is_real: bool, weight: float, progress: bool | Progress | None
 ) -> tuple[npt.NDArray[Any], FloatArray]:
     """Return left singular vectors of signals and directions, and singular values, largest first."""
     if n_echoes <= LONGEST:
@@ -196,13 +196,13 @@ class Stream:
     threads: int | None
     n_left_out: int = 0  # tissues, in the last pass
 
-    def passes(self, count: int, empty: Callable[[], Sum], progress: bool | Report | None) -> Iterator[list[Sum]]:
+    def passes(self, count: int, empty: Callable[[], Sum], progress: bool | Progress | None) -> Iterator[list[Sum]]:
         """Yield, for each pass through all tissues, the sum over signals and, if wanted, that over directions."""
         size = self.voxels.valid.size
-        with reporting(progress, count * size, "basis") as advance:
+        with show_progress(progress, count * size, "basis") as advance:
             for number in range(count):
                 sums = [empty() for _ in range(1 + bool(self.kept))]
-                of_pass = shifted(advance, number * size, count * size)
+                of_pass = shift_progress(advance, number * size, count * size)
                 self.n_left_out = size - int(self.voxels.valid.sum())
                 for slab in self.voxels.slabs(self._values_per_voxel(), 1, of_pass):
                     for total, rows in zip(sums, self._make_rows(slab), strict=True):

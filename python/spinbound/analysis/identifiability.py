@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_mapping, as_real, one_of, parameter_names
-from spinbound.base.errors import FloatArray, InvalidParameter, Report
+from spinbound.base.checks import as_mapping, as_one_of, as_parameter_names, as_real
+from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import ALL
-from spinbound.base.progress import reporting
+from spinbound.base.progress import show_progress
 from spinbound.sequences.experiment import Experiment
 from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
@@ -146,7 +146,7 @@ def identifiability(
     model: Model | str = "gbloch",
     basis: Basis | None = None,
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> Identifiability:
     """Analyse which parameters the data tell apart.
 
@@ -198,7 +198,7 @@ def identifiability(
     >>> bool(known.bound_alone["B1"] < known.bound_prior["B1"] < known.bound["B1"])
     True
     """
-    names = parameter_names(wrt)
+    names = as_parameter_names(wrt)
     forward = ForwardModel.of(seq, model, basis)
     voxels = voxels_valid_in_all([forward], tissue, names, as_real("sigma", sigma), threads=threads, progress=progress)
 
@@ -206,7 +206,7 @@ def identifiability(
     n_columns = columns_of(names)[-1].stop
     found: dict[str, FloatArray] = {}
     options: dict[str, Any] = {"model": forward.model, "basis": basis, "threads": threads}
-    with reporting(progress, voxels.valid.size, "identifiability") as advance:
+    with show_progress(progress, voxels.valid.size, "identifiability") as advance:
         for slab in voxels.slabs(2 * n_columns * forward.n_samples, 2, advance):
             J = sensitivities(seq, slab.tissue, names, **options, progress=slab.progress[0])[1]
             for start in range(0, slab.index.size, AT_ONCE):
@@ -231,7 +231,7 @@ def _prior_rows(prior: Mapping[str, npt.ArrayLike] | None, names: tuple[str, ...
     as_mapping("prior", prior, "names to standard deviations")
     rows = np.zeros((*tissue.shape, columns_of(names)[-1].stop))
     for name, given in prior.items():
-        columns = columns_of(names)[names.index(one_of("a name in prior", name, names))]
+        columns = columns_of(names)[names.index(as_one_of("a name in prior", name, names))]
         tau = as_real(f"prior[{name!r}]", given)
         if not (tau > 0).all():
             raise InvalidParameter(f"prior[{name!r}] has {tau[~(tau > 0)][0]:g}; allowed: standard deviations > 0")

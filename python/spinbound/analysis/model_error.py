@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import parameter_names
-from spinbound.base.errors import ComplexArray, FloatArray, Report
+from spinbound.base.checks import as_parameter_names
+from spinbound.base.errors import ComplexArray, FloatArray, Progress
 from spinbound.base.parameters import ALL
-from spinbound.base.progress import reporting
-from spinbound.base.text import aligned
+from spinbound.base.progress import show_progress
+from spinbound.base.text import align_columns
 from spinbound.sequences.experiment import Experiment
 from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
@@ -71,7 +71,7 @@ class ModelError:
         )
         rows = {"signal": self.signal} | {f"CRB of {name}": error for name, error in self.crb.items()}
         head = ("", *QUANTILES)
-        return "\n".join([title, *aligned([head, *([name, *_quantiles(error)] for name, error in rows.items())])])
+        return "\n".join([title, *align_columns([head, *([name, *_quantiles(error)] for name, error in rows.items())])])
 
 
 def _quantiles(error: npt.ArrayLike) -> list[str]:
@@ -92,7 +92,7 @@ def model_error(
     *,
     basis: Basis | None = None,
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> ModelError:
     """Measure how far a model's signals and bounds are from those of a better one.
 
@@ -139,13 +139,13 @@ def model_error(
     signal           0     0        0
     CRB of m0s       0     0        0
     """
-    names = parameter_names(wrt)
+    names = as_parameter_names(wrt)
     forwards = [ForwardModel.of(seq, one, basis) for one in (model, against)]
     voxels = voxels_valid_in_all(forwards, tissue, names, threads=threads, progress=progress)
     options: dict[str, Any] = {"basis": basis, "threads": threads}
 
     errors = np.full((1 + len(names), voxels.valid.size), np.nan)
-    with reporting(progress, voxels.valid.size, "model_error") as advance:
+    with show_progress(progress, voxels.valid.size, "model_error") as advance:
         for slab in voxels.slabs(2 * forwards[0].n_samples, 4, advance):
             s, reference = (
                 simulate(seq, slab.tissue, model=forward.model, **options, progress=of_call)
@@ -182,7 +182,7 @@ def model_bias(
     *,
     basis: Basis | None = None,
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
     """Return the systematic error of fitting one model to noise-free data of another, to first order.
 
@@ -232,7 +232,7 @@ def model_bias(
     >>> bool(bias["m0s"] < 0)
     True
     """
-    names = parameter_names(wrt)
+    names = as_parameter_names(wrt)
     forwards = [ForwardModel.of(seq, one, basis) for one in (truth, fit)]
     voxels = voxels_valid_in_all(forwards, tissue, names, threads=threads, progress=progress)
     options: dict[str, Any] = {"basis": basis, "threads": threads}
@@ -246,7 +246,7 @@ def model_bias(
         s, J = sensitivities(seq, slab.tissue, names, model=fit, **options, progress=slab.progress[1])
         return np.concatenate([real_columns(J, names), real_columns((data - s)[..., None], ("",))], axis=-1)
 
-    with reporting(progress, voxels.valid.size, "model_bias") as advance:
+    with show_progress(progress, voxels.valid.size, "model_bias") as advance:
         for slab in voxels.slabs(2 * (n_columns + 1) * forwards[0].n_samples, 2, advance):
             R = triangular(residual(slab))
             sound = np.isfinite(R).all(axis=(1, 2))  # not where a pulse is out of reach of rtol

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from spinbound.base.errors import BoolArray, FloatArray
 from spinbound.base.parameters import PARAMETERS
-from spinbound.base.text import aligned, spoken
+from spinbound.base.text import align_columns, join_words
 
 from .directions import NULL, Directions, columns_of
 
@@ -61,7 +61,7 @@ def describe_voxel(voxel: Voxel) -> str:
         *_describe_undetermined(terms, R, lost, found.norm == 0),
         *_describe_hardest(terms, R, found, np.flatnonzero(~lost)),
     ]
-    return "\n".join([*sentences, "", *aligned(_make_table(voxel))])
+    return "\n".join([*sentences, "", *align_columns(_make_table(voxel))])
 
 
 def describe_voxels(condition: FloatArray, bound: Mapping[str, FloatArray], summary_at: Callable[..., str]) -> str:
@@ -78,7 +78,9 @@ def describe_voxels(condition: FloatArray, bound: Mapping[str, FloatArray], summ
         f"to {conditions[1]:.3g} (largest)"
     )
     place = worst[0] if len(worst) == 1 else worst
-    return "\n".join([title, *aligned(rows), "", f"Voxel {place}, of the largest condition number:", summary_at(worst)])
+    return "\n".join(
+        [title, *align_columns(rows), "", f"Voxel {place}, of the largest condition number:", summary_at(worst)]
+    )
 
 
 def _spread(bound: FloatArray) -> tuple[str, str, str]:
@@ -141,14 +143,14 @@ def _describe_undetermined(terms: list[Term], R: FloatArray, lost: BoolArray, si
     sentences = []
     if silent.any():
         are, they = ("is", "it does") if silent.sum() == 1 else ("are", "they do")
-        labels = spoken(terms[k].label for k in np.flatnonzero(silent))
+        labels = join_words(terms[k].label for k in np.flatnonzero(silent))
         sentences.append(f"{labels} {are} not determined by these data: {they} not change the signal.")
 
     tangled = np.flatnonzero(lost & ~silent)
     if tangled.size == 0:
         return sentences
 
-    labels = spoken(terms[k].label for k in tangled)
+    labels = join_words(terms[k].label for k in tangled)
     found = Directions.of(R[:, tangled])
     determined = tangled.size - int(found.is_null.sum())
     if determined >= tangled.size - 1:
@@ -176,11 +178,11 @@ def _describe_hardest(terms: list[Term], R: FloatArray, found: Directions, candi
         if part.S[-1] <= TANGLED and together < 1 <= alone.max()
         else "are among the hardest to tell apart"
     )
-    each = spoken(f"{term.label} alone by {effect:.2g}" for term, effect in zip(chosen, alone, strict=True))
+    each = join_words(f"{term.label} alone by {effect:.2g}" for term, effect in zip(chosen, alone, strict=True))
     changes = _describe_changes(chosen, deltas, alone.max() / max(together, NULL * alone.max()))
 
     sentence = (
-        f"{spoken(term.label for term in chosen)} {verdict}: {changes} changes the signal by "
+        f"{join_words(term.label for term in chosen)} {verdict}: {changes} changes the signal by "
         f"{together:.2g} sigma (norm over all samples); {each}."
     )
     if len(chosen) == 2:
@@ -209,7 +211,7 @@ def _scale_to_step(terms: list[Term], deltas: FloatArray) -> tuple[FloatArray, f
 def _describe_changes(terms: list[Term], deltas: FloatArray, cancellation: float) -> str:
     """Describe changes with so many digits that the rest after their cancellation has two."""
     digits = min(2 + int(np.ceil(np.log10(max(1.0, cancellation)))), MAX_DIGITS)
-    return spoken(term.describe_change(delta, digits) for term, delta in zip(terms, deltas, strict=True))
+    return join_words(term.describe_change(delta, digits) for term, delta in zip(terms, deltas, strict=True))
 
 
 # The table

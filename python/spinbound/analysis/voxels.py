@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.errors import BoolArray, FloatArray, InvalidParameter, Report
-from spinbound.base.progress import reports
+from spinbound.base.errors import BoolArray, FloatArray, InvalidParameter, Progress
+from spinbound.base.progress import split_progress
 from spinbound.signals.batch import Batch, check_apparent
 from spinbound.signals.forward import ForwardModel
 from spinbound.tissues.tissue import Tissue
@@ -23,7 +23,7 @@ class Slab:
 
     index: npt.NDArray[np.intp]
     tissue: Tissue
-    progress: tuple[Report | None, ...]
+    progress: tuple[Progress | None, ...]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Voxels:
     valid: BoolArray
     sigma: FloatArray | None
 
-    def slabs(self, values_per_voxel: int, n_calls: int, progress: Report | None) -> Iterator[Slab]:
+    def slabs(self, values_per_voxel: int, n_calls: int, progress: Progress | None) -> Iterator[Slab]:
         """Cut the valid voxels into slabs of about `VALUES` values."""
         step, total = max(1, VALUES // values_per_voxel), self.valid.size
         for start in range(0, total, step):
@@ -42,7 +42,7 @@ class Voxels:
             index = start + np.flatnonzero(self.valid[start:stop])
             if index.size:
                 tissue = self.tissue[np.unravel_index(index, self.tissue.shape)]
-                yield Slab(index, tissue, reports(progress, n_calls, start, stop, total))
+                yield Slab(index, tissue, split_progress(progress, n_calls, start, stop, total))
             elif progress is not None:
                 progress(stop, total)
 
@@ -54,7 +54,7 @@ def voxels_valid_in_all(
     sigma: npt.ArrayLike | None = None,
     *,
     threads: int | None,
-    progress: bool | Report | None,
+    progress: bool | Progress | None,
 ) -> Voxels:
     """Find the voxels that each of the forward models accepts.
 

@@ -1,4 +1,4 @@
-"""The threads of the linear algebra library, whose number changes the last bits of large decompositions."""
+"""Threads of the linear algebra library, whose number changes the last bits of large decompositions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 
-def one_thread() -> AbstractContextManager[Any]:
-    """While it lasts the library works in one thread, in all threads of the process."""
+def use_one_thread() -> AbstractContextManager[Any]:
+    """Have the library work in one thread inside the `with` block, in all threads of the process."""
     return threadpool_limits(1, user_api="blas")

@@ -1,4 +1,4 @@
-"""Coercion and checking of arguments: one helper per kind of argument, and the errors they raise."""
+"""Coerce and check arguments: one helper per kind of argument, and the errors that they raise."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from .parameters import DERIVED, PARAMETERS, Parameter, bases
 
 T = TypeVar("T")
 
-MAX_INT = 2**31 - 1  # of the core
+MAX_INT = 2**31 - 1  # the largest integer that the core takes
 
 
 # Numbers
 
 
 def as_real(name: str, value: npt.ArrayLike, error: type[ValueError] = InvalidParameter) -> FloatArray:
-    """A read-only C-contiguous float64 copy; masked entries become NaN, anything but real numbers is refused."""
+    """Return a read-only C-contiguous float64 copy; masked entries become NaN, all but real numbers are refused."""
     return _as_numbers(name, value, "iuf", "real numbers", np.float64, error)
 
 
 def as_complex(name: str, value: npt.ArrayLike, error: type[ValueError] = InvalidParameter) -> ComplexArray:
-    """A read-only C-contiguous complex128 copy; masked entries become NaN, anything but numbers is refused."""
+    """Return a read-only C-contiguous complex128 copy; masked entries become NaN, all but numbers are refused."""
     return _as_numbers(name, value, "iufc", "numbers", np.complex128, error)
 
 
@@ -37,7 +37,7 @@ def _as_numbers(
 ) -> npt.NDArray[Any]:
     array = as_array(name, value, error)
     if array.dtype.kind not in kinds:
-        raise error(f"{name} must be {what}; given {_shown(value)} of type {array.dtype}")
+        raise error(f"{name} must be {what}; given {_shorten(value)} of type {array.dtype}")
     with np.errstate(over="ignore"):
         if isinstance(array, np.ma.MaskedArray):
             array = np.ma.filled(array.astype(dtype), np.nan)
@@ -47,7 +47,7 @@ def _as_numbers(
 
 
 def as_array(name: str, value: npt.ArrayLike, error: type[ValueError] = InvalidParameter) -> npt.NDArray[Any]:
-    """An array of whatever type, masks kept; ragged lists are refused."""
+    """Return an array of any type with its mask, if it has one; ragged lists are refused."""
     try:
         return np.asanyarray(value)
     except (TypeError, ValueError) as problem:
@@ -55,7 +55,7 @@ def as_array(name: str, value: npt.ArrayLike, error: type[ValueError] = InvalidP
 
 
 def as_data(name: str, values: npt.ArrayLike, length: int, why: str) -> npt.NDArray[Any]:
-    """Numbers (..., length) in their own precision; masked entries become NaN."""
+    """Return numbers (..., length) in their own precision; masked entries become NaN."""
     array = as_array(name, values, InvalidData)
     if array.dtype.kind not in "iufc":
         raise InvalidData(f"{name} must be numbers; given type {array.dtype}")
@@ -67,7 +67,7 @@ def as_data(name: str, values: npt.ArrayLike, length: int, why: str) -> npt.NDAr
 
 
 def as_mask(name: str, mask: npt.ArrayLike | None, shape: tuple[int, ...]) -> BoolArray:
-    """Which voxels (...) count: all, or those that are not zero in a mask of booleans or numbers."""
+    """Return which voxels (...) count: all, or those that are not zero in a mask of booleans or numbers."""
     if mask is None:
         return np.ones(shape, np.bool_)
     array = as_array(name, mask, InvalidData)
@@ -78,16 +78,17 @@ def as_mask(name: str, mask: npt.ArrayLike | None, shape: tuple[int, ...]) -> Bo
     chosen = np.ma.filled(array, 0)
     if array.dtype.kind == "f" and np.isnan(chosen).any():
         raise InvalidData(f"{name} holds NaN; allowed: 0 outside, anything else inside")
+
     return np.asarray(chosen != 0)
 
 
-def _shown(value: object) -> str:
+def _shorten(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def as_number(name: str, value: npt.ArrayLike, error: type[ValueError] = InvalidParameter) -> float:
-    """One finite real number."""
+    """Return one finite real number."""
     array = as_real(name, value, error)
     if array.ndim > 0:
         raise error(f"{name} must be one number; given an array of shape {array.shape}")
@@ -105,13 +106,13 @@ def as_positive(name: str, value: npt.ArrayLike, error: type[ValueError] = Inval
 
 
 def as_count(name: str, value: object, low: int) -> int:
-    """One integer of at least `low`; booleans are not counts."""
+    """Return one integer of at least `low`; booleans are not counts."""
     try:
         count = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         count = None
     if count is None or isinstance(value, (bool, np.bool_)) or count < low:
-        raise InvalidParameter(f"{name} must be an integer of at least {low}; given {_shown(value)}")
+        raise InvalidParameter(f"{name} must be an integer of at least {low}; given {_shorten(value)}")
     return count
 
 
@@ -130,12 +131,12 @@ def as_instance(
     """Return an object of one of the public classes."""
     if isinstance(value, (kind, *others)):
         return value  # type: ignore[return-value]
-    names = " or ".join([_public(kind), *(other.__name__ for other in others)])
+    names = " or ".join([_name_class(kind), *(other.__name__ for other in others)])
     raise error(f"{name} must be a {names}; given {type(value).__name__}")
 
 
-def _public(kind: type[Any]) -> str:
-    """The name by which users import a class."""
+def _name_class(kind: type[Any]) -> str:
+    """Return the name by which users import a class."""
     room = "spinbound.nn" if kind.__module__.startswith("spinbound.nn.") else "spinbound"
     return f"{room}.{kind.__name__}"
 
@@ -150,33 +151,33 @@ def as_mapping(name: str, value: object, what: str = "names to values") -> Mappi
 # Words
 
 
-def one_of(name: str, value: object, allowed: Collection[str], error: type[ValueError] = InvalidParameter) -> str:
-    """One of the allowed words."""
+def as_one_of(name: str, value: object, allowed: Collection[str], error: type[ValueError] = InvalidParameter) -> str:
+    """Return one of the allowed words."""
     if isinstance(value, str) and value in allowed:
         return value
-    raise error(f"{name} is {_shown(value)}{suggestion(value, allowed)}; allowed: {', '.join(allowed)}")
+    raise error(f"{name} is {_shorten(value)}{suggest(value, allowed)}; allowed: {', '.join(allowed)}")
 
 
-def suggestion(value: object, allowed: Collection[str]) -> str:
-    """A hint at what a misspelt word may have meant, or nothing."""
+def suggest(value: object, allowed: Collection[str]) -> str:
+    """Return a hint at what a misspelt word may have meant, or an empty text."""
     close = difflib.get_close_matches(value, allowed, n=1) if isinstance(value, str) else []
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def parameter_named(name: object, what: str = "a parameter's name") -> Parameter:
-    """The parameter of that name, base or derived."""
-    return PARAMETERS[one_of(what, name, PARAMETERS)]
+def as_parameter(name: object, what: str = "a parameter's name") -> Parameter:
+    """Return the parameter of that name, base or derived."""
+    return PARAMETERS[as_one_of(what, name, PARAMETERS)]
 
 
-def parameter_names(names: str | Iterable[str], what: str = "wrt") -> tuple[str, ...]:
-    """Names that may be unknown together: known, at least one, none determined by another."""
+def as_parameter_names(names: str | Iterable[str], what: str = "wrt") -> tuple[str, ...]:
+    """Return names of parameters that may be unknown together: at least one, none determined by another."""
     try:
         given = (names,) if isinstance(names, str) else tuple(names)
     except TypeError:
-        raise InvalidParameter(f"{what} must be a parameter's name or several; given {_shown(names)}") from None
+        raise InvalidParameter(f"{what} must be a parameter's name or several; given {_shorten(names)}") from None
     if not given:
         raise InvalidParameter(f"{what} is empty; name at least one of: {', '.join(PARAMETERS)}")
-    known = tuple(parameter_named(name, f"a name in {what}").name for name in given)
+    known = tuple(as_parameter(name, f"a name in {what}").name for name in given)
     refuse_conflicts(known, what)
     return known
 
@@ -185,13 +186,13 @@ def refuse_conflicts(names: Iterable[str], where: str) -> None:
     """Refuse two names that determine the same base parameter, such as R1a with R1f or T2f with R2f."""
     owner: dict[str, str] = {}
     for name in names:
-        for base in bases(parameter_named(name).name):
+        for base in bases(as_parameter(name).name):
             if base in owner:
-                raise InvalidParameter(_conflict(owner[base], name, where))
+                raise InvalidParameter(_describe_conflict(owner[base], name, where))
             owner[base] = name
 
 
-def _conflict(first: str, second: str, where: str) -> str:
+def _describe_conflict(first: str, second: str, where: str) -> str:
     if first == second:
         return f"{where} names {first} twice"
     shared = [base for base in bases(first) if base in bases(second)]
@@ -203,20 +204,20 @@ def _conflict(first: str, second: str, where: str) -> str:
 
 
 def as_threads(threads: int | None) -> int:
-    """Number of threads for the core, which takes 0 for all and brings absurd numbers down to four per core."""
+    """Return the number of threads for the core, which takes 0 for all and reduces absurd numbers to four per core."""
     return 0 if threads is None else min(as_count("threads", threads, 0), MAX_INT)
 
 
 def check_progress(progress: object) -> None:
-    """Refuse what is neither a switch nor a callable."""
+    """Refuse a `progress` that is neither a switch nor a callable."""
     if not (progress is None or isinstance(progress, bool) or callable(progress)):
         raise InvalidParameter(
-            f"progress must be None, True (a bar) or a callable (done, total); given {_shown(progress)}"
+            f"progress must be None, True (a bar) or a callable (done, total); given {_shorten(progress)}"
         )
 
 
 def as_result_dtype(dtype: npt.DTypeLike | None, double: type[np.generic]) -> np.dtype[Any]:
-    """The dtype of the results: `double` unless its single-precision companion is asked for."""
+    """Return the dtype of the results: `double` unless its single-precision companion is asked for."""
     default = np.dtype(double)
     single = np.dtype(np.complex64 if default.kind == "c" else np.float32)
     if dtype is None:
@@ -226,12 +227,13 @@ def as_result_dtype(dtype: npt.DTypeLike | None, double: type[np.generic]) -> np
     except TypeError:
         chosen = np.dtype(object)
     if chosen not in (default, single):
-        raise InvalidParameter(f"dtype is {_shown(dtype)}; allowed: {default}, {single}")
+        raise InvalidParameter(f"dtype is {_shorten(dtype)}; allowed: {default}, {single}")
+
     return chosen
 
 
 def as_result(out: object, shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "out") -> npt.NDArray[Any]:
-    """A new array for results, or `out` if it can hold them in place."""
+    """Return a new array for results, or `out` if it can hold them in place."""
     if out is None:
         return np.empty(shape, dtype)
     wanted = f"{name} must be a writeable C-contiguous numpy array of shape {shape} and type {dtype}"
@@ -243,6 +245,7 @@ def as_result(out: object, shape: tuple[int, ...], dtype: np.dtype[Any], name: s
     missing = [merit for merit, has in merits.items() if not has]
     if missing:
         raise InvalidParameter(f"{wanted}; given one that is not {' and not '.join(missing)}")
+
     return out
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 ComplexArray = npt.NDArray[np.complex128]
 BoolArray = npt.NDArray[np.bool_]
-Report = Callable[[int, int], object]
+Progress = Callable[[int, int], object]
 
 
 class InvalidParameter(ValueError):

@@ -44,7 +44,7 @@ class Parameter:
     code: int
 
     def contains(self, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """Which values are accepted; NaN and infinities never are."""
+        """Return which values are accepted; NaN and infinities never are."""
         accepted: npt.NDArray[np.bool_] = np.isfinite(values)
         if values.dtype.kind == "c":
             return accepted
@@ -79,23 +79,23 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
     {record["name"]: Parameter(**record, code=code) for code, record in enumerate(_core.parameters)}
 )
 
-# What the core computes with; every other parameter is derived from these.
+# The core computes with these; every other parameter is derived from them.
 ALL: tuple[str, ...] = tuple(PARAMETERS)[:9]
 
 # The rows of the core's tissue matrix: all but M0.
 TISSUE: tuple[str, ...] = ALL[1:]
 
-# What a derived parameter stands for: rates of the same value, or of its reciprocal where it is a time.
+# A derived parameter stands for rates of the same value, or of its reciprocal where it is a time.
 DERIVED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"R1a": ("R1f", "R1s"), "T1a": ("R1f", "R1s"), "T1f": ("R1f",), "T1s": ("R1s",), "T2f": ("R2f",)}
 )
 
 
 def bases(name: str) -> tuple[str, ...]:
-    """The base parameters that `name` determines: itself, or what it is derived from."""
+    """Return the base parameters that `name` determines: itself, or those that it is derived from."""
     return DERIVED.get(name, (name,))
 
 
 def is_reciprocal(name: str) -> bool:
-    """Whether `name` is a relaxation time that stands for a rate."""
+    """Say whether `name` is a relaxation time that stands for a rate."""
     return name in DERIVED and name.startswith("T")

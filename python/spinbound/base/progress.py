@@ -1,4 +1,4 @@
-"""Progress of a call: a bar, a callable, and the progress of parts as progress of the whole."""
+"""Progress of a call: a bar or a callable, and how the progress of some voxels becomes that of all."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .errors import Report
+from .errors import Progress
 
 
 @contextmanager
-def reporting(progress: bool | Report | None, total: int, label: str, unit: str = "voxel") -> Iterator[Report | None]:
-    """The callable that the core reports to: none, the caller's, or that of a bar on stderr."""
+def show_progress(
+    progress: bool | Progress | None, total: int, label: str, unit: str = "voxel"
+) -> Iterator[Progress | None]:
+    """Yield the callable that the core tells its progress: none, the caller's, or that of a bar on stderr."""
     if progress is not True:
         yield progress or None
         return
@@ -26,19 +28,21 @@ def reporting(progress: bool | Report | None, total: int, label: str, unit: str 
         yield show
 
 
-def shifted(report: Report | None, offset: int, total: int) -> Report | None:
-    """The report of a part as one of the whole."""
-    if report is None:
+def shift_progress(progress: Progress | None, offset: int, total: int) -> Progress | None:
+    """Return a callable that takes the progress of some voxels, from `offset` on, and passes it on as that of all."""
+    if progress is None:
         return None
-    return lambda done, _total: report(offset + done, total)
+    return lambda done, _total: progress(offset + done, total)
 
 
-def reports(report: Report | None, n_calls: int, start: int, stop: int, total: int) -> tuple[Report | None, ...]:
-    """Reports of consecutive calls upon the same voxels as progress of the whole; the last one's ends at `stop`."""
-    if report is None:
+def split_progress(
+    progress: Progress | None, n_calls: int, start: int, stop: int, total: int
+) -> tuple[Progress | None, ...]:
+    """Return a callable for each of several calls upon voxels `start` to `stop`, which together make one progress."""
+    if progress is None:
         return (None,) * n_calls
 
-    def of_call(call: int) -> Report:
-        return lambda done, of: report(start + (stop - start) * (call * of + done) // (n_calls * of), total)
+    def make_call(call: int) -> Progress:
+        return lambda done, of: progress(start + (stop - start) * (call * of + done) // (n_calls * of), total)
 
-    return tuple(map(of_call, range(n_calls)))
+    return tuple(map(make_call, range(n_calls)))

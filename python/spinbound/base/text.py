@@ -1,4 +1,4 @@
-"""Words and numbers for people: tables in plain text, lists as they are spoken, trees for JSON."""
+"""Words and numbers for readers: tables in plain text, lists in words, trees for JSON."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from math import isfinite
 from typing import Any
 
 
-def aligned(rows: Iterable[Iterable[str]]) -> list[str]:
-    """The lines of a table: the first column to the left, all others to the right."""
+def align_columns(rows: Iterable[Iterable[str]]) -> list[str]:
+    """Return the lines of a table: the first column flush left, all others flush right."""
     cells = [list(row) for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return [
@@ -19,21 +19,21 @@ def aligned(rows: Iterable[Iterable[str]]) -> list[str]:
     ]
 
 
-def spoken(items: Iterable[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
+def join_words(items: Iterable[str]) -> str:
+    """Join words as in a sentence: ``a``, ``a and b``, ``a, b and c``."""
     *others, last = items
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def percent(fraction: float) -> str:
-    """A fraction in percent with three digits, or a dash where it has no meaning."""
+def as_percent(fraction: float) -> str:
+    """Return a fraction in percent with three digits, or a dash where it has no meaning."""
     return f"{100 * fraction:.3g} %" if isfinite(fraction) else "-"
 
 
-def finite(value: Any) -> Any:
-    """The same tree with null for infinities and NaN, as JSON has no word for them."""
+def as_finite(value: Any) -> Any:
+    """Return the same tree with null for infinities and NaN, as JSON has no word for them."""
     if isinstance(value, Mapping):
-        return {name: finite(entry) for name, entry in value.items()}
+        return {name: as_finite(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(entry) for entry in value]
+        return [as_finite(entry) for entry in value]
     return None if isinstance(value, float) and not isfinite(value) else value

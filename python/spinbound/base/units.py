@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .errors import InvalidData
 from .parameters import PARAMETERS
 
-# Factors to SI, by the SI unit of the parameter.
+# Factors that convert a unit to SI, by the SI unit of the parameter.
 UNITS: Mapping[str, Mapping[str, float]] = {
     "s": {"s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6},
     "1/s": {"1/s": 1, "1/ms": 1e3},
@@ -22,7 +22,7 @@ UNITS: Mapping[str, Mapping[str, float]] = {
     "1": {"1": 1, "%": 1e-2},
 }
 
-# Typical values of tissue at clinical field strengths, in SI, and the unit that values beyond them suggest.
+# Ranges of tissue at clinical field strengths, in SI, and the unit that values beyond them suggest.
 PLAUSIBLE: Mapping[str, tuple[float, float, str]] = {
     "m0s": (0, 0.5, "%"),
     "R1f": (0.1, 20, "1/ms"),
@@ -55,4 +55,5 @@ def check_plausible(name: str, values: NDArray[Any], path: Path, advice: str) ->
         message += f"; is it in {unit}? {advice.format(unit=unit)}"
     if name == "B1":
         raise InvalidData(message)
+
     warnings.warn(message, UserWarning, stacklevel=2)

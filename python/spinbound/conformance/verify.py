@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from math import nan
 
 from spinbound.base.checks import check_progress
-from spinbound.base.errors import Report
-from spinbound.base.progress import reporting
+from spinbound.base.errors import Progress
+from spinbound.base.progress import show_progress
 
 from .arrays import ARRAYS
 from .check import Check
@@ -61,7 +61,7 @@ class Verification:
         return abs(self.got - self.expected) <= self.tolerance
 
 
-def verify(*, progress: bool | Report | None = None) -> list[Verification]:
+def verify(*, progress: bool | Progress | None = None) -> list[Verification]:
     """Run all physics checks: constants of the literature, closed forms, and arrays made by plain reference code.
 
     Parameters
@@ -91,11 +91,11 @@ def verify(*, progress: bool | Report | None = None) -> list[Verification]:
     True
     """
     check_progress(progress)
-    with reporting(progress, len(CHECKS), "verify", "check") as advance:
+    with show_progress(progress, len(CHECKS), "verify", "check") as advance:
         return list(_run_checks(CHECKS, advance))
 
 
-def _run_checks(checks: tuple[Check, ...], advance: Report | None) -> Iterable[Verification]:
+def _run_checks(checks: tuple[Check, ...], advance: Progress | None) -> Iterable[Verification]:
     for done, check in enumerate(checks, 1):
         yield _run_check(check)
         if advance is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from concurrent.futures import Executor
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,12 @@ import numpy.typing as npt
 
 from spinbound.base.checks import (
     as_count,
+    as_one_of,
+    as_parameter_names,
     as_positive,
     as_result_dtype,
-    one_of,
-    parameter_names,
 )
-from spinbound.base.errors import FloatArray, InvalidParameter, Report
+from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import ALL
 from spinbound.sequences.experiment import Experiment
 from spinbound.sequences.model import Model
@@ -25,7 +26,7 @@ from spinbound.signals.batch import FORMS
 from spinbound.signals.forward import ForwardModel
 from spinbound.signals.simulate import simulate
 from spinbound.tissues.prior import Prior
-from spinbound.tissues.sources import Drawn, Given, Source, tissues_of
+from spinbound.tissues.sources import DrawnTissues, GivenTissues, Source, as_tissues
 from spinbound.tissues.tissue import Tissue
 from spinbound.work.job import Runner
 from spinbound.work.run import Run
@@ -48,7 +49,7 @@ def dictionary(
     basis: Basis | None = None,
     model: Model | str = "gbloch",
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> Dictionary:
     """Simulate the signals of tissues that are drawn from a prior, or given.
 
@@ -84,7 +85,7 @@ def dictionary(
     Dictionary(100 tissues of 1142 samples)
     """
     forward = ForwardModel.of(seq, model, basis)
-    tissue = tissues_of(source, n, ATOMS, seed)
+    tissue = as_tissues(source, n, ATOMS, seed)
 
     signals = simulate(seq, tissue, model=forward.model, basis=basis, threads=threads, progress=progress)
     _refuse_without_signal(forward, tissue, norms(signals))
@@ -125,8 +126,8 @@ def build_dictionary(
     overwrite: bool = False,
     rebuild: bool = False,
     threads: int | None = None,
-    progress: bool | Report | None = None,
-    runner: Runner | None = None,
+    progress: bool | Progress | None = None,
+    runner: Runner | Executor | None = None,
 ) -> StoredDictionary:
     """Simulate the signals of many tissues and their bounds, chunk by chunk, into a dictionary on disk.
 
@@ -161,7 +162,8 @@ def build_dictionary(
     rebuild
         Check the existing chunks first, and compute damaged ones again.
     runner
-        A runner of `spinbound.cluster`, which gives the chunks to other processes; by default this process.
+        A runner of `sb.cluster`, or any `concurrent.futures.Executor`, that gives the chunks to other processes; by
+        default this process does them.
     model, threads, progress
         As in `simulate`.
 
@@ -193,10 +195,10 @@ def build_dictionary(
     """
     recipe = Recipe(
         forward=ForwardModel.of(seq, model, basis),
-        wrt=parameter_names(wrt),
+        wrt=as_parameter_names(wrt),
         derivatives=_check_derivatives(derivatives),
         sigma=as_positive("sigma", sigma),
-        form=one_of("form", form, FORMS),
+        form=as_one_of("form", form, FORMS),
         dtype=str(as_result_dtype(dtype, np.complex128)),
     )
 
@@ -217,11 +219,11 @@ def build_dictionary(
 def _check_derivatives(derivatives: str | Iterable[str] | None) -> tuple[str, ...]:
     """Return the derivatives in the order in which they are stored."""
     given = (derivatives,) if isinstance(derivatives, str) else tuple(derivatives or ())
-    chosen = {one_of("derivatives", word, DERIVATIVES) for word in given}
+    chosen = {as_one_of("derivatives", word, DERIVATIVES) for word in given}
     return tuple(word for word in DERIVATIVES if word in chosen)
 
 
 def _open_source(source: Prior | Tissue, n: int | None, seed: int, first: int) -> Source:
     if isinstance(source, Prior):
-        return Drawn(source, as_count("n", n, 1), as_count("seed", seed, 0), as_count("first", first, 0))
-    return Given(tissues_of(source, n, ATOMS, 0))
+        return DrawnTissues(source, as_count("n", n, 1), as_count("seed", seed, 0), as_count("first", first, 0))
+    return GivenTissues(as_tissues(source, n, ATOMS, 0))

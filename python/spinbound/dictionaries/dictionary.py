@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from spinbound.base.errors import BoolArray, FloatArray, InvalidData
 from spinbound.base.parameters import TISSUE
-from spinbound.files.hashes import sha256_of
+from spinbound.files.hashes import hash_arrays
 from spinbound.sequences.experiment import Experiment, as_trains
 from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
-from spinbound.tissues.tissue import Tissue, tissue_of
+from spinbound.tissues.tissue import Tissue, make_tissue
 
 Array = npt.NDArray[Any]
 
@@ -118,7 +118,7 @@ class Dictionary:
     @property
     def sha256(self) -> str:
         """Hash of tissues and signals."""
-        return sha256_of(*self.tissue.as_dict().values(), self.signals)
+        return hash_arrays(*self.tissue.as_dict().values(), self.signals)
 
     # Block by block
 
@@ -160,7 +160,7 @@ class Dictionary:
 
 def tissue_from(columns: Mapping[str, Array]) -> Tissue:
     """Return the tissues, of M0 = 1, of arrays by their names in a store."""
-    return tissue_of({"M0": np.array(1 + 0j), **{name: columns[f"tissue/{name}"] for name in TISSUE}})
+    return make_tissue({"M0": np.array(1 + 0j), **{name: columns[f"tissue/{name}"] for name in TISSUE}})
 
 
 def norms(signals: npt.NDArray[np.complex128]) -> FloatArray:

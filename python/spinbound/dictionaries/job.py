@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from spinbound.base.errors import InvalidData, Report
+from spinbound.base.errors import InvalidData, Progress
 from spinbound.files.stores import Layout
 from spinbound.tissues.sources import Source
 from spinbound.tissues.tissue import Tissue
@@ -70,7 +70,7 @@ class ChunkTask:
     recipe: Recipe
     configuration: dict[str, Any]
 
-    def __call__(self, threads: int | None, progress: Report | None) -> None:
+    def __call__(self, threads: int | None, progress: Progress | None) -> None:
         """Do the task, unless the run is dead and its store has been replaced in the meantime."""
         arrays = self.recipe.compute(self.draw(), threads, progress)
         store = StoredDictionary(self.path)
@@ -97,11 +97,11 @@ class DictionaryJob:
         """Say whether a chunk has been stored."""
         return self.store.is_done(chunk)
 
-    def run(self, runner: Runner | None, threads: int | None, progress: Report | None) -> None:
+    def run(self, runner: Runner | None, threads: int | None, progress: Progress | None) -> None:
         """Do all chunks that are not done."""
         (runner or run_here)(self, threads, progress)
 
-    def task(self, chunk: int) -> Task:
+    def make_task(self, chunk: int) -> Task:
         """Make the task of one chunk."""
         draw = self.source.rows(self.store.rows(chunk))
         return ChunkTask(self.store.path, chunk, draw, self.recipe, self.store.configuration)

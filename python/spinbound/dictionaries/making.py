@@ -16,9 +16,9 @@ from spinbound.base.errors import InvalidData
 from spinbound.files import stores
 from spinbound.files.stores import Array
 from spinbound.tissues.sources import Source
-from spinbound.work.folder import difference
+from spinbound.work.folder import describe_difference
 from spinbound.work.job import Part
-from spinbound.work.locks import claimed
+from spinbound.work.locks import hold_lock
 
 from .contents import description_sha256, small_arrays
 from .job import all_layouts, describe_configuration, describe_contents
@@ -55,7 +55,7 @@ def open_store(
         _require_room(path, recipe, source.n, chunk)
         _create(path, recipe, wanted)
     store = StoredDictionary(path)
-    with claimed(path / MARK / "lock", part, path):
+    with hold_lock(path / MARK / "lock", part, path):
         _check_configuration(store, wanted)
         if part is None:
             _sweep(path)
@@ -83,7 +83,7 @@ def _remove(path: Path) -> None:
     away = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     if path.is_symlink():
         raise InvalidData(f"{path} is a link, and only a folder can be replaced; name {path.resolve()}")
-    with claimed(path / MARK / "lock", None, path):
+    with hold_lock(path / MARK / "lock", None, path):
         path.rename(away)
     shutil.rmtree(away)
 
@@ -107,7 +107,7 @@ def _make_small_arrays(recipe: Recipe) -> dict[str, Array]:
 def _check_configuration(store: StoredDictionary, wanted: dict[str, Any]) -> None:
     """Refuse to resume another dictionary."""
     if store.configuration != wanted:
-        other = difference(json.dumps(store.configuration).encode(), wanted)
+        other = describe_difference(json.dumps(store.configuration).encode(), wanted)
         raise InvalidData(f"{store.path} holds another dictionary{other}; overwrite it, or name another")
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from spinbound.base.errors import BoolArray, InvalidParameter, Report
+from spinbound.base.errors import BoolArray, InvalidParameter, Progress
 from spinbound.base.parameters import PARAMETERS, TISSUE
-from spinbound.base.progress import reports
+from spinbound.base.progress import split_progress
 from spinbound.files import stores
 from spinbound.files.stores import Array, Layout
 from spinbound.signals.batch import round_into
@@ -69,7 +69,7 @@ class Recipe:
         matrix = np.array([np.broadcast_to(tissue[name], tissue.shape) for name in TISSUE])
         return valid_voxels(matrix, np.ones(tissue.size, np.complex128), None, self.forward.limits)
 
-    def compute(self, tissue: Tissue, threads: int | None, progress: Report | None) -> dict[str, Array]:
+    def compute(self, tissue: Tissue, threads: int | None, progress: Progress | None) -> dict[str, Array]:
         """Compute all arrays of some tissues; rows of tissues that cannot be simulated are NaN."""
         layouts = self.layouts(tissue.size, tissue.size)
         arrays = {name: np.full(layout.shape, _missing_value(layout), layout.dtype) for name, layout in layouts.items()}
@@ -81,7 +81,7 @@ class Recipe:
         arrays["valid"][:] = np.isfinite(arrays["signals"]).all(axis=1)
         return arrays
 
-    def compute_results(self, tissue: Tissue, threads: int | None, progress: Report | None) -> dict[str, Array]:
+    def compute_results(self, tissue: Tissue, threads: int | None, progress: Progress | None) -> dict[str, Array]:
         """Compute the arrays of the core, where at least one of the tissues is valid."""
         forward = self.forward
         if self.derivatives and forward.basis is not None:
@@ -89,13 +89,13 @@ class Recipe:
             return in_one_run(forward, tissue, *arguments, threads=threads, progress=progress)
         return self._compute_in_turn(tissue, threads, progress)
 
-    def _compute_in_turn(self, tissue: Tissue, threads: int | None, progress: Report | None) -> dict[str, Any]:
+    def _compute_in_turn(self, tissue: Tissue, threads: int | None, progress: Progress | None) -> dict[str, Any]:
         """Compute the arrays in the time domain, where each needs its own run."""
         seq, basis = self.forward.sequence, self.forward.basis
         options: dict[str, Any] = {"model": self.forward.model, "basis": basis, "threads": threads}
         functions: dict[str, Callable[..., Any]] = {"fisher": fisher, "crb": crb}
         further = [name for name in functions if name in self.derivatives]
-        first, *others = reports(progress, 1 + len(further), 0, tissue.size, tissue.size)
+        first, *others = split_progress(progress, 1 + len(further), 0, tissue.size, tissue.size)
 
         results: dict[str, Any] = {}
         if "sensitivities" in self.derivatives:

@@ -27,11 +27,11 @@ from typing import Any
 
 import numpy as np
 
-from spinbound.base.errors import BoolArray, FloatArray, InvalidData, Report
-from spinbound.base.progress import reporting
+from spinbound.base.errors import BoolArray, FloatArray, InvalidData, Progress
+from spinbound.base.progress import show_progress
 from spinbound.files import stores
-from spinbound.files.guard import damage_named
-from spinbound.files.hashes import sha256_of
+from spinbound.files.guard import name_damage
+from spinbound.files.hashes import hash_arrays
 from spinbound.files.stores import Array, Layout
 from spinbound.sequences.experiment import as_trains
 from spinbound.sequences.sequence import Sequence
@@ -149,7 +149,7 @@ class StoredDictionary(Dictionary):
     @cached_property
     def sequence(self) -> Sequence | list[Sequence]:
         """The sequence, or the list of them."""
-        with damage_named(self.path, InvalidData):
+        with name_damage(self.path, InvalidData):
             trains = [read_train(self.path, k, self._contents) for k in range(len(self._contents["starts"]))]
             sha256 = as_trains(trains).sha256
         if sha256 != self.sequence_sha256:
@@ -160,7 +160,7 @@ class StoredDictionary(Dictionary):
     def basis(self) -> Basis | None:
         """The basis of the signals; None in the time domain."""
         wanted = self.configuration["basis_sha256"]
-        with damage_named(self.path, InvalidData):
+        with name_damage(self.path, InvalidData):
             basis = None if wanted is None else read_basis(self.path, self._contents, self.sequence)
         if (None if basis is None else basis.sha256) != wanted:
             raise OSError(f"{self.path}: the basis is damaged: its sha256 is not that of what was written")
@@ -236,12 +236,12 @@ class StoredDictionary(Dictionary):
     @property
     def sha256(self) -> str:
         """Hash of all that the numbers depend on."""
-        return sha256_of(np.frombuffer(json.dumps(self.configuration, sort_keys=True).encode(), np.uint8))
+        return hash_arrays(np.frombuffer(json.dumps(self.configuration, sort_keys=True).encode(), np.uint8))
 
     @cached_property
     def _layouts(self) -> dict[str, Layout]:
         """Layouts of all arrays that have a row for each tissue, and of the mark."""
-        with damage_named(self.path, InvalidData):
+        with name_damage(self.path, InvalidData):
             return self._check_layouts([str(name) for name in self._contents["arrays"]])
 
     def _check_layouts(self, names: list[str]) -> dict[str, Layout]:
@@ -278,7 +278,7 @@ class StoredDictionary(Dictionary):
 
     def is_done(self, chunk: int) -> bool:
         """Say whether a chunk has been stored."""
-        return stores.holds_chunk(self.path, MARK, self._layouts[MARK], chunk)
+        return stores.has_chunk(self.path, MARK, self._layouts[MARK], chunk)
 
     def forget(self, chunk: int) -> None:
         """Remove the mark of a chunk, so that it is computed again."""
@@ -300,7 +300,7 @@ class StoredDictionary(Dictionary):
 
     # Check
 
-    def verify(self, progress: bool | Report | None = None) -> StoreCheck:
+    def verify(self, progress: bool | Progress | None = None) -> StoreCheck:
         """Read everything and compare it with its checksums.
 
         Parameters
@@ -311,7 +311,7 @@ class StoredDictionary(Dictionary):
         store = StoredDictionary(self.path)  # a new object, which has read nothing yet
         check_memory(self.path, MARK, store._layouts[MARK])  # else a damaged number of chunks could cost years
         missing, damaged = [], {}
-        with reporting(progress, store.n_chunks, "verify", "chunk") as advance:
+        with show_progress(progress, store.n_chunks, "verify", "chunk") as advance:
             for chunk in range(store.n_chunks):
                 if not store.is_done(chunk):
                     missing.append(chunk)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from spinbound.base.parameters import bases, is_reciprocal
 from spinbound.files.npz import save_npz
-from spinbound.tissues.tissue import Tissue, Values, tissue_of
+from spinbound.tissues.tissue import Tissue, Values, make_tissue
 
 
 class Result(ABC):
@@ -77,4 +77,4 @@ def tissue_with(known: Values, found: Mapping[str, npt.NDArray[Any]]) -> Tissue:
     for name, estimate in found.items():
         with np.errstate(divide="ignore"):
             values |= dict.fromkeys(bases(name), 1 / estimate if is_reciprocal(name) else estimate)
-    return tissue_of(values)
+    return make_tissue(values)

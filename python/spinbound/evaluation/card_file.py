@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from spinbound.base.errors import InvalidData
 from spinbound.base.parameters import PARAMETERS
-from spinbound.files.npz import npz_names, read_npz
+from spinbound.files.npz import read_npz, read_npz_names
 
 MAPS = ("truth", "crb", "bias", "variance", "n_finite")  # by parameter
 OTHERS = ("snr", "realizations", "omega0_period", "names", "settings")
@@ -50,7 +50,7 @@ def read_card(path: Path) -> dict[str, Any]:
     OSError
         If it cannot be read.
     """
-    arrays = read_npz(path, npz_names(path, InvalidData), InvalidData)
+    arrays = read_npz(path, read_npz_names(path, InvalidData), InvalidData)
     if missing := [name for name in OTHERS if name not in arrays]:
         raise InvalidData(f"{path} is no evaluation: it lacks {', '.join(missing)}")
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from spinbound.base.checks import as_count, as_instance, parameter_names
-from spinbound.base.errors import InvalidData, Report
-from spinbound.base.progress import reporting
+from spinbound.base.checks import as_count, as_instance, as_parameter_names
+from spinbound.base.errors import InvalidData, Progress
+from spinbound.base.progress import show_progress
 from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.dictionaries.job import describe_configuration
 from spinbound.dictionaries.recipe import Recipe, refuse_invalid
@@ -20,8 +20,8 @@ from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
 from spinbound.signals.forward import ForwardModel
 from spinbound.tissues.prior import Prior
-from spinbound.tissues.prior_file import grid_shape_of
-from spinbound.tissues.sources import Drawn, Given, Source, tissues_of
+from spinbound.tissues.prior_file import read_grid_shape
+from spinbound.tissues.sources import DrawnTissues, GivenTissues, Source, as_tissues
 from spinbound.tissues.tissue import Tissue
 
 FULL_MODEL = ("M0", "m0s", "T1a", "T2f", "Rex", "T2s", "omega0", "B1")
@@ -95,7 +95,7 @@ def reference_set(
     first: int = 0,
     model: Model | str = "gbloch",
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> ReferenceSet:
     """Simulate tissues with their bounds, drawn from a prior or given, to judge estimators by.
 
@@ -141,12 +141,12 @@ def reference_set(
     (4, 3)
     """
     forward = ForwardModel.of(seq, model, basis)
-    recipe = Recipe(forward, parameter_names(wrt), ("crb",), sigma=1.0, form="real", dtype="complex128")
+    recipe = Recipe(forward, as_parameter_names(wrt), ("crb",), sigma=1.0, form="real", dtype="complex128")
     tissues, shape = _open_source(source, n, seed, first)
     refuse_invalid(recipe, tissues)
 
     tissue = tissues.rows(slice(0, tissues.n))()
-    with reporting(progress, tissues.n, "reference set", "tissue") as advance:
+    with show_progress(progress, tissues.n, "reference set", "tissue") as advance:
         results = recipe.compute(tissue, threads, advance)
 
     crb = dict(zip(recipe.wrt, np.ascontiguousarray(results["crb"].T), strict=True))
@@ -157,11 +157,11 @@ def reference_set(
 def _open_source(source: Prior | Tissue, n: int | None, seed: int, first: int) -> tuple[Source, tuple[int, ...]]:
     """Return the tissues in one axis, and the shape of their maps."""
     if not isinstance(source, Prior):
-        tissue = tissues_of(source, n, TISSUES, 0)
-        return Given(tissue), source.shape or (1,)
+        tissue = as_tissues(source, n, TISSUES, 0)
+        return GivenTissues(tissue), source.shape or (1,)
     grid = source.grid_shape
     count = (prod(grid) if grid else TISSUES) if n is None else as_count("n", n, 1)
-    tissues = Drawn(source, count, as_count("seed", seed, 0), as_count("first", first, 0))
+    tissues = DrawnTissues(source, count, as_count("seed", seed, 0), as_count("first", first, 0))
     return tissues, _shape(grid, count, tissues.first)
 
 
@@ -173,7 +173,7 @@ def _shape(grid: tuple[int, ...], count: int, first: int) -> tuple[int, ...]:
 def _shape_of_store(configuration: Mapping[str, Any]) -> tuple[int, ...]:
     """Return the shape of maps of the tissues on disk."""
     n = int(configuration["n"])
-    grid = grid_shape_of(str(configuration["prior"])) if "prior" in configuration else ()
+    grid = read_grid_shape(str(configuration["prior"])) if "prior" in configuration else ()
     return _shape(grid, n, int(configuration.get("first", 0)))
 
 

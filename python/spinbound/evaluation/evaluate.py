@@ -11,6 +11,7 @@ and the overall loss is the mean over tissues and parameters (eq. 5). An efficie
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import Executor
 from os import PathLike
 from typing import Any
 
@@ -18,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 import spinbound._core as _core
-from spinbound.base.checks import as_count, as_real, one_of, parameter_names
-from spinbound.base.errors import FloatArray, InvalidParameter, Report
+from spinbound.base.checks import as_count, as_one_of, as_parameter_names, as_real
+from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import bases
 from spinbound.dictionaries.dictionary import Dictionary
-from spinbound.files.hashes import sha256_of
+from spinbound.files.hashes import hash_arrays
 from spinbound.sequences.experiment import as_trains
 from spinbound.work.chunks import Arrays
 from spinbound.work.distribute import check_travels
@@ -49,9 +50,9 @@ def evaluate(
     phase: str = "fixed",
     seed: int = 0,
     resume: str | PathLike[str] | None = None,
-    runner: Runner | None = None,
+    runner: Runner | Executor | None = None,
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> Evaluation:
     """Judge an estimator: bias, variance and loss in units of the Cramér-Rao bound, over tissues and SNRs.
 
@@ -82,8 +83,9 @@ def evaluate(
         A folder for the work, written after every 16,384 signals. A run that was killed goes on from there, to the
         same bits.
     runner
-        A runner of `spinbound.cluster`, which gives the work to other processes or machines, or a part of it to this
-        one. It needs `resume`, and an estimator that can be pickled. Results that are not done then are NaN.
+        A runner of `sb.cluster`, which gives the work to other processes or machines, or a part of it to this one; or
+        any `concurrent.futures.Executor`, of which each worker uses `threads`. It needs `resume`, and an estimator that
+        can be pickled. Results that are not done then are NaN.
     threads
         Number of threads of the estimator, if it takes `threads`.
     progress
@@ -131,14 +133,14 @@ def evaluate(
         snr=_check_levels(snr),
         realizations=as_count("realizations", realizations, MIN_REALIZATIONS),
         seed=as_count("seed", seed, 0),
-        random_phase=one_of("phase", phase, PHASES) == "random",
+        random_phase=as_one_of("phase", phase, PHASES) == "random",
         period=data.omega0_period,
     )
 
     adapter = adapt_estimator(estimator, chosen)
     check_made_for(estimator, data)
     run = Run.of(resume, runner, threads, progress)
-    check_travels(adapter.call, "the estimator", runner)
+    check_travels(adapter.call, "the estimator", run.runner)
 
     results = Results(data, plan)
     settings = _describe(data, plan)
@@ -154,8 +156,8 @@ def evaluate(
 def _choose_names(names: str | Iterable[str] | None, estimator: object, data: ReferenceSet) -> tuple[str, ...]:
     allowed = [name for name in data.wrt if name != "M0"]
     own = getattr(estimator, "names", None)
-    given = None if own is None else parameter_names(own, "the estimator's names")
-    chosen = parameter_names(names, "names") if names is not None else given or tuple(allowed)
+    given = None if own is None else as_parameter_names(own, "the estimator's names")
+    chosen = as_parameter_names(names, "names") if names is not None else given or tuple(allowed)
     for name in chosen:
         if given and not set(bases(name)) <= {base for one in given for base in bases(one)}:
             raise InvalidParameter(f"names has {name}, which the estimator does not give: {', '.join(given)}")
@@ -196,8 +198,8 @@ def _describe(data: ReferenceSet, plan: Plan) -> dict[str, Any]:
 def _hashes(data: ReferenceSet, adapter: Adapter) -> dict[str, Any]:
     """Return hashes of all else that the results depend on."""
     return {
-        "signals": sha256_of(data.signals),
-        "tissue": sha256_of(*data.tissue.as_dict().values()),
+        "signals": hash_arrays(data.signals),
+        "tissue": hash_arrays(*data.tissue.as_dict().values()),
         "estimator": describe_identity(adapter, data),
     }
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from spinbound.files.hashes import sha256_of
+from spinbound.files.hashes import hash_arrays
 
 from .adapter import Adapter
 from .dataset import ReferenceSet
@@ -40,7 +40,7 @@ def describe_value(value: object) -> Any:
         case Path():
             return str(value)
         case np.ndarray():
-            return sha256_of(value)
+            return hash_arrays(value)
         case partial():
             return [describe_value(value.func), describe_value(value.args), describe_value(value.keywords)]
         case MethodType():

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.errors import ComplexArray, FloatArray, Report
+from spinbound.base.errors import ComplexArray, FloatArray, Progress
 from spinbound.tissues.tissue import Tissue
 from spinbound.work.chunks import Arrays, VoxelJob, cut
 
@@ -56,7 +56,7 @@ class NoisyPairs:
     signals: ComplexArray  # (m, samples)
     tissue: Tissue  # (m,)
 
-    def __call__(self, threads: int | None, _progress: Report | None) -> Arrays:
+    def __call__(self, threads: int | None, _progress: Progress | None) -> Arrays:
         """Compute bias, variance and the number of finite estimates of every parameter, each (m, P)."""
         errors = self._errors(threads)
         is_finite = np.isfinite(errors)

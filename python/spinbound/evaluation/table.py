@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.parameters import PARAMETERS
-from spinbound.base.text import aligned
+from spinbound.base.text import align_columns
 
 from .score import Score
 
@@ -31,13 +31,13 @@ def level_table(head: str, scores: Scores, errors: Mapping[str, tuple[float, ...
     """Format the scores of an estimator, its errors and quantiles by parameter, and the verdicts on them."""
     rows = [(name, _number(rmse), PARAMETERS[name].unit, *map(_number, rest)) for name, (rmse, *rest) in errors.items()]
     words = [f"{name}: {verdict}" for name, verdict in verdicts.items()]
-    return "\n".join([score_table(head, scores), *aligned([("", *ERRORS), *rows]), *words])
+    return "\n".join([score_table(head, scores), *align_columns([("", *ERRORS), *rows]), *words])
 
 
 def score_table(head: str, scores: Scores) -> str:
     """Format scores, one per line."""
     rows = ((label, *_numbers(score, k), *_further(score, k)) for label, (score, k) in scores.items())
-    return "\n".join(aligned([(head, *NUMBERS, *FURTHER), *rows]))
+    return "\n".join(align_columns([(head, *NUMBERS, *FURTHER), *rows]))
 
 
 def _numbers(score: Score, k: int) -> tuple[str, ...]:

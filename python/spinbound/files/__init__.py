@@ -1,1 +1,1 @@
-"""Files of any content: nothing in them is believed, and what is written is whole or absent."""
+"""Files of any content: a reader believes nothing in them, and a file that is written is whole or absent."""

@@ -1,8 +1,8 @@
-"""What no file is trusted with: memory, links and pickles.
+"""Guards against files: no reader trusts them with memory, links or pickles.
 
-Nothing here runs code from a file, and no file makes a reader allocate more than it can hold or than `max_bytes`: zlib
-expands at most 1032-fold, so an array that claims more than that times its stored bytes is refused unread. A file that
-is damaged raises OSError; one whose content is refused raises the error the caller names.
+Nothing here runs code from a file, and no file makes a reader allocate more than it can hold or than `find_max_bytes`
+says: zlib expands at most 1032-fold, so an array that claims more than that times its stored bytes is refused unread. A
+damaged file raises OSError; a file whose content is refused raises the error that the caller names.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ MAX_EXPANSION = 1032
 
 
 def optional_module(module: str, extra: str) -> Any:
-    """A module that an extra installs, or one sentence that names the extra."""
+    """Import a module that an extra installs, or raise one sentence that names the extra."""
     try:
         return import_module(module)
     except ImportError:
         raise ImportError(f"this needs {module}, which is missing: pip install 'spinbound[{extra}]'") from None
 
 
-def max_bytes() -> int:
-    """How much one file may fill: 80 % of the memory of the machine."""
+def find_max_bytes() -> int:
+    """Return how many bytes one file may fill: 80 % of the memory of the machine."""
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # Windows does not tell; few machines have less than this
@@ -37,14 +37,14 @@ def max_bytes() -> int:
 
 @dataclass
 class Allowance:
-    """What may still be allocated for one file, and the error that refuses more."""
+    """The bytes that may still be allocated for one file, and the error that refuses more."""
 
     path: Path
     error: type[ValueError]
-    left: int = field(default_factory=max_bytes)
+    left: int = field(default_factory=find_max_bytes)
 
     def take(self, name: str, claimed: int, held: int) -> None:
-        """Refuse, before they are allocated, bytes that the file cannot hold or that are more than what is left."""
+        """Refuse, before they are allocated, more bytes than the file can hold or than are left."""
         if not 0 <= claimed <= held:
             raise self.error(f"{self.path}: {name} claims {claimed} bytes, the file holds {held}")
         if claimed > self.left:
@@ -53,8 +53,8 @@ class Allowance:
 
 
 @contextmanager
-def damage_named(path: Path, error: type[ValueError]) -> Iterator[None]:
-    """Turn whatever a parser stumbles over into an OSError that names the file; scipy alone raises six types."""
+def name_damage(path: Path, error: type[ValueError]) -> Iterator[None]:
+    """Turn any error of a parser into an OSError that names the file; scipy alone raises six types."""
     try:
         yield
     except (error, ImportError, FileNotFoundError, PermissionError, IsADirectoryError, MemoryError):

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-PIECE = 1 << 24  # bytes of a hash
+PIECE = 1 << 24  # bytes that are hashed at once
 
 
-def sha256_of(*arrays: npt.NDArray[Any] | None) -> str:
-    """Hash of types, shapes and values."""
+def hash_arrays(*arrays: npt.NDArray[Any] | None) -> str:
+    """Return the sha256 of the types, shapes and values of arrays."""
     content = hashlib.sha256()
     for array in arrays:
         if array is None:
@@ -20,6 +20,6 @@ def sha256_of(*arrays: npt.NDArray[Any] | None) -> str:
             continue
         content.update(f"{array.dtype}{array.shape}".encode())
         values = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-        for first in range(0, values.size, PIECE):  # between them Ctrl-C is heard
+        for first in range(0, values.size, PIECE):  # Ctrl-C takes effect between them
             content.update(values[first : first + PIECE].data)
     return content.hexdigest()

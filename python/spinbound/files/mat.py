@@ -1,6 +1,6 @@
-"""Read MATLAB files (v4 to v7.3) within a bound of memory.
+"""Read MATLAB files (v4 to v7.3) in limited memory.
 
-Nothing here follows a link out of a file, and what a variable unpacks to is counted before it is allocated.
+Nothing here follows a link out of a file, and the bytes that a variable unpacks to are counted before it is allocated.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .guard import MAX_EXPANSION, Allowance, damage_named, optional_module
+from .guard import MAX_EXPANSION, Allowance, name_damage, optional_module
 
-MAX_DEPTH = 4  # of nested structs and groups: hard links in HDF5 may form circles
+MAX_DEPTH = 4  # levels of nested structs and groups: hard links in HDF5 may form circles
 MAT5_COMPRESSED = 15  # the type of an element that zlib has packed
 
 Variables = dict[str, Any]
 
 
-def complex_of(real: npt.NDArray[Any], imag: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """real + i imag in their precision, part by part: infinities and NaN stay in the part that has them."""
+def join_complex(real: npt.NDArray[Any], imag: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return real + i imag in their precision, part by part: infinities and NaN stay in the part that has them."""
     joined = np.empty(real.shape, np.result_type(real, imag, np.complex64))
     joined.real, joined.imag = real, imag
     return joined
 
 
 def read_mat(path: Path, wanted: Sequence[str], error: type[ValueError]) -> tuple[Variables, list[str]]:
-    """Those of the wanted variables that a MATLAB file (up to v7.3) holds, at top level or in one struct.
+    """Read those wanted variables that a MATLAB file (up to v7.3) holds, at top level or in one struct.
 
-    Returns them squeezed and with MATLAB's order of axes, and the dotted names of everything the file holds.
+    They are squeezed and have MATLAB's order of axes; the dotted names of everything in the file come with them.
     """
-    with open(path, "rb") as stream:
+    with path.open("rb") as stream:
         head = stream.read(520)
     is_hdf5 = b"\x89HDF\r\n\x1a\n" in (head[:8], head[512:])
-    with damage_named(path, error):
+    with name_damage(path, error):
         return (_read_hdf5 if is_hdf5 else _read_mat5)(path, wanted, Allowance(path, error))
 
 
@@ -49,27 +49,27 @@ def _read_mat5(path: Path, wanted: Sequence[str], allowance: Allowance) -> tuple
 
     listing = io.whosmat(path)
     load = [name for name, _, kind in listing if name in wanted or kind == "struct"]
-    with open(path, "rb") as stream:
-        for (name, shape, _), element in zip(listing, _mat5_elements(stream), strict=False):
+    with path.open("rb") as stream:
+        for (name, shape, _), element in zip(listing, _find_mat5_elements(stream), strict=False):
             if name in load:
-                held = _inflated_size(stream, element, allowance.left)
+                held = _count_inflated(stream, element, allowance.left)
                 allowance.take(name, max(held, prod(map(int, shape))), held)  # an entry takes at least a byte
     content = io.loadmat(path, variable_names=load, simplify_cells=True)
-    found = dict(_flattened({name: content[name] for name in load}))
+    found = dict(_flatten({name: content[name] for name in load}))
     names = list(dict.fromkeys([*(name for name, _, _ in listing), *found]))
-    return _picked(found, wanted, allowance), names
+    return _pick_wanted(found, wanted, allowance), names
 
 
 class Element(NamedTuple):
-    """Where a variable of a MATLAB file up to v7 lies, in bytes, and whether it is packed."""
+    """The place and the size of a variable in a MATLAB file up to v7, in bytes, and whether it is packed."""
 
     place: int
     size: int
     is_packed: bool
 
 
-def _mat5_elements(stream: BinaryIO) -> Iterator[Element]:
-    """All variables in their order; those of v4, which packs nothing, may each fill the file."""
+def _find_mat5_elements(stream: BinaryIO) -> Iterator[Element]:
+    """Yield all variables in their order; each of v4, which packs nothing, may fill the file."""
     head = stream.read(128)
     if 0 in head[:4]:
         yield from repeat(Element(0, stream.seek(0, os.SEEK_END), False))
@@ -86,11 +86,12 @@ def _read_at(stream: BinaryIO, place: int, size: int) -> bytes:
     return stream.read(size)
 
 
-def _inflated_size(stream: BinaryIO, element: Element, limit: int) -> int:
-    """How many bytes a variable unpacks to; the count ends beyond a limit."""
+def _count_inflated(stream: BinaryIO, element: Element, limit: int) -> int:
+    """Count the bytes that a variable unpacks to; the count ends beyond a limit."""
     place, size, is_packed = element
     if not is_packed:
         return size
+
     inflater, inflated, end = zlib.decompressobj(), 0, place + size
     while place < end and inflated <= limit:
         piece = _read_at(stream, place, min(end - place, 1 << 14))
@@ -98,19 +99,20 @@ def _inflated_size(stream: BinaryIO, element: Element, limit: int) -> int:
             break
         inflated += len(inflater.decompress(piece))
         place += len(piece)
+
     return inflated
 
 
-def _flattened(tree: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+def _flatten(tree: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
     for name, value in tree.items():
         if isinstance(value, dict) and depth < MAX_DEPTH:
-            yield from _flattened(value, f"{prefix}{name}.", depth + 1)
+            yield from _flatten(value, f"{prefix}{name}.", depth + 1)
         elif not isinstance(value, dict):
             yield prefix + name, value
 
 
-def _picked(found: Mapping[str, Any], wanted: Sequence[str], allowance: Allowance) -> Variables:
-    """The wanted variables: at top level if they are there, else from the only struct that has them."""
+def _pick_wanted(found: Mapping[str, Any], wanted: Sequence[str], allowance: Allowance) -> Variables:
+    """Pick the wanted variables: from the top level if they are there, else from the only struct that has them."""
     picked = {}
     for name in wanted:
         places = [place for place in found if name in (place, place.rpartition(".")[2])]
@@ -126,15 +128,15 @@ def _picked(found: Mapping[str, Any], wanted: Sequence[str], allowance: Allowanc
 def _read_hdf5(path: Path, wanted: Sequence[str], allowance: Allowance) -> tuple[Variables, list[str]]:
     h5py = optional_module("h5py", "io")
     with h5py.File(path, "r") as file:
-        datasets = dict(_hdf5_datasets(h5py, file, allowance))
-        chosen = _picked(datasets, wanted, allowance)
-        return {name: _hdf5_value(file, dataset, allowance) for name, dataset in chosen.items()}, list(datasets)
+        datasets = dict(_find_hdf5_datasets(h5py, file, allowance))
+        chosen = _pick_wanted(datasets, wanted, allowance)
+        return {name: _read_hdf5_value(file, dataset, allowance) for name, dataset in chosen.items()}, list(datasets)
 
 
-def _hdf5_datasets(
+def _find_hdf5_datasets(
     h5py: Any, group: Any, allowance: Allowance, prefix: str = "", depth: int = 0
 ) -> Iterator[tuple[str, Any]]:
-    """All datasets by dotted name; soft links are skipped, links to other files refused."""
+    """Yield all datasets by dotted name; soft links are skipped, links to other files refused."""
     for name in group:
         if name.startswith("#"):  # MATLAB's own bookkeeping
             continue
@@ -149,15 +151,15 @@ def _hdf5_datasets(
         if isinstance(item, h5py.Dataset):
             yield prefix + name, item
         elif isinstance(item, h5py.Group) and depth < MAX_DEPTH:
-            yield from _hdf5_datasets(h5py, item, allowance, f"{prefix}{name}.", depth + 1)
+            yield from _find_hdf5_datasets(h5py, item, allowance, f"{prefix}{name}.", depth + 1)
 
 
-def _hdf5_value(file: Any, dataset: Any, allowance: Allowance, depth: int = 0) -> Any:
+def _read_hdf5_value(file: Any, dataset: Any, allowance: Allowance, depth: int = 0) -> Any:
     path, error = allowance.path, allowance.error
     if dataset.external or dataset.is_virtual:
         raise error(f"{path}: {dataset.name} keeps its values in another file, which is never opened")
-    allowance.take(dataset.name, _hdf5_claim(dataset), MAX_EXPANSION * dataset.id.get_storage_size())
-    if dataset.attrs.get("MATLAB_empty", 0):  # what is stored then is the shape
+    allowance.take(dataset.name, _count_hdf5_bytes(dataset), MAX_EXPANSION * dataset.id.get_storage_size())
+    if dataset.attrs.get("MATLAB_empty", 0):  # then the shape is stored
         return np.empty(0)
     values = np.squeeze(dataset[()])
     kind = dataset.attrs.get("MATLAB_class", b"")
@@ -166,13 +168,14 @@ def _hdf5_value(file: Any, dataset: Any, allowance: Allowance, depth: int = 0) -
     if kind == b"cell":
         if depth == MAX_DEPTH:
             raise error(f"{path}: {dataset.name} lies in more than {MAX_DEPTH} cells")
-        return [_hdf5_value(file, file[reference], allowance, depth + 1) for reference in values.ravel()]
+        return [_read_hdf5_value(file, file[reference], allowance, depth + 1) for reference in values.ravel()]
+
     if values.dtype.names == ("real", "imag"):
-        values = complex_of(values["real"], values["imag"])
+        values = join_complex(values["real"], values["imag"])
     return values.T if kind else values  # MATLAB stores the first axis fastest, HDF5 the last
 
 
-def _hdf5_claim(dataset: Any) -> int:
-    """Bytes that reading allocates: the values', or a whole chunk's where the values do not fill one."""
+def _count_hdf5_bytes(dataset: Any) -> int:
+    """Count the bytes that reading allocates: of the values, or of a whole chunk that they do not fill."""
     values = prod(dataset.shape)
     return int(max(values, prod(dataset.chunks or ())) * dataset.dtype.itemsize) if values else 0

@@ -1,4 +1,4 @@
-"""Files of NumPy's .npz format: read without pickle and within a bound of memory, written whole."""
+"""Files of NumPy's .npz format: read without pickle and in limited memory, written whole."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from spinbound.base.errors import InvalidData
 
-from .guard import MAX_EXPANSION, Allowance, damage_named
+from .guard import MAX_EXPANSION, Allowance, name_damage
 from .mat import Variables
 from .writing import write_atomically
 
@@ -25,27 +25,27 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, npt.NDArray[Any
 
 
 def save_npz(path: str | os.PathLike[str], called: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Write what is called so ("a fit is", in the sentence that refuses another suffix) as .npz."""
+    """Write arrays as .npz; `called` ("a fit is") begins the sentence that refuses another suffix."""
     if Path(path).suffix.lower() != ".npz":
         raise InvalidData(f"{path}: {called} saved as .npz")
     write_npz(path, arrays)
 
 
 def read_npz(path: Path, wanted: Sequence[str], error: type[ValueError]) -> Variables:
-    """Those of the wanted variables that an .npz file holds."""
+    """Read those wanted variables that an .npz file holds."""
     allowance = Allowance(path, error)
-    with damage_named(path, error), zipfile.ZipFile(path) as archive:
+    with name_damage(path, error), zipfile.ZipFile(path) as archive:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        return {name: _npz_array(archive, members[name], allowance) for name in wanted if name in members}
+        return {name: _read_npz_array(archive, members[name], allowance) for name in wanted if name in members}
 
 
-def npz_names(path: Path, error: type[ValueError]) -> list[str]:
-    """Names of all variables in an .npz file."""
-    with damage_named(path, error), zipfile.ZipFile(path) as archive:
+def read_npz_names(path: Path, error: type[ValueError]) -> list[str]:
+    """Read the names of all variables in an .npz file."""
+    with name_damage(path, error), zipfile.ZipFile(path) as archive:
         return [name.removesuffix(".npy") for name in archive.namelist()]
 
 
-def _npz_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, allowance: Allowance) -> npt.NDArray[Any]:
+def _read_npz_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, allowance: Allowance) -> npt.NDArray[Any]:
     path, error = allowance.path, allowance.error
     allowance.take(info.filename, info.file_size, MAX_EXPANSION * info.compress_size)
     with archive.open(info) as stream:
@@ -59,5 +59,6 @@ def _npz_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, allowance: Allow
         if min(shape, default=0) < 0 or claimed > held:
             raise error(f"{path}: {info.filename} claims {claimed} bytes (shape {shape}), the file holds {held}")
         values = np.frombuffer(stream.read(claimed), dtype)
-        stream.read()  # reaching the end of the member is what checks its CRC
+        stream.read()  # the CRC is checked at the end of the member
+
     return values.reshape(shape, order="F" if fortran_order else "C")

@@ -1,7 +1,7 @@
-"""Stores of arrays in Zarr format 3, made chunk by chunk: every chunk has a checksum and is whole or absent.
+"""Stores of arrays in Zarr format 3, written chunk by chunk: every chunk has a checksum and is whole or absent.
 
 Arrays are cut along their first axis only. Zarr lays out a store; its chunks are written and read here, each one file
-that is flushed and renamed, and unpacked into no more memory than its array says. Extra: ``io``.
+that is flushed and renamed, and that unpacks into no more memory than its array says. Extra: ``io``.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ import numpy.typing as npt
 
 from spinbound.base.errors import InvalidData
 
-from .guard import damage_named, max_bytes, optional_module
-from .writing import failure_named, write_atomically
+from .guard import find_max_bytes, name_damage, optional_module
+from .writing import name_failure, write_atomically
 
-LEVEL = 3  # of zstd
+LEVEL = 3  # level of compression by zstd
 MAX_CHUNK = 0x7E000000  # bytes that numcodecs packs at once
 MAX_HEADER = 1 << 24  # bytes of a zarr.json
 HEADER = "zarr.json"
@@ -45,9 +45,9 @@ class Layout:
     Attributes
     ----------
     shape, dtype
-        Of the whole; at least one axis, none of length zero.
+        Shape and type of the whole array; at least one axis, none of length zero.
     chunk
-        Rows of a chunk. A last chunk that the rows do not fill is stored padded, as Zarr has it.
+        Rows of a chunk. Zarr pads a last chunk that the rows do not fill.
     dimensions
         A name for each axis.
     attributes
@@ -67,54 +67,54 @@ class Layout:
 
     @property
     def chunk_shape(self) -> tuple[int, ...]:
-        """Of a chunk as it is stored."""
+        """Shape of a chunk as it is stored."""
         return (self.chunk, *self.shape[1:])
 
     @property
     def chunk_bytes(self) -> int:
-        """Of a chunk, unpacked."""
+        """Bytes of a chunk, unpacked."""
         return prod(self.chunk_shape) * np.dtype(self.dtype).itemsize
 
     @property
     def fill(self) -> Any:
-        """What pads the last chunk: NaN where there is one."""
+        """The value that pads the last chunk: NaN where the type has one, else 0."""
         return np.nan if np.dtype(self.dtype).kind in "fc" else 0
 
     def rows(self, chunk: int) -> slice:
-        """The rows of a chunk."""
+        """Return the rows of a chunk."""
         return slice(chunk * self.chunk, min((chunk + 1) * self.chunk, self.shape[0]))
 
     @property
     def sha256(self) -> str:
-        """Hash of all that a store says of the array."""
+        """Hash of everything that a store says of the array."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     def file(self, chunk: int) -> str:
-        """Where a chunk lies within its array."""
+        """Return the path of a chunk inside the folder of its array."""
         return "/".join(["c", str(chunk), *["0"] * (len(self.shape) - 1)])
 
 
-# Making a store
+# A new store
 
 
 def create(
     path: Path, layouts: Mapping[str, Layout], attributes: Mapping[str, Any], small: Mapping[str, Array]
 ) -> None:
-    """Make a store, with all values of those arrays that `small` holds; it appears whole, or not at all.
+    """Create a store with all values of the arrays in `small`; it appears whole, or not at all.
 
     Raises
     ------
     FileExistsError
-        If there is something of that name.
+        If the path exists.
     OSError
         If it cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
-        with failure_named(path):
+        with name_failure(path):
             _lay_out(temporary, layouts, attributes)
         write_small(temporary, layouts, small)
-        _take_place(temporary, path)
+        _rename_into_place(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -136,27 +136,29 @@ def _lay_out(folder: Path, layouts: Mapping[str, Layout], attributes: Mapping[st
             attributes=dict(layout.attributes),
         )
     for header in folder.rglob(HEADER):
-        with open(header, "rb") as stream:
+        with header.open("rb") as stream:
             os.fsync(stream.fileno())
 
 
 def write_headers(path: Path, layouts: Mapping[str, Layout]) -> None:
-    """Write anew what a store says of its arrays."""
+    """Write the headers of some arrays again."""
     with tempfile.TemporaryDirectory() as folder:
         _lay_out(Path(folder), layouts, {})
         for name in layouts:
             content = (Path(folder) / name / HEADER).read_bytes()
-            write_atomically(_own(path, f"{name}/{HEADER}", f"{path}: {name}/{HEADER}"), partial(_write, content))
+            write_atomically(
+                _resolve_inside(path, f"{name}/{HEADER}", f"{path}: {name}/{HEADER}"), partial(_write, content)
+            )
 
 
 def _write(content: bytes, stream: BinaryIO) -> None:
     stream.write(content)
 
 
-def _take_place(temporary: Path, path: Path) -> None:
-    """Rename a folder; what is there already stays."""
+def _rename_into_place(temporary: Path, path: Path) -> None:
+    """Rename a folder, unless its new name exists."""
     try:
-        os.rename(temporary, path)
+        temporary.rename(path)
     except OSError as problem:
         if problem.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise
@@ -165,7 +167,7 @@ def _take_place(temporary: Path, path: Path) -> None:
 
 def write_attributes(path: Path, attributes: Mapping[str, Any]) -> None:
     """Replace the attributes of a store."""
-    content = _header(path, "") | {"attributes": dict(attributes)}
+    content = _read_header(path, "") | {"attributes": dict(attributes)}
     text = json.dumps(content, indent=2, allow_nan=False)
     write_atomically(path / HEADER, lambda stream: stream.write(text.encode()))
 
@@ -181,7 +183,7 @@ def write_small(path: Path, layouts: Mapping[str, Layout], small: Mapping[str, A
 
 
 @cache
-def _zstd() -> Any:
+def _make_codec() -> Any:
     return optional_module("numcodecs.zstd", "io").Zstd(level=LEVEL, checksum=True)
 
 
@@ -189,15 +191,15 @@ def write_chunk(path: Path, name: str, layout: Layout, chunk: int, values: Array
     """Store the rows of a chunk, whole or not at all, and return the sha256 of the file."""
     padded = np.full(layout.chunk_shape, layout.fill, np.dtype(layout.dtype).newbyteorder("<"))
     padded[: len(values)] = values
-    content = bytes(_zstd().encode(padded.reshape(-1).view(np.uint8)))
-    file = _own(path, f"{name}/{layout.file(chunk)}", f"{path}: chunk {chunk} of {name}")
+    content = bytes(_make_codec().encode(padded.reshape(-1).view(np.uint8)))
+    file = _resolve_inside(path, f"{name}/{layout.file(chunk)}", f"{path}: chunk {chunk} of {name}")
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, lambda stream: stream.write(content))
     return hashlib.sha256(content).digest()
 
 
-def holds_chunk(path: Path, name: str, layout: Layout, chunk: int) -> bool:
-    """Whether a chunk is stored."""
+def has_chunk(path: Path, name: str, layout: Layout, chunk: int) -> bool:
+    """Say whether a chunk is stored."""
     return (path / name / layout.file(chunk)).exists()
 
 
@@ -207,7 +209,7 @@ def remove_chunk(path: Path, name: str, layout: Layout, chunk: int) -> None:
 
 
 def read_chunk(path: Path, name: str, layout: Layout, chunk: int, sha256: bytes | None = None) -> Array:
-    """The rows of a chunk, checked against its checksum, and against the sha256 of its file if that is known.
+    """Read the rows of a chunk and check its checksum, and the sha256 of its file if that is given.
 
     Raises
     ------
@@ -217,34 +219,35 @@ def read_chunk(path: Path, name: str, layout: Layout, chunk: int, sha256: bytes 
         If it is missing or damaged.
     """
     place = f"{path}: chunk {chunk} of {name}"
-    if layout.chunk_bytes > max_bytes():
-        raise InvalidData(f"{place} claims {layout.chunk_bytes} bytes, only {max_bytes()} may be allocated")
-    content = _content(
+    if layout.chunk_bytes > find_max_bytes():
+        raise InvalidData(f"{place} claims {layout.chunk_bytes} bytes, only {find_max_bytes()} may be allocated")
+    content = _read_content(
         path, f"{name}/{layout.file(chunk)}", place, layout.chunk_bytes + layout.chunk_bytes // 128 + 1024
     )
     if sha256 is not None and hashlib.sha256(content).digest() != sha256:
         raise OSError(f"{place} is damaged: its sha256 is not that of what was written")
     values = np.empty(layout.chunk_shape, np.dtype(layout.dtype).newbyteorder("<"))
     try:
-        _zstd().decode(content, out=values.reshape(-1).view(np.uint8))
+        _make_codec().decode(content, out=values.reshape(-1).view(np.uint8))
     except (RuntimeError, ValueError) as problem:
         raise OSError(f"{place} is damaged: {problem}") from None
+
     rows = layout.rows(chunk)
     return values[: rows.stop - rows.start]
 
 
 def read(path: Path, name: str, layout: Layout) -> Array:
-    """A whole array."""
+    """Read a whole array."""
     return np.concatenate([read_chunk(path, name, layout, chunk) for chunk in range(layout.n_chunks)])
 
 
-def _content(path: Path, file: str, place: str, limit: int) -> bytes:
-    """Of a file that lies in the store itself; at most `limit` bytes."""
+def _read_content(path: Path, file: str, place: str, limit: int) -> bytes:
+    """Read a file that lies in the store itself and has at most `limit` bytes."""
     try:
-        descriptor = os.open(_own(path, file, place), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        descriptor = os.open(_resolve_inside(path, file, place), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
         raise OSError(f"{place} is missing") from None
-    with open(descriptor, "rb") as stream:
+    with os.fdopen(descriptor, "rb") as stream:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise InvalidData(f"{place} is no regular file")
@@ -253,18 +256,18 @@ def _content(path: Path, file: str, place: str, limit: int) -> bytes:
         return stream.read()
 
 
-def _own(path: Path, file: str, place: str) -> Path:
-    """A file of the store, that no link leads out of."""
+def _resolve_inside(path: Path, file: str, place: str) -> Path:
+    """Return the path of a file of the store; a link that leads out of the store is refused."""
     if not (path / file).resolve().is_relative_to(path.resolve()):
         raise InvalidData(f"{place} is a link that leads out of the store, which is never followed")
     return path / file
 
 
-# What a store says of itself
+# Headers
 
 
 def read_attributes(path: Path) -> dict[str, Any]:
-    """The attributes of a store.
+    """Read the attributes of a store.
 
     Raises
     ------
@@ -273,14 +276,14 @@ def read_attributes(path: Path) -> dict[str, Any]:
     OSError
         If it cannot be read or is damaged.
     """
-    content = _header(path, "")
+    content = _read_header(path, "")
     if content.get("zarr_format") != 3 or content.get("node_type") != "group":
         raise InvalidData(f"{path}: no group of Zarr format 3")
-    return _mapping(content.get("attributes", {}), f"{path}: the attributes")
+    return _as_mapping(content.get("attributes", {}), f"{path}: the attributes")
 
 
 def read_layout(path: Path, name: str) -> Layout:
-    """The layout of an array.
+    """Read the layout of an array.
 
     Raises
     ------
@@ -289,18 +292,18 @@ def read_layout(path: Path, name: str) -> Layout:
     OSError
         If it cannot be read or is damaged.
     """
-    content = _header(path, name)
-    with damage_named(path / name / HEADER, InvalidData):
+    content = _read_header(path, name)
+    with name_damage(path / name / HEADER, InvalidData):
         layout = Layout(
             shape=tuple(map(int, content["shape"])),
             dtype=content["data_type"],
             chunk=int(content["chunk_grid"]["configuration"]["chunk_shape"][0]),
             dimensions=tuple(content["dimension_names"]),
-            attributes=_mapping(content.get("attributes", {}), f"{path}: the attributes of {name}"),
+            attributes=_as_mapping(content.get("attributes", {}), f"{path}: the attributes of {name}"),
         )
         if layout.dtype not in DTYPES or not layout.shape or min(*layout.shape, layout.chunk) < 1:
             raise InvalidData(f"{path}: {name} has shape {layout.shape} and type {layout.dtype}")
-        if {key: content.get(key) for key in _FORM} != _form(layout):
+        if {key: content.get(key) for key in _FORM} != _describe_form(layout):
             raise InvalidData(f"{path}: {name} is stored in another way than spinbound does")
     return layout
 
@@ -308,8 +311,8 @@ def read_layout(path: Path, name: str) -> Layout:
 _FORM = ("zarr_format", "node_type", "chunk_grid", "chunk_key_encoding", "codecs", "storage_transformers")
 
 
-def _form(layout: Layout) -> dict[str, Any]:
-    """What Zarr says of an array of this module."""
+def _describe_form(layout: Layout) -> dict[str, Any]:
+    """Return the entries that Zarr's header has for an array of this module."""
     is_wide = np.dtype(layout.dtype).itemsize > 1
     return {
         "zarr_format": 3,
@@ -324,14 +327,14 @@ def _form(layout: Layout) -> dict[str, Any]:
     }
 
 
-def _header(path: Path, name: str) -> dict[str, Any]:
+def _read_header(path: Path, name: str) -> dict[str, Any]:
     file = f"{name}/{HEADER}" if name else HEADER
-    content = _content(path, file, f"{path}: {file}", MAX_HEADER)
-    with damage_named(path / file, InvalidData):
-        return _mapping(json.loads(content), f"{path / file}")
+    content = _read_content(path, file, f"{path}: {file}", MAX_HEADER)
+    with name_damage(path / file, InvalidData):
+        return _as_mapping(json.loads(content), f"{path / file}")
 
 
-def _mapping(value: Any, place: str) -> dict[str, Any]:
+def _as_mapping(value: Any, place: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidData(f"{place}: no mapping of names to values")
     return value

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def read_toml(path: Path, most: int, error: type[ValueError]) -> dict[str, Any]:
-    """The content of a TOML file of at most so many bytes."""
+    """Read a TOML file of at most `most` bytes."""
     if path.stat().st_size > most:
         raise error(f"{path}: longer than {most} bytes, the most that is read of such a file")
     try:

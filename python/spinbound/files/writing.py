@@ -10,9 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from spinbound.base.text import finite
-
-# Writing
+from spinbound.base.text import as_finite
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
@@ -20,12 +18,12 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
     final = Path(os.path.realpath(path))
     temporary = final.with_name(f".{final.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
-        with failure_named(path), open(temporary, "xb") as stream:
+        with name_failure(path), temporary.open("xb") as stream:
             write(stream)
             stream.flush()
             os.fsync(stream.fileno())
-        with failure_named(path):
-            os.replace(temporary, final)
+        with name_failure(path):
+            temporary.replace(final)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
@@ -33,8 +31,8 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
 
 
 @contextmanager
-def failure_named(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Have an OSError name the file that the caller wants, not the temporary one."""
+def name_failure(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Make an OSError name the file that the caller wants, not the temporary one."""
     try:
         yield
     except OSError as problem:
@@ -44,6 +42,6 @@ def failure_named(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def write_json(path: str | os.PathLike[str], tree: Mapping[str, Any]) -> None:
-    """Write a tree of numbers and text as JSON; what is not finite becomes null."""
-    text = json.dumps(finite(tree), indent=2, allow_nan=False) + "\n"
+    """Write a tree of numbers and text as JSON; infinities and NaN become null."""
+    text = json.dumps(as_finite(tree), indent=2, allow_nan=False) + "\n"
     write_atomically(path, lambda stream: stream.write(text.encode()))

@@ -17,20 +17,20 @@ import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.errors import InvalidData
-from spinbound.files.guard import Allowance, damage_named
+from spinbound.files.guard import Allowance, name_damage
 from spinbound.files.writing import write_atomically
 
-from .single import in_single
+from .single import as_single
 
 COMPLEX64 = np.dtype("<c8")
 MAX_AXES = 32
-# Of a .ra: magic, flags (0: little endian), kind (4: complex), bytes per value, bytes of the values, number of axes.
+# Header of a .ra: magic, flags (0: little endian), kind (4: complex), bytes per value, bytes of values, number of axes.
 RA_HEADER = struct.Struct("<8s5Q")
 RA_MAGIC, RA_COMPLEX = b"rawarray", 4
 
 
 def read(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
-    """The array of a .cfl (or its .hdr) or .ra file.
+    """Read the array of a .cfl (or its .hdr) or .ra file.
 
     Raises
     ------
@@ -40,25 +40,25 @@ def read(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
         If a file cannot be read or is damaged.
     """
     path = Path(path)
-    with damage_named(path, InvalidData):
+    with name_damage(path, InvalidData):
         if path.suffix.lower() == ".ra":
-            with open(path, "rb") as stream:
-                return _values(stream, path, _ra_shape(stream, path))
-        shape = _hdr_shape(path.with_suffix(".hdr"))
-        with open(path.with_suffix(".cfl"), "rb") as stream:
-            return _values(stream, path.with_suffix(".cfl"), shape)
+            with path.open("rb") as stream:
+                return _read_values(stream, path, _read_ra_shape(stream, path))
+        shape = _read_hdr_shape(path.with_suffix(".hdr"))
+        with path.with_suffix(".cfl").open("rb") as stream:
+            return _read_values(stream, path.with_suffix(".cfl"), shape)
 
 
-def _hdr_shape(path: Path) -> list[int]:
+def _read_hdr_shape(path: Path) -> list[int]:
     lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
     try:
         dims = [int(word) for word in lines[lines.index("# Dimensions") + 1].split()]
     except (ValueError, IndexError):
         raise InvalidData(f"{path}: no line of integers after '# Dimensions'") from None
-    return _checked(dims, path)
+    return _as_shape(dims, path)
 
 
-def _ra_shape(stream: BinaryIO, path: Path) -> list[int]:
+def _read_ra_shape(stream: BinaryIO, path: Path) -> list[int]:
     head = stream.read(RA_HEADER.size)
     if len(head) < RA_HEADER.size or not head.startswith(RA_MAGIC):
         raise InvalidData(f"{path}: no .ra file: it does not begin with {RA_MAGIC.decode()}")
@@ -69,11 +69,12 @@ def _ra_shape(stream: BinaryIO, path: Path) -> list[int]:
         )
     if not 1 <= n_axes <= MAX_AXES:
         raise InvalidData(f"{path}: {n_axes} axes; allowed: 1 to {MAX_AXES}")
-    return _checked(list(struct.unpack(f"<{n_axes}Q", stream.read(8 * n_axes))), path)
+
+    return _as_shape(list(struct.unpack(f"<{n_axes}Q", stream.read(8 * n_axes))), path)
 
 
-def _checked(dims: list[int], path: Path) -> list[int]:
-    """Lengths of the axes, without the ones at their end."""
+def _as_shape(dims: list[int], path: Path) -> list[int]:
+    """Return the lengths of the axes, without trailing ones."""
     if not dims or min(dims) < 1 or len(dims) > MAX_AXES:
         raise InvalidData(f"{path}: lengths of axes {dims}; allowed: 1 to {MAX_AXES} axes, each of length 1 or more")
     while len(dims) > 1 and dims[-1] == 1:
@@ -81,8 +82,8 @@ def _checked(dims: list[int], path: Path) -> list[int]:
     return dims
 
 
-def _values(stream: BinaryIO, path: Path, shape: list[int]) -> npt.NDArray[Any]:
-    """All that follows in the file, which must be what the header says."""
+def _read_values(stream: BinaryIO, path: Path, shape: list[int]) -> npt.NDArray[Any]:
+    """Read the rest of the file, which must be as long as the header says."""
     begin = stream.tell()
     held, claimed = stream.seek(0, os.SEEK_END) - begin, prod(shape) * COMPLEX64.itemsize
     if claimed != held:
@@ -106,7 +107,7 @@ def write(path: str | os.PathLike[str], values: npt.ArrayLike) -> None:
     suffix = path.suffix.lower()
     if suffix not in (".cfl", ".hdr", ".ra"):
         raise InvalidData(f"{path}: BART's files are .cfl, .hdr or .ra")
-    array = in_single(np.asarray(values), COMPLEX64, path)
+    array = as_single(np.asarray(values), COMPLEX64, path)
     dims = array.shape or (1,)
     if not array.size:
         raise InvalidData(f"{path}: no values in shape {array.shape}")
@@ -116,6 +117,7 @@ def write(path: str | os.PathLike[str], values: npt.ArrayLike) -> None:
         head += struct.pack(f"<{len(dims)}Q", *dims)
         write_atomically(path, lambda stream: stream.writelines((head, content)))
         return
+
     write_atomically(path.with_suffix(".cfl"), lambda stream: stream.write(content))
     text = f"# Dimensions\n{' '.join(map(str, dims))}\n"
     write_atomically(path.with_suffix(".hdr"), lambda stream: stream.write(text.encode()))

@@ -1,7 +1,7 @@
 """BIDS derivative datasets of fitted maps: names, units, a JSON sidecar beside every image (extra ``io``).
 
-BIDS has a suffix for relaxation times and rates, M0, the transmit field and the main field. Those of its own that this
-module adds (MPFmap, RXmap, phase of M0, standard errors, status, iterations, residual) are listed in .bidsignore.
+BIDS has a suffix for relaxation times and rates, M0, the transmit field and the main field. The suffixes
+that this module adds (MPFmap, RXmap, phase of M0, standard errors, status, iterations, residual) are in .bidsignore.
 Units are those of BIDS: s and 1/s, but B1 in percent of its nominal value and the off-resonance frequency in Hz.
 Voxels without a result are NaN.
 """
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 import spinbound._core as _core
-from spinbound.base.checks import one_of
+from spinbound.base.checks import as_one_of
 from spinbound.base.errors import InvalidParameter
 from spinbound.base.parameters import PARAMETERS
 from spinbound.files.writing import write_atomically, write_json
@@ -139,37 +139,38 @@ def write_maps(
     if not overwrite:
         refuse_existing(paths.values())
     write_description(Path(folder))
-    values = {**_parts(estimates), **{f"std {name}": value for name, value in std.items()}, **further}
+    values = {**_split_M0(estimates), **{f"std {name}": value for name, value in std.items()}, **further}
     for key, file in files.items():
         sidecar: dict[str, Any] = {"Units": file.unit, "Description": file.description, **dict(file.more)}
         if levels and key in levels:
             sidecar["Levels"] = {str(code): word for code, word in levels[key].items()}
         paths[key].parent.mkdir(parents=True, exist_ok=True)
-        write_json(_sidecar(paths[key]), {"SkullStripped": False, **(provenance or {}), **sidecar})
+        write_json(_as_sidecar(paths[key]), {"SkullStripped": False, **(provenance or {}), **sidecar})
         nifti.write(paths[key], _as_volume(values[key], file.scale), affine)
+
     return list(paths.values())
 
 
 def map_files(estimates: Iterable[str], std: Iterable[str] = (), further: Iterable[str] = ()) -> dict[str, MapFile]:
-    """The files of maps by key: a parameter, "phase M0", "magnitude M0", "std PARAMETER", or one of `FURTHER`."""
-    files = {one_of("a name in estimates", name, PARAMETERS): MAPS[name] for name in estimates}
+    """Return the files of maps by key: a parameter, "phase M0", "magnitude M0", "std PARAMETER" or one of `FURTHER`."""
+    files = {as_one_of("a name in estimates", name, PARAMETERS): MAPS[name] for name in estimates}
     if "M0" in files:
         files["phase M0"] = PHASE
     if "M0" in files and "omega0" in files:  # no fieldmap without the magnitude that it belongs to
         files["magnitude M0"] = MAGNITUDE
     for name in std:
-        files[f"std {name}"] = _of_errors(MAPS[one_of("a name in std", name, PARAMETERS)])
-    return files | {name: FURTHER[one_of("a name in further", name, FURTHER)] for name in further}
+        files[f"std {name}"] = _make_error_file(MAPS[as_one_of("a name in std", name, PARAMETERS)])
+    return files | {name: FURTHER[as_one_of("a name in further", name, FURTHER)] for name in further}
 
 
-def _of_errors(file: MapFile) -> MapFile:
-    """The file of a map's standard errors, whose suffix is not BIDS's: beside all other maps."""
+def _make_error_file(file: MapFile) -> MapFile:
+    """Return the file of a map's standard errors, in the folder of most maps, as BIDS has no suffix for it."""
     suffix = file.suffix.removesuffix("map") + "stdmap"
     return replace(file, suffix=suffix, description=f"standard error of the {file.description}", folder="anat")
 
 
 def path_of(folder: Path, prefix: str, file: MapFile) -> Path:
-    """Where a map lies in a dataset: sub-01/anat/sub-01_desc-free_R1map.nii.gz."""
+    """Return the path of a map in a dataset: sub-01/anat/sub-01_desc-free_R1map.nii.gz."""
     if not PREFIX.fullmatch(prefix):
         raise InvalidParameter(
             f"prefix is {prefix!r}; allowed: sub-LABEL or sub-LABEL_ses-LABEL, of letters and digits"
@@ -181,7 +182,7 @@ def path_of(folder: Path, prefix: str, file: MapFile) -> Path:
 def refuse_existing(paths: Iterable[Path]) -> None:
     """Raise FileExistsError if an image or its sidecar is there."""
     for path in paths:
-        for file in (path, _sidecar(path)):
+        for file in (path, _as_sidecar(path)):
             if file.exists():
                 raise FileExistsError(f"{file} exists; overwrite=True (--overwrite) replaces it")
 
@@ -190,7 +191,7 @@ def remove_others(folder: Path, prefix: str, kept: Iterable[Path], entries: Iter
     """Remove maps with one of some entries in their sidecar, and their sidecars, except those that are kept."""
     kept, entries = set(kept), set(entries)
     for path in (path_of(folder, prefix, file) for file in map_files(MAPS, MAPS, FURTHER).values()):
-        sidecar = _sidecar(path)
+        sidecar = _as_sidecar(path)
         if path in kept or not sidecar.exists():
             continue
         if not entries.isdisjoint(json.loads(sidecar.read_text(encoding="utf-8"))):
@@ -199,7 +200,7 @@ def remove_others(folder: Path, prefix: str, kept: Iterable[Path], entries: Iter
 
 
 def write_description(folder: Path) -> None:
-    """What makes a folder a BIDS derivative dataset; what is there already stays."""
+    """Write the files that make a folder a BIDS derivative dataset; those that exist stay."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "dataset_description.json").exists():
         author = {"Name": "spinbound", "Version": _core.version}
@@ -213,12 +214,12 @@ def write_description(folder: Path) -> None:
         write_atomically(ignore, lambda stream: stream.write(text.encode()))
 
 
-def _sidecar(path: Path) -> Path:
+def _as_sidecar(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(".nii.gz") + ".json")
 
 
-def _parts(estimates: Mapping[str, npt.ArrayLike]) -> dict[str, npt.NDArray[Any]]:
-    """M0 as magnitude and phase, all else as it is."""
+def _split_M0(estimates: Mapping[str, npt.ArrayLike]) -> dict[str, npt.NDArray[Any]]:
+    """Split M0 into magnitude and phase, and leave all else as it is."""
     values = {name: np.asarray(value) for name, value in estimates.items()}
     if "M0" in values:
         magnitude = np.abs(values["M0"])
@@ -227,7 +228,7 @@ def _parts(estimates: Mapping[str, npt.ArrayLike]) -> dict[str, npt.NDArray[Any]
 
 
 def _as_volume(values: npt.ArrayLike, scale: float) -> npt.NDArray[Any]:
-    """Three axes at least, as readers of images expect."""
+    """Return values in SI units times `scale`, with at least three axes, as readers of images expect."""
     array = np.asarray(values)
     scaled = array if scale == 1 else array * scale
     return scaled.reshape(array.shape + (1,) * (3 - array.ndim))

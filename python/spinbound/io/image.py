@@ -1,4 +1,4 @@
-"""Images from files of any format that is read: data with their samples, masks, and maps of parameters.
+"""Images from files of any known format: data with their samples, masks, and maps of parameters.
 
 The format follows from the suffix: .nii, .nii.gz (`nifti`), .cfl, .hdr, .ra (`bart`), .mat (`matlab`), .npz. Of a file
 that names its arrays, ``FILE:NAME`` picks one; without a name it must hold a single array of two axes or more.
@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_mask, one_of, parameter_named
+from spinbound.base.checks import as_mask, as_one_of, as_parameter
 from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter
 from spinbound.base.units import UNITS, check_plausible
-from spinbound.files.mat import complex_of
-from spinbound.files.npz import npz_names, read_npz
+from spinbound.files.mat import join_complex
+from spinbound.files.npz import read_npz, read_npz_names
 
 from . import bart, matlab, nifti
 from .single import check_affine
@@ -31,7 +31,7 @@ NAMED = (".npz", ".mat")
 SUFFIXES = (".nii", ".nii.gz", ".cfl", ".hdr", ".ra", *NAMED)
 PARTS = ("complex", "real-imag", "magnitude-phase")
 PHASE_SPAN = 1.1 * 2 * pi  # rad: a turn, and what interpolation may add
-AGREEMENT = 0.1  # of a voxel: how far the corners of two grids may be apart
+AGREEMENT = 0.1  # largest distance of the corners of two grids, in voxels
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class Image:
 
 
 def read_image(source: Source, *, ignore_affine: bool = False) -> Image:
-    """The array of a file as it is stored.
+    """Read the array of a file as it is stored.
 
     Parameters
     ----------
@@ -76,30 +76,30 @@ def read_image(source: Source, *, ignore_affine: bool = False) -> Image:
     OSError
         If the file cannot be read or is damaged.
     """
-    path, name = _path_and_name(source)
+    path, name = _split_source(source)
     lower = path.name.lower()
     if lower.endswith(NAMED):
-        return Image(_named_array(path, name), None, os.fspath(source))
+        return Image(_read_array(path, name), None, os.fspath(source))
     if lower.endswith((".nii", ".nii.gz")):
         values, affine = nifti.read(path)
         return Image(values, None if ignore_affine else check_affine(affine, path), str(path))
     if lower.endswith(SUFFIXES):
-        return Image(_without_lone_axes(bart.read(path)), None, str(path))
+        return Image(_drop_lone_axes(bart.read(path)), None, str(path))
     raise InvalidData(f"{path}: images are read from {', '.join(SUFFIXES)} files")
 
 
-def _path_and_name(source: Source) -> tuple[Path, str | None]:
+def _split_source(source: Source) -> tuple[Path, str | None]:
     text = os.fspath(source)
     file, colon, name = text.rpartition(":")
     return (Path(file), name) if colon and file.lower().endswith(NAMED) else (Path(text), None)
 
 
-def _named_array(path: Path, name: str | None) -> npt.NDArray[Any]:
-    """The array of that name, or the only one of two axes or more."""
+def _read_array(path: Path, name: str | None) -> npt.NDArray[Any]:
+    """Read the array of that name, or the only one of two axes or more."""
     if path.suffix.lower() == ".mat":
         arrays = matlab.read(path, None if name is None else [name])
     else:
-        present = npz_names(path, InvalidData)
+        present = read_npz_names(path, InvalidData)
         if name is not None and name not in present:
             raise InvalidData(f"{path}: no array {name}; the file has: {', '.join(present) or 'nothing'}")
         arrays = read_npz(path, present if name is None else [name], InvalidData)
@@ -109,16 +109,17 @@ def _named_array(path: Path, name: str | None) -> npt.NDArray[Any]:
     if len(fit) != 1:
         has = ", ".join(f"{key} {array.shape}" for key, array in arrays.items()) or "nothing"
         raise InvalidData(f"{path}: name the array, as in {path.name}:NAME; the file has: {has}")
+
     return fit.popitem()[1]
 
 
-def _without_lone_axes(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """BART's coils, echoes and the like have an axis even where there is one: only those of space stay."""
+def _drop_lone_axes(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Drop BART's axes of length one, such as of a single coil or echo; the three of space stay."""
     return values.reshape(values.shape[:3] + tuple(length for length in values.shape[3:] if length > 1))
 
 
 def read_complex(sources: Source | Sequence[Source], parts: str = "complex", *, ignore_affine: bool = False) -> Image:
-    """Complex data whose last axis counts the samples of a voxel: echoes, or coefficients of a basis.
+    """Read complex data whose last axis counts the samples of a voxel: echoes, or coefficients of a basis.
 
     Parameters
     ----------
@@ -140,7 +141,7 @@ def read_complex(sources: Source | Sequence[Source], parts: str = "complex", *, 
         If a file cannot be read or is damaged.
     """
     files = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
-    one_of("parts", parts, PARTS)
+    as_one_of("parts", parts, PARTS)
     if len(files) != (1 if parts == "complex" else 2):
         raise InvalidParameter(f"parts={parts!r} takes {'one file' if parts == 'complex' else 'two files'}")
     images = [read_image(file, ignore_affine=ignore_affine) for file in files]
@@ -150,7 +151,8 @@ def read_complex(sources: Source | Sequence[Source], parts: str = "complex", *, 
         return replace(images[0], has_samples=True)
     first, second = images
     check_same_grid(dict(zip(parts.split("-"), images, strict=True)), ignore_affine=ignore_affine)
-    joined = complex_of(first.data, second.data) if parts == "real-imag" else _of_polar(first, second)
+
+    joined = join_complex(first.data, second.data) if parts == "real-imag" else _join_polar(first, second)
     return Image(joined, first.affine, f"{first.source} and {second.source}", has_samples=True)
 
 
@@ -163,7 +165,7 @@ def _check_kind(image: Image, parts: str) -> None:
         raise InvalidData(f"{image.source} holds {held} numbers, not what parts={parts!r} takes; use parts={other}")
 
 
-def _of_polar(magnitude: Image, phase: Image) -> npt.NDArray[Any]:
+def _join_polar(magnitude: Image, phase: Image) -> npt.NDArray[Any]:
     angle = phase.data
     if (magnitude.data < 0).any():
         raise InvalidData(f"{magnitude.source}: a magnitude is negative ({np.nanmin(magnitude.data):g})")
@@ -173,12 +175,13 @@ def _of_polar(magnitude: Image, phase: Image) -> npt.NDArray[Any]:
             f"{phase.source}: the phase spans {known.min():g} to {known.max():g}, more than the 2 pi of rad: "
             "it looks like degrees or scanner units"
         )
-    turned = magnitude.data * np.exp(complex_of(np.zeros_like(angle), angle))
+
+    turned = magnitude.data * np.exp(join_complex(np.zeros_like(angle), angle))
     return turned.astype(np.result_type(magnitude.data, angle, np.complex64), copy=False)
 
 
 def read_mask(source: Source, *, ignore_affine: bool = False) -> Image:
-    """A mask: every value but zero includes its voxel, be they booleans, 0 and 255, or fractions.
+    """Read a mask: every value but zero includes its voxel, be they booleans, 0 and 255, or fractions.
 
     Raises
     ------
@@ -192,7 +195,7 @@ def read_mask(source: Source, *, ignore_affine: bool = False) -> Image:
 
 
 def read_map(source: Source, name: str, unit: str | None = None, *, ignore_affine: bool = False) -> Image:
-    """A map of a parameter, converted to its SI unit: B1 relative to its nominal value, omega0 in rad/s.
+    """Read a map of a parameter and convert it to SI: B1 relative to its nominal value, omega0 in rad/s.
 
     Parameters
     ----------
@@ -219,8 +222,8 @@ def read_map(source: Source, name: str, unit: str | None = None, *, ignore_affin
     UserWarning
         Where the typical value of another parameter suggests another unit.
     """
-    units = UNITS[parameter_named(name).unit]
-    factor = 1 if unit is None else units[one_of(f"the unit of {name}", unit, units)]
+    units = UNITS[as_parameter(name).unit]
+    factor = 1 if unit is None else units[as_one_of(f"the unit of {name}", unit, units)]
     image = read_image(source, ignore_affine=ignore_affine)
     if image.data.dtype.kind not in "iuf":
         raise InvalidData(f"{image.source}: a map of {name} holds real numbers; given type {image.data.dtype}")
@@ -239,28 +242,28 @@ def check_same_grid(images: Mapping[str, Image], *, ignore_affine: bool = False)
     """
     (first_name, first), *others = images.items()
     for name, other in others:
-        if _trimmed(first.shape) != _trimmed(other.shape):
-            raise InvalidData(f"{name} has another shape than {first_name}: {_shapes(images)}")
-        if not ignore_affine and _distance(first, other) > AGREEMENT:
-            affines = ", ".join(f"{key} {_written(image.affine)}" for key, image in images.items())
+        if _trim(first.shape) != _trim(other.shape):
+            raise InvalidData(f"{name} has another shape than {first_name}: {_describe_shapes(images)}")
+        if not ignore_affine and _measure_distance(first, other) > AGREEMENT:
+            affines = ", ".join(f"{key} {_describe_affine(image.affine)}" for key, image in images.items())
             raise InvalidData(f"{name} lies elsewhere than {first_name}: affines {affines}; ignore_affine takes them")
 
 
-def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
+def _trim(shape: tuple[int, ...]) -> tuple[int, ...]:
     last = max((axis for axis, length in enumerate(shape) if length != 1), default=-1)
     return shape[: last + 1]
 
 
-def _shapes(images: Mapping[str, Image]) -> str:
+def _describe_shapes(images: Mapping[str, Image]) -> str:
     return ", ".join(f"{name} {image.shape} ({image.source})" for name, image in images.items())
 
 
-def _written(affine: FloatArray | None) -> str:
+def _describe_affine(affine: FloatArray | None) -> str:
     return "none" if affine is None else str(np.round(affine[:3], 4).tolist())
 
 
-def _distance(first: Image, second: Image) -> float:
-    """How far the same voxel of two images may lie apart, in voxels; 0 where one has no affine."""
+def _measure_distance(first: Image, second: Image) -> float:
+    """Return how far the same voxel of two images may lie apart, in voxels; 0 where one has no affine."""
     if first.affine is None or second.affine is None:
         return 0.0
     extent = np.ones(4)

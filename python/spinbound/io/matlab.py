@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import one_of
+from spinbound.base.checks import as_one_of
 from spinbound.base.errors import InvalidData
 from spinbound.files.guard import optional_module
 from spinbound.files.mat import read_mat
 from spinbound.files.writing import write_atomically
 
-MAX_BYTES = 2**31 - 1  # of one array in v5
+MAX_BYTES = 2**31 - 1  # the most of one array in v5
 HEADER = b"MATLAB 7.3 MAT-file, Platform: spinbound, HDF5 schema 1.00 ."
 USER_BLOCK = (HEADER.ljust(124) + b"\x00\x02IM").ljust(512, b"\x00")  # before HDF5 begins in v7.3
 GROWTH = 1 << 24  # bytes by which HDF5 grows in memory
@@ -31,7 +31,7 @@ NAME = re.compile(r"[A-Za-z]\w{0,30}", re.ASCII)
 
 
 def read(path: str | os.PathLike[str], names: Sequence[str] | None = None) -> dict[str, npt.NDArray[Any]]:
-    """Arrays of numbers by name: those of `names`, or all.
+    """Read arrays of numbers by name: those of `names`, or all.
 
     Raises
     ------
@@ -82,10 +82,10 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, npt.ArrayLike], ver
     for name, array in content.items():
         if not NAME.fullmatch(name):
             raise InvalidData(f"{path}: {name!r} is no name in MATLAB: a letter, then up to 30 letters, digits and _")
-        if _class(array) is None:
+        if _name_class(array) is None:
             raise InvalidData(f"{path}: {name} must be numbers; given type {array.dtype}")
-    if one_of("version", version, ("5", "7.3")) == "7.3":
-        packed = _hdf5_of(content)
+    if as_one_of("version", version, ("5", "7.3")) == "7.3":
+        packed = _pack_hdf5(content)
         write_atomically(path, lambda stream: stream.writelines((USER_BLOCK, packed)))
         return
     for name in large:
@@ -97,15 +97,15 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, npt.ArrayLike], ver
     write_atomically(path, lambda stream: io.savemat(stream, content, do_compression=True, oned_as="column"))
 
 
-def _class(array: npt.NDArray[Any]) -> str | None:
-    """What MATLAB calls numbers of that type, None if it has none."""
+def _name_class(array: npt.NDArray[Any]) -> str | None:
+    """Return MATLAB's class of numbers of that type, or None if it has none."""
     if array.dtype.kind == "b":
         return "logical"
     return CLASSES.get(array.real.dtype.newbyteorder("=").name) if array.dtype.kind in "iufc" else None
 
 
-def _hdf5_of(content: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """HDF5 with axes reversed and complex numbers as pairs, in memory: on a full disk the library would crash."""
+def _pack_hdf5(content: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """Make an HDF5 file with axes reversed and complex numbers as pairs, in memory: on a full disk HDF5 would crash."""
     h5py = optional_module("h5py", "io")
     memory = {"driver": "core", "backing_store": False, "block_size": GROWTH, "userblock_size": len(USER_BLOCK)}
     with h5py.File("memory", "w", **memory) as file:
@@ -114,14 +114,14 @@ def _hdf5_of(content: Mapping[str, npt.NDArray[Any]]) -> bytes:
             values, attributes = _as_stored(columns)
             packing = {"compression": "gzip", "shuffle": True} if values.size > 1 else {}
             dataset = file.create_dataset(name, data=values, **packing)
-            dataset.attrs["MATLAB_class"] = np.bytes_(_class(array) or "")
+            dataset.attrs["MATLAB_class"] = np.bytes_(_name_class(array) or "")
             dataset.attrs.update(attributes)
         file.flush()
         return bytes(file.id.get_file_image())  # without the block before it
 
 
 def _as_stored(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], dict[str, Any]]:
-    """Values in HDF5's order of axes, and what MATLAB needs to know of them."""
+    """Return values in HDF5's order of axes, and the attributes from which MATLAB knows their type."""
     if not array.size:
         return np.array(array.shape, np.uint64), {"MATLAB_empty": np.uint8(1)}
     if array.dtype.kind == "b":

@@ -1,4 +1,4 @@
-"""What the formats ask of values that they store."""
+"""Values as the formats store them: single precision, and affines."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy.typing as npt
 from spinbound.base.errors import FloatArray, InvalidData
 
 
-def in_single(values: npt.NDArray[Any], dtype: npt.DTypeLike, path: Path) -> npt.NDArray[Any]:
-    """Numbers in single precision; finite ones that it cannot hold are refused."""
+def as_single(values: npt.NDArray[Any], dtype: npt.DTypeLike, path: Path) -> npt.NDArray[Any]:
+    """Convert numbers to single precision; finite ones that it cannot hold are refused."""
     if values.dtype.kind not in "biufc":
         raise InvalidData(f"{path}: the values must be numbers; given type {values.dtype}")
     with np.errstate(over="ignore", under="ignore"):
@@ -24,7 +24,7 @@ def in_single(values: npt.NDArray[Any], dtype: npt.DTypeLike, path: Path) -> npt
 
 
 def check_affine(affine: npt.ArrayLike, path: Path) -> FloatArray:
-    """An affine (4, 4) that maps different voxels to different places."""
+    """Return an affine (4, 4); one that maps different voxels to the same place is refused."""
     matrix = np.asarray(affine, np.float64)
     if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
         raise InvalidData(f"{path}: the affine must be 4 x 4 finite numbers; given {matrix.tolist()}")

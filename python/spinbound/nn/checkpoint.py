@@ -6,7 +6,7 @@ safetensors holds numbers alone, so that nothing is unpickled. The file's metada
     description    what its tensors mean
     sha256         of the kind, the description and the tensors, as the format has no checksum of its own
 
-Several entries would come in an order of their own in each process, and the same training would make other bytes.
+With several entries their order would differ between processes, and the bytes of the same training with it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 
 from spinbound.base.errors import InvalidData
-from spinbound.base.text import finite
-from spinbound.files.guard import damage_named, optional_module
-from spinbound.files.hashes import sha256_of
+from spinbound.base.text import as_finite
+from spinbound.files.guard import name_damage, optional_module
+from spinbound.files.hashes import hash_arrays
 from spinbound.files.writing import write_atomically
 
 Tensors = Mapping[str, Tensor]
@@ -39,15 +39,15 @@ def write_tensors(path: str | os.PathLike[str], kind: str, tensors: Tensors, des
     OSError
         If the file cannot be written.
     """
-    held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    said = {"kind": kind, "description": finite(description)}
-    text = json.dumps(said | {"sha256": _sha256(said, held)}, sort_keys=True, allow_nan=False)
-    content = optional_module("safetensors.torch", "nn").save(held, {ENTRY: text})
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    said = {"kind": kind, "description": as_finite(description)}
+    text = json.dumps(said | {"sha256": _hash_content(said, contiguous)}, sort_keys=True, allow_nan=False)
+    content = optional_module("safetensors.torch", "nn").save(contiguous, {ENTRY: text})
     write_atomically(path, lambda stream: stream.write(content))
 
 
 def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors of a file of a kind, and their description.
+    """Read the tensors of a file of the given kind, and their description.
 
     Raises
     ------
@@ -59,33 +59,34 @@ def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Ten
     path = Path(path)
     if path.is_dir() or not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file")
-    with damage_named(path, InvalidData):
+
+    with name_damage(path, InvalidData):
         with optional_module("safetensors", "nn").safe_open(path, "pt") as file:
             said = json.loads((file.metadata() or {}).get(ENTRY, "{}"))
             if said.get("kind") != kind:
                 raise InvalidData(f"{path} holds {said.get('kind', 'tensors of unknown kind')!r}, not {kind!r}")
             names = file.keys()
             tensors = {name: file.get_tensor(name) for name in names}
-        if said.pop("sha256") != _sha256(said, tensors):
+        if said.pop("sha256") != _hash_content(said, tensors):
             raise OSError("the sha256 is not that of what was written")
         return tensors, dict(said["description"])
 
 
-def _sha256(said: Mapping[str, Any], tensors: Tensors) -> str:
+def _hash_content(said: Mapping[str, Any], tensors: Tensors) -> str:
     content = hashlib.sha256(json.dumps([said, sorted(tensors)], sort_keys=True).encode())
     for name in sorted(tensors):
-        content.update(tensors_sha256(tensors[name]).encode())
+        content.update(hash_tensors(tensors[name]).encode())
     return content.hexdigest()
 
 
-def tensors_sha256(*tensors: Tensor) -> str:
-    """Hash of types, shapes and values."""
-    return sha256_of(*(tensor.detach().cpu().numpy() for tensor in tensors))
+def hash_tensors(*tensors: Tensor) -> str:
+    """Hash the types, shapes and values of tensors."""
+    return hash_arrays(*(tensor.detach().cpu().numpy() for tensor in tensors))
 
 
 def check_tensors(path: str | os.PathLike[str], tensors: Tensors, wanted: Tensors) -> None:
     """Refuse tensors of other names or shapes than wanted."""
-    found, expected = _layout(tensors), _layout(wanted)
+    found, expected = _list_shapes(tensors), _list_shapes(wanted)
     differing = sorted(name for name in found | expected if found.get(name) != expected.get(name))
     if differing:
         name = differing[0]
@@ -103,16 +104,16 @@ def check_precision(path: str | os.PathLike[str], tensors: Tensors) -> None:
 
 
 def check_texts(description: Mapping[str, Any], names: Iterable[str]) -> None:
-    """Refuse what is neither text nor nothing."""
+    """Refuse a named entry that is neither text nor None."""
     for name in names:
         if not isinstance(description[name], str | None):
             raise InvalidData(f"{name} is {description[name]!r}; allowed: text, or nothing")
 
 
-def _layout(tensors: Tensors) -> dict[str, tuple[int, ...]]:
+def _list_shapes(tensors: Tensors) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
-def state_of(module: torch.nn.Module) -> dict[str, Tensor]:
-    """A copy of what a module has learnt."""
+def copy_state(module: torch.nn.Module) -> dict[str, Tensor]:
+    """Return a copy of the weights and buffers of a module."""
     return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}

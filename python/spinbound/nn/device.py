@@ -1,4 +1,4 @@
-"""How many threads PyTorch takes on a CPU."""
+"""The device that PyTorch computes on, and the number of its threads on a CPU."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from spinbound.base.errors import InvalidParameter
 
 
-def device_of(device: str | torch.device | None) -> torch.device:
-    """Where to compute: as told, else on the GPU if there is one.
+def as_device(device: str | torch.device | None) -> torch.device:
+    """Return the device to compute on: the given one, otherwise the GPU if there is one.
 
     Raises
     ------
@@ -30,8 +30,8 @@ def device_of(device: str | torch.device | None) -> torch.device:
 
 
 @contextmanager
-def torch_threads(n: int | None) -> Iterator[None]:
-    """Have PyTorch use so many threads, and afterwards as many as before; None: as many as it does."""
+def use_torch_threads(n: int | None) -> Iterator[None]:
+    """Let PyTorch use n threads, and afterwards as many as before; None changes nothing."""
     before = torch.get_num_threads()
     torch.set_num_threads(n or before)
     try:

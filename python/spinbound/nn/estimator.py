@@ -1,9 +1,9 @@
-"""Estimators: a network, what goes in and what comes out, and what it was made for.
+"""Estimators: a network with its inputs and outputs, and a description of the data that it was trained for.
 
 Coefficients c of a voxel, of any scale, become the 2 x rank real inputs of the network: the real parts of c/|c|, then
-the imaginary parts. In the standard phase they are turned before, so that the first coefficient is real and positive;
-what is estimated depends on neither scale nor phase of the data. The network's outputs y become the estimates
-centre + width y, of the mean and the standard deviation of each parameter in the tissues that it was trained with.
+the imaginary parts. In the standard phase they are first turned so that the first coefficient is real and positive;
+then the estimates depend on neither scale nor phase of the data. The network's outputs y become the estimates
+centre + width y, with the mean and the standard deviation of each parameter in the training tissues.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import torch
 from torch import Tensor
 
 import spinbound._core as _core
-from spinbound.base.checks import as_count, as_instance, one_of, parameter_names
-from spinbound.base.errors import InvalidData, InvalidParameter, Report
+from spinbound.base.checks import as_count, as_instance, as_one_of, as_parameter_names
+from spinbound.base.errors import InvalidData, InvalidParameter, Progress
 from spinbound.base.parameters import PARAMETERS
 from spinbound.estimators.estimates import Estimates
-from spinbound.files.hashes import sha256_of
-from spinbound.nn.novelty.file import take_novelty, tensors_of
+from spinbound.files.hashes import hash_arrays
+from spinbound.nn.novelty.file import as_tensors, take_novelty
 from spinbound.nn.novelty.novelty import Novelty
 from spinbound.sequences.experiment import Experiment, as_trains
 from spinbound.sequences.model import Model, as_model
@@ -41,36 +41,36 @@ KEPT = ("names", "rank", "basis_sha256", "sequence_sha256", "prior", "phase", "m
 
 
 class Estimator(torch.nn.Module):
-    """Coefficients of signals to parameters of tissue, in SI units.
+    """A network that maps coefficients of signals to parameters of tissue, in SI units.
 
     Parameters
     ----------
     names
         The P_e parameters to estimate, base or derived, but not M0.
     basis
-        That of the coefficients; None: signals in the time domain of `seq`.
+        The basis of the coefficients; None: signals in the time domain of `seq`.
     architecture
-        Of the network; that of the paper by default.
+        The layers of the network; by default those of the paper.
     seq
-        The sequence that data must come from. What is left out of sequence and prior, a training takes from its data.
+        The sequence that data must come from. If sequence or prior is not given, a training takes it from its data.
     prior
-        Of the tissues that the estimator is trained with.
+        The prior of the training tissues.
     phase
-        ``standard``: the first coefficient is turned to be real and positive; ``random``: the phase is left as it is,
-        and the network has to learn that it means nothing, as in the paper.
+        ``standard``: all coefficients are turned so that the first is real and positive; ``random``: the phase is left
+        as it is, and the network has to learn that it means nothing, as in the paper.
     model
-        With which the training signals are simulated.
+        The model with which the training signals are simulated.
     seed
-        Of the first weights.
+        Seed of the first weights.
 
     Attributes
     ----------
     centre, width : Tensor (P_e,)
-        Of the outputs; NaN until a training sets them, and with them the estimates.
+        Mean and standard deviation that scale the outputs; NaN, like the estimates, until a training sets them.
     noise : Noise or None
-        That of the training.
+        The noise of the training.
     novelty : Novelty or None
-        How unlike the training data are; saved with the estimator.
+        The measure of how unlike the training data are; saved with the estimator.
 
     Raises
     ------
@@ -104,24 +104,24 @@ class Estimator(torch.nn.Module):
         model: Model | str = "gbloch",
         seed: int = 0,
     ) -> None:
-        rank = n_coefficients(basis, seq)
+        rank = count_coefficients(basis, seq)
         trained_for = {
-            "names": list(_names(names)),
+            "names": list(_as_names(names)),
             "rank": rank,
-            "basis_sha256": None if basis is None else vectors_sha256(basis),
-            "sequence_sha256": _sequence_sha256(basis, seq),
+            "basis_sha256": None if basis is None else hash_vectors(basis),
+            "sequence_sha256": _hash_sequence(basis, seq),
             "prior": None if prior is None else prior.toml,
-            "phase": one_of("phase", phase, PHASES),
+            "phase": as_one_of("phase", phase, PHASES),
             "model": as_model(model).name,
             "lineshape": as_model(model).lineshape,
             "noise": None,
         }
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(as_count("seed", seed, 0))
-            self._settle(trained_for, architecture or Architecture.paper(rank))
+            self._build(trained_for, architecture or Architecture.paper(rank))
 
-    def _settle(self, trained_for: Mapping[str, Any], architecture: Architecture) -> None:
-        """Build the network of what is known to make sense."""
+    def _build(self, trained_for: Mapping[str, Any], architecture: Architecture) -> None:
+        """Build the network and its buffers from a checked description."""
         super().__init__()
         if architecture.n_inputs != 2 * trained_for["rank"]:
             raise InvalidParameter(
@@ -134,16 +134,16 @@ class Estimator(torch.nn.Module):
         self.register_buffer("centre", torch.full((len(self.names),), torch.nan))
         self.register_buffer("width", torch.full((len(self.names),), torch.nan))
 
-    # What it is
+    # Its description
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The parameters that it estimates, in the order of its outputs."""
+        """The estimated parameters, in the order of the outputs."""
         return tuple(self.trained_for["names"])
 
     @property
     def rank(self) -> int:
-        """Coefficients of a voxel."""
+        """Number of coefficients of a voxel."""
         return int(self.trained_for["rank"])
 
     @property
@@ -154,7 +154,7 @@ class Estimator(torch.nn.Module):
 
     @property
     def description(self) -> dict[str, Any]:
-        """What it estimates from what, and how it was trained, as plain numbers and words."""
+        """Inputs, outputs and training of the estimator, as plain numbers and words."""
         return {
             "spinbound": _core.version,
             **self.trained_for,
@@ -164,29 +164,29 @@ class Estimator(torch.nn.Module):
         }
 
     def extra_repr(self) -> str:
-        """What it estimates."""
+        """Describe inputs and outputs in `repr`."""
         return f"{', '.join(self.names)} from {self.rank} coefficients"
 
-    # What it computes
+    # Its computation
 
     def forward(self, coefficients: Tensor) -> Tensor:
-        """Estimates (..., P_e) from complex coefficients (..., rank) of any scale."""
+        """Return estimates (..., P_e) from complex coefficients (..., rank) of any scale."""
         return self.from_parts(coefficients.real, coefficients.imag)
 
     def from_parts(self, real: Tensor, imag: Tensor) -> Tensor:
-        """Estimates (..., P_e) from the real and imaginary parts (..., rank)."""
+        """Return estimates (..., P_e) from the real and imaginary parts (..., rank)."""
         return self.scaled(self.network(self.inputs(real, imag)))
 
     def scaled(self, outputs: Tensor) -> Tensor:
-        """Estimates (..., P_e) in SI units from the outputs of the network."""
+        """Return estimates (..., P_e) in SI units from the outputs of the network."""
         return self.centre + self.width * outputs
 
     def inputs(self, real: Tensor, imag: Tensor) -> Tensor:
-        """Inputs (..., 2 rank) of the network from the parts (..., rank); 0 where the data are 0."""
+        """Return the inputs (..., 2 rank) of the network from the parts (..., rank); 0 where the data are 0."""
         parts = torch.cat([real, imag], dim=-1).to(self.centre.dtype)
-        parts = parts / _or_one(parts.abs().amax(dim=-1, keepdim=True))  # whose squares are in range
-        parts = parts / _or_one(torch.linalg.vector_norm(parts, dim=-1, keepdim=True))
-        return parts if self.trained_for["phase"] == "random" else _turned(parts)
+        parts = parts / _replace_zeros(parts.abs().amax(dim=-1, keepdim=True))  # whose squares are in range
+        parts = parts / _replace_zeros(torch.linalg.vector_norm(parts, dim=-1, keepdim=True))
+        return parts if self.trained_for["phase"] == "random" else _turn_to_real(parts)
 
     def scale_to(self, truth: Tensor) -> None:
         """Set centre and width to the mean and the standard deviation of tissues (n, P_e).
@@ -212,7 +212,7 @@ class Estimator(torch.nn.Module):
         novelty: bool = True,
         threads: int | None = None,
         device: str | torch.device | None = None,
-        progress: bool | Report | None = None,
+        progress: bool | Progress | None = None,
     ) -> Estimates:
         """Estimate the parameters of every voxel of a volume.
 
@@ -226,7 +226,7 @@ class Estimator(torch.nn.Module):
             Standard deviation of the noise in the real and in the imaginary part each, a number or a map (...). Novelty
             is relative to it; by default to the noise of the training, as `Novelty` says. No estimate depends on it.
         novelty
-            Tell how unlike the training the data are, if the estimator has `novelty`.
+            Compute how unlike the training the data are, if the estimator has `novelty`.
         threads
             As in `spinbound.simulate`.
         device
@@ -261,7 +261,7 @@ class Estimator(torch.nn.Module):
             self, data, mask, sigma=sigma, novelty=novelty, threads=threads, device=device, progress=progress
         )
 
-    # What it is good for
+    # The data that it fits
 
     def check(
         self,
@@ -284,7 +284,7 @@ class Estimator(torch.nn.Module):
             rank = "no basis" if self.trained_for["basis_sha256"] is None else self.rank
             if basis.rank != rank:
                 raise InvalidData(f"the basis has {basis.rank} vectors, the estimator was trained with {rank}")
-            self._compare("basis_sha256", vectors_sha256(basis), "the data are coefficients of another basis")
+            self._compare("basis_sha256", hash_vectors(basis), "the data are coefficients of another basis")
         for what, wanted in (("names", names), ("units", units)):
             if wanted is not None and list(wanted) != described[what]:
                 raise InvalidData(
@@ -313,7 +313,7 @@ class Estimator(torch.nn.Module):
         """
         if not str(path).lower().endswith(".safetensors"):
             raise InvalidData(f"{path}: an estimator is saved as .safetensors")
-        novelty = {} if self.novelty is None else tensors_of(self.novelty)
+        novelty = {} if self.novelty is None else as_tensors(self.novelty)
         write_tensors(path, KIND, self.state_dict() | novelty, self.description)
 
     @classmethod
@@ -332,18 +332,19 @@ class Estimator(torch.nn.Module):
         estimator = cls.__new__(cls)
         try:
             with torch.device("meta"):  # nothing is allocated beyond what the file holds
-                estimator._settle(*_checked(described))
+                estimator._build(*_read_description(described))
         except (InvalidParameter, InvalidData, KeyError, TypeError, RuntimeError) as problem:  # torch counts bytes
             raise InvalidData(f"{path}: no estimator of this version: {problem}") from None
         check_tensors(path, tensors, estimator.state_dict())
         check_precision(path, tensors)
+
         estimator.load_state_dict(tensors, assign=True)
         estimator.novelty = novelty
         return estimator.requires_grad_(True)
 
 
-def n_coefficients(basis: Basis | None, seq: Experiment | None) -> int:
-    """Complex numbers of a voxel: vectors of the basis, or echoes of the sequence."""
+def count_coefficients(basis: Basis | None, seq: Experiment | None) -> int:
+    """Count the complex numbers of a voxel: vectors of the basis, or echoes of the sequence."""
     if basis is not None:
         as_instance("basis", basis, Basis)
         if seq is not None:
@@ -354,30 +355,30 @@ def n_coefficients(basis: Basis | None, seq: Experiment | None) -> int:
     return as_trains(seq).n_echoes
 
 
-def _names(names: str | Iterable[str]) -> tuple[str, ...]:
-    known = parameter_names(names, "names")
+def _as_names(names: str | Iterable[str]) -> tuple[str, ...]:
+    known = as_parameter_names(names, "names")
     if "M0" in known:
         raise InvalidParameter("names has M0, the scale of the data, which the estimator takes out")
     return known
 
 
-def _sequence_sha256(basis: Basis | None, seq: Experiment | None) -> str | None:
+def _hash_sequence(basis: Basis | None, seq: Experiment | None) -> str | None:
     if seq is not None:
         return as_trains(seq).sha256
     return None if basis is None else basis.sequence_sha256
 
 
-def vectors_sha256(basis: Basis) -> str:
-    """Hash of the vectors of a basis."""
-    return sha256_of(np.asarray(basis.vectors, np.complex128))
+def hash_vectors(basis: Basis) -> str:
+    """Hash the vectors of a basis."""
+    return hash_arrays(np.asarray(basis.vectors, np.complex128))
 
 
-def _checked(described: dict[str, Any]) -> tuple[dict[str, Any], Architecture]:
-    """What a file says of itself, if this version knows it."""
-    units = [PARAMETERS[name].unit for name in _names(described["names"])]
+def _read_description(described: dict[str, Any]) -> tuple[dict[str, Any], Architecture]:
+    """Return the description in a file and the architecture; refuse what this version does not know."""
+    units = [PARAMETERS[name].unit for name in _as_names(described["names"])]
     if described["units"] != units:
         raise InvalidData(f"its units are {', '.join(described['units'])}; this version has {', '.join(units)}")
-    one_of("phase", described["phase"], PHASES)
+    as_one_of("phase", described["phase"], PHASES)
     Model(described["model"], described["lineshape"])
     check_texts(described, ("basis_sha256", "sequence_sha256", "prior"))
     if described["noise"] is not None:
@@ -385,15 +386,15 @@ def _checked(described: dict[str, Any]) -> tuple[dict[str, Any], Architecture]:
     return {name: described[name] for name in KEPT}, Architecture(**described["architecture"])
 
 
-def _or_one(scale: Tensor) -> Tensor:
-    """The scale where there is one: zeros stay zeros."""
+def _replace_zeros(scale: Tensor) -> Tensor:
+    """Return the scale with 1 in the place of 0, so that a division leaves zeros as they are."""
     return torch.where(scale > 0, scale, 1)
 
 
-def _turned(parts: Tensor) -> Tensor:
-    """Parts (..., 2 rank) in the phase in which the first coefficient is real and positive."""
+def _turn_to_real(parts: Tensor) -> Tensor:
+    """Return parts (..., 2 rank), turned so that the first coefficient is real and positive."""
     real, imag = parts.chunk(2, dim=-1)
     first = torch.linalg.vector_norm(torch.cat([real[..., :1], imag[..., :1]], dim=-1), dim=-1, keepdim=True)
-    cosine = torch.where(first > 0, real[..., :1] / _or_one(first), 1)
-    sine = imag[..., :1] / _or_one(first)
+    cosine = torch.where(first > 0, real[..., :1] / _replace_zeros(first), 1)
+    sine = imag[..., :1] / _replace_zeros(first)
     return torch.cat([real * cosine + imag * sine, imag * cosine - real * sine], dim=-1)

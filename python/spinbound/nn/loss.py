@@ -1,12 +1,12 @@
-"""Losses of estimates by their Cramér-Rao bounds, and those they are compared with.
+"""Losses of estimates in units of their Cramér-Rao bounds, and other losses for comparison.
 
-All take estimate, truth and crb of shape (..., P_e) in SI units, one column for each estimated parameter, and the scale
-and the noise (...) of the realisation. Bounds are those of M0 = 1 and sigma = 1 unless M0 and sigma are given: the
-bound of a realisation is crb (sigma/|M0|)^2 (docs/guides/learning.md). The estimates may have a leading axis more
-than the truth, of realisations of the noise.
+All losses take estimate, truth and crb of shape (..., P_e) in SI units, one column for each estimated parameter, and
+the scale and the noise (...) of the realisation. Bounds hold for M0 = 1 and sigma = 1 unless M0 and sigma are given:
+the bound of a realisation is crb (sigma/|M0|)^2 (docs/guides/learning.md). The estimates may have one leading axis
+more than the truth, for the realisations of the noise.
 
-An entry whose bound is infinite, NaN or not positive says nothing of the estimator: it counts in `masked`, and neither
-in the mean nor in a gradient.
+An entry whose bound is infinite, NaN or not positive says nothing about the estimator: it is counted in `masked` and
+enters neither the mean nor a gradient.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ Scale = Tensor | complex | None
 
 
 class Loss(nn.Module):
-    """What all losses have: a count of masked entries, and how many realisations of the noise they want.
+    """The base of all losses: it counts masked entries and knows how many realisations of the noise it needs.
 
     Attributes
     ----------
     masked : Tensor
-        Entries that the last call has left out.
+        Number of entries that the last call has left out.
     realizations : int
-        Realisations of the noise that a training draws of each sample.
+        Number of realisations of the noise that a training draws for each sample.
     """
 
     masked: Tensor
@@ -40,8 +40,8 @@ class Loss(nn.Module):
         super().__init__()
         self.register_buffer("masked", torch.zeros((), dtype=torch.int64), persistent=False)
 
-    def _mean(self, values: Tensor, usable: Tensor) -> Tensor:
-        """The mean of values that are 0 where they are not usable; 0 where none is."""
+    def _average(self, values: Tensor, usable: Tensor) -> Tensor:
+        """Return the mean of the usable values, where all others are 0; return 0 if none is usable."""
         self.masked = usable.numel() - usable.sum()
         return values.sum() / usable.sum().clamp(min=1)
 
@@ -67,17 +67,17 @@ class CRBLoss(Loss):
     def forward(
         self, estimate: Tensor, truth: Tensor, crb: Tensor | None, M0: Scale = None, sigma: Scale = None
     ) -> Tensor:
-        """The loss, a tensor of no dimension.
+        """Return the loss, a tensor of no dimension.
 
         Raises
         ------
         InvalidData
             If the shapes do not fit each other.
         """
-        bound = bounds(estimate, truth, crb, M0, sigma)
+        bound = scale_bounds(estimate, truth, crb, M0, sigma)
         usable = is_usable(bound).expand(estimate.shape)
         error = torch.where(usable, estimate - truth, 0)
-        return self._mean(error.square() / torch.where(usable, bound, 1), usable)
+        return self._average(error.square() / torch.where(usable, bound, 1), usable)
 
 
 class MSELoss(Loss):
@@ -92,9 +92,14 @@ class MSELoss(Loss):
     """
 
     def forward(
-        self, estimate: Tensor, truth: Tensor, crb: Tensor | None = None, M0: Scale = None, sigma: Scale = None
+        self,
+        estimate: Tensor,
+        truth: Tensor,
+        crb: Tensor | None = None,  # noqa: ARG002  (all losses are called alike)
+        M0: Scale = None,  # noqa: ARG002
+        sigma: Scale = None,  # noqa: ARG002
     ) -> Tensor:
-        """The loss, a tensor of no dimension."""
+        """Return the loss, a tensor of no dimension; crb, M0 and sigma do not count."""
         check_shapes(estimate, truth)
         return (estimate - truth).square().mean()
 
@@ -111,17 +116,22 @@ class RelativeLoss(Loss):
     """
 
     def forward(
-        self, estimate: Tensor, truth: Tensor, crb: Tensor | None = None, M0: Scale = None, sigma: Scale = None
+        self,
+        estimate: Tensor,
+        truth: Tensor,
+        crb: Tensor | None = None,  # noqa: ARG002  (all losses are called alike)
+        M0: Scale = None,  # noqa: ARG002
+        sigma: Scale = None,  # noqa: ARG002
     ) -> Tensor:
-        """The loss, a tensor of no dimension."""
+        """Return the loss, a tensor of no dimension; crb, M0 and sigma do not count."""
         check_shapes(estimate, truth)
         usable = (truth != 0).expand(estimate.shape)
         error = torch.where(usable, estimate - truth, 0)
-        return self._mean(error.abs() / torch.where(usable, truth, 1).abs(), usable)
+        return self._average(error.abs() / torch.where(usable, truth, 1).abs(), usable)
 
 
 class BiasConstrainedLoss(Loss):
-    """Bias and variance over repeated noise, apart, in units of the bound.
+    """Bias and variance over repeated noise, weighed separately in units of the bound.
 
     With the mean m and the variance v (of weight 1/R) of the estimates of each sample over R realisations of the noise,
     the mean over samples and parameters of
@@ -137,7 +147,7 @@ class BiasConstrainedLoss(Loss):
     realizations
         R >= 2.
     weight
-        Of the variance, > 0.
+        Weight of the variance, > 0.
     allowed
         Variance in units of the bound that costs nothing, >= 0; 0: all of it counts.
 
@@ -165,28 +175,30 @@ class BiasConstrainedLoss(Loss):
     def forward(
         self, estimate: Tensor, truth: Tensor, crb: Tensor | None, M0: Scale = None, sigma: Scale = None
     ) -> Tensor:
-        """The loss of estimates (R, ..., P_e), a tensor of no dimension.
+        """Return the loss of estimates (R, ..., P_e), a tensor of no dimension.
 
         Raises
         ------
         InvalidData
             If the shapes do not fit each other, or there are fewer than two realisations.
         """
-        bound = bounds(estimate, truth, crb, M0, sigma)
+        bound = scale_bounds(estimate, truth, crb, M0, sigma)
         if estimate.ndim != truth.ndim + 1 or estimate.shape[0] < 2:
             raise InvalidData(
                 f"estimate has shape {tuple(estimate.shape)}, the truth {tuple(truth.shape)}; the first axis must be "
                 "that of at least two realisations of the noise"
             )
+
         usable = is_usable(bound)
         safe = torch.where(usable, bound, 1)
         error = torch.where(usable, estimate - truth, 0)
         variance, bias = torch.var_mean(error, dim=0, correction=0)
         excess = (variance / safe - self.allowed).clamp(min=0)
-        return self._mean(torch.where(usable, bias.square() / safe + self.weight * excess, 0), usable)
+
+        return self._average(torch.where(usable, bias.square() / safe + self.weight * excess, 0), usable)
 
     def extra_repr(self) -> str:
-        """What tells it from others."""
+        """Show the arguments in `repr`."""
         return f"realizations={self.realizations}, weight={self.weight:g}, allowed={self.allowed:g}"
 
 
@@ -198,22 +210,23 @@ LOSSES: dict[str, type[Loss]] = {
 }
 
 
-def bounds(estimate: Tensor, truth: Tensor, crb: Tensor | None, M0: Scale, sigma: Scale) -> Tensor:
-    """The bounds (..., P_e) of the realisations: crb (sigma/|M0|)^2."""
+def scale_bounds(estimate: Tensor, truth: Tensor, crb: Tensor | None, M0: Scale, sigma: Scale) -> Tensor:
+    """Return the bounds (..., P_e) of the realisations: crb (sigma/|M0|)^2."""
     check_shapes(estimate, truth)
     if crb is None or crb.shape != truth.shape:
         given = None if crb is None else tuple(crb.shape)
         raise InvalidData(f"crb has shape {given}, the truth {tuple(truth.shape)}; they must be the same")
+
     bound = crb
     if sigma is not None:
-        bound = bound * _size("sigma", sigma, estimate) ** 2
+        bound = bound * _as_magnitude("sigma", sigma, estimate) ** 2
     if M0 is not None:
-        bound = bound / _size("M0", M0, estimate) ** 2
+        bound = bound / _as_magnitude("M0", M0, estimate) ** 2
     return bound
 
 
-def _size(name: str, values: Tensor | complex, estimate: Tensor) -> Any:
-    """The magnitude of a number, or of those (..., 1) of the samples."""
+def _as_magnitude(name: str, values: Tensor | complex, estimate: Tensor) -> Any:
+    """Return the magnitude of one number, or of one number per sample as (..., 1)."""
     if not isinstance(values, (Tensor, float, int, complex)):
         raise InvalidParameter(f"{name} must be a number or a tensor; given {type(values).__name__}")
     if isinstance(values, Tensor) and values.ndim:
@@ -228,7 +241,7 @@ def _size(name: str, values: Tensor | complex, estimate: Tensor) -> Any:
 
 
 def check_shapes(estimate: Tensor, truth: Tensor) -> None:
-    """Refuse estimates and truths that do not belong together, which torch would broadcast."""
+    """Refuse estimates and truths of different shapes, which torch would broadcast."""
     if estimate.shape[-truth.ndim :] != truth.shape or estimate.ndim - truth.ndim not in (0, 1):
         raise InvalidData(
             f"estimate has shape {tuple(estimate.shape)}, the truth {tuple(truth.shape)}; they must be the same, but "
@@ -237,5 +250,5 @@ def check_shapes(estimate: Tensor, truth: Tensor) -> None:
 
 
 def is_usable(bound: Tensor) -> Tensor:
-    """Where a bound can weigh an error."""
+    """Say where a bound can weigh an error: it is finite and positive."""
     return torch.isfinite(bound) & (bound > 0)

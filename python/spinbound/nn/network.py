@@ -1,11 +1,11 @@
-"""Networks as data: fully connected layers of given widths, and what is added from one to another.
+"""Fully connected networks, described by the widths of their layers and the skip connections between them.
 
 Layer k = 1, 2, ... computes
 
     a_k = W_k h_(k-1) + b_k + sum of a_j over the skips (j, k),    h_k = ReLU(normalised a_k),
 
-with a_0 = h_0 the inputs, and the output layer W h + b of the last h. Channels are normalised in groups, each to mean 0
-and variance 1 within one sample.
+with a_0 = h_0 the inputs, and the output layer gives W h + b of the last h. Channels are normalised in groups, each to
+mean 0 and variance 1 within one sample.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch.nn.functional import layer_norm
 from spinbound.base.checks import as_count
 from spinbound.base.errors import InvalidParameter
 
-GROUP = 16  # least channels of a group: fewer say too little of their own mean and variance
+GROUP = 16  # least channels of a group: the mean and variance of fewer are too uncertain
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Architecture:
     Parameters
     ----------
     widths
-        Channels of every layer.
+        Number of channels of every layer.
     skips
-        Pairs (from, to) of layers, counted from 1; 0 stands for the inputs. What layer `from` has before its
-        normalisation is added to layer `to` before its normalisation, so that both must have one width.
+        Pairs (from, to) of layers, counted from 1; 0 stands for the inputs. The values of layer `from` before its
+        normalisation are added to those of layer `to` before its normalisation, so both must have the same width.
     n_inputs
-        Real numbers that go in: twice the rank of the basis.
+        Number of real inputs: twice the rank of the basis.
 
     Raises
     ------
@@ -60,11 +60,11 @@ class Architecture:
     def __post_init__(self) -> None:
         object.__setattr__(self, "n_inputs", as_count("n_inputs", self.n_inputs, 1))
         object.__setattr__(self, "widths", tuple(as_count("a width", width, 1) for width in self.widths))
-        object.__setattr__(self, "skips", tuple(self._skip(skip) for skip in self.skips))
+        object.__setattr__(self, "skips", tuple(self._as_skip(skip) for skip in self.skips))
         if not self.widths:
             raise InvalidParameter("widths is empty; give at least one layer")
 
-    def _skip(self, skip: Iterable[int]) -> tuple[int, int]:
+    def _as_skip(self, skip: Iterable[int]) -> tuple[int, int]:
         pair = tuple(skip) if isinstance(skip, Iterable) else (skip,)
         if len(pair) != 2:
             raise InvalidParameter(f"a skip is {skip!r}; allowed: a pair (from, to) of layers")
@@ -83,7 +83,7 @@ class Architecture:
 
     @classmethod
     def paper(cls, rank: int = 13) -> Architecture:
-        """That of the CRB-weighted loss, for coefficients of a basis of some rank.
+        """Return the architecture of the CRB-weighted loss paper, for coefficients of a basis of the given rank.
 
         References
         ----------
@@ -94,36 +94,36 @@ class Architecture:
 
     @classmethod
     def small(cls, rank: int = 13) -> Architecture:
-        """One that two cores train in minutes: six layers of 128 channels, in residual steps of two."""
+        """Return one that two cores train in minutes: a layer of 128 channels, then six in residual steps of two."""
         return cls((128,) * 7, ((1, 3), (3, 5), (5, 7)), 2 * rank)
 
     def described(self) -> dict[str, Any]:
-        """As plain numbers."""
+        """Describe the architecture as plain numbers."""
         return {"widths": list(self.widths), "skips": [list(skip) for skip in self.skips], "n_inputs": self.n_inputs}
 
     def n_parameters(self, n_outputs: int) -> int:
-        """How many numbers a network of this architecture learns."""
+        """Count the numbers that a network of this architecture learns."""
         with torch.device("meta"):
             return sum(parameter.numel() for parameter in Network(self, n_outputs).parameters())
 
 
-def n_groups(width: int) -> int:
-    """The most groups of equal size that have at least 16 channels each; one where there are fewer channels."""
+def count_groups(width: int) -> int:
+    """Return the largest number of equal groups with at least 16 channels each; 1 where there are fewer channels."""
     return next((groups for groups in range(width // GROUP, 1, -1) if width % groups == 0), 1)
 
 
-class Normalised(GroupNorm):
-    """Group normalisation of channels without space, by layer_norm: the same to rounding, and 2-3 times as fast."""
+class FastGroupNorm(GroupNorm):
+    """Group normalisation of channels without spatial axes, by layer_norm: equal to rounding, 2-3 times as fast."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Of (n, channels), each group of each sample to mean 0 and variance 1, then scaled and shifted."""
+        """Normalise each group of (n, channels) to mean 0 and variance 1 in each sample, then scale and shift it."""
         groups = inputs.reshape(*inputs.shape[:-1], self.num_groups, -1)
         normal = layer_norm(groups, groups.shape[-1:], eps=self.eps).flatten(-2)
         return torch.addcmul(self.bias, normal, self.weight)
 
 
 class Network(Module):
-    """Real inputs (..., n_inputs) to outputs (..., n_outputs).
+    """A network from real inputs (..., n_inputs) to outputs (..., n_outputs).
 
     Parameters
     ----------
@@ -147,16 +147,16 @@ class Network(Module):
         widths = architecture.widths
         channels = (architecture.n_inputs, *widths)
         self.layers = ModuleList(Linear(*pair) for pair in zip(channels, widths, strict=False))
-        self.norms = ModuleList(Normalised(n_groups(width), width) for width in widths)
+        self.norms = ModuleList(FastGroupNorm(count_groups(width), width) for width in widths)
         self.output = Linear(widths[-1], as_count("n_outputs", n_outputs, 1))
         self._sources = [[j for j, to in architecture.skips if to == k] for k in range(1, len(widths) + 1)]
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """The outputs."""
+        """Return the outputs (..., n_outputs)."""
         return self.output(self.hidden(inputs))
 
     def hidden(self, inputs: Tensor) -> Tensor:
-        """What the last layer before the output makes of inputs (..., n_inputs)."""
+        """Return the values of the last layer before the output, for inputs (..., n_inputs)."""
         hidden = inputs.reshape(-1, inputs.shape[-1])
         sums = [hidden]
         for layer, norm, sources in zip(self.layers, self.norms, self._sources, strict=True):

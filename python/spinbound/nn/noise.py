@@ -1,4 +1,4 @@
-"""New scale, phase and noise for signals of a training set, in every epoch (arXiv 2109.10535, section 2.4)."""
+"""Random scale, phase and noise for the signals of a training, new in each epoch (arXiv 2109.10535, section 2.4)."""
 
 from __future__ import annotations
 
@@ -55,22 +55,22 @@ class Noise:
         return self.M0[0] / self.sigma, self.M0[1] / self.sigma
 
     def described(self) -> dict[str, Any]:
-        """As plain numbers."""
+        """Describe the law as plain numbers."""
         return {"sigma": self.sigma, "M0": list(self.M0)}
 
     def applied(
         self, real: Tensor, imag: Tensor, generator: torch.Generator, realizations: int = 1
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Signals of another M0 with noise, and ``|M0|``.
+        """Return the signals with a random M0 and noise, and ``|M0|``.
 
         Parameters
         ----------
         real, imag : (n, samples)
             Parts of the signals for M0 = 1.
         generator
-            Of the device of the signals.
+            A generator on the device of the signals.
         realizations
-            Of the noise of each signal, whose M0 they share. Beyond 1 the signals have a first axis of them.
+            Realisations of the noise per signal, which share its M0. If more than one, they are the first axis.
 
         Returns
         -------
@@ -82,14 +82,16 @@ class Noise:
         low, high = self.M0
         uniform = torch.rand((2, len(real), 1), **options)
         M0, phase = low + (high - low) * uniform[0], 2 * pi * uniform[1]
+
         turned = M0 * phase.cos(), M0 * phase.sin()
         leading = () if realizations == 1 else (realizations,)
         noise = self.sigma * torch.randn((2, *leading, *real.shape), **options)
         noisy_real = noise[0] + (turned[0] * real - turned[1] * imag)
+
         return noisy_real, noise[1] + (turned[0] * imag + turned[1] * real), M0[:, 0]
 
 
-def generator_of(device: torch.device | str, *words: object) -> torch.Generator:
-    """A generator of its own for each purpose: seeded by the hash of the words, so that resuming needs no state."""
+def make_generator(device: torch.device | str, *words: object) -> torch.Generator:
+    """Make a generator whose seed is the hash of the words, so that a resumed run needs no stored state."""
     seed = int.from_bytes(hashlib.sha256(" ".join(map(str, words)).encode()).digest()[:8], "little")
     return torch.Generator(device).manual_seed(seed >> 1)

@@ -1,7 +1,7 @@
-"""Trained estimators as ONNX (extra ``export``): for programs without Python, in reconstruction software for example.
+"""Export of trained estimators as ONNX (extra ``export``), for programs without Python such as reconstruction software.
 
-ONNX has no complex numbers, so that real and imaginary parts go in apart. The model holds everything from the
-coefficients to SI units, the normalisation of the data among it.
+ONNX has no complex numbers, so real and imaginary parts are separate inputs. The model holds all steps from the
+coefficients to SI units, including the normalisation of the data.
 
 =========  ===============  =======================================================
 input      (voxels, rank)   ``real``, ``imag``: parts of the coefficients, float32
@@ -24,24 +24,24 @@ import torch
 from torch import Tensor
 
 from spinbound.base.errors import InvalidData
-from spinbound.base.text import finite
+from spinbound.base.text import as_finite
 from spinbound.files.guard import optional_module
 from spinbound.files.writing import write_atomically
 
 from .estimator import Estimator
 
-NOISY = "torch.onnx._internal.exporter"  # its notes on other packages that could be exported
+NOISY = "torch.onnx._internal.exporter"  # it logs notes on packages that we do not use
 
 
-class Parts(torch.nn.Module):
-    """An estimator whose data are real and imaginary parts."""
+class RealInputs(torch.nn.Module):
+    """An estimator whose inputs are the real and the imaginary parts."""
 
     def __init__(self, estimator: Estimator) -> None:
         super().__init__()
         self.estimator = estimator
 
     def forward(self, real: Tensor, imag: Tensor) -> Tensor:
-        """Estimates (voxels, P_e) of parts (voxels, rank)."""
+        """Return estimates (voxels, P_e) from parts (voxels, rank)."""
         return self.estimator.from_parts(real, imag)
 
 
@@ -51,7 +51,7 @@ def export_onnx(estimator: Estimator, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     estimator
-        A trained one.
+        A trained estimator.
     path
         The file, .onnx.
 
@@ -68,24 +68,25 @@ def export_onnx(estimator: Estimator, path: str | os.PathLike[str]) -> None:
         raise InvalidData(f"{path}: a model in ONNX is saved as .onnx")
     if not torch.isfinite(estimator.centre).all():
         raise InvalidData("the estimator has not been trained: there is nothing to export")
-    model = _model(estimator)
+
+    model = _make_model(estimator)
     entry = model.metadata_props.add()
-    entry.key, entry.value = "spinbound", json.dumps(finite(estimator.description), allow_nan=False)
+    entry.key, entry.value = "spinbound", json.dumps(as_finite(estimator.description), allow_nan=False)
     optional_module("onnx", "export").checker.check_model(model, full_check=True)
     content = model.SerializeToString()
     write_atomically(path, lambda stream: stream.write(content))
 
 
-def _model(estimator: Estimator) -> Any:
-    """The ONNX model, for any number of voxels."""
+def _make_model(estimator: Estimator) -> Any:
+    """Make the ONNX model, for any number of voxels."""
     optional_module("onnx", "export")
     optional_module("onnxscript", "export")
     home = estimator.centre
     example = tuple(torch.ones(2, estimator.rank, dtype=home.dtype, device=home.device) for _ in range(2))
     voxels = torch.export.Dim("voxels")
-    with _quiet():
+    with _silence_exporter():
         program = torch.onnx.export(
-            Parts(estimator),
+            RealInputs(estimator),
             example,
             dynamo=True,
             external_data=False,
@@ -98,8 +99,8 @@ def _model(estimator: Estimator) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what torch says of itself while it exports."""
+def _silence_exporter() -> Iterator[None]:
+    """Suppress the messages and warnings of torch during an export."""
     logger = logging.getLogger(NOISY)
     level = logger.level
     try:

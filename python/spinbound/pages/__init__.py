@@ -1,1 +1,1 @@
-"""Reports as HTML pages."""
+"""Reports of runs as HTML pages."""

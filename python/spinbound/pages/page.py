@@ -1,6 +1,6 @@
-"""A report in one HTML file: text, tables and figures, which are embedded, so that the file can be sent and kept.
+"""A report in one HTML file with text, tables and embedded figures, so that the file can be sent and archived.
 
-Whatever text comes in is escaped; the file loads nothing and runs nothing.
+All text is escaped; the file loads nothing and runs nothing.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ nav li { display: inline; margin-right: 1rem; } nav ul { padding: 0; }
 """
 
 
-class Part(Protocol):
-    """Something that a section shows."""
+class Element(Protocol):
+    """A paragraph, a table or a picture of a section."""
 
     @property
     def html(self) -> str:
-        """Its elements."""
+        """The text of the element in HTML."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Text:
 
     @property
     def html(self) -> str:
-        """Its element."""
+        """The text of the element in HTML."""
         return f"<p>{escape(self.words)}</p>"
 
 
@@ -66,9 +66,9 @@ class Table:
 
     @property
     def html(self) -> str:
-        """Its element."""
-        head = f"<thead>{_row('th', self.head)}</thead>"
-        return f"<table>{head}<tbody>{''.join(_row('td', row) for row in self.rows)}</tbody></table>"
+        """The text of the element in HTML."""
+        head = f"<thead>{_format_row('th', self.head)}</thead>"
+        return f"<table>{head}<tbody>{''.join(_format_row('td', row) for row in self.rows)}</tbody></table>"
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Picture:
 
     @property
     def html(self) -> str:
-        """Its element."""
+        """The text of the element in HTML."""
         caption, data = escape(self.caption), b64encode(self.png).decode()
         image = f'<img alt="{caption}" src="data:image/png;base64,{data}">'
         return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
@@ -95,10 +95,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, and what stands below it."""
+    """A heading, and the elements below it."""
 
     heading: str
-    parts: Sequence[Part]
+    elements: Sequence[Element]
 
 
 def write_report(path: str | os.PathLike[str], title: str, sections: Iterable[Section]) -> None:
@@ -109,9 +109,9 @@ def write_report(path: str | os.PathLike[str], title: str, sections: Iterable[Se
     path
         The file.
     title
-        Its heading.
+        The heading of the report.
     sections
-        What it tells, in this order.
+        The sections, in this order.
 
     Raises
     ------
@@ -127,13 +127,13 @@ def write_report(path: str | os.PathLike[str], title: str, sections: Iterable[Se
     >>> "Numbers &lt; 1" in Path("r.html").read_text()
     True
     """
-    page = _page(title, list(sections)).encode()
+    page = _format_page(title, list(sections)).encode()
     write_atomically(path, lambda stream: stream.write(page))
 
 
-def _page(title: str, sections: Sequence[Section]) -> str:
+def _format_page(title: str, sections: Sequence[Section]) -> str:
     links = "".join(f'<li><a href="#s{k}">{escape(section.heading)}</a></li>' for k, section in enumerate(sections))
-    body = "\n".join(_section(k, section) for k, section in enumerate(sections))
+    body = "\n".join(_format_section(k, section) for k, section in enumerate(sections))
     head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>\n'
@@ -141,10 +141,10 @@ def _page(title: str, sections: Sequence[Section]) -> str:
     )
 
 
-def _section(number: int, section: Section) -> str:
-    parts = "\n".join(part.html for part in section.parts)
-    return f'<section id="s{number}"><h2>{escape(section.heading)}</h2>\n{parts}\n</section>'
+def _format_section(number: int, section: Section) -> str:
+    elements = "\n".join(element.html for element in section.elements)
+    return f'<section id="s{number}"><h2>{escape(section.heading)}</h2>\n{elements}\n</section>'
 
 
-def _row(cell: str, texts: Iterable[str]) -> str:
+def _format_row(cell: str, texts: Iterable[str]) -> str:
     return f"<tr>{''.join(f'<{cell}>{escape(text)}</{cell}>' for text in texts)}</tr>"

@@ -13,8 +13,8 @@ import numpy as np
 from spinbound.base.errors import FloatArray, InvalidParameter
 from spinbound.evaluation.card import find_common
 
-from .maps import panels_for, plain_log_ticks
-from .style import QUANTITIES, WIDTH, Quantity, new_figure, styled
+from .maps import make_panels, set_log_ticks
+from .style import QUANTITIES, WIDTH, Quantity, apply_style, make_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
     from spinbound.evaluation.card import Evaluation
 
     Cards = Mapping[str, Evaluation]
-    Reports = Evaluation | Cards
+    OneOrMore = Evaluation | Cards
 
 BINS = 60  # of a histogram
-TISSUES_PER_BIN = 30  # at least, of those sorted by their bound,
-CRB_BINS = 12  # and at most so many bins
+TISSUES_PER_BIN = 30  # least number of tissues in a bin, where tissues are sorted by their bound
+CRB_BINS = 12  # largest number of such bins
 CENTRAL = (1, 99)  # percentiles between which histograms lie, as few tissues are far beyond
-LOWEST = 1e-4  # part of a loss that is drawn
+LOWEST = 1e-4  # least part of a loss that is drawn
 
 
-@styled
-def bias_histograms(reports: Reports, snr: float | None = None) -> Figure:
-    r"""Histograms of the bias over the tissues, in units of the parameter: Fig. 3 of arXiv 2109.10535.
+@apply_style
+def bias_histograms(reports: OneOrMore, snr: float | None = None) -> Figure:
+    r"""Draw histograms of the bias over the tissues, in units of the parameter: Fig. 3 of arXiv 2109.10535.
 
     Parameters
     ----------
     reports
-        One or several.
+        One report card or several.
     snr
-        The level; by default the first that all report cards have.
+        The level of the SNR; by default the first that all report cards have.
 
     Returns
     -------
     Figure
-        A panel per parameter. Its bins lie between the 1st and the 99th percentile of all biases; what is beyond
-        counts in the last bins.
+        A panel per parameter. Its bins lie between the 1st and the 99th percentile of all biases; biases beyond count
+        in the last bins.
 
     Raises
     ------
@@ -56,24 +56,24 @@ def bias_histograms(reports: Reports, snr: float | None = None) -> Figure:
     InvalidParameter
         If the report cards have no parameter or level in common.
     """
-    cards, level = cards_of(reports, snr)
+    cards, level = select_cards(reports, snr)
 
     def values(card: Evaluation, name: str) -> FloatArray:
-        return QUANTITIES[name].scale * at(card, level, card.bias[name])
+        return QUANTITIES[name].scale * select_level(card, level, card.bias[name])
 
-    return drawn_histograms(cards, level, values, 0, lambda quantity: f"bias of {quantity.label}")
+    return draw_histograms(cards, level, values, 0, lambda quantity: f"bias of {quantity.label}")
 
 
-@styled
-def std_histograms(reports: Reports, snr: float | None = None) -> Figure:
-    r"""Histograms of the standard deviation over the root of the Cramér-Rao bound: Fig. 4 of arXiv 2109.10535.
+@apply_style
+def std_histograms(reports: OneOrMore, snr: float | None = None) -> Figure:
+    r"""Draw histograms of the standard deviation over the root of the Cramér-Rao bound: Fig. 4 of arXiv 2109.10535.
 
     Parameters
     ----------
     reports
-        One or several.
+        One report card or several.
     snr
-        The level; by default the first that all report cards have.
+        The level of the SNR; by default the first that all report cards have.
 
     Returns
     -------
@@ -87,26 +87,26 @@ def std_histograms(reports: Reports, snr: float | None = None) -> Figure:
     InvalidParameter
         If the report cards have no parameter or level in common.
     """
-    cards, level = cards_of(reports, snr)
+    cards, level = select_cards(reports, snr)
 
     def values(card: Evaluation, name: str) -> FloatArray:
-        return at(card, level, card.std_ratio(name))
+        return select_level(card, level, card.std_ratio(name))
 
-    return drawn_histograms(
+    return draw_histograms(
         cards, level, values, 1, lambda quantity: rf"std of ${quantity.symbol}\,/\,\sqrt{{\mathrm{{CRB}}}}$"
     )
 
 
-@styled
-def loss_over_snr(reports: Reports, trained: tuple[float, float] | None = None) -> Figure:
-    """The loss and its parts over the SNR, of all parameters together: Fig. 5 of arXiv 2109.10535.
+@apply_style
+def loss_over_snr(reports: OneOrMore, trained: tuple[float, float] | None = None) -> Figure:
+    """Draw the loss of all parameters and its parts over the SNR: Fig. 5 of arXiv 2109.10535.
 
     Parameters
     ----------
     reports
-        One or several, which need not have the same levels.
+        One report card or several, which need not have the same levels.
     trained
-        The range of the SNR that an estimator was trained for, to be shaded.
+        The range of the SNR that an estimator was trained for; it is shaded.
 
     Returns
     -------
@@ -121,8 +121,8 @@ def loss_over_snr(reports: Reports, trained: tuple[float, float] | None = None) 
     InvalidParameter
         If there is no report card.
     """
-    cards, _ = cards_of(reports, None, any_level=True)
-    figure, panels = panels_for(len(cards), 2.4)
+    cards, _ = select_cards(reports, None, any_level=True)
+    figure, panels = make_panels(len(cards), 2.4)
     for panel, (label, card) in zip(panels, cards.items(), strict=True):
         draw_parts(panel, card)
         if trained:
@@ -132,16 +132,16 @@ def loss_over_snr(reports: Reports, trained: tuple[float, float] | None = None) 
     return share_vertical(figure, panels)
 
 
-@styled
-def loss_over_crb(reports: Reports, snr: float | None = None) -> Figure:
-    r"""The parts of the loss over the size of the Cramér-Rao bound, parameter by parameter: Fig. 6 of arXiv 2109.10535.
+@apply_style
+def loss_over_crb(reports: OneOrMore, snr: float | None = None) -> Figure:
+    r"""Draw the parts of the loss over the Cramér-Rao bound, parameter by parameter: Fig. 6 of arXiv 2109.10535.
 
     Parameters
     ----------
     reports
-        One or several.
+        One report card or several.
     snr
-        The level; by default the first that all report cards have.
+        The level of the SNR; by default the first that all report cards have.
 
     Returns
     -------
@@ -156,9 +156,9 @@ def loss_over_crb(reports: Reports, snr: float | None = None) -> Figure:
     InvalidParameter
         If the report cards have no parameter or level in common.
     """
-    cards, level = cards_of(reports, snr)
-    names = names_of(cards)
-    figure = new_figure(2.0 * len(cards) + 0.5, WIDTH if len(names) > 1 else WIDTH / 2)
+    cards, level = select_cards(reports, snr)
+    names = find_common_names(cards)
+    figure = make_figure(2.0 * len(cards) + 0.5, WIDTH if len(names) > 1 else WIDTH / 2)
     panels = figure.subplots(len(cards), len(names), squeeze=False)
     for row, (label, card) in zip(panels, cards.items(), strict=True):
         for panel, name in zip(row, names, strict=True):
@@ -172,13 +172,13 @@ def loss_over_crb(reports: Reports, snr: float | None = None) -> Figure:
     return figure
 
 
-# Which report cards, at which level
+# The report cards and their level
 
 
-def cards_of(
-    reports: Reports, snr: float | None, name: str | None = None, *, any_level: bool = False
+def select_cards(
+    reports: OneOrMore, snr: float | None, name: str | None = None, *, any_level: bool = False
 ) -> tuple[dict[str, Evaluation], float]:
-    """Report cards by their labels, empty for one alone; and the level."""
+    """Return the report cards by their labels, the empty label for one alone, and the level."""
     cards = dict(reports) if isinstance(reports, Mapping) else {"": reports}
     if any_level and cards:
         return cards, 0.0
@@ -191,29 +191,29 @@ def cards_of(
     return cards, levels[0] if snr is None else float(snr)
 
 
-def names_of(cards: Cards) -> list[str]:
-    """The parameters that all have."""
+def find_common_names(cards: Cards) -> list[str]:
+    """Find the parameters that all report cards have."""
     return find_common(list(cards.values()))[0]
 
 
-def at(card: Evaluation, level: float, values: FloatArray) -> FloatArray:
-    """(...) of maps (S, ...) those of one level."""
+def select_level(card: Evaluation, level: float, values: FloatArray) -> FloatArray:
+    """Select the maps (...) of one level from those of all levels (S, ...)."""
     return np.asarray(values[int(np.flatnonzero(card.snr == level)[0])])
 
 
 # Histograms
 
 
-def drawn_histograms(
+def draw_histograms(
     cards: Cards,
     level: float,
     values_of: Callable[[Evaluation, str], FloatArray],
     efficient: float,
     label_of: Callable[[Quantity], str],
 ) -> Figure:
-    """A panel per parameter with a line per report card, all with the same bins; and one at what is efficient."""
-    names = names_of(cards)
-    figure, panels = panels_for(len(names), 2.2)
+    """Draw a panel per parameter: a line per report card, all with the same bins, and one at the efficient value."""
+    names = find_common_names(cards)
+    figure, panels = make_panels(len(names), 2.2)
     for panel, name in zip(panels, names, strict=True):
         values = {label: values_of(card, name).ravel() for label, card in cards.items()}
         finite = np.concatenate([each[np.isfinite(each)] for each in values.values()])
@@ -234,7 +234,7 @@ def drawn_histograms(
 
 
 def draw_parts(panel: Axes, card: Evaluation) -> None:
-    """Both parts and the loss of all parameters over the SNR."""
+    """Draw both parts and the loss of all parameters over the SNR."""
     order = np.argsort(card.snr)
     score, levels = card.overall, card.snr[order]
     low, high = score.loss_interval[order].T
@@ -246,11 +246,11 @@ def draw_parts(panel: Axes, card: Evaluation) -> None:
 
 
 def draw_by_bound(panel: Axes, card: Evaluation, name: str, level: float) -> None:
-    """Both parts of one parameter over the root of the bound."""
-    root = QUANTITIES[name].scale * np.sqrt(at(card, level, card.bound(name))).ravel()
+    """Draw both parts of the loss of one parameter over the root of the bound."""
+    root = QUANTITIES[name].scale * np.sqrt(select_level(card, level, card.bound(name))).ravel()
     parts = {
-        "bias part": at(card, level, card.bias_part(name, corrected=True)).ravel(),
-        "variance part": at(card, level, card.variance_part(name, corrected=True)).ravel(),
+        "bias part": select_level(card, level, card.bias_part(name, corrected=True)).ravel(),
+        "variance part": select_level(card, level, card.variance_part(name, corrected=True)).ravel(),
     }
     usable = np.flatnonzero(np.isfinite(root) & np.isfinite(parts["variance part"]))
     order = usable[np.argsort(root[usable], kind="stable")]
@@ -262,18 +262,18 @@ def draw_by_bound(panel: Axes, card: Evaluation, name: str, level: float) -> Non
 
 
 def finish_loss(panel: Axes) -> None:
-    """Logarithmic axes, and a line at the loss of an efficient unbiased estimator."""
+    """Make the axes logarithmic, and draw a line at the loss of an efficient unbiased estimator."""
     panel.axhline(1, color="0.7", linewidth=0.6, zorder=0)
     panel.set_yscale("log")
     panel.set_ylim(bottom=max(panel.get_ylim()[0], LOWEST))
     if np.isfinite(panel.dataLim.minposx):  # there are points
         panel.set_xscale("log")
         low, high = panel.get_xlim()
-        plain_log_ticks(panel.xaxis, high / low)
+        set_log_ticks(panel.xaxis, high / low)
 
 
 def share_vertical(figure: Figure, panels: list[Axes]) -> Figure:
-    """The same vertical axis in all panels."""
+    """Give all panels the same vertical axis."""
     limits = [panel.get_ylim() for panel in panels]
     for panel in panels:
         panel.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))

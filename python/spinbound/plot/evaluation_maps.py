@@ -10,20 +10,20 @@ import numpy as np
 from spinbound.base.errors import FloatArray, InvalidParameter
 from spinbound.tissues.tissue import Tissue
 
-from .evaluation import at, cards_of
+from .evaluation import select_cards, select_level
 from .maps import (
     UNIDENTIFIABLE,
     Ruler,
-    cell_edges,
-    colour_limits,
-    colour_map,
+    choose_colour_map,
+    find_cell_edges,
+    find_colour_limits,
     finish_axes,
     finish_bar,
     grid_axes,
-    norm_of,
-    rulers_of,
+    make_norm,
+    make_rulers,
 )
-from .style import QUANTITIES, WIDTH, new_figure, styled
+from .style import QUANTITIES, WIDTH, apply_style, make_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,34 +31,34 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap, Normalize
     from matplotlib.figure import Figure
 
-    from .evaluation import Cards, Reports
+    from .evaluation import Cards, OneOrMore
 
 
 DOT = "#3fae49"
 
 
-@styled
+@apply_style
 def bias_maps(
-    reports: Reports,
+    reports: OneOrMore,
     name: str,
     snr: float | None = None,
     *,
     axes: tuple[str, str] | None = None,
     mark: tuple[float, float] | None = None,
 ) -> Figure:
-    r"""Maps of bias and standard deviation over a slice, beside the root of the Cramér-Rao bound.
+    r"""Draw maps of bias and standard deviation over a slice, beside the root of the Cramér-Rao bound.
 
-    As in Figs. 2, 9 and 10 of arXiv 2109.10535. All maps of the bias share their colours, and so do the standard
-    deviations and the bound.
+    The figure is like Figs. 2, 9 and 10 of arXiv 2109.10535. All maps of the bias share their colours, and so do the
+    standard deviations and the bound.
 
     Parameters
     ----------
     reports
-        One or several, of the same two-dimensional test set.
+        One report card or several, of the same two-dimensional test set.
     name
         The parameter.
     snr
-        The level; by default the first that all report cards have.
+        The level of the SNR; by default the first that all report cards have.
     axes
         The parameters along axis 0 (drawn upwards) and axis 1; by default the first that vary along one alone.
     mark
@@ -68,7 +68,7 @@ def bias_maps(
     -------
     Figure
         A row of biases, with the mean of their sizes, and a row of standard deviations, whose last map is the bound.
-        What has no value is white, infinite bounds are grey.
+        Points without a value are white, infinite bounds are grey.
 
     Raises
     ------
@@ -77,16 +77,18 @@ def bias_maps(
     InvalidParameter
         If a test set has not two dimensions, or the report cards do not have the parameter or level in common.
     """
-    cards, level = cards_of(reports, snr, name)
-    tissue = plane_of(cards)
+    cards, level = select_cards(reports, snr, name)
+    tissue = as_plane(cards)
     chosen = axes or grid_axes(tissue, list(next(iter(cards.values())).truth))
-    rulers, scale = rulers_of(tissue, chosen), QUANTITIES[name].scale
-    figure = new_figure(5.4, min(WIDTH, 2.4 * (len(cards) + 1)))
+    rulers, scale = make_rulers(tissue, chosen), QUANTITIES[name].scale
+
+    figure = make_figure(5.4, min(WIDTH, 2.4 * (len(cards) + 1)))
     panels = figure.subplots(2, len(cards) + 1, squeeze=False)
     panels[0, -1].set_axis_off()
-    biases = {label: scale * at(card, level, card.bias[name]) for label, card in cards.items()}
-    stds = {label: scale * np.sqrt(at(card, level, card.variance[name])) for label, card in cards.items()}
-    bound = scale * np.sqrt(next(at(card, level, card.bound(name)) for card in cards.values()))
+
+    biases = {label: scale * select_level(card, level, card.bias[name]) for label, card in cards.items()}
+    stds = {label: scale * np.sqrt(select_level(card, level, card.variance[name])) for label, card in cards.items()}
+    bound = scale * np.sqrt(next(select_level(card, level, card.bound(name)) for card in cards.values()))
     draw_biases(panels[0, :-1], biases, rulers, name)
     draw_stds(panels[1], stds, bound, rulers, name)
     if chosen and mark:
@@ -97,8 +99,8 @@ def bias_maps(
     return figure
 
 
-def plane_of(cards: Cards) -> Tissue:
-    """The tissues of a slice."""
+def as_plane(cards: Cards) -> Tissue:
+    """Return the tissues of a slice; refuse test sets of other or different shapes."""
     shapes = {card.grid_shape for card in cards.values()}
     if len(shapes) > 1 or len(next(iter(shapes))) != 2:
         raise InvalidParameter(
@@ -108,7 +110,7 @@ def plane_of(cards: Cards) -> Tissue:
 
 
 def draw_biases(panels: Any, biases: Mapping[str, FloatArray], rulers: tuple[Ruler, Ruler], name: str) -> None:
-    """Maps around zero in the same colours."""
+    """Draw maps of the bias, in the same colours around zero."""
     import cmcrameri  # noqa: F401  (registers its colour maps)
     import matplotlib
 
@@ -116,7 +118,7 @@ def draw_biases(panels: Any, biases: Mapping[str, FloatArray], rulers: tuple[Rul
     limit = float(np.percentile(every[np.isfinite(every)], 98)) if np.isfinite(every).any() else 1.0
     colours, unit = matplotlib.colormaps["cmc.vik"], QUANTITIES[name].unit
     for panel, (label, values) in zip(panels, biases.items(), strict=True):
-        image = draw_plane(panel, values, rulers, norm_of(-limit, limit or 1.0), colours)
+        image = draw_plane(panel, values, rulers, make_norm(-limit, limit or 1.0), colours)
         size = np.mean(np.abs(values[np.isfinite(values)])) if np.isfinite(values).any() else np.nan
         panel.set_title(f"{label}\nbias: {size:.3g} {unit} on average".strip(), fontsize=8)
     add_bar(image, panels, f"bias of {QUANTITIES[name].label}")
@@ -125,10 +127,10 @@ def draw_biases(panels: Any, biases: Mapping[str, FloatArray], rulers: tuple[Rul
 def draw_stds(
     panels: Any, stds: Mapping[str, FloatArray], bound: FloatArray, rulers: tuple[Ruler, Ruler], name: str
 ) -> None:
-    """Standard deviations, and the bound last, in colours that show the least and the largest of all."""
-    low, high, _ = colour_limits(np.stack([*stds.values(), bound]))
-    norm = norm_of(low, high)
-    colours = colour_map(name).with_extremes(over=colour_map(name)(1.0))
+    """Draw the standard deviations, and the bound last, in colours that show the least and the largest of all."""
+    low, high, _ = find_colour_limits(np.stack([*stds.values(), bound]))
+    norm = make_norm(low, high)
+    colours = choose_colour_map(name).with_extremes(over=choose_colour_map(name)(1.0))
     for panel, (label, values) in zip(panels, stds.items(), strict=False):
         draw_plane(panel, values, rulers, norm, colours)
         panel.set_title(f"{label}\nstandard deviation".strip(), fontsize=8)
@@ -139,9 +141,9 @@ def draw_stds(
 
 
 def draw_plane(panel: Axes, values: FloatArray, rulers: tuple[Ruler, Ruler], norm: Normalize, colours: Colormap) -> Any:
-    """One map with its axes."""
+    """Draw one map with its axes."""
     vertical, horizontal = rulers
-    edges = cell_edges(horizontal), cell_edges(vertical)
+    edges = find_cell_edges(horizontal), find_cell_edges(vertical)
     shown = np.ma.masked_invalid(values)
     image = panel.pcolormesh(*edges, shown, norm=norm, cmap=colours, rasterized=True)
     finish_axes(panel, vertical, horizontal)
@@ -149,7 +151,7 @@ def draw_plane(panel: Axes, values: FloatArray, rulers: tuple[Ruler, Ruler], nor
 
 
 def add_bar(image: Any, panels: Any, label: str) -> Colorbar:
-    """The colours of a row of maps."""
+    """Add the colour bar of a row of maps."""
     bar = panels[0].figure.colorbar(image, ax=list(panels), location="bottom", pad=0.03, aspect=40, extend="both")
     bar.set_label(label)
     return bar

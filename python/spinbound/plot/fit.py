@@ -1,6 +1,6 @@
 """Maps of fitted parameters.
 
-Voxels outside the mask are white; inside it, those without a result are grey, which is in no colour map, so that
+Voxels outside the mask are white; voxels inside it without a result are grey. Neither colour is in a colour map, so
 neither can be taken for a small value.
 """
 
@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from spinbound.base.errors import BoolArray, InvalidParameter
 
-from .maps import UNIDENTIFIABLE, colour_map, draw_dots
-from .style import BLUE, GREEN, PURPLE, QUANTITIES, RED, WIDTH, YELLOW, new_figure, styled
+from .maps import UNIDENTIFIABLE, choose_colour_map, draw_dots
+from .style import BLUE, GREEN, PURPLE, QUANTITIES, RED, WIDTH, YELLOW, apply_style, make_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 COLUMNS = 4
 MARGIN = 3  # voxels around those of the mask
-PERCENTILES = (3, 97)  # of the values, where the colours end: a few voxels at a bound must not decide them
-# Of the status: blues and greens first, as the codes of converged fits come first.
+PERCENTILES = (3, 97)  # of the values, where the colours end: a few voxels at a limit must not decide them
+# Colours of the status: blues and greens first, as the codes of converged fits come first.
 STATUS_COLOURS = (
     BLUE, "#4f9fc4", GREEN, YELLOW, "#e07b39", PURPLE, "#d9d9d9", "#7a4b3a", RED, "#2b2b2b", "white",
 )  # fmt: skip
 
 
-@styled
+@apply_style
 def fit_maps(
     maps: Mapping[str, ArrayLike],
     *,
@@ -41,7 +41,7 @@ def fit_maps(
     levels: Mapping[int, str] | None = None,
     title: str = "",
 ) -> Figure:
-    """Fitted parameters, one panel each, and how the fits of the voxels ended.
+    """Draw fitted parameters, one panel each, and the status in which the fits of the voxels ended.
 
     Two-dimensional maps stand as a matrix does, axis 0 downwards; of volumes the middle slice of every further axis is
     drawn. One-dimensional maps become dots over the voxel index.
@@ -49,13 +49,13 @@ def fit_maps(
     Parameters
     ----------
     maps : mapping of str to array_like, shape (...)
-        Parameters in SI units; of the complex M0 the magnitude is drawn. NaN where there is no result.
+        Parameters in SI units, NaN where there is no result. The magnitude of a complex M0 is drawn.
     mask : array_like of bool, shape (...)
         The voxels that were fitted; all by default. A thin line follows its border.
     status : array_like of int, shape (...)
         A code per voxel, 0 to 10.
     levels
-        What each code means.
+        The meaning of each code.
     title
         The heading.
 
@@ -71,16 +71,18 @@ def fit_maps(
     InvalidParameter
         If there is no map, or shapes differ.
     """
-    slices = {name: middle_slice(drawn_values(name, values)) for name, values in maps.items()}
-    inside = None if mask is None else middle_slice(np.asarray(mask, bool))
-    codes = None if status is None else middle_slice(np.asarray(status))
-    shape = common_shape({**slices, "mask": inside, "status": codes})
+    slices = {name: cut_middle_slice(scale_values(name, values)) for name, values in maps.items()}
+    inside = None if mask is None else cut_middle_slice(np.asarray(mask, bool))
+    codes = None if status is None else cut_middle_slice(np.asarray(status))
+    shape = find_common_shape({**slices, "mask": inside, "status": codes})
     if len(shape) == 1:
-        return dots_of_maps(slices, title)
+        return draw_dots_of_maps(slices, title)
+
     shown = np.ones(shape, bool) if inside is None else inside
-    window = window_of(shown)
+    window = find_window(shown)
     shown = shown[window]
-    figure, panels = panels_of_maps(len(slices) + (codes is not None), shown.shape)
+
+    figure, panels = make_map_panels(len(slices) + (codes is not None), shown.shape)
     for panel, (name, values) in zip(panels, slices.items(), strict=False):
         draw_values(panel, name, np.where(shown, values[window], np.nan), shown)
     if codes is not None:
@@ -92,29 +94,29 @@ def fit_maps(
     return figure
 
 
-def drawn_values(name: str, values: ArrayLike) -> NDArray[Any]:
-    """A map in the unit of its label; the magnitude of complex values."""
+def scale_values(name: str, values: ArrayLike) -> NDArray[Any]:
+    """Scale a map to the unit of its label, and take the magnitude of complex values."""
     array = np.asarray(values)
     return QUANTITIES[name].scale * (np.abs(array) if array.dtype.kind == "c" else array)
 
 
-def middle_slice(values: NDArray[Any]) -> NDArray[Any]:
-    """The first two axes; all further ones are cut in their middle. A single voxel is a list of one."""
+def cut_middle_slice(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the slice along the first two axes, in the middle of all others; a single voxel becomes a list of one."""
     for n in values.shape[:1:-1]:
         values = values[..., n // 2]
     return np.atleast_1d(values)
 
 
-def window_of(shown: BoolArray) -> tuple[slice, ...]:
-    """The rows and columns with a voxel of the mask, and a few around them; all if there is none."""
+def find_window(shown: BoolArray) -> tuple[slice, ...]:
+    """Find the rows and columns with a voxel of the mask, and a few around them; all if the mask is empty."""
     if not shown.any():
         return (slice(None), slice(None))
     ranges = [np.flatnonzero(shown.any(axis=1 - axis)) for axis in (0, 1)]
     return tuple(slice(max(int(found[0]) - MARGIN, 0), int(found[-1]) + MARGIN + 1) for found in ranges)
 
 
-def common_shape(arrays: Mapping[str, NDArray[Any] | None]) -> tuple[int, ...]:
-    """The shape of all arrays that are there."""
+def find_common_shape(arrays: Mapping[str, NDArray[Any] | None]) -> tuple[int, ...]:
+    """Find the shape of all arrays that are given; refuse different shapes."""
     shapes = {name: array.shape for name, array in arrays.items() if array is not None}
     if len(set(shapes.values())) != 1:
         described = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "none"
@@ -122,11 +124,11 @@ def common_shape(arrays: Mapping[str, NDArray[Any] | None]) -> tuple[int, ...]:
     return next(iter(shapes.values()))
 
 
-def dots_of_maps(maps: Mapping[str, NDArray[Any]], title: str) -> Figure:
-    """A panel of dots over the voxel index for each map."""
+def draw_dots_of_maps(maps: Mapping[str, NDArray[Any]], title: str) -> Figure:
+    """Draw a panel of dots over the voxel index for each map."""
     n_columns = min(3, len(maps))
     n_rows = -(-len(maps) // n_columns)
-    figure = new_figure(1.8 * n_rows + 0.3, WIDTH if n_columns == 3 else 3.2 * n_columns)
+    figure = make_figure(1.8 * n_rows + 0.3, WIDTH if n_columns == 3 else 3.2 * n_columns)
     panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for panel, (name, values) in zip(panels, maps.items(), strict=False):
         draw_dots(panel, values, QUANTITIES[name].label)
@@ -136,12 +138,12 @@ def dots_of_maps(maps: Mapping[str, NDArray[Any]], title: str) -> Figure:
     return figure
 
 
-def panels_of_maps(count: int, shape: tuple[int, ...]) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` panels without axes, in rows of four, that keep the proportions of the slice."""
+def make_map_panels(count: int, shape: tuple[int, ...]) -> tuple[Figure, list[Axes]]:
+    """Make a figure of `count` panels without axes, in rows of four, that keep the proportions of the slice."""
     n_columns = min(COLUMNS, count)
     n_rows, width = -(-count // n_columns), WIDTH / COLUMNS
     height = width * float(np.clip(shape[0] / max(shape[1], 1), 0.3, 2)) + 0.5
-    figure = new_figure(height * n_rows + 0.3, max(width * n_columns, WIDTH / 2))
+    figure = make_figure(height * n_rows + 0.3, max(width * n_columns, WIDTH / 2))
     panels: list[Axes] = list(figure.subplots(n_rows, n_columns, squeeze=False).ravel())
     for panel in panels:
         panel.set_axis_off()
@@ -149,53 +151,53 @@ def panels_of_maps(count: int, shape: tuple[int, ...]) -> tuple[Figure, list[Axe
 
 
 def draw_values(panel: Axes, name: str, values: NDArray[Any], inside: BoolArray) -> None:
-    """One map with its colour bar; grey where a voxel of the mask has no result."""
+    """Draw one map with its colour bar; voxels of the mask without a result are grey."""
     finite = values[np.isfinite(values)]
-    low, high = limits(finite)
+    low, high = find_limits(finite)
     image = draw_image(panel, name, values, inside, (low, high))
     bar = panel.figure.colorbar(
-        image, ax=panel, location="bottom", pad=0.02, aspect=16, extend=beyond(finite, low, high)
+        image, ax=panel, location="bottom", pad=0.02, aspect=16, extend=find_sides_beyond(finite, low, high)
     )
     bar.set_label(f"$|{QUANTITIES[name].symbol}|$" if name == "M0" else QUANTITIES[name].label)
     bar.ax.locator_params(nbins=4)
 
 
-def limits(values: NDArray[Any]) -> tuple[float, float]:
-    """Where the colours of finite values end."""
+def find_limits(values: NDArray[Any]) -> tuple[float, float]:
+    """Find the values at which the colours end."""
     low, high = np.percentile(values, PERCENTILES) if values.size else (0.0, 1.0)
     return (low, high) if low < high else (low - 0.5, high + 0.5)
 
 
 def draw_image(panel: Axes, name: str, values: NDArray[Any], inside: BoolArray, ends: tuple[float, float]) -> AxesImage:
-    """A map in the colours of its parameter; grey where a voxel of the mask has no result."""
-    panel.imshow(np.where(inside, 0.0, np.nan), cmap=single_colour(UNIDENTIFIABLE), interpolation="nearest")
-    colours = colour_map(name).with_extremes(over=colour_map(name)(1.0), bad=(1, 1, 1, 0))
+    """Draw a map in the colours of its parameter; voxels of the mask without a result are grey."""
+    panel.imshow(np.where(inside, 0.0, np.nan), cmap=make_single_colour(UNIDENTIFIABLE), interpolation="nearest")
+    colours = choose_colour_map(name).with_extremes(over=choose_colour_map(name)(1.0), bad=(1, 1, 1, 0))
     low, high = ends
     shown = np.ma.masked_invalid(values)
     return panel.imshow(shown, vmin=low, vmax=high, cmap=colours, interpolation="nearest", rasterized=True)
 
 
-def beyond(values: NDArray[Any], low: float, high: float) -> Any:
-    """On which sides values lie beyond the colours."""
+def find_sides_beyond(values: NDArray[Any], low: float, high: float) -> Any:
+    """Find the sides on which values lie beyond the colours."""
     below, above = bool((values < low).any()), bool((values > high).any())
     return {(True, True): "both", (True, False): "min", (False, True): "max"}.get((below, above), "neither")
 
 
-def single_colour(colour: str) -> Any:
-    """A colour map of one colour, transparent where there is no value."""
+def make_single_colour(colour: str) -> Any:
+    """Make a colour map of one colour, transparent where there is no value."""
     from matplotlib.colors import ListedColormap
 
     return ListedColormap([colour]).with_extremes(bad=(1, 1, 1, 0))
 
 
 def draw_border(panel: Axes, inside: BoolArray) -> None:
-    """The border of the mask, where it has one."""
+    """Draw the border of the mask, where it has one."""
     if inside.any() and not inside.all() and min(inside.shape) > 1:
         panel.contour(inside.astype(float), [0.5], colors="0.35", linewidths=0.4)
 
 
 def draw_status(panel: Axes, codes: np.ma.MaskedArray[Any, Any], levels: Mapping[int, str], has_gaps: bool) -> None:
-    """A colour per status; below the figure what each means and how many voxels of the slice have it."""
+    """Draw a colour per status; the legend says what each means and how many voxels of the slice have it."""
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
 

@@ -1,6 +1,6 @@
 """Maps of Cramér-Rao bounds.
 
-Voxels whose input was invalid (NaN) show the hatched background, unidentifiable ones (inf) a flat grey: neither colour
+Voxels whose input was invalid (NaN) show the hatched background, unidentifiable ones (inf) a flat grey: neither
 is in a colour map, so neither can be taken for a small value.
 """
 
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spinbound.tissues.tissue import value_of
+from spinbound.tissues.tissue import read_value
 
-from .style import BLUE, QUANTITIES, WIDTH, new_figure, styled
+from .style import BLUE, QUANTITIES, WIDTH, apply_style, make_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,14 +30,14 @@ UNIDENTIFIABLE = "#b4b4b4"
 
 
 class Ruler(NamedTuple):
-    """One axis of a map: where its cells are, in the unit of the label; `geometric` if spaced by a factor."""
+    """One axis of a map: the centres of its cells in the unit of the label; `geometric` if spaced by a factor."""
 
     centres: NDArray[np.float64]
     label: str = ""
     geometric: bool = False
 
 
-@styled
+@apply_style
 def crb_maps(
     tissue: Tissue,
     bounds: Mapping[str, ArrayLike],
@@ -50,11 +50,11 @@ def crb_maps(
     mark: tuple[float, float] | None = None,
     title: str = "",
 ) -> Figure:
-    r"""Smallest standard deviation, sqrt(CRB), that an unbiased estimate of each parameter can have.
+    r"""Draw the smallest standard deviation, sqrt(CRB), that an unbiased estimate of each parameter can have.
 
-    Drawn relative to the parameter in percent, unless the parameter is zero somewhere or ``relative=False``: then in
-    its own unit. Two-dimensional tissues become maps, further axes are cut in their middle; one-dimensional ones become
-    dots over the voxel index.
+    It is drawn relative to the parameter in percent, unless the parameter is zero somewhere or ``relative=False``: then
+    in its own unit. Two-dimensional tissues become maps, further axes are cut in their middle; one-dimensional ones
+    become dots over the voxel index.
 
     Parameters
     ----------
@@ -90,46 +90,50 @@ def crb_maps(
     """
     chosen = list(names) or list(bounds)
     noise = 1.0 if snr is None else np.abs(np.asarray(tissue["M0"])) / (np.asarray(sigma) * snr)
-    drawn = {name: deviation(tissue, name, noise * np.sqrt(np.asarray(bounds[name])), relative) for name in chosen}
-    figure, panels = panels_for(len(chosen), panel_height(tissue, axes))
+    drawn = {
+        name: scale_deviation(tissue, name, noise * np.sqrt(np.asarray(bounds[name])), relative) for name in chosen
+    }
+
+    figure, panels = make_panels(len(chosen), choose_panel_height(tissue, axes))
     for panel, (name, (values, label)) in zip(panels, drawn.items(), strict=False):
         if len(tissue.shape) < 2:
             draw_dots(panel, values, label)
         else:
-            draw_map(panel, values, label, name, rulers_of(tissue, axes))
+            draw_map(panel, values, label, name, make_rulers(tissue, axes))
             if axes and mark:
                 mark_point(panel, axes, mark)
+
     special = explain_special_voxels(figure, [values for values, _ in drawn.values()], len(tissue.shape) >= 2)
     noise_level = f"SNR = $|M_0|/\\sigma$ = {snr:g} per channel" if snr else ""
     figure.suptitle("\n".join(filter(None, (title, noise_level, special))), fontsize=8)
     return figure
 
 
-def panel_height(tissue: Tissue, axes: tuple[str, str] | None) -> float:
-    """Height of one panel in inches: maps of voxels keep their proportions."""
+def choose_panel_height(tissue: Tissue, axes: tuple[str, str] | None) -> float:
+    """Choose the height of a panel in inches, so that maps of voxels keep their proportions."""
     if len(tissue.shape) < 2:
         return 1.8
     return 2.8 if axes else 0.8 + 2.0 * float(np.clip(tissue.shape[0] / max(tissue.shape[1], 1), 0.3, 1.6))
 
 
-def panels_for(count: int, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure with `count` panels, three in a row."""
+def make_panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
+    """Make a figure with `count` panels, three in a row."""
     n_rows, n_columns = -(-count // 3), min(3, count)
-    figure = new_figure(height * n_rows + 0.3, WIDTH if n_columns == 3 else 3.2 * n_columns)
+    figure = make_figure(height * n_rows + 0.3, WIDTH if n_columns == 3 else 3.2 * n_columns)
     panels: list[Axes] = list(figure.subplots(n_rows, n_columns, squeeze=False).ravel())
     for panel in panels[count:]:
         panel.set_axis_off()
     return figure, panels[:count]
 
 
-def deviation(tissue: Tissue, name: str, std: NDArray[Any], relative: bool) -> tuple[NDArray[Any], str]:
-    """The standard deviation as drawn, relative (%) or in the parameter's unit, with the label that says which.
+def scale_deviation(tissue: Tissue, name: str, std: NDArray[Any], relative: bool) -> tuple[NDArray[Any], str]:
+    """Scale the standard deviation, relative (%) or to the parameter's unit, and return it with its label.
 
-    Returned in every voxel, further axes than two cut in their middle.
+    The result has a value in every voxel; axes beyond the second are cut in their middle.
     """
     symbol, unit, scale = QUANTITIES[name]
     is_valid, bound = ~np.isnan(std), rf"\sqrt{{\mathrm{{CRB}}({symbol})}}"
-    theta = np.abs(value_of(tissue, name, is_valid))
+    theta = np.abs(read_value(tissue, name, is_valid))
     values, label = scale * std, f"${bound}$" + (f" ({unit})" if unit else "")
     if relative and not (is_valid & (theta == 0)).any():
         values, label = 100 * std / theta, rf"${bound}\,/\,{f'|{symbol}|' if name == 'M0' else symbol}$ (%)"
@@ -139,41 +143,41 @@ def deviation(tissue: Tissue, name: str, std: NDArray[Any], relative: bool) -> t
     return values, label
 
 
-def full_map(tissue: Tissue, name: str) -> NDArray[Any]:
-    """A parameter in every voxel."""
+def fill_map(tissue: Tissue, name: str) -> NDArray[Any]:
+    """Broadcast a parameter to every voxel."""
     return np.broadcast_to(np.asarray(tissue[name]), tissue.shape)
 
 
 def grid_axes(tissue: Tissue, names: Iterable[str]) -> tuple[str, str] | None:
-    """The first of `names` that vary along axis 0 alone and along axis 1 alone of a two-dimensional tissue, or None."""
+    """Find the first `names` that vary along axis 0 alone and axis 1 alone of a two-dimensional tissue, or None."""
     if len(tissue.shape) != 2:
         return None
     found: dict[int, str] = {}
     for name in names:
-        varies = [axis for axis in (0, 1) if np.ptp(np.abs(full_map(tissue, name)), axis=axis).any()]
+        varies = [axis for axis in (0, 1) if np.ptp(np.abs(fill_map(tissue, name)), axis=axis).any()]
         if len(varies) == 1:
             found.setdefault(varies[0], name)
     return (found[0], found[1]) if len(found) == 2 else None
 
 
-def rulers_of(tissue: Tissue, axes: tuple[str, str] | None) -> tuple[Ruler, Ruler]:
-    """The vertical and the horizontal axis: of a grid in its parameters, otherwise in voxels."""
+def make_rulers(tissue: Tissue, axes: tuple[str, str] | None) -> tuple[Ruler, Ruler]:
+    """Make the vertical and the horizontal axis: in the parameters of a grid, otherwise in voxels."""
     if axes is None:
         rows, columns = tissue.shape[:2]
         return Ruler(np.arange(float(rows)), "voxel, axis 0"), Ruler(np.arange(float(columns)), "voxel, axis 1")
-    vertical = full_map(tissue, axes[0])[:, 0] * QUANTITIES[axes[0]].scale
-    horizontal = full_map(tissue, axes[1])[0] * QUANTITIES[axes[1]].scale
-    return named_ruler(axes[0], vertical), named_ruler(axes[1], horizontal)
+    vertical = fill_map(tissue, axes[0])[:, 0] * QUANTITIES[axes[0]].scale
+    horizontal = fill_map(tissue, axes[1])[0] * QUANTITIES[axes[1]].scale
+    return make_ruler(axes[0], vertical), make_ruler(axes[1], horizontal)
 
 
-def named_ruler(name: str, centres: NDArray[np.float64]) -> Ruler:
-    """An axis along which a parameter varies; spaced by a factor rather than by a step if that fits to rounding."""
+def make_ruler(name: str, centres: NDArray[np.float64]) -> Ruler:
+    """Make an axis along which a parameter varies, spaced by a factor, rather than a step, if that fits to rounding."""
     geometric = len(centres) > 2 and (centres > 0).all() and np.ptp(np.diff(np.log(centres))) < 1e-6
     return Ruler(centres, QUANTITIES[name].label, bool(geometric))
 
 
-def cell_edges(ruler: Ruler) -> NDArray[np.float64]:
-    """Borders of the cells, halfway between their centres."""
+def find_cell_edges(ruler: Ruler) -> NDArray[np.float64]:
+    """Find the borders of the cells, halfway between their centres."""
     centres = np.log(ruler.centres) if ruler.geometric else ruler.centres
     steps = np.diff(centres) if len(centres) > 1 else np.ones(1)
     edges = np.concatenate([[centres[0] - steps[0] / 2], centres + np.append(steps, steps[-1])[: len(centres)] / 2])
@@ -181,12 +185,12 @@ def cell_edges(ruler: Ruler) -> NDArray[np.float64]:
 
 
 def draw_map(panel: Axes, values: NDArray[Any], label: str, name: str, rulers: tuple[Ruler, Ruler]) -> None:
-    """One map with its axes, and its colour bar above."""
+    """Draw one map with its axes, and its colour bar above."""
     vertical, horizontal = rulers
-    low, high, cut = colour_limits(values)
+    low, high, cut = find_colour_limits(values)
     shown = np.ma.masked_invalid(np.where(np.isinf(values), 2 * high, np.minimum(values, high)))
-    edges = cell_edges(horizontal), cell_edges(vertical)
-    image = panel.pcolormesh(*edges, shown, norm=norm_of(low, high), cmap=colour_map(name), rasterized=True)
+    edges = find_cell_edges(horizontal), find_cell_edges(vertical)
+    image = panel.pcolormesh(*edges, shown, norm=make_norm(low, high), cmap=choose_colour_map(name), rasterized=True)
     panel.patch.set(hatch="//////", facecolor="white", edgecolor="0.7")
     bar = panel.figure.colorbar(image, ax=panel, location="top", pad=0.02, aspect=22)
     bar.set_label(label + ("\nscale ends at the 99th percentile" if cut else ""))
@@ -194,41 +198,41 @@ def draw_map(panel: Axes, values: NDArray[Any], label: str, name: str, rulers: t
     finish_axes(panel, vertical, horizontal)
 
 
-def norm_of(low: float, high: float) -> Normalize:
-    """How values become colours: logarithmic where they span more than a decade."""
+def make_norm(low: float, high: float) -> Normalize:
+    """Make the scale from values to colours, logarithmic where values span more than a decade."""
     from matplotlib.colors import LogNorm, Normalize
 
     return LogNorm(low, high) if spans_decades(low, high) else Normalize(low, high)
 
 
 def spans_decades(low: float, high: float) -> bool:
-    """Whether a linear scale would hide the small values."""
+    """Say whether a linear scale would hide the small values."""
     return low > 0 and high > 10 * low
 
 
 def finish_bar(bar: Colorbar, low: float, high: float) -> None:
-    """Plain numbers at the ticks of a logarithmic scale."""
+    """Write plain numbers at the ticks of a logarithmic scale."""
     if spans_decades(low, high):
-        plain_log_ticks(bar.ax.xaxis, high / low)
+        set_log_ticks(bar.ax.xaxis, high / low)
 
 
 def finish_axes(panel: Axes, vertical: Ruler, horizontal: Ruler) -> None:
-    """Labels and scales; maps of voxels lie as a matrix does, with square voxels and axis 0 downwards."""
+    """Set labels and scales; maps of voxels lie as a matrix does, with square voxels and axis 0 downwards."""
     panel.set(xlabel=horizontal.label, ylabel=vertical.label)
     panel.spines[:].set_visible(True)
     if vertical.geometric:
         panel.set_yscale("log")
-        plain_log_ticks(panel.yaxis, vertical.centres.max() / vertical.centres.min())
+        set_log_ticks(panel.yaxis, vertical.centres.max() / vertical.centres.min())
     if horizontal.geometric:
         panel.set_xscale("log")
-        plain_log_ticks(panel.xaxis, horizontal.centres.max() / horizontal.centres.min())
+        set_log_ticks(panel.xaxis, horizontal.centres.max() / horizontal.centres.min())
     if vertical.label.startswith("voxel"):
         panel.set_aspect("equal")
         panel.invert_yaxis()
 
 
-def colour_map(name: str) -> Colormap:
-    """Colours of relaxometry's convention: navia for transverse relaxation, lipari for all else; grey above the top."""
+def choose_colour_map(name: str) -> Colormap:
+    """Choose relaxometry's colours: navia for transverse relaxation, lipari for all else, grey above the top."""
     import cmcrameri  # noqa: F401  (registers its colour maps)
     import matplotlib
 
@@ -236,8 +240,8 @@ def colour_map(name: str) -> Colormap:
     return chosen.with_extremes(over=UNIDENTIFIABLE, bad=(1, 1, 1, 0))
 
 
-def colour_limits(values: NDArray[Any]) -> tuple[float, float, bool]:
-    """Ends of the colour scale, and whether it ends at the 99th percentile because few voxels are far beyond."""
+def find_colour_limits(values: NDArray[Any]) -> tuple[float, float, bool]:
+    """Find the ends of the colours, and whether they end at the 99th percentile because few voxels are far beyond."""
     usable = values[np.isfinite(values)]
     if not usable.size:
         return 1.0, 2.0, False
@@ -247,8 +251,8 @@ def colour_limits(values: NDArray[Any]) -> tuple[float, float, bool]:
     return low, end if end > low else low + max(abs(low), 1e-300), cut
 
 
-def plain_log_ticks(axis: Axis, span: float) -> None:
-    """Ticks at 1, 2, 5 times powers of ten, at fewer where the axis is long, written as plain numbers."""
+def set_log_ticks(axis: Axis, span: float) -> None:
+    """Set ticks at 1, 2, 5 times powers of ten, or at fewer where the axis is long, written as plain numbers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if span < 30 else (1, 3) if span < 300 else (1,)))
@@ -257,22 +261,22 @@ def plain_log_ticks(axis: Axis, span: float) -> None:
 
 
 def mark_point(panel: Axes, axes: tuple[str, str], point: tuple[float, float]) -> None:
-    """A ring around a point that the figure's caption names."""
+    """Draw a ring around a point that the figure's caption names."""
     y, x = (value * QUANTITIES[name].scale for name, value in zip(axes, point, strict=True))
     panel.plot(x, y, "o", markersize=6, markerfacecolor="none", markeredgecolor="white", markeredgewidth=1.2)
 
 
 def draw_dots(panel: Axes, values: NDArray[Any], label: str) -> None:
-    """Finite values over the voxel index, on a log axis where they span more than a decade."""
+    """Draw finite values over the voxel index, on a log axis where they span more than a decade."""
     panel.plot(np.where(np.isfinite(values), values, np.nan).ravel(), "o", markersize=2.5, color=BLUE)
-    low, high, _ = colour_limits(values)
+    low, high, _ = find_colour_limits(values)
     if low > 0 and high > 10 * low:
         panel.set_yscale("log")
     panel.set(xlabel="voxel", ylabel=label)
 
 
 def explain_special_voxels(figure: Figure, drawn: list[NDArray[Any]], is_map: bool) -> str:
-    """A legend for the voxels without a value in maps; in words for dots, which leave them out."""
+    """Add a legend for voxels without a value in maps; return words for dots, which leave such voxels out."""
     from matplotlib.patches import Patch
 
     invalid = max(int(np.isnan(values).sum()) for values in drawn)

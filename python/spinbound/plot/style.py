@@ -1,4 +1,4 @@
-"""What all figures share: the house style, the width of a page, and how each parameter is written."""
+"""The style of all figures, the width of a page, and the symbol and unit of each parameter."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ STYLE = {
 
 
 class Quantity(NamedTuple):
-    """How a parameter is written in a figure: its symbol, and its unit with the factor from SI to that unit."""
+    """The symbol of a parameter in a figure, and its unit with the factor from SI to that unit."""
 
     symbol: str
     unit: str = ""
@@ -68,20 +68,20 @@ QUANTITIES = {
 }
 
 
-def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draw in the house style, if the extra ``plot`` is installed."""
+def apply_style(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Let a function draw in the style of all figures; it needs the extra ``plot``."""
 
     @wraps(draw)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
+    def draw_in_style(*args: P.args, **kwargs: P.kwargs) -> Figure:
         optional_module("cmcrameri", "plot")
         with optional_module("matplotlib", "plot").rc_context(STYLE):
             return draw(*args, **kwargs)
 
-    return wrapper
+    return draw_in_style
 
 
-def new_figure(height: float, width: float = WIDTH) -> Figure:
-    """An empty figure of `width` by `height` inches that no window manager holds."""
+def make_figure(height: float, width: float = WIDTH) -> Figure:
+    """Make an empty figure of `width` by `height` inches that belongs to no window."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 

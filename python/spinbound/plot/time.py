@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .style import BLUE, GREY, PURPLE, QUANTITIES, RED, YELLOW, new_figure, styled
+from .style import BLUE, GREY, PURPLE, QUANTITIES, RED, YELLOW, apply_style, make_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from spinbound.tissues.tissue import Tissue
 
 
-@styled
+@apply_style
 def sequence(seq: Sequence) -> Figure:
-    """Flip angle and pulse duration over time; pulses that are not balanced have a marker of their own.
+    """Draw flip angle and pulse duration over time; pulses that are not balanced have a marker of their own.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def sequence(seq: Sequence) -> Figure:
         Two panels over time (s): alpha/pi, and TRF in microseconds.
     """
     words = np.asarray(seq.gradient_moment)
-    time, figure = np.cumsum(seq.repetition_times) - seq.repetition_times / 2, new_figure(3.2)
+    time, figure = np.cumsum(seq.repetition_times) - seq.repetition_times / 2, make_figure(3.2)
     above, below = figure.subplots(2, 1, sharex=True)
     for axes, values in ((above, np.asarray(seq.alpha) / np.pi), (below, np.asarray(seq.TRF) * 1e6)):
         axes.plot(time, np.where(words == "balanced", values, np.nan), ".-", markersize=2.5, linewidth=0.7)
@@ -49,9 +49,9 @@ def sequence(seq: Sequence) -> Figure:
     return figure
 
 
-@styled
+@apply_style
 def signal(seq: Sequence, signals: ArrayLike, labels: Series[str] = ()) -> Figure:
-    """Real and imaginary part of simulated signals at the echoes.
+    """Draw the real and the imaginary part of simulated signals at the echoes.
 
     Parameters
     ----------
@@ -71,11 +71,11 @@ def signal(seq: Sequence, signals: ArrayLike, labels: Series[str] = ()) -> Figur
     parts = {"Re": curves.real, "Im": curves.imag}
     if np.abs(curves.imag).max() <= 1e-12 * np.abs(curves).max():  # zero but for rounding
         del parts["Im"]
-    figure = new_figure(0.7 + 1.6 * len(parts))
+    figure = make_figure(0.7 + 1.6 * len(parts))
     panels = figure.subplots(len(parts), 1, sharex=True, squeeze=False).ravel()
     for axes, (name, part) in zip(panels, parts.items(), strict=True):
         lines = axes.plot(seq.echo_times, part.T)
-        zero_line(axes)
+        draw_zero_line(axes)
         axes.set_ylabel(rf"$\mathrm{{{name}}}\,s$")
     if labels:
         figure.legend(lines, labels, loc="outside upper right", ncols=len(labels))
@@ -83,9 +83,9 @@ def signal(seq: Sequence, signals: ArrayLike, labels: Series[str] = ()) -> Figur
     return figure
 
 
-@styled
+@apply_style
 def magnetization(seq: Sequence, states: ArrayLike) -> Figure:
-    """Magnetization of both pools of one voxel at the echoes.
+    """Draw the magnetization of both pools of one voxel at the echoes.
 
     Parameters
     ----------
@@ -99,24 +99,24 @@ def magnetization(seq: Sequence, states: ArrayLike) -> Figure:
     Figure
         Two panels over time (s): the free pool, and zs of the semi-solid pool, whose xs has decayed by the echo.
     """
-    components, figure = np.asarray(states).real, new_figure(3.6)
+    components, figure = np.asarray(states).real, make_figure(3.6)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     for index, symbol in enumerate(("x^f", "y^f", "z^f")):
         above.plot(seq.echo_times, components[:, index], label=f"${symbol}$", zorder=1 if index == 1 else 2)
     below.plot(seq.echo_times, components[:, 4], color=PURPLE, label="$z^s$")
     for axes, name in ((above, "free pool"), (below, "semi-solid pool")):
-        zero_line(axes)
+        draw_zero_line(axes)
         axes.set_ylabel(name)
     figure.legend(loc="outside upper right", ncols=4)
     finish_time_axis(below, seq)
     return figure
 
 
-@styled
+@apply_style
 def sensitivities(seq: Sequence, jacobian: ArrayLike, tissue: Tissue, wrt: Series[str]) -> Figure:
-    r"""Effect of each parameter on the signal of one voxel, theta ds/dtheta: the slope per 100 % of the parameter.
+    r"""Draw the effect of each parameter on the signal of one voxel, theta ds/dtheta: slope per 100 % of the parameter.
 
-    Where theta is zero (omega0 on resonance) the derivative stands as it is, and the panel says so.
+    Where theta is zero (omega0 on resonance) ds/dtheta itself is drawn, and the panel says so.
 
     Parameters
     ----------
@@ -135,13 +135,13 @@ def sensitivities(seq: Sequence, jacobian: ArrayLike, tissue: Tissue, wrt: Serie
         One panel per parameter over time (s): real and imaginary part.
     """
     columns, n_rows = np.asarray(jacobian), -(-len(wrt) // 3)
-    figure = new_figure(0.5 + 1.3 * n_rows)
+    figure = make_figure(0.5 + 1.3 * n_rows)
     panels = figure.subplots(n_rows, 3, sharex=True, squeeze=False).ravel()
     for axes, name, column in zip(panels, wrt, columns.T, strict=False):
-        curve, title = scaled_sensitivity(name, complex(np.asarray(tissue[name]).item()), column)
+        curve, title = scale_sensitivity(name, complex(np.asarray(tissue[name]).item()), column)
         axes.plot(seq.echo_times, curve.real, color=BLUE, label="real part")
         axes.plot(seq.echo_times, curve.imag, color=YELLOW, label="imaginary part", zorder=1)
-        zero_line(axes)
+        draw_zero_line(axes)
         axes.set_title(title)
     for axes in panels[len(wrt) :]:
         axes.set_axis_off()
@@ -153,8 +153,8 @@ def sensitivities(seq: Sequence, jacobian: ArrayLike, tissue: Tissue, wrt: Serie
     return figure
 
 
-def scaled_sensitivity(name: str, theta: complex, column: NDArray[Any]) -> tuple[NDArray[Any], str]:
-    """theta ds/dtheta with the title that says so, or ds/dtheta in SI units where theta = 0."""
+def scale_sensitivity(name: str, theta: complex, column: NDArray[Any]) -> tuple[NDArray[Any], str]:
+    """Return theta ds/dtheta with the title that says so, or ds/dtheta in SI units where theta = 0."""
     symbol, unit, _ = QUANTITIES[name]
     derivative = rf"\partial s\,/\,\partial {symbol}"
     if theta == 0:
@@ -162,8 +162,8 @@ def scaled_sensitivity(name: str, theta: complex, column: NDArray[Any]) -> tuple
     return theta * column, rf"${symbol}\;{derivative}$"
 
 
-def zero_line(axes: Axes) -> None:
-    """A thin line at zero, behind the curves."""
+def draw_zero_line(axes: Axes) -> None:
+    """Draw a thin line at zero, behind the curves."""
     axes.axhline(0, color=GREY, linewidth=0.5, zorder=0)
 
 

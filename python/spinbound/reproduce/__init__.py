@@ -1,8 +1,8 @@
-"""The experiments of the CRB-weighted loss (arXiv 2109.10535), made anew with one call, which resumes.
+"""The experiments of the CRB-weighted loss (arXiv 2109.10535), reproduced by one call, which can resume.
 
-    crb_paper         steps in their order: `data`, `networks`, `judged`, `measured`, `figures`, `pages`
-    Settings          how much of it
-    claims            what the paper states, beside ours
+    crb_paper         the steps in their order: `data`, `networks`, `judged`, `measured`, `figures`, `pages`
+    Settings          the sizes of a reproduction
+    claims            the statements of the paper, beside our results
 
 It needs PyTorch (extra ``nn``), figures (``plot``) and stores (``io``).
 """

@@ -1,7 +1,7 @@
-"""What the networks learn from and are judged by: the basis, three sets of tissues, and slices through their space.
+"""The data that the networks learn from and are judged by: the basis, three sets of tissues, and slices of tissues.
 
-The sets are consecutive tissues of one seed, and so have none in common; slices have grids over two parameters and the
-means of the prior's normal distributions in all others (arXiv 2109.10535, section 2.4).
+The sets are consecutive tissues of one seed and so have no tissue in common; slices have grids over two parameters and
+the means of the prior's normal distributions in all other parameters (arXiv 2109.10535, section 2.4).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from spinbound.analysis.build_basis import build_basis
-from spinbound.base.errors import FloatArray, InvalidData, Report
+from spinbound.base.errors import FloatArray, InvalidData, Progress
 from spinbound.dictionaries.build import build_dictionary
 from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.sequences.model import Model
@@ -31,23 +31,23 @@ SPAN = {"m0s": (0.01, 0.3), "T1a": (0.5, 3.5), "T2f": (0.01, 0.3)}  # chosen: th
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """The acquisition, its tissues, and how it is computed."""
+    """The acquisition, its tissues, and the options of the computation."""
 
     seq: Sequence
     prior: Prior
     model: Model
     threads: int | None = None
     device: str | None = None  # of the networks; None: a GPU if there is one
-    progress: bool | Report | None = None
+    progress: bool | Progress | None = None
 
     @property
-    def run(self) -> dict[str, Any]:
-        """How a batch call computes, and how it is watched."""
+    def options(self) -> dict[str, Any]:
+        """The options of a batch call."""
         return {"model": self.model, "threads": self.threads, "progress": self.progress}
 
 
-def basis_of(work: Work, problem: Problem, settings: Settings, given: Basis | None) -> Basis:
-    """The first vectors of the basis that is given; otherwise one of signals of the prior, made once."""
+def prepare_basis(work: Work, problem: Problem, settings: Settings, given: Basis | None) -> Basis:
+    """Return the first vectors of the given basis; otherwise build one from signals of the prior, once."""
     if given is not None:
         if given.rank < settings.rank:
             raise InvalidData(f"the basis has {given.rank} vectors; at least {settings.rank} are needed")
@@ -55,18 +55,18 @@ def basis_of(work: Work, problem: Problem, settings: Settings, given: Basis | No
     path = work.path("basis.npz")
     with work.step("basis"):
         if not path.exists():
-            _built_basis(problem, settings).save(path)
+            _build_basis(problem, settings).save(path)
     return Basis.load(path)
 
 
-def _built_basis(problem: Problem, settings: Settings) -> Basis:
+def _build_basis(problem: Problem, settings: Settings) -> Basis:
     n, rank, seed = settings.n_basis, settings.rank, settings.seed
-    return build_basis(problem.seq, problem.prior, n, rank, real=True, seed=seed, **problem.run)
+    return build_basis(problem.seq, problem.prior, n, rank, real=True, seed=seed, **problem.options)
 
 
 @dataclass(frozen=True)
 class Run:
-    """What every further step works with."""
+    """The folder, the acquisition, the settings and the basis that every further step needs."""
 
     work: Work
     problem: Problem
@@ -75,35 +75,35 @@ class Run:
 
     @property
     def threads(self) -> int | None:
-        """Of the networks: layers of the small one are too small for two, which spend their time waiting."""
+        """Threads of the networks: layers of the small one are too small for two, which would mostly wait."""
         return 1 if self.settings.architecture == "small" else self.problem.threads
 
     @property
     def network_options(self) -> dict[str, Any]:
-        """How `Estimator.estimate` is called."""
+        """The options of `Estimator.estimate`."""
         return {"novelty": False, "threads": self.threads, "device": self.problem.device}
 
 
-def sets_of(run: Run) -> dict[str, Dictionary]:
-    """The training, validation and test set, each in its store."""
+def build_sets(run: Run) -> dict[str, Dictionary]:
+    """Build the training, validation and test set, each in its store."""
     stores, first = {}, 0
     for name in SETS:
         n = getattr(run.settings, f"n_{name}")
         with run.work.step(f"{name} set"):
-            stores[name] = _set(run, name, n, first)
+            stores[name] = _build_set(run, name, n, first)
         first += n
     return stores
 
 
-def _set(run: Run, name: str, n: int, first: int) -> Dictionary:
+def _build_set(run: Run, name: str, n: int, first: int) -> Dictionary:
     problem, path, seed = run.problem, run.work.path(f"{name}.zarr"), run.settings.seed
     return build_dictionary(
-        problem.seq, problem.prior, n, path, basis=run.basis, wrt=UNKNOWN, seed=seed, first=first, **problem.run
+        problem.seq, problem.prior, n, path, basis=run.basis, wrt=UNKNOWN, seed=seed, first=first, **problem.options
     )
 
 
-def middle(prior: Prior) -> dict[str, float]:
-    """The parameters that slices are centred at: means before truncation, elsewhere the middle of the limits."""
+def find_middle(prior: Prior) -> dict[str, float]:
+    """Find the centre of slices: means before truncation, or otherwise the middle of the limits."""
     found = {}
     for name in prior.names:
         distribution = prior[name]
@@ -115,21 +115,21 @@ def middle(prior: Prior) -> dict[str, float]:
     return found
 
 
-def plane(prior: Prior, axes: tuple[str, str], shape: tuple[int, int]) -> Tissue:
-    """The tissues of a slice, of that shape: the first of `axes` varies along axis 0."""
-    values: dict[str, Any] = {**middle(prior), "M0": 1}
+def make_plane(prior: Prior, axes: tuple[str, str], shape: tuple[int, int]) -> Tissue:
+    """Make the tissues of a slice of the given shape: the first of `axes` varies along axis 0."""
+    values: dict[str, Any] = {**find_middle(prior), "M0": 1}
     for axis, (name, n) in enumerate(zip(axes, shape, strict=True)):
-        values[name] = _ruler(name, n).reshape((n, 1) if axis == 0 else (1, n))
+        values[name] = _make_ruler(name, n).reshape((n, 1) if axis == 0 else (1, n))
     return Tissue.from_dict(values)
 
 
-def _ruler(name: str, n: int) -> FloatArray:
-    """T2 in equal factors, all else in equal steps."""
+def _make_ruler(name: str, n: int) -> FloatArray:
+    """Make the values along an axis, in equal factors for T2f and in equal steps for all others."""
     low, high = SPAN[name]
     return np.geomspace(low, high, n) if name == "T2f" else np.linspace(low, high, n)
 
 
-def noise_of(shape: tuple[int, ...], sigma: float, seed: int) -> np.ndarray[Any, np.dtype[np.complex128]]:
-    """Complex noise of standard deviation sigma in the real and in the imaginary part each."""
+def draw_noise(shape: tuple[int, ...], sigma: float, seed: int) -> np.ndarray[Any, np.dtype[np.complex128]]:
+    """Draw complex noise of standard deviation sigma in the real and in the imaginary part each."""
     parts = np.random.default_rng(seed).normal(size=(*shape, 2)) * sigma
     return np.ascontiguousarray(parts).view(np.complex128)[..., 0]

@@ -1,4 +1,4 @@
-"""The paper's figures of our results: each is drawn once, and kept as PNG.
+"""The paper's figures of our results: each is drawn once, and stored as PNG.
 
 A figure is a `Drawing`: its number in the paper, its caption, and the call that draws it.
 """
@@ -19,9 +19,9 @@ from spinbound.pages.page import Picture
 from spinbound.tissues.phantom import Phantom
 from spinbound.tissues.prior import Prior
 
-from .claims import BOTH, WHITE_MATTER, WORDS, white_matter, with_unit
-from .data import middle
-from .judged import SLICES, Judged
+from .claims import BOTH, WHITE_MATTER, WORDS, find_white_matter, format_with_unit
+from .data import find_middle
+from .judged import SLICES, AllCards
 from .measured import Maps
 from .settings import ESTIMATED, Settings
 from .work import Arrays, Work
@@ -31,61 +31,61 @@ if TYPE_CHECKING:
 
 
 PLANES = (("2", "T2f", "T1-T2f"), ("9", "m0s", "T1-m0s"), ("10", "T1a", "T1-T2f"), ("10", "T1a", "T1-m0s"))
-BRAIN = {"m0s": (0.0, 0.25), "T1a": (1.0, 3.0), "T2f": (0.03, 0.12)}  # where colours end; chosen
+BRAIN = {"m0s": (0.0, 0.25), "T1a": (1.0, 3.0), "T2f": (0.03, 0.12)}  # ends of the colours; chosen
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """One figure: what its file is called, what is said of it, and how it is drawn."""
+    """One figure: the name of its file, its caption, and the call that draws it."""
 
     name: str
     caption: str
     draw: Callable[[], Figure]
 
 
-def pictures(work: Work, drawings: Iterator[Drawing]) -> Iterator[Picture]:
-    """The drawings as they are kept."""
+def draw_pictures(work: Work, drawings: Iterator[Drawing]) -> Iterator[Picture]:
+    """Draw the figures that are not stored yet, and yield all of them."""
     for drawing in drawings:
         path = work.path(f"figures/{drawing.name}.png")
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
-            write_atomically(path, partial(put, Picture.of(drawing.draw(), drawing.caption).png))
+            write_atomically(path, partial(write_content, Picture.of(drawing.draw(), drawing.caption).png))
         yield Picture(path.read_bytes(), drawing.caption)
 
 
-def put(content: bytes, stream: BinaryIO) -> None:
-    """Write to a stream."""
+def write_content(content: bytes, stream: BinaryIO) -> None:
+    """Write bytes to a stream."""
     stream.write(content)
 
 
-def of_training(curves: Mapping[str, Arrays]) -> Iterator[Drawing]:
-    """Fig. 1."""
+def plan_convergence(curves: Mapping[str, Arrays]) -> Iterator[Drawing]:
+    """Plan Fig. 1."""
     yield Drawing(
         "figure-1-convergence",
         "Fig. 1. Losses over the epochs: each network's own in training and validation, and the CRB loss of the "
         "validation set for both networks. The line at 1 is the loss of an efficient unbiased estimator.",
-        partial(plot.convergence, histories(curves)),
+        partial(plot.convergence, arrange_curves(curves)),
     )
 
 
-def histories(curves: Mapping[str, Arrays]) -> dict[str, dict[str, Arrays]]:
-    """The curves by panel."""
+def arrange_curves(curves: Mapping[str, Arrays]) -> dict[str, dict[str, Arrays]]:
+    """Arrange the curves by panel."""
     crb, mse = (
-        {"training": curve(curves[label], "loss"), "validation": curve(curves[label], "validation_loss")}
+        {"training": select_curve(curves[label], "loss"), "validation": select_curve(curves[label], "validation_loss")}
         for label in BOTH
     )
-    both = {label: curve(curves[label], "validation_crb_loss") for label in BOTH}
+    both = {label: select_curve(curves[label], "validation_crb_loss") for label in BOTH}
     return {"CRB loss of NN-CRB": crb, "MSE loss of NN-MSE": mse, "CRB loss, validation": both}
 
 
-def curve(columns: Arrays, name: str) -> Arrays:
-    """One column over the epochs."""
+def select_curve(columns: Arrays, name: str) -> Arrays:
+    """Select one column over the epochs."""
     return {"epoch": columns["epoch"], "loss": columns[name]}
 
 
-def of_slices(judged: Judged, settings: Settings, prior: Prior) -> Iterator[Drawing]:
-    """Figs. 2, 9 and 10, the latter in both slices."""
-    centre = middle(prior)
+def plan_slices(judged: AllCards, settings: Settings, prior: Prior) -> Iterator[Drawing]:
+    """Plan Figs. 2, 9 and 10, the last in both slices."""
+    centre = find_middle(prior)
     for number, name, plane in PLANES:
         axes = SLICES[plane]
         mark = (centre[axes[0]], centre[axes[1]])
@@ -98,8 +98,8 @@ def of_slices(judged: Judged, settings: Settings, prior: Prior) -> Iterator[Draw
         )
 
 
-def of_histograms(judged: Judged, settings: Settings) -> Iterator[Drawing]:
-    """Figs. 3 and 4."""
+def plan_histograms(judged: AllCards, settings: Settings) -> Iterator[Drawing]:
+    """Plan Figs. 3 and 4."""
     shown = f"the test set at SNR {settings.snr:g}, {settings.realizations} realisations of the noise"
     yield Drawing(
         "figure-3-bias",
@@ -113,8 +113,8 @@ def of_histograms(judged: Judged, settings: Settings) -> Iterator[Drawing]:
     )
 
 
-def of_losses(judged: Judged, settings: Settings) -> Iterator[Drawing]:
-    """Figs. 5 and 6."""
+def plan_losses(judged: AllCards, settings: Settings) -> Iterator[Drawing]:
+    """Plan Figs. 5 and 6."""
     yield Drawing(
         "figure-5-snr",
         "Fig. 5. Parts of bias and variance of the CRB loss over the SNR. Grey: the range of the training.",
@@ -127,8 +127,8 @@ def of_losses(judged: Judged, settings: Settings) -> Iterator[Drawing]:
     )
 
 
-def of_phantom(maps: Maps, phantom: Phantom, settings: Settings) -> Iterator[Drawing]:
-    """Fig. 7, and the maps that its boxes are of."""
+def plan_phantom(maps: Maps, phantom: Phantom, settings: Settings) -> Iterator[Drawing]:
+    """Plan Fig. 7, and the maps from which its boxes are drawn."""
     truth = {name: np.asarray(phantom.tissue[name]) for name in ESTIMATED}
     snr = f"|M0|/sigma = {settings.phantom_snr:g}"
     yield Drawing(
@@ -145,30 +145,30 @@ def of_phantom(maps: Maps, phantom: Phantom, settings: Settings) -> Iterator[Dra
     )
 
 
-def of_slice(maps: Maps, shown: BoolArray) -> Iterator[Drawing]:
-    """Fig. 8, of the voxels that hold data."""
+def plan_in_vivo(maps: Maps, shown: BoolArray) -> Iterator[Drawing]:
+    """Plan Fig. 8, with the voxels that hold data."""
     low, high = WHITE_MATTER
     yield Drawing(
         "figure-8-in-vivo",
         "Fig. 8. The slice in vivo by the three estimators, one scale for a parameter. Above each map: median and "
         f"half the interquartile range where the T1 of NLLS is {low:g} to {high:g} s.",
-        partial(plot.compared_maps, maps, mask=shown, scales=BRAIN, notes=notes(maps)),
+        partial(plot.compared_maps, maps, mask=shown, scales=BRAIN, notes=write_notes(maps)),
     )
 
 
-def notes(maps: Maps) -> dict[str, dict[str, str]]:
-    """Median and spread in white matter, by estimator and parameter."""
-    mask = white_matter(maps)
+def write_notes(maps: Maps) -> dict[str, dict[str, str]]:
+    """Write median and spread in white matter, by estimator and parameter."""
+    mask = find_white_matter(maps)
     return {
-        label: {name: median_and_spread(name, values[name][mask]) for name in ESTIMATED}
+        label: {name: format_median_and_spread(name, values[name][mask]) for name in ESTIMATED}
         for label, values in maps.items()
     }
 
 
-def median_and_spread(name: str, values: FloatArray) -> str:
-    """Median and half the interquartile range of all values that are finite: few fits are far off, but very far."""
+def format_median_and_spread(name: str, values: FloatArray) -> str:
+    """Format median and half the interquartile range of the finite values: few fits are far off, but very far."""
     known = values[np.isfinite(values)]
     if not known.size:
         return "no result"
     low, median, high = np.percentile(known, (25, 50, 75))
-    return with_unit(name, median, (high - low) / 2)
+    return format_with_unit(name, median, (high - low) / 2)

@@ -1,4 +1,4 @@
-"""Report cards of both networks: on random tissues over the SNR, and on two slices through the space of parameters."""
+"""Report cards of both networks, on random tissues over the SNR and on two slices through the space of parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spinbound.evaluation.card import Evaluation
 from spinbound.evaluation.dataset import ReferenceSet, reference_set
 from spinbound.evaluation.evaluate import evaluate
 
-from .data import Run, plane
+from .data import Run, make_plane
 from .settings import ESTIMATED, UNKNOWN
 
 if TYPE_CHECKING:
@@ -26,36 +26,38 @@ Cards = Mapping[str, Evaluation]  # by network
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Report cards by network: on the test set at all levels of the SNR, and on each slice at one."""
+class AllCards:
+    """Report cards by network, on the test set at all levels of the SNR, and on each slice at one level."""
 
     test: Cards
     slices: Mapping[str, Cards]
 
 
-def judged(run: Run, networks: Mapping[str, nn.Estimator], test: Dictionary) -> Judged:
-    """Judge both networks."""
+def judge(run: Run, networks: Mapping[str, nn.Estimator], test: Dictionary) -> AllCards:
+    """Evaluate both networks on the test set and on the slices."""
     levels, snr = list(run.settings.snr_levels), [run.settings.snr]
-    on_test = {label: _card(run, f"{label}/test", network, lambda: test, levels) for label, network in networks.items()}
+    on_test = {
+        label: _make_card(run, f"{label}/test", network, lambda: test, levels) for label, network in networks.items()
+    }
     on_slices = {
         name: {
-            label: _card(run, f"{label}/{name}", network, partial(_slice, run, axes), snr)
+            label: _make_card(run, f"{label}/{name}", network, partial(_make_slice, run, axes), snr)
             for label, network in networks.items()
         }
         for name, axes in SLICES.items()
     }
-    return Judged(on_test, on_slices)
+    return AllCards(on_test, on_slices)
 
 
-def _slice(run: Run, axes: tuple[str, str]) -> ReferenceSet:
-    tissue = plane(run.problem.prior, axes, run.settings.slice_shape)
-    return reference_set(run.problem.seq, tissue, basis=run.basis, wrt=UNKNOWN, **run.problem.run)
+def _make_slice(run: Run, axes: tuple[str, str]) -> ReferenceSet:
+    tissue = make_plane(run.problem.prior, axes, run.settings.slice_shape)
+    return reference_set(run.problem.seq, tissue, basis=run.basis, wrt=UNKNOWN, **run.problem.options)
 
 
-def _card(
+def _make_card(
     run: Run, name: str, network: nn.Estimator, dataset: Callable[[], Dictionary], levels: list[float]
 ) -> Evaluation:
-    """A report card that is kept under a name."""
+    """Load the report card of a name, or evaluate the network and save it."""
     path = run.work.path(f"{name}.npz")
     with run.work.step(f"report card {name}"):
         if not path.exists():

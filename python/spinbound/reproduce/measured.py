@@ -1,4 +1,4 @@
-"""Data of voxels and what the three estimators make of them: the simulated phantom, and a slice that was measured."""
+"""Data of voxels and their maps by the three estimators: the simulated phantom, and a measured slice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spinbound.signals.simulate import simulate
 from spinbound.tissues.phantom import Phantom, tubes
 from spinbound.tissues.tissue import Tissue
 
-from .data import Run, noise_of
+from .data import Run, draw_noise
 from .settings import ESTIMATED, UNKNOWN, Settings
 from .work import Arrays
 
@@ -32,26 +32,26 @@ NLLS = "NLLS"
 Maps = dict[str, Arrays]  # by estimator and parameter
 
 
-def phantom_of(settings: Settings) -> Phantom:
-    """The six tubes."""
+def make_phantom(settings: Settings) -> Phantom:
+    """Make the phantom of six tubes."""
     return tubes(settings.phantom_shape)
 
 
-def phantom_data(run: Run, phantom: Phantom) -> npt.NDArray[Any]:
-    """Noisy coefficients (rows, columns, rank) in the tubes, which are kept; zero elsewhere."""
-    return run.work.kept("phantom/data", lambda: {"coefficients": _simulated(run, phantom)})["coefficients"]
+def make_phantom_data(run: Run, phantom: Phantom) -> npt.NDArray[Any]:
+    """Make noisy coefficients (rows, columns, rank) in the tubes, zero elsewhere; they are stored."""
+    return run.work.load_or_compute("phantom/data", lambda: {"coefficients": _simulate(run, phantom)})["coefficients"]
 
 
-def _simulated(run: Run, phantom: Phantom) -> npt.NDArray[Any]:
+def _simulate(run: Run, phantom: Phantom) -> npt.NDArray[Any]:
     in_tube = phantom.labels > 1
-    signals = simulate(run.problem.seq, phantom.tissue[in_tube], basis=run.basis, **run.problem.run)
+    signals = simulate(run.problem.seq, phantom.tissue[in_tube], basis=run.basis, **run.problem.options)
     data = np.zeros((*in_tube.shape, run.basis.rank), complex)
-    data[in_tube] = signals + noise_of(signals.shape, 1 / run.settings.phantom_snr, run.settings.seed)
+    data[in_tube] = signals + draw_noise(signals.shape, 1 / run.settings.phantom_snr, run.settings.seed)
     return data
 
 
-def measured_slice(data: npt.ArrayLike, rank: int, basis: Basis | None) -> npt.NDArray[Any]:
-    """Coefficients (rows, columns, rank) of one slice in a basis that is known; there may be lone axes more."""
+def as_slice(data: npt.ArrayLike, rank: int, basis: Basis | None) -> npt.NDArray[Any]:
+    """Check the coefficients of one slice, and return them as (rows, columns, rank), without axes of length one."""
     if basis is None:
         raise InvalidData("in_vivo holds coefficients of a basis; give that basis, too")
     array = as_array("in_vivo", data, InvalidData)
@@ -64,37 +64,37 @@ def measured_slice(data: npt.ArrayLike, rank: int, basis: Basis | None) -> npt.N
 
 
 def has_data(data: npt.NDArray[Any]) -> BoolArray:
-    """(rows, columns) where there is anything."""
+    """Say which voxels (rows, columns) have data that are not zero."""
     return np.asarray(np.any(data != 0, axis=-1))
 
 
-def estimated(run: Run, networks: Mapping[str, nn.Estimator], data: npt.NDArray[Any], name: str) -> Maps:
-    """Maps (rows, columns) of the estimated parameters by each estimator, kept under a name; NaN without a result."""
+def estimate_maps(run: Run, networks: Mapping[str, nn.Estimator], data: npt.NDArray[Any], name: str) -> Maps:
+    """Estimate maps (rows, columns) of the parameters by each estimator, stored under a name; NaN without a result."""
     mask = has_data(data)
-    computed = {NLLS: partial(_fitted, run, data, mask, name)}
-    computed |= {label: partial(_by_network, run, network, data, mask) for label, network in networks.items()}
+    computed = {NLLS: partial(_fit, run, data, mask, name)}
+    computed |= {label: partial(_estimate, run, network, data, mask) for label, network in networks.items()}
     maps = {}
     for label, compute in computed.items():
         with run.work.step(f"{name} by {label}"):
-            maps[label] = run.work.kept(f"{name}/{label}", compute)
-    shutil.rmtree(_unfinished(run, name), ignore_errors=True)
+            maps[label] = run.work.load_or_compute(f"{name}/{label}", compute)
+    shutil.rmtree(_name_unfinished(run, name), ignore_errors=True)
     return maps
 
 
-def _unfinished(run: Run, name: str) -> Path:
-    """Where a fit keeps what it has, until all of it is kept."""
+def _name_unfinished(run: Run, name: str) -> Path:
+    """Name the folder in which a fit stores its chunks until it is complete."""
     return run.work.path(f"{name}/{NLLS}.unfinished")
 
 
-def _fitted(run: Run, data: npt.NDArray[Any], mask: BoolArray, name: str) -> Arrays:
-    seq, k, options = run.problem.seq, run.settings.multi_start, run.problem.run
-    resume = _unfinished(run, name)
-    return _maps(fit(data, seq, run.basis, UNKNOWN, mask=mask, multi_start=k, resume=resume, **options).estimates)
+def _fit(run: Run, data: npt.NDArray[Any], mask: BoolArray, name: str) -> Arrays:
+    seq, k, options = run.problem.seq, run.settings.multi_start, run.problem.options
+    resume = _name_unfinished(run, name)
+    return _as_maps(fit(data, seq, run.basis, UNKNOWN, mask=mask, multi_start=k, resume=resume, **options).estimates)
 
 
-def _by_network(run: Run, network: nn.Estimator, data: npt.NDArray[Any], mask: BoolArray) -> Arrays:
-    return _maps(network.estimate(data, mask, **run.network_options).estimates)
+def _estimate(run: Run, network: nn.Estimator, data: npt.NDArray[Any], mask: BoolArray) -> Arrays:
+    return _as_maps(network.estimate(data, mask, **run.network_options).estimates)
 
 
-def _maps(tissue: Tissue) -> Arrays:
+def _as_maps(tissue: Tissue) -> Arrays:
     return {name: np.asarray(tissue[name]) for name in ESTIMATED}

@@ -1,4 +1,4 @@
-"""The two networks: alike but for the loss they are trained with."""
+"""The two networks, which differ only in the loss of their training."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 
 import spinbound.nn as nn
 from spinbound.dictionaries.dictionary import Dictionary
-from spinbound.nn.device import torch_threads
+from spinbound.nn.device import use_torch_threads
 
 from .data import Run
 from .settings import ESTIMATED
@@ -17,21 +17,21 @@ LOSSES = {"NN-CRB": nn.CRBLoss, "NN-MSE": nn.MSELoss}
 CURVES = ("epoch", "loss", "validation_loss", "validation_crb_loss", "seconds")
 
 
-def networks_of(run: Run, sets: Mapping[str, Dictionary]) -> tuple[dict[str, nn.Estimator], dict[str, Arrays]]:
-    """Both networks with their best weights, and the curves of their training."""
+def train_networks(run: Run, sets: Mapping[str, Dictionary]) -> tuple[dict[str, nn.Estimator], dict[str, Arrays]]:
+    """Train both networks, and return them with their best weights and the curves of their training."""
     networks, curves = {}, {}
     for label in LOSSES:
-        with run.work.step(f"training of {label}"), torch_threads(run.threads):
-            curves[label] = run.work.kept(f"{label}/curves", partial(_trained, run, sets, label))
+        with run.work.step(f"training of {label}"), use_torch_threads(run.threads):
+            curves[label] = run.work.load_or_compute(f"{label}/curves", partial(_train, run, sets, label))
         networks[label] = nn.Estimator.load(run.work.path(f"{label}/best.safetensors"))
     return networks, curves
 
 
-def _trained(run: Run, sets: Mapping[str, Dictionary], label: str) -> Arrays:
-    """Train, or go on with a training that was killed; returns the curves."""
+def _train(run: Run, sets: Mapping[str, Dictionary], label: str) -> Arrays:
+    """Train a network, or resume a training that was killed, and return the curves."""
     settings = run.settings
     history = nn.train(
-        _untrained(run),
+        _make_network(run),
         nn.StoredData(sets["training"]),
         validation=nn.StoredData(sets["validation"]),
         loss=LOSSES[label](),
@@ -50,8 +50,8 @@ def _trained(run: Run, sets: Mapping[str, Dictionary], label: str) -> Arrays:
     return {name: history[name] for name in CURVES}
 
 
-def _untrained(run: Run) -> nn.Estimator:
-    """Both networks begin with the same weights."""
+def _make_network(run: Run) -> nn.Estimator:
+    """Make a network before its training; both networks begin with the same weights."""
     settings, problem = run.settings, run.problem
     architecture = getattr(nn.Architecture, settings.architecture)(settings.rank)
     return nn.Estimator(

@@ -1,4 +1,4 @@
-"""The report of a reproduction: what it is, the numbers beside the paper's, the figures, and all settings."""
+"""The report of a reproduction: an introduction, the numbers beside the paper's, the figures, and all settings."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from spinbound.base.text import spoken
-from spinbound.pages.page import Part, Picture, Section, Table, Text
+from spinbound.base.text import join_words
+from spinbound.pages.page import Element, Picture, Section, Table, Text
 
 from .claims import HEAD, Row
 from .data import SPAN
@@ -16,7 +16,7 @@ from .settings import Settings
 TITLE = "Cramér-Rao bound-informed training of neural networks for quantitative MRI, reproduced"
 PAPER = "X. Zhang, Q. Duchemin et al., arXiv 2109.10535"
 
-# Of the paper, beside the settings of the same name.
+# The paper's values of the settings of the same name.
 STATED = {
     "rank": "13",
     "n_basis": "92,160 (the training set)",
@@ -36,21 +36,21 @@ STATED = {
 }
 
 
-def sections(
+def make_sections(
     rows: Sequence[Row], figures: Mapping[str, Sequence[Picture]], settings: Settings, provenance: Mapping[str, Any]
 ) -> Iterator[Section]:
-    """All of the report; `figures` by the headings of their sections."""
-    yield Section("What this is", [*map(Text, introduction())])
+    """Make all sections of the report, with `figures` by the headings of their sections."""
+    yield Section("What this is", [*map(Text, introduce())])
     yield Section("Numbers beside the paper's", [Table(HEAD, [row.cells for row in rows])])
     for heading, pictures in figures.items():
         yield Section(heading, pictures)
-    yield Section("Settings", [settings_table(settings)])
-    yield Section("What differs, and what is left out", [*map(Text, differences(settings, set(figures)))])
-    yield Section("Provenance", provenance_parts(provenance))
+    yield Section("Settings", [make_settings_table(settings)])
+    yield Section("What differs, and what is left out", [*map(Text, name_differences(settings, set(figures)))])
+    yield Section("Provenance", make_provenance_tables(provenance))
 
 
-def introduction() -> Iterator[str]:
-    """The first paragraphs."""
+def introduce() -> Iterator[str]:
+    """Yield the first paragraphs."""
     yield (
         f"The experiments of {PAPER}, made anew: two networks that differ in nothing but the loss they are trained "
         "with, squared errors divided by their Cramér-Rao bounds (NN-CRB) or plain squared errors in SI units "
@@ -63,15 +63,15 @@ def introduction() -> Iterator[str]:
     )
 
 
-def settings_table(settings: Settings) -> Table:
-    """Every setting, beside that of the paper where it tells one."""
-    rows = [(name, STATED.get(name, "not told"), shown(value)) for name, value in asdict(settings).items()]
+def make_settings_table(settings: Settings) -> Table:
+    """Make the table of every setting, beside that of the paper if it states one."""
+    rows = [(name, STATED.get(name, "not told"), format_setting(value)) for name, value in asdict(settings).items()]
     return Table(("setting", "paper", "here"), rows)
 
 
-def differences(settings: Settings, headings: set[str]) -> Iterator[str]:
-    """What makes the results other than the paper's."""
-    spans = spoken(f"{name} {low:g} to {high:g}" for name, (low, high) in SPAN.items())
+def name_differences(settings: Settings, headings: set[str]) -> Iterator[str]:
+    """Name the reasons why the results differ from the paper's."""
+    spans = join_words(f"{name} {low:g} to {high:g}" for name, (low, high) in SPAN.items())
     yield f"The ranges of the slices are chosen, as the paper does not tell them (SI units): {spans}."
     yield (
         "The paper leaves open how T2s is distributed, and the lower limits of T1, T2f and B1; those of Prior.paper "
@@ -87,17 +87,17 @@ def differences(settings: Settings, headings: set[str]) -> Iterator[str]:
         yield "Fig. 8 is left out: no data of a slice in vivo were given (--in-vivo)."
 
 
-def provenance_parts(provenance: Mapping[str, Any]) -> list[Part]:
-    """What it was computed with, and how long each step took."""
+def make_provenance_tables(provenance: Mapping[str, Any]) -> list[Element]:
+    """Make the tables of the versions and inputs, and of the duration of each step."""
     seconds = provenance["seconds"]
-    known = [(name, shown(value)) for name, value in provenance.items() if name != "seconds"]
+    known = [(name, format_setting(value)) for name, value in provenance.items() if name != "seconds"]
     steps = [(name, f"{value:.1f}") for name, value in seconds.items()]
     steps.append(("all", f"{sum(seconds.values()):.1f}"))
     return [Table(("what", "value"), known), Table(("step", "seconds"), steps)]
 
 
-def shown(value: object) -> str:
-    """A setting in words."""
+def format_setting(value: object) -> str:
+    """Format a setting in words."""
     if isinstance(value, tuple | list):
-        return ", ".join(map(shown, value))
+        return ", ".join(map(format_setting, value))
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""All steps of the reproduction in their order."""
+"""The steps of the reproduction in their order."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.checks import as_threads, check_progress
-from spinbound.base.errors import Report
-from spinbound.files.hashes import sha256_of
+from spinbound.base.errors import Progress
+from spinbound.files.hashes import hash_arrays
 from spinbound.pages.page import Picture, write_report
 from spinbound.sequences.model import Model, as_model
 from spinbound.sequences.sequence import Sequence
@@ -22,13 +22,13 @@ from spinbound.signals.forward import ForwardModel
 from spinbound.tissues.prior import Prior
 
 from . import claims, figures
-from .data import Problem, Run, basis_of, sets_of
-from .judged import judged
-from .measured import estimated, has_data, measured_slice, phantom_data, phantom_of
-from .networks import networks_of
-from .pages import TITLE, sections
+from .data import Problem, Run, build_sets, prepare_basis
+from .judged import judge
+from .measured import as_slice, estimate_maps, has_data, make_phantom, make_phantom_data
+from .networks import train_networks
+from .pages import TITLE, make_sections
 from .settings import Settings
-from .work import Tell, opened
+from .work import Tell, open_work
 
 IN_VIVO = "A slice in vivo (Fig. 8)"
 
@@ -44,8 +44,8 @@ def crb_paper(
     model: Model | str = "gbloch",
     device: str | None = None,
     threads: int | None = None,
-    progress: bool | Report | None = None,
-    tell: Tell = lambda line: None,
+    progress: bool | Progress | None = None,
+    tell: Tell = lambda _: None,
 ) -> Path:
     """Train both networks, judge them, and compare them with NLLS; write one HTML report.
 
@@ -54,26 +54,26 @@ def crb_paper(
     seq
         The pulse sequence.
     folder
-        For all results. A run that was killed goes on from there; what is done is not done again.
+        Folder of all results. A run that was killed resumes there, and does no finished step again.
     settings
-        How much is computed; by default `Settings.full`.
+        The sizes of the reproduction; by default `Settings.full`.
     basis
-        Of the signals, at least as many vectors as the settings want; by default made from the prior.
+        The basis of the signals, with at least the rank of the settings; by default it is built from the prior.
     prior
-        Of the tissues; by default that of the paper for the sequence's TR, within what the model takes.
+        The prior of the tissues; by default that of the paper for the sequence's TR, within the limits of the model.
     in_vivo : (rows, columns, rank) complex
-        Coefficients of a slice in the basis, zero where there is nothing, for Fig. 8.
+        Coefficients of a slice in the basis, zero where there are no data, for Fig. 8.
     device
-        Of the networks; by default a GPU if there is one.
+        The device of the networks; by default a GPU if there is one.
     tell
-        Called with a line at the begin of every step.
+        A callable that takes a line at the beginning of every step.
     model, threads, progress
         As in `simulate`.
 
     Returns
     -------
     Path
-        The report.
+        The file of the report.
 
     Raises
     ------
@@ -88,6 +88,7 @@ def crb_paper(
     settings = settings or Settings.full()
     as_threads(threads)
     check_progress(progress)
+
     TR = float(np.median(seq.repetition_times))
     problem = Problem(
         seq=seq,
@@ -97,48 +98,53 @@ def crb_paper(
         device=device,
         progress=progress,
     )
-    data = None if in_vivo is None else measured_slice(in_vivo, settings.rank, basis)
-    with opened(Path(folder), _described(problem, settings, basis), tell) as work:
-        run = Run(work, problem, settings, basis_of(work, problem, settings, basis))
-        return _reproduced(run, data)
+    data = None if in_vivo is None else as_slice(in_vivo, settings.rank, basis)
+
+    with open_work(Path(folder), _describe(problem, settings, basis), tell) as work:
+        run = Run(work, problem, settings, prepare_basis(work, problem, settings, basis))
+        return _reproduce(run, data)
 
 
-def _reproduced(run: Run, in_vivo: npt.NDArray[Any] | None) -> Path:
-    """Every step, and the report."""
-    sets = sets_of(run)
-    networks, curves = networks_of(run, sets)
-    cards = judged(run, networks, sets["test"])
-    phantom = phantom_of(run.settings)
-    tubes = estimated(run, networks, phantom_data(run, phantom), "phantom")
-    rows = [*claims.convergence_rows(curves), *claims.slice_rows(cards), *claims.test_rows(cards, run.settings)]
-    rows += claims.phantom_rows(tubes, phantom)
+def _reproduce(run: Run, in_vivo: npt.NDArray[Any] | None) -> Path:
+    """Do every step, and write the report."""
+    sets = build_sets(run)
+    networks, curves = train_networks(run, sets)
+    cards = judge(run, networks, sets["test"])
+    phantom = make_phantom(run.settings)
+    tubes = estimate_maps(run, networks, make_phantom_data(run, phantom), "phantom")
+    rows = [
+        *claims.compare_convergence(curves),
+        *claims.compare_slices(cards),
+        *claims.compare_random_tissues(cards, run.settings),
+    ]
+    rows += claims.compare_phantom(tubes, phantom)
     drawings = {
-        "Convergence (Fig. 1)": figures.of_training(curves),
-        "Slices of tissues (Figs. 2, 9, 10)": figures.of_slices(cards, run.settings, run.problem.prior),
-        "Random tissues (Figs. 3, 4)": figures.of_histograms(cards, run.settings),
-        "Parts of the loss (Figs. 5, 6)": figures.of_losses(cards, run.settings),
-        "Six tubes (Fig. 7)": figures.of_phantom(tubes, phantom, run.settings),
+        "Convergence (Fig. 1)": figures.plan_convergence(curves),
+        "Slices of tissues (Figs. 2, 9, 10)": figures.plan_slices(cards, run.settings, run.problem.prior),
+        "Random tissues (Figs. 3, 4)": figures.plan_histograms(cards, run.settings),
+        "Parts of the loss (Figs. 5, 6)": figures.plan_losses(cards, run.settings),
+        "Six tubes (Fig. 7)": figures.plan_phantom(tubes, phantom, run.settings),
     }
     if in_vivo is not None:
-        maps = estimated(run, networks, in_vivo, f"in-vivo-{sha256_of(in_vivo):.8}")
-        rows += claims.in_vivo_rows(maps)
-        drawings[IN_VIVO] = figures.of_slice(maps, has_data(in_vivo))
-    pictures = {heading: list(figures.pictures(run.work, each)) for heading, each in drawings.items()}
-    return _written(run, rows, pictures)
+        maps = estimate_maps(run, networks, in_vivo, f"in-vivo-{hash_arrays(in_vivo):.8}")
+        rows += claims.compare_in_vivo(maps)
+        drawings[IN_VIVO] = figures.plan_in_vivo(maps, has_data(in_vivo))
+    pictures = {heading: list(figures.draw_pictures(run.work, each)) for heading, each in drawings.items()}
+    return _write(run, rows, pictures)
 
 
-def _written(run: Run, rows: Rows[claims.Row], pictures: dict[str, list[Picture]]) -> Path:
+def _write(run: Run, rows: Rows[claims.Row], pictures: dict[str, list[Picture]]) -> Path:
     path = run.work.path("report.html")
-    provenance = {**_sources(run.problem, run.basis), "seconds": run.work.seconds}
-    write_report(path, TITLE, sections(rows, pictures, run.settings, provenance))
+    provenance = {**_describe_sources(run.problem, run.basis), "seconds": run.work.seconds}
+    write_report(path, TITLE, make_sections(rows, pictures, run.settings, provenance))
     return path
 
 
-def _described(problem: Problem, settings: Settings, basis: Basis | None) -> dict[str, Any]:
-    """All that the results depend on but the slice in vivo, in plain words and numbers."""
-    return {**_sources(problem, basis), **asdict(settings)}
+def _describe(problem: Problem, settings: Settings, basis: Basis | None) -> dict[str, Any]:
+    """Describe everything but the slice in vivo that the results depend on, in plain words and numbers."""
+    return {**_describe_sources(problem, basis), **asdict(settings)}
 
 
-def _sources(problem: Problem, basis: Basis | None) -> dict[str, Any]:
-    """What the results are made from and by."""
+def _describe_sources(problem: Problem, basis: Basis | None) -> dict[str, Any]:
+    """Describe the acquisition, the model, the basis and the prior of the results."""
     return ForwardModel.of(problem.seq, problem.model, basis).described | {"prior": problem.prior.toml}

@@ -1,10 +1,10 @@
-"""How much is computed: every number that a reproduction can be told, and the two choices that the command offers."""
+"""The settings of a reproduction: every number that can be chosen, and the two sets that the command offers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spinbound.base.checks import as_count, as_positive, one_of
+from spinbound.base.checks import as_count, as_one_of, as_positive
 from spinbound.base.errors import InvalidParameter
 
 ARCHITECTURES = ("paper", "small")
@@ -20,33 +20,33 @@ class Settings:
     Parameters
     ----------
     n_basis
-        Tissues whose signals the basis is made from, if none is given.
+        Number of tissues from whose signals the basis is built, if none is given.
     rank
-        Vectors of the basis.
+        Number of vectors of the basis.
     n_training, n_validation, n_test
-        Tissues of each set; consecutive ones of one seed.
+        Number of tissues of each set; they are consecutive tissues of one seed.
     architecture
         "paper", or "small", which a CPU trains in minutes.
     phase
-        "random" as in the paper, or "standard": how the networks see the phase of M0.
+        Treatment of the phase of M0 by the networks: "random" as in the paper, or "standard".
     epochs, batch, learning_rate, halve_every, schedule, clip
-        Of the training of both networks, as `nn.train` takes them.
+        Options of the training of both networks, as `nn.train` takes them.
     sigma, M0
         Noise per channel, and the range of ``|M0|``, both new in every epoch.
     realizations
-        Of the noise of each tissue at each SNR.
+        Number of realisations of the noise, for each tissue at each SNR.
     snr
         ``|M0|/sigma`` of the slices and histograms.
     snr_levels
-        Those over which bias and variance are told apart.
+        The levels at which bias and variance are evaluated.
     slice_shape
         Tissues along the axes of a slice through the space of parameters.
     phantom_shape, phantom_snr
         Rows and columns of the phantom, and its ``|M0|/sigma``.
     multi_start
-        Starts of a least-squares fit.
+        Number of starts of a least-squares fit.
     seed
-        Of tissues, weights and noise.
+        Seed of tissues, weights and noise.
 
     Raises
     ------
@@ -90,7 +90,7 @@ class Settings:
             as_count(name, getattr(self, name), 1)
         as_count("realizations", self.realizations, 2)
         as_count("seed", self.seed, 0)
-        one_of("architecture", self.architecture, ARCHITECTURES)
+        as_one_of("architecture", self.architecture, ARCHITECTURES)
         positive = {"sigma": self.sigma, "snr": self.snr, "phantom_snr": self.phantom_snr}
         for name, value in positive.items():
             as_positive(name, value)
@@ -104,7 +104,7 @@ class Settings:
 
     @classmethod
     def full(cls) -> Settings:
-        """What the paper tells of itself; for a GPU."""
+        """Return the settings that the paper states; they need a GPU."""
         return cls(
             n_basis=92_160,
             n_training=92_160,
@@ -120,7 +120,7 @@ class Settings:
 
     @classmethod
     def quick(cls) -> Settings:
-        """What takes an hour of two cores: a smaller network, fewer tissues, epochs and realizations."""
+        """Return settings for an hour of two cores: a smaller network, fewer tissues, epochs and realizations."""
         return cls(
             n_basis=10_000,
             n_training=92_160,

@@ -1,4 +1,4 @@
-"""Coercion and checking of what a `Sequence` is made of; every refusal names the argument and the pulse."""
+"""Coerce and check the arguments of a `Sequence`; every refusal names the argument and the pulse."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_array, as_complex, as_real, one_of
+from spinbound.base.checks import as_array, as_complex, as_one_of, as_real
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidSequence
 
 # In the order of the core's codes.
@@ -18,20 +18,20 @@ STARTS = ("periodic", "thermal")
 # The tables of the pool's response reach this far for the shortest T2s, with room to spare.
 MAX_TRF = 100.0  # s
 
-SHAPE_SAMPLES = 500  # of a callable
-MAX_SAMPLES = 4096  # of a waveform: the models integrate every one of them
-SMALLEST_MEAN = 1e-3  # of a callable's waveform, relative to its peak
+SHAPE_SAMPLES = 500  # taken of a callable
+MAX_SAMPLES = 4096  # the most of a waveform: the models integrate every one
+SMALLEST_MEAN = 1e-3  # least mean of a callable's waveform, relative to its peak
 
 
 def as_repetition_times(TR: npt.ArrayLike, n_pulses: int) -> FloatArray:
-    """(n,) repetition times in s, of one for all or one per pulse."""
-    times = per_pulse("TR", TR, n_pulses)
+    """Return (n,) repetition times in s, from one for all or one per pulse."""
+    times = as_per_pulse("TR", TR, n_pulses)
     _refuse(times <= 0, times, "TR must be longer than 0 s", "s")
     return times
 
 
-def per_pulse(name: str, value: npt.ArrayLike, n_pulses: int) -> FloatArray:
-    """(n,) finite numbers, of one for all or one per pulse."""
+def as_per_pulse(name: str, value: npt.ArrayLike, n_pulses: int) -> FloatArray:
+    """Return (n,) finite numbers, from one for all or one per pulse."""
     array = as_real(name, value, InvalidSequence)
     if array.shape not in ((), (n_pulses,)):
         raise InvalidSequence(f"{name} must be one number or one per pulse ({n_pulses}); given shape {array.shape}")
@@ -69,7 +69,7 @@ def _refuse(wrong: BoolArray, values: FloatArray, rule: str, unit: str) -> None:
 
 
 def as_gradient_moments(words: str | Iterable[str], n_pulses: int) -> tuple[str, ...]:
-    """One word per pulse."""
+    """Return one word per pulse."""
     if isinstance(words, str):
         words = (words,) * n_pulses
     try:
@@ -81,14 +81,15 @@ def as_gradient_moments(words: str | Iterable[str], n_pulses: int) -> tuple[str,
     if len(moments) != n_pulses:
         raise InvalidSequence(f"gradient_moment has {len(moments)} words for {n_pulses} pulses")
     for pulse, word in enumerate(moments):
-        one_of(f"gradient_moment of pulse {pulse}", word, GRADIENT_MOMENTS, InvalidSequence)
+        as_one_of(f"gradient_moment of pulse {pulse}", word, GRADIENT_MOMENTS, InvalidSequence)
+
     return tuple(str(word) for word in moments)
 
 
 def as_start(start: str | npt.ArrayLike) -> str | FloatArray:
-    """A word, or the magnetization (5,) before the train."""
+    """Return a word, or the magnetization (5,) before the train."""
     if isinstance(start, str):
-        return one_of("start", start, STARTS, InvalidSequence)
+        return as_one_of("start", start, STARTS, InvalidSequence)
     vector = as_real("start", start, InvalidSequence)
     if vector.shape != (5,) or not np.isfinite(vector).all():
         raise InvalidSequence(
@@ -98,7 +99,7 @@ def as_start(start: str | npt.ArrayLike) -> str | FloatArray:
 
 
 def as_echo(echo: npt.ArrayLike, n_pulses: int) -> BoolArray:
-    """(n,) whether the echo of each repetition is recorded."""
+    """Return (n,) booleans: whether the echo of each repetition is recorded."""
     array = as_array("echo", echo, InvalidSequence)
     if array.dtype.kind in "iu" and np.isin(array, (0, 1)).all():  # as files hold them
         array = array.astype(np.bool_)
@@ -107,16 +108,18 @@ def as_echo(echo: npt.ArrayLike, n_pulses: int) -> BoolArray:
             f"echo must be True, False or one of them per pulse ({n_pulses}); "
             f"given an array of {array.dtype} and shape {array.shape}"
         )
+
     recorded = np.array(np.broadcast_to(array, (n_pulses,)))
     recorded.setflags(write=False)
+
     return recorded
 
 
 def as_shape(shape: npt.ArrayLike | Callable[[FloatArray], Any] | None) -> ComplexArray | None:
-    """(k,) samples of a waveform, or None: rectangular. A callable is sampled, and scaled to mean 1."""
+    """Return (k,) samples of a waveform, or None for a rectangular one; a callable is sampled, and scaled to mean 1."""
     if shape is None:
         return None
-    samples = _sampled(shape) if callable(shape) else as_complex("shape", shape, InvalidSequence)
+    samples = _sample(shape) if callable(shape) else as_complex("shape", shape, InvalidSequence)
     if samples.ndim != 1 or samples.size == 0 or not np.isfinite(samples).all() or not samples.any():
         raise InvalidSequence(
             f"shape must be a row of finite samples, not all zero; given an array of shape {samples.shape}"
@@ -126,7 +129,7 @@ def as_shape(shape: npt.ArrayLike | Callable[[FloatArray], Any] | None) -> Compl
     return samples
 
 
-def _sampled(function: Callable[[FloatArray], Any]) -> ComplexArray:
+def _sample(function: Callable[[FloatArray], Any]) -> ComplexArray:
     u = (np.arange(SHAPE_SAMPLES) + 0.5) / SHAPE_SAMPLES
     samples = np.array(as_complex("shape(u)", function(u), InvalidSequence))
     if samples.shape != u.shape or not np.isfinite(samples).all():

@@ -1,4 +1,4 @@
-"""What a call simulates: one train, or the trains of a joint experiment, whose samples follow each other."""
+"""The trains that a call simulates: one, or those of a joint experiment, whose samples follow each other."""
 
 from __future__ import annotations
 
@@ -30,36 +30,36 @@ class Trains:
 
     @property
     def sha256(self) -> str:
-        """That of the sequence, or of all of them in their order."""
+        """SHA-256 of the sequence, or of all sequences in their order."""
         if len(self.sequences) == 1:
             return self.sequences[0].sha256
         return hashlib.sha256("".join(seq.sha256 for seq in self.sequences).encode()).hexdigest()
 
-    def core(self) -> Any:
-        """The trains as the core has them; that of a single one is kept in the sequence, which never changes."""
+    def as_core(self) -> Any:
+        """Return the core's form of the trains; that of a single one is kept in the sequence, which never changes."""
         if len(self.sequences) > 1:
-            return _core.Experiment([core_sequence(seq) for seq in self.sequences])
+            return _core.Experiment([as_core_sequence(seq) for seq in self.sequences])
         kept = vars(self.sequences[0])
         if "_experiment" not in kept:
-            kept["_experiment"] = _core.Experiment([core_sequence(self.sequences[0])])
+            kept["_experiment"] = _core.Experiment([as_core_sequence(self.sequences[0])])
         return kept["_experiment"]
 
 
 def as_trains(seq: object) -> Trains:
-    """The trains of one `Sequence`, or of a list or tuple of them.
+    """Return the trains of one `Sequence`, or of a list or tuple of them.
 
     Raises
     ------
     InvalidSequence
         If it is something else, or no echo is recorded.
     """
-    trains = Trains((seq,) if isinstance(seq, Sequence) else _listed(seq))
+    trains = Trains((seq,) if isinstance(seq, Sequence) else _as_tuple(seq))
     if trains.n_echoes == 0:
         raise InvalidSequence("the sequence records no echo; echo is False for all pulses")
     return trains
 
 
-def _listed(seq: object) -> tuple[Sequence, ...]:
+def _as_tuple(seq: object) -> tuple[Sequence, ...]:
     items = tuple(seq) if isinstance(seq, (list, tuple)) else (seq,)
     for item in items:
         if not isinstance(item, Sequence):
@@ -71,14 +71,15 @@ def _listed(seq: object) -> tuple[Sequence, ...]:
     return cast(tuple[Sequence, ...], items)
 
 
-def core_sequence(seq: Sequence) -> Any:
-    """A sequence as the core has it."""
+def as_core_sequence(seq: Sequence) -> Any:
+    """Return the core's form of a sequence."""
     moments = np.array([GRADIENT_MOMENTS.index(word) for word in seq.gradient_moment], dtype=np.int32)
     is_word = isinstance(seq.start, str)
     start = STARTS.index(seq.start) if isinstance(seq.start, str) else len(STARTS)
     initial = np.zeros(5) if is_word else np.asarray(seq.start)
     increments = np.broadcast_to(seq.rf_phase_increment, seq.n_pulses)
     shape = np.empty(0, np.complex128) if seq.shape is None else seq.shape
+
     return _core.Sequence(
         alpha=seq.alpha,
         TRF=seq.TRF,

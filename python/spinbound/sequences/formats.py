@@ -1,4 +1,4 @@
-"""The files of a pulse sequence: .npz, .toml, MATLAB, Pulseq; fields by `Sequence`'s arguments, in SI units."""
+"""Files of a pulse sequence: .npz, .toml, MATLAB, Pulseq; fields have the names of `Sequence`'s arguments, in SI."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from spinbound.base.checks import as_real, one_of, suggestion
+from spinbound.base.checks import as_one_of, as_real, suggest
 from spinbound.base.errors import ComplexArray, InvalidSequence
-from spinbound.files.guard import max_bytes
+from spinbound.files.guard import find_max_bytes
 from spinbound.files.mat import read_mat
-from spinbound.files.npz import npz_names, read_npz, write_npz
+from spinbound.files.npz import read_npz, read_npz_names, write_npz
 from spinbound.files.toml import read_toml
 from spinbound.files.writing import write_atomically
 
@@ -22,7 +22,7 @@ Fields = Mapping[str, Any]
 
 FIELDS = ("alpha", "TRF", "TR", "gradient_moment", "rf_phase_increment", "start", "echo", "shape")
 
-# A TOML file says its units in the names of its fields.
+# The names of the fields of a TOML file state the units.
 TOML_FIELDS: Mapping[str, tuple[str, float]] = {
     "alpha_rad": ("alpha", 1),
     "alpha_deg": ("alpha", pi / 180),
@@ -39,7 +39,7 @@ TOML_PLAIN = ("gradient_moment", "start", "echo", "shape")
 
 
 def read_fields(path: Path) -> dict[str, Any]:
-    """The fields that a file has; `alpha` and `TRF` are among them.
+    """Read the fields of a file; `alpha` and `TRF` are among them.
 
     Raises
     ------
@@ -48,16 +48,16 @@ def read_fields(path: Path) -> dict[str, Any]:
     OSError
         If the file cannot be read or is damaged.
     """
-    return _READERS[_suffix(path)](path)
+    return _READERS[_check_suffix(path)](path)
 
 
 def write_fields(path: Path, fields: Fields) -> None:
     """Write all fields of a sequence that are not None, whole or not at all."""
-    _WRITERS[_suffix(path)]({name: value for name, value in fields.items() if value is not None}, path)
+    _WRITERS[_check_suffix(path)]({name: value for name, value in fields.items() if value is not None}, path)
 
 
-def _suffix(path: Path) -> str:
-    return one_of("the suffix", path.suffix.lower(), tuple(_READERS), InvalidSequence)
+def _check_suffix(path: Path) -> str:
+    return as_one_of("the suffix", path.suffix.lower(), tuple(_READERS), InvalidSequence)
 
 
 def _require_pulses(fields: Mapping[str, Any], present: Iterable[str]) -> None:
@@ -66,8 +66,8 @@ def _require_pulses(fields: Mapping[str, Any], present: Iterable[str]) -> None:
             raise InvalidSequence(f"the file has no variable {name}; it has: {', '.join(present) or 'nothing'}")
 
 
-def _tidied(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Row and column vectors made flat, arrays of text made words."""
+def _tidy(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Flatten row and column vectors, and turn arrays of text into words."""
     tidy: dict[str, Any] = {}
     for name, value in fields.items():
         array = np.squeeze(np.asarray(value))
@@ -79,44 +79,45 @@ def _tidied(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read_npz(path: Path) -> dict[str, Any]:
     fields = read_npz(path, FIELDS, InvalidSequence)
-    _require_pulses(fields, npz_names(path, InvalidSequence))
-    return _tidied(fields)
+    _require_pulses(fields, read_npz_names(path, InvalidSequence))
+    return _tidy(fields)
 
 
 def _read_mat(path: Path) -> dict[str, Any]:
     fields, present = read_mat(path, FIELDS, InvalidSequence)
     _require_pulses(fields, present)
-    return _tidied(fields)
+    return _tidy(fields)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
-    content = read_toml(path, max_bytes(), InvalidSequence)
+    content = read_toml(path, find_max_bytes(), InvalidSequence)
     fields: dict[str, Any] = {}
     for key, value in content.items():
-        name, factor = _toml_field(key)
+        name, factor = _find_toml_field(key)
         if name in fields:
             raise InvalidSequence(f"{name} is given twice, in two units")
         fields[name] = value if factor is None else as_real(key, value, InvalidSequence) * factor
     _require_pulses(fields, content)
     if "shape" in fields:
-        fields["shape"] = _complex_of_pairs(fields["shape"])
+        fields["shape"] = _join_pairs(fields["shape"])
+
     return fields
 
 
-def _complex_of_pairs(pairs: Any) -> ComplexArray:
-    """TOML has no complex numbers: a waveform is a list of pairs, real and imaginary part."""
+def _join_pairs(pairs: Any) -> ComplexArray:
+    """Join the pairs of real and imaginary part by which TOML, without complex numbers, states a waveform."""
     array = as_real("shape", pairs, InvalidSequence)
     if array.ndim != 2 or array.shape[1] != 2:
         raise InvalidSequence(f"shape must be a list of pairs, real and imaginary part; given shape {array.shape}")
     return np.ascontiguousarray(array).view(np.complex128)[:, 0]
 
 
-def _toml_field(key: str) -> tuple[str, float | None]:
+def _find_toml_field(key: str) -> tuple[str, float | None]:
     if key in TOML_PLAIN:
         return key, None
     allowed = (*TOML_PLAIN, *TOML_FIELDS)
     if key not in TOML_FIELDS:
-        hint = suggestion(key, allowed)
+        hint = suggest(key, allowed)
         raise InvalidSequence(f"unknown field {key!r}{hint}; allowed: {', '.join(allowed)}")
     return TOML_FIELDS[key]
 
@@ -152,16 +153,15 @@ def _write_toml(fields: Fields, path: Path) -> None:
 
 
 def _read_seq(path: Path) -> dict[str, Any]:
-    from .pulseq import read as _pulseq_read
-    from .pulseq import text as _pulseq_text
+    from .pulseq import read, text
 
-    return _pulseq_read.fields_of(_pulseq_text.read_text(path))
+    return read.make_fields(text.read_text(path))
 
 
 def _write_seq(fields: Fields, path: Path) -> None:
-    from .pulseq import write as _pulseq_write
+    from .pulseq import write
 
-    content = _pulseq_write.text_of(fields)
+    content = write.make_text(fields)
     write_atomically(path, lambda stream: stream.write(content))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spinbound.base.checks import one_of
+from spinbound.base.checks import as_one_of
 from spinbound.base.errors import InvalidSequence
 
 from .sequence import Sequence
@@ -13,17 +13,17 @@ _SUFFIXES = (".npz", ".toml")
 
 
 def names() -> list[str]:
-    """Names of the sequences that ship with the package."""
-    return sorted(_files())
+    """Return the names of the sequences that ship with the package."""
+    return sorted(_list_files())
 
 
 def load(name: str) -> Sequence:
-    """A sequence that ships with the package.
+    """Read a sequence that ships with the package.
 
     Raises
     ------
     InvalidSequence
-        If there is none of that name; the message lists those there are.
+        If no sequence has that name; the message lists all names.
 
     Examples
     --------
@@ -31,9 +31,9 @@ def load(name: str) -> Sequence:
     >>> sb.sequences.load("hybrid-mt-4s").TR
     0.0035
     """
-    files = _files()
-    return Sequence.load(files[one_of("the sequence's name", name, sorted(files), InvalidSequence)])
+    files = _list_files()
+    return Sequence.load(files[as_one_of("the sequence's name", name, sorted(files), InvalidSequence)])
 
 
-def _files() -> dict[str, Path]:
+def _list_files() -> dict[str, Path]:
     return {path.stem: path for path in Path(__file__).parent.iterdir() if path.suffix in _SUFFIXES}

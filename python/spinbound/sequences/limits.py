@@ -1,4 +1,4 @@
-"""What each model asks of a train and of the tissue in it."""
+"""Limits that each model sets to a train and to the tissue in it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _check_sequence(model: Model, seq: Sequence) -> None:
 
 
 def _check_hybrid(seq: Sequence) -> None:
-    """The axis of the hybrid state is that of balanced repetitions whose RF phase alternates."""
+    """Refuse trains without the axis of the hybrid state, that of balanced repetitions whose RF phase alternates."""
     moments = np.array(seq.gradient_moment)
     if (moments == "spoiler_prepulse").any():
         pulse = int((moments == "spoiler_prepulse").argmax())
@@ -44,15 +44,15 @@ def _check_hybrid(seq: Sequence) -> None:
 
 
 class Limits:
-    """What a model demands of the tissue in a train, with the pulse that is the first to demand it."""
+    """The limits of a model for the tissue in a train, each with the pulse that sets it."""
 
     def __init__(self, model: Model, seq: Sequence) -> None:
         known, flip = model.traits, np.abs(seq.alpha) * np.abs(seq.shape_samples).mean()
         is_crusher = np.array([word == "crusher" for word in seq.gradient_moment])
         crusher_flip = "max_crusher_flip" if known.lanes else known.flip
         self.flips = (  # largest flip angle, its limit, its pulse, what it is
-            self._flip(np.where(is_crusher, 0, flip), known.flip, "a pulse that is not a crusher"),
-            self._flip(np.where(is_crusher, flip, 0), crusher_flip, "a crusher pulse"),
+            self._find_flip(np.where(is_crusher, 0, flip), known.flip, "a pulse that is not a crusher"),
+            self._find_flip(np.where(is_crusher, flip, 0), crusher_flip, "a crusher pulse"),
         )
         self.pulses = (int(seq.TRF.argmin()), int(np.where(seq.alpha == 0, 0, seq.TRF).argmax()))
         self.TRF = tuple(float(seq.TRF[pulse]) for pulse in self.pulses)
@@ -61,12 +61,12 @@ class Limits:
         self.one_pool = model.name == "bloch"
 
     @staticmethod
-    def _flip(flip: FloatArray, limit: str, what: str) -> tuple[float, float, int, str]:
+    def _find_flip(flip: FloatArray, limit: str, what: str) -> tuple[float, float, int, str]:
         pulse = int(flip.argmax())
         return float(flip[pulse]), float(_core.limits[limit]), pulse, what
 
     def accepts(self, m0s: npt.NDArray[np.float64], T2s: npt.NDArray[np.float64], B1: FloatArray) -> BoolArray:
-        """Which of the voxels are accepted."""
+        """Return which of the voxels are accepted."""
         accepted = (self.shortest * T2s <= self.TRF[0]) & (self.longest * T2s >= self.TRF[1])
         if self.one_pool:
             accepted &= m0s == 0
@@ -74,15 +74,15 @@ class Limits:
             accepted &= B1 * flip <= limit
         return np.asarray(accepted)
 
-    def extremes(self) -> tuple[float, float, float]:
-        """The largest B1, the least T2s and the largest T2s that are accepted."""
+    def find_extremes(self) -> tuple[float, float, float]:
+        """Return the largest B1, the least T2s and the largest T2s that are accepted."""
         most_B1 = min((limit / flip for flip, limit, _, _ in self.flips if flip > 0), default=np.inf)
         most_T2s = self.TRF[0] / self.shortest if self.shortest else np.inf
         inside = [float(np.nextafter(value, 0)) for value in (most_B1, most_T2s)]  # the quotients are rounded
         return inside[0], float(np.nextafter(self.TRF[1] / self.longest, np.inf)), inside[1]
 
-    def reason(self, m0s: float, T2s: float, B1: float, where: str) -> str:
-        """Why a voxel is not."""
+    def explain(self, m0s: float, T2s: float, B1: float, where: str) -> str:
+        """Explain why a voxel is not accepted."""
         if self.one_pool and m0s != 0:
             return f"m0s is {m0s:g}{where}; the model bloch has one pool, allowed: m0s = 0"
         for flip, limit, pulse, what in self.flips:
@@ -92,16 +92,18 @@ class Limits:
                     f"B1 is {B1:g}{where}: pulse {pulse} has a flip angle B1 alpha of {B1 * flip:g} rad; "
                     f"allowed: at most {limit:g} rad for {what}{hint}"
                 )
+
         if not self.shortest * T2s <= self.TRF[0]:
             pulse, size, rule = self.pulses[0], "short", f"TRF >= {self.shortest:g} T2s"
         else:
             pulse, size, rule = self.pulses[1], "long", f"TRF <= {self.longest:g} T2s"
         TRF = self.TRF[0 if size == "short" else 1]
+
         return f"T2s is {T2s:g} s{where}: pulse {pulse} of {TRF:g} s is too {size}; allowed: {rule}"
 
 
-def limits_of(model: Model, seq: Sequence) -> Limits:
-    """The limits of a model in a train that it can simulate; kept in the sequence, which never changes.
+def find_limits(model: Model, seq: Sequence) -> Limits:
+    """Return the limits of a model in a train that it can simulate; the sequence, which never changes, keeps them.
 
     Raises
     ------
@@ -116,11 +118,11 @@ def limits_of(model: Model, seq: Sequence) -> Limits:
     return limits
 
 
-def allowed(name: str, limits: list[Limits]) -> tuple[float, float]:
-    """What the parameter's range and the models' limits leave."""
+def find_range(name: str, limits: list[Limits]) -> tuple[float, float]:
+    """Return the least and the largest value that the parameter's range and the models' limits allow."""
     low, high = PARAMETERS[name].least, PARAMETERS[name].largest
     for limit in limits:
-        most_B1, least_T2s, most_T2s = limit.extremes()
+        most_B1, least_T2s, most_T2s = limit.find_extremes()
         if name == "B1":
             high = min(high, most_B1)
         if name == "T2s":

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spinbound.base.checks import as_number, one_of
+from spinbound.base.checks import as_number, as_one_of
 from spinbound.base.errors import InvalidParameter
 
 LINESHAPES = ("superlorentzian", "gaussian", "lorentzian")  # in the order of the core's codes
@@ -14,13 +14,13 @@ LINESHAPES = ("superlorentzian", "gaussian", "lorentzian")  # in the order of th
 
 @dataclass(frozen=True)
 class ModelTraits:
-    """What a model can do."""
+    """The abilities and limits of a model."""
 
-    lanes: bool = False  # several voxels side by side, in single precision too
-    shapes: bool = False  # of pulses that are not rectangular
+    lanes: bool = False  # simulates several voxels side by side, in single precision too
+    shapes: bool = False  # takes pulses that are not rectangular
     flip: str = "max_integrated_flip"  # the limit of B1 alpha, by its name in the core
-    shortest: str | None = None  # of TRF/T2s
-    longest: str | None = None
+    shortest: str | None = None  # the least TRF/T2s, by its name in the core
+    longest: str | None = None  # the largest
 
 
 # In the order of the core's codes.
@@ -34,12 +34,12 @@ MODELS = {
     "bloch": ModelTraits(lanes=True, flip="max_crusher_flip"),
 }
 
-LOOSEST, TIGHTEST = 1e-2, 1e-12  # of rtol
+LOOSEST, TIGHTEST = 1e-2, 1e-12  # limits of rtol
 
 
 @dataclass(frozen=True)
 class Model:
-    """How a tissue responds to pulses: accepted wherever an argument is called `model`, and so is a plain name.
+    """A model of the response of tissue to pulses; every argument `model` takes one, or a plain name.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ class Model:
         equation; ``graham``, ``graham-single-frequency`` and ``sled``, the semi-solid pool saturated at a rate;
         ``hybrid``, the hybrid-state approximation of gbloch; ``bloch``, one pool (m0s = 0).
     lineshape
-        Of the semi-solid pool: ``superlorentzian`` (default), ``gaussian`` or ``lorentzian``.
+        That of the semi-solid pool: ``superlorentzian`` (default), ``gaussian`` or ``lorentzian``.
     rtol
-        Of gbloch-ide and sled: error of the propagator of a pulse, 1e-12 to 1e-2.
+        Relative error of the propagator of a pulse, 1e-12 to 1e-2, for gbloch-ide and sled.
 
     Raises
     ------
@@ -71,8 +71,8 @@ class Model:
     rtol: float = 1e-8
 
     def __post_init__(self) -> None:
-        one_of("model", self.name, MODELS)
-        one_of("lineshape", self.lineshape, LINESHAPES)
+        as_one_of("model", self.name, MODELS)
+        as_one_of("lineshape", self.lineshape, LINESHAPES)
         accuracy = as_number("rtol", self.rtol)
         if not TIGHTEST <= accuracy <= LOOSEST:
             raise InvalidParameter(f"rtol is {accuracy:g}; allowed: {TIGHTEST:g} to {LOOSEST:g}")
@@ -81,11 +81,12 @@ class Model:
                 "graham-single-frequency needs the absorption of the lineshape on resonance, which is infinite for the "
                 "superlorentzian; allowed: gaussian, lorentzian, or the model graham"
             )
+
         object.__setattr__(self, "rtol", accuracy)
 
     @property
     def traits(self) -> ModelTraits:
-        """What the model can do."""
+        """The abilities and limits of the model."""
         return MODELS[self.name]
 
     @property
@@ -95,16 +96,16 @@ class Model:
 
     @classmethod
     def read(cls, described: Mapping[str, Any]) -> Model:
-        """Return the model that `described` has put down, among other things; what is left out is as by default."""
+        """Return the model that a description (see `described`) names; entries that it lacks have their defaults."""
         words = {"name": "model", "lineshape": "lineshape", "rtol": "rtol"}
         return cls(**{field: described[word] for field, word in words.items() if word in described})
 
     @property
     def described(self) -> dict[str, Any]:
-        """The model in words and a number, as files keep it."""
+        """The model in two words and a number, as files store it."""
         return {"model": self.name, "lineshape": self.lineshape, "rtol": self.rtol}
 
 
 def as_model(model: Model | str) -> Model:
-    """Return a model, or the one of a plain name."""
+    """Return a model as it is, and a plain name as the model of that name."""
     return model if isinstance(model, Model) else Model(model)

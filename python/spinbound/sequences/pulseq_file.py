@@ -1,11 +1,11 @@
 """Pulseq files (.seq): versions 1.4 and 1.5 in, 1.5 out; `Sequence.load` and `Sequence.save` take them too.
 
-A file says more than a `Sequence` (gradients that encode an image, slices) and less (whether the train repeats). Read
-are pulses, times, the phases of RF and receiver, and which gradients spoil; what a `Sequence` cannot say is refused,
-with the block. The middle of a readout is the echo, and a pulse must be in the middle between two echoes. A file that
-does not say how it starts, in the definition ``SpinboundStart``, starts from equilibrium.
+A file says more than a `Sequence` (gradients that encode an image, slices) and less (whether the train repeats). `read`
+takes pulses, times, the phases of RF and receiver, and which gradients spoil; it refuses what a `Sequence` cannot say,
+and names the block. The middle of a readout is the echo, and a pulse must be in the middle between two echoes. A file
+that does not say how it starts, in the definition ``SpinboundStart``, starts from equilibrium.
 
-Written are pulses, spoilers of 800 turns/m and short readouts: a frame to which the gradients of an image are added.
+`write` gives pulses, spoilers of 800 turns/m and short readouts: a frame to which the gradients of an image are added.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .sequence import Sequence
 
 
 def read(path: str | os.PathLike[str], *, strict: bool = False) -> Sequence:
-    """The sequence of a file.
+    """Read the sequence of a file.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def read(path: str | os.PathLike[str], *, strict: bool = False) -> Sequence:
     ----------
     K. Layton et al., Magn. Reson. Med. 77, 1544 (2017).
     """
-    path = _checked(path)
+    path = _check_suffix(path)
     if strict:
         check_signature(path, path.read_bytes(), strict=True)
     return Sequence.load(path)
@@ -68,10 +68,10 @@ def write(path: str | os.PathLike[str], seq: Sequence) -> None:
     UserWarning
         If the pulses do not begin and end on a raster of 1 us, which is that of most scanners.
     """
-    seq.save(_checked(path))
+    seq.save(_check_suffix(path))
 
 
-def _checked(path: str | os.PathLike[str]) -> Path:
+def _check_suffix(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if path.suffix.lower() != ".seq":
         raise InvalidSequence(f"{path}: Pulseq files are .seq")

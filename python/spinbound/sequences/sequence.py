@@ -21,20 +21,20 @@ from .checks import (
     GRADIENT_MOMENTS,
     as_echo,
     as_gradient_moments,
+    as_per_pulse,
     as_repetition_times,
     as_shape,
     as_start,
     check_durations,
     check_pulses,
-    per_pulse,
 )
 from .formats import FIELDS, read_fields, write_fields
 
 GYROMAGNETIC_RATIO = 267.5221874e6  # rad/s/T, 1H (CODATA 2018)
 
-DELAY_TRF = 100e-6  # s, of the pulse without RF that a delay is made of
+DELAY_TRF = 100e-6  # s, duration of the pulse without RF in a delay
 
-# Beyond these a file has most likely stated its numbers in another unit.
+# Numbers beyond these limits are most likely in another unit.
 PLAUSIBLE_ALPHA = 2 * pi  # rad
 PLAUSIBLE_TRF = (5e-6, 20e-3)  # s
 PLAUSIBLE_TR = (0.2e-3, 0.5)  # s
@@ -70,8 +70,8 @@ class Sequence:
     shape
         Waveform w of all pulses: None (rectangular), hard-edged samples (k,) of equal duration, complex if the phase
         is modulated, or a callable w(u), 0 < u < 1, which is sampled at 500 points and scaled to mean 1. The field is
-        B1 alpha/TRF w, so that alpha is the flip angle on resonance where the mean is 1. For the models that
-        integrate the pulse (see `spinbound.simulate`).
+        B1 alpha/TRF w, so that alpha is the flip angle on resonance where the mean is 1. Only the models that
+        integrate the pulse take one (see `spinbound.simulate`).
 
     Attributes
     ----------
@@ -125,30 +125,31 @@ class Sequence:
         settle(self, "alpha", as_real("alpha", alpha, InvalidSequence))
         settle(self, "TRF", as_real("TRF", TRF, InvalidSequence))
         check_pulses(self.alpha, self.TRF)
-        settle(self, "TR", _one_if_all_the_same(as_repetition_times(TR, self.n_pulses)))
+        settle(self, "TR", _collapse(as_repetition_times(TR, self.n_pulses)))
         check_durations(self.TRF, self.repetition_times)
+
         settle(self, "gradient_moment", as_gradient_moments(gradient_moment, self.n_pulses))
-        increments = per_pulse("rf_phase_increment", rf_phase_increment, self.n_pulses)
-        settle(self, "rf_phase_increment", _one_if_all_the_same(increments))
+        increments = as_per_pulse("rf_phase_increment", rf_phase_increment, self.n_pulses)
+        settle(self, "rf_phase_increment", _collapse(increments))
         settle(self, "start", as_start(start))
         settle(self, "echo", as_echo(echo, self.n_pulses))
         settle(self, "shape", as_shape(shape))
 
     @classmethod
     def concatenate(cls, sequences: Iterable[Sequence], *, start: str | npt.ArrayLike | None = None) -> Sequence:
-        """One long acquisition of several trains, played one after the other without a break.
+        """Make one long acquisition of several trains, played one after the other without a break.
 
         Parameters
         ----------
         sequences
             The trains, in their order; all pulses have the same waveform.
         start
-            That of the whole; None: that of the first.
+            Start of the whole; None takes that of the first train.
 
         Raises
         ------
         InvalidSequence
-            If there is none, one is no `Sequence`, or waveforms differ.
+            If the list is empty, an entry is no `Sequence`, or waveforms differ.
 
         Examples
         --------
@@ -162,14 +163,14 @@ class Sequence:
         if not trains or not all(isinstance(train, Sequence) for train in trains):
             raise InvalidSequence("concatenate takes at least one Sequence, and nothing else")
         shaped = [train for train in trains if train.alpha.any()] or trains  # without RF a shape means nothing
-        if any(_bytes(train.shape_samples) != _bytes(shaped[0].shape_samples) for train in shaped):
+        if any(_as_bytes(train.shape_samples) != _as_bytes(shaped[0].shape_samples) for train in shaped):
             raise InvalidSequence("the trains have pulses of different shape; one Sequence has one for all of them")
 
-        def joined(name: str) -> npt.NDArray[Any]:
+        def join(name: str) -> npt.NDArray[Any]:
             return np.concatenate([np.broadcast_to(getattr(train, name), train.n_pulses) for train in trains])
 
         return cls(
-            **{name: joined(name) for name in ("alpha", "TRF", "TR", "rf_phase_increment", "echo")},
+            **{name: join(name) for name in ("alpha", "TRF", "TR", "rf_phase_increment", "echo")},
             gradient_moment=[word for train in trains for word in train.gradient_moment],
             start=trains[0].start if start is None else start,
             shape=shaped[0].shape,
@@ -177,12 +178,12 @@ class Sequence:
 
     @classmethod
     def delay(cls, duration: float, *, spoil: bool = False) -> Sequence:
-        """Free precession and recovery, to be concatenated: a repetition without RF, whose echo is not recorded.
+        """Make a pause of free precession and recovery: a repetition without RF, whose echo is not recorded.
 
         Parameters
         ----------
         duration
-            In s, > 0.
+            Time in s, > 0.
         spoil
             Whether the transverse magnetization is spoiled, in the middle; the model hybrid needs it.
         """
@@ -241,7 +242,7 @@ class Sequence:
     @property
     def peak_B1_uT(self) -> float:
         """Largest RF field in uT, for protons."""
-        return _microtesla(self.peak_B1)
+        return _as_microtesla(self.peak_B1)
 
     @property
     def rms_B1(self) -> float:
@@ -252,21 +253,21 @@ class Sequence:
     @property
     def rms_B1_uT(self) -> float:
         """Root mean square of the RF field in uT, for protons."""
-        return _microtesla(self.rms_B1)
+        return _as_microtesla(self.rms_B1)
 
     @property
     def sha256(self) -> str:
         """SHA-256 of the contents: equal for equal sequences, whatever file they came from."""
         digest = hashlib.sha256(b"spinbound sequence")
         moments = [GRADIENT_MOMENTS.index(word) for word in self.gradient_moment]
-        start = self.start.encode() if isinstance(self.start, str) else _bytes(self.start)
-        parts = (_bytes(self.alpha), _bytes(self.TRF), _bytes(moments), start)
-        for part in (*parts, *map(_bytes, (self.TR, self.rf_phase_increment, self.echo, self.shape_samples))):
+        start = self.start.encode() if isinstance(self.start, str) else _as_bytes(self.start)
+        parts = (_as_bytes(self.alpha), _as_bytes(self.TRF), _as_bytes(moments), start)
+        for part in (*parts, *map(_as_bytes, (self.TR, self.rf_phase_increment, self.echo, self.shape_samples))):
             digest.update(f"{len(part)}:".encode() + part)
         return digest.hexdigest()
 
     def replace(self, **changes: Any) -> Sequence:
-        """The same sequence with some of the constructor's arguments changed."""
+        """Return the same sequence with some of the constructor's arguments changed."""
         fields = {name: getattr(self, name) for name in FIELDS}
         if (self.echo == self.echo[0]).all():  # for a train of any length
             fields["echo"] = bool(self.echo[0])
@@ -291,7 +292,7 @@ class Sequence:
         path
             The file; MATLAB 7.3 needs the extra `io`.
         TR, gradient_moment
-            What the file lacks; refused where the file says otherwise.
+            Values that the file lacks; refused where the file says otherwise.
 
         Raises
         ------
@@ -303,7 +304,7 @@ class Sequence:
         path = Path(path)
         try:
             fields = read_fields(path)
-            seq = cls(**_completed(fields, {"TR": TR, "gradient_moment": gradient_moment}))
+            seq = cls(**_complete(fields, {"TR": TR, "gradient_moment": gradient_moment}))
         except InvalidSequence as problem:
             place = "" if str(path) in str(problem) else f"{path}: "
             raise InvalidSequence(f"{place}{problem}") from None
@@ -323,7 +324,7 @@ class Sequence:
         write_fields(Path(path), {name: getattr(self, name) for name in FIELDS})
 
     def __eq__(self, other: object) -> bool:
-        """Whether the contents agree."""
+        """Say whether the contents agree."""
         return self.sha256 == other.sha256 if isinstance(other, Sequence) else NotImplemented
 
     def __hash__(self) -> int:
@@ -336,23 +337,23 @@ class Sequence:
         return f"Sequence({self.n_pulses} pulses, TR={TR} s, {moments}, start={start})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, tuple(getattr(self, name) for name in FIELDS)
+        return _rebuild, tuple(getattr(self, name) for name in FIELDS)
 
 
-def _rebuilt(*values: Any) -> Sequence:
+def _rebuild(*values: Any) -> Sequence:
     return Sequence(**dict(zip(FIELDS, values, strict=True)))
 
 
-def _microtesla(omega1: float) -> float:
+def _as_microtesla(omega1: float) -> float:
     return omega1 / GYROMAGNETIC_RATIO * 1e6
 
 
-def _bytes(values: npt.ArrayLike) -> bytes:
+def _as_bytes(values: npt.ArrayLike) -> bytes:
     array = np.asarray(values)
     return array.astype("<c16" if array.dtype.kind == "c" else "<f8").tobytes()
 
 
-def _one_if_all_the_same(values: FloatArray) -> float | FloatArray:
+def _collapse(values: FloatArray) -> float | FloatArray:
     if (values == values[0]).all():
         return float(values[0])
     copy = np.array(values)
@@ -363,8 +364,8 @@ def _one_if_all_the_same(values: FloatArray) -> float | FloatArray:
 # Files
 
 
-def _completed(fields: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The file's fields, with those that it lacks taken from the caller."""
+def _complete(fields: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete the fields of a file with those that the caller gives."""
     fields = dict(fields)
     for name, value in given.items():
         if name not in fields:

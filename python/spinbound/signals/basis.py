@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.blas import one_thread
+from spinbound.base.blas import use_one_thread
 from spinbound.base.checks import as_array, as_complex, as_count, as_data, as_real
 from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter
-from spinbound.files.hashes import sha256_of
-from spinbound.files.npz import npz_names, read_npz, save_npz
+from spinbound.files.hashes import hash_arrays
+from spinbound.files.npz import read_npz, read_npz_names, save_npz
 from spinbound.sequences.experiment import Experiment, Trains, as_trains
 from spinbound.sequences.sequence import Sequence
 
@@ -122,7 +122,7 @@ class Basis:
                 f"({rows.shape[0]} finite signals of {rows.shape[1]} echoes)"
             )
         # With rows = Q R the signals as columns are R^T Q^T: the SVD of R^T, n x n, has their vectors and values.
-        with one_thread():
+        with use_one_thread():
             R = np.asarray(np.linalg.qr(rows, mode="r"))
             vectors, singular_values, _ = np.linalg.svd(R.T, full_matrices=False)
         return cls(with_fixed_phase(vectors[:, :rank]), singular_values, seq=seq)
@@ -141,7 +141,7 @@ class Basis:
         path = Path(path)
         content = read_npz(path, VARIABLES, InvalidData)
         if "vectors" not in content:
-            present = ", ".join(npz_names(path, InvalidData)) or "nothing"
+            present = ", ".join(read_npz_names(path, InvalidData)) or "nothing"
             raise InvalidData(f"{path}: no variable vectors; the file has: {present}")
         try:
             basis = cls(content["vectors"], content.get("singular_values"))
@@ -239,7 +239,7 @@ class Basis:
     @property
     def sha256(self) -> str:
         """Hash of the vectors and the singular values."""
-        return sha256_of(self.vectors, self.singular_values)
+        return hash_arrays(self.vectors, self.singular_values)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _basis, tuple(getattr(self, name) for name in VARIABLES)

@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 import spinbound._core as _core
 from spinbound.base.checks import as_instance, as_real, as_threads, check_progress
-from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidParameter, Report
+from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import DERIVED, PARAMETERS, TISSUE
-from spinbound.base.progress import reporting, shifted
+from spinbound.base.progress import shift_progress, show_progress
 from spinbound.tissues.tissue import Tissue
 
 from .forward import ForwardModel
@@ -40,7 +40,7 @@ class Batch:
     sigma: FloatArray | None
     valid: BoolArray
     threads: int
-    progress: bool | Report | None
+    progress: bool | Progress | None
     single: bool = False  # compute in single precision
 
     @classmethod
@@ -51,7 +51,7 @@ class Batch:
         sigma: npt.ArrayLike | None = None,
         *,
         threads: int | None,
-        progress: bool | Report | None,
+        progress: bool | Progress | None,
         all_invalid: bool = False,
     ) -> Batch:
         """Check the voxels of a call.
@@ -109,10 +109,10 @@ class Batch:
             voxels = slice(start, min(start + step, self.n_voxels))
             yield voxels, self.select(voxels)
 
-    def call(self, report: Report | None) -> Any:
+    def call(self, report: Progress | None) -> Any:
         """Return the call as the core has it."""
         return _core.Call(
-            experiment=self.forward.trains.core(),
+            experiment=self.forward.trains.as_core(),
             tissue=self.tissue,
             M0=self.M0,
             valid=self.valid,
@@ -179,7 +179,7 @@ def _reason(batch: Batch) -> str:
         return f"{prefix}sigma is {batch.sigma[0]:g}{where}; allowed: sigma > 0, finite"
     m0s, T2s, B1 = (np.asarray(values[name], dtype=np.float64) for name in ("m0s", "T2s", "B1"))
     limit = next(limit for limit in batch.forward.limits if not limit.accepts(m0s, T2s, B1))
-    return prefix + limit.reason(float(m0s), float(T2s), float(B1), where)
+    return prefix + limit.explain(float(m0s), float(T2s), float(B1), where)
 
 
 def unknowns_of(names: Iterable[str], form: str = "real") -> Any:
@@ -217,13 +217,13 @@ def compute(
     if batch.n_voxels == 0:
         return
     views = [batch.flat(result) for result in results]
-    with reporting(batch.progress, batch.n_voxels, label) as report:
+    with show_progress(batch.progress, batch.n_voxels, label) as report:
         if all(view.dtype in (np.float64, np.complex128) for view in views):
             fill(batch, report, *views)
             return
         for voxels, slab in batch.slabs(sum(view[0].size for view in views)):
             doubles = [np.empty(view[voxels].shape, np.result_type(view, np.float64)) for view in views]
-            fill(slab, shifted(report, voxels.start, batch.n_voxels), *doubles)
+            fill(slab, shift_progress(report, voxels.start, batch.n_voxels), *doubles)
             for view, double in zip(views, doubles, strict=True):
                 round_into(view, voxels, double)
 

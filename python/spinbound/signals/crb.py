@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
@@ -11,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 import spinbound._core as _core
-from spinbound.base.checks import as_result, as_result_dtype, as_threads, one_of, parameter_names, refuse_overlap
-from spinbound.base.errors import InvalidParameter, Report
+from spinbound.base.checks import as_one_of, as_parameter_names, as_result, as_result_dtype, as_threads, refuse_overlap
+from spinbound.base.errors import InvalidParameter, Progress
 from spinbound.base.parameters import ALL
-from spinbound.base.progress import reporting, shifted
-from spinbound.files.hashes import sha256_of
+from spinbound.base.progress import shift_progress, show_progress
+from spinbound.files.hashes import hash_arrays
 from spinbound.sequences.experiment import Experiment
 from spinbound.sequences.model import Model
 from spinbound.tissues.tissue import Tissue
@@ -43,9 +44,9 @@ def crb(
     dtype: npt.DTypeLike | None = None,
     out: Mapping[str, npt.NDArray[Any]] | None = None,
     resume: str | PathLike[str] | None = None,
-    runner: Runner | None = None,
+    runner: Runner | Executor | None = None,
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
     """The Cramér-Rao bound of each unknown parameter: CRB = diag(F^-1).
 
@@ -67,8 +68,9 @@ def crb(
         A folder for the work: bounds are written there every 4096 voxels. A run that was killed goes on from there, to
         the same bits.
     runner
-        Who does the work, of `spinbound.cluster`: other processes or machines, or this one for a part of it. It needs
-        `resume`. Bounds that are not computed then are NaN.
+        Who does the work: one of `sb.cluster`, which are other processes or machines or this one for a part of it, or
+        any `concurrent.futures.Executor`, of which each worker uses `threads`. It needs `resume`. Bounds that are not
+        computed then are NaN.
     model, basis, threads, progress
         As in `simulate`.
 
@@ -103,7 +105,7 @@ def crb(
     >>> bool(bound["m0s"] > 0)
     True
     """
-    names, _ = parameter_names(wrt), one_of("form", form, FORMS)
+    names, _ = as_parameter_names(wrt), as_one_of("form", form, FORMS)
     run = Run.of(resume, runner, threads, progress)
     batch = Batch.of(
         ForwardModel.of(seq, model, basis), tissue, require_sigma(sigma), threads=threads, progress=progress
@@ -113,7 +115,7 @@ def crb(
     number = as_result_dtype(dtype, np.float64)
 
     if out is None and resume is None and number == np.float64:
-        with reporting(progress, batch.n_voxels, "crb") as report:
+        with show_progress(progress, batch.n_voxels, "crb") as report:
             return _bounds(batch, names, form, report)
     results = _outputs(out, names, tissue.shape, number)
     if resume is None:
@@ -123,7 +125,7 @@ def crb(
     return results if out is not None else {name: bound[()] for name, bound in results.items()}
 
 
-def _bounds(batch: Batch, names: tuple[str, ...], form: str, report: Report | None) -> dict[str, npt.NDArray[Any]]:
+def _bounds(batch: Batch, names: tuple[str, ...], form: str, report: Progress | None) -> dict[str, npt.NDArray[Any]]:
     """Compute all bounds in one array, as the core writes them."""
     bounds = np.empty((len(names), batch.n_voxels))
     if batch.n_voxels:
@@ -133,10 +135,10 @@ def _bounds(batch: Batch, names: tuple[str, ...], form: str, report: Report | No
 
 def _in_slabs(batch: Batch, names: tuple[str, ...], form: str, results: Mapping[str, npt.NDArray[Any]]) -> None:
     """Compute bounds that are kept in arrays of their own, or in single precision."""
-    with reporting(batch.progress, batch.n_voxels, "crb") as report:
+    with show_progress(batch.progress, batch.n_voxels, "crb") as report:
         for voxels, slab in batch.slabs(len(names)):
             slab = replace(slab, shape=slab.valid.shape)
-            for name, bound in _bounds(slab, names, form, shifted(report, voxels.start, batch.n_voxels)).items():
+            for name, bound in _bounds(slab, names, form, shift_progress(report, voxels.start, batch.n_voxels)).items():
                 round_into(batch.flat(results[name]), voxels, bound)
 
 
@@ -148,7 +150,7 @@ class ChunkBounds:
     names: tuple[str, ...]
     form: str
 
-    def __call__(self, threads: int | None, report: Report | None) -> Arrays:
+    def __call__(self, threads: int | None, report: Progress | None) -> Arrays:
         """Compute them."""
         return _bounds(replace(self.batch, threads=as_threads(threads)), self.names, self.form, report)
 
@@ -181,8 +183,8 @@ def _described(batch: Batch, names: tuple[str, ...], form: str) -> dict[str, Any
     return batch.forward.described | {
         "wrt": list(names),
         "form": form,
-        "tissue": sha256_of(batch.tissue, batch.M0, batch.valid),
-        "sigma": sha256_of(batch.sigma),
+        "tissue": hash_arrays(batch.tissue, batch.M0, batch.valid),
+        "sigma": hash_arrays(batch.sigma),
     }
 
 

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_instance, as_number, as_real, one_of, parameter_names
+from spinbound.base.checks import as_instance, as_number, as_one_of, as_parameter_names, as_real
 from spinbound.base.errors import BoolArray, FloatArray, InvalidParameter, InvalidSequence
 from spinbound.base.parameters import ALL, PARAMETERS, bases, is_reciprocal
 from spinbound.sequences.model import LINESHAPES
 from spinbound.sequences.sequence import Sequence
-from spinbound.tissues.tissue import DEFAULTS, Tissue, value_of
+from spinbound.tissues.tissue import DEFAULTS, Tissue, read_value
 
 from .lineshape import absorption
 
@@ -254,10 +254,10 @@ def continuous_wave(
     >>> np.round(z.real, 3)
     array([0.158, 0.43 , 0.85 ])
     """
-    one_of("output", output, OUTPUTS)
-    one_of("lineshape", lineshape, LINESHAPES)
+    as_one_of("output", output, OUTPUTS)
+    as_one_of("lineshape", lineshape, LINESHAPES)
     as_instance("the first argument", tissue, Tissue)
-    names = None if wrt is None else parameter_names(wrt)
+    names = None if wrt is None else as_parameter_names(wrt)
     fields, offsets = _irradiation(omega1, offset, lineshape)
     valid = _valid(tissue)
     p = {name: np.where(PARAMETERS[name].contains(v), v, DEFAULTS[name])[..., None] for name, v in _named(tissue)}
@@ -354,7 +354,7 @@ def _column(name: str, tissue: Tissue, p: Fields, z: npt.NDArray[Any], derivativ
     """The derivative by one parameter, base or derived: d/dT = -R^2 d/dR, d/dR1a = d/dR1f + d/dR1s."""
     if name == "M0":
         return z + 0j
-    value_of(tissue, name)  # refuses R1a and T1a where R1f and R1s differ
+    read_value(tissue, name)  # refuses R1a and T1a where R1f and R1s differ
     slope = sum(derivatives[base] for base in bases(name))
     if is_reciprocal(name):
         slope = -slope * p[bases(name)[0]] ** 2

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 import spinbound._core as _core
-from spinbound.base.checks import as_result, as_result_dtype, one_of, parameter_names
-from spinbound.base.errors import InvalidParameter, Report
+from spinbound.base.checks import as_one_of, as_parameter_names, as_result, as_result_dtype
+from spinbound.base.errors import InvalidParameter, Progress
 from spinbound.base.parameters import ALL
 from spinbound.sequences.experiment import Experiment
 from spinbound.sequences.model import Model
@@ -42,7 +42,7 @@ def fisher(
     dtype: npt.DTypeLike | None = None,
     out: npt.NDArray[Any] | None = None,
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> npt.NDArray[Any]:
     """The Fisher information matrix F = J^H J/sigma^2.
 
@@ -93,7 +93,7 @@ def fisher(
     >>> sb.fisher(seq, sb.Tissue(), wrt=("M0", "m0s", "T2f")).shape
     (4, 4)
     """
-    names, _ = parameter_names(wrt), one_of("form", form, FORMS)
+    names, _ = as_parameter_names(wrt), as_one_of("form", form, FORMS)
     forward = ForwardModel.of(seq, model, basis)
     batch = Batch.of(forward, tissue, require_sigma(sigma), threads=threads, progress=progress)
     check_apparent(names, batch)
@@ -137,7 +137,7 @@ def in_one_run(
     wanted: Collection[str],
     *,
     threads: int | None,
-    progress: Report | None,
+    progress: Progress | None,
 ) -> dict[str, npt.NDArray[Any]]:
     """Compute in a basis the ``signals`` of n tissues, and those of ``sensitivities``, ``fisher``, ``crb`` wanted.
 

@@ -12,7 +12,7 @@ import spinbound._core as _core
 from spinbound.base.checks import as_instance
 from spinbound.base.errors import ComplexArray
 from spinbound.sequences.experiment import Experiment, Trains, as_trains
-from spinbound.sequences.limits import Limits, limits_of
+from spinbound.sequences.limits import Limits, find_limits
 from spinbound.sequences.model import Model, as_model
 
 from .basis import Basis
@@ -38,7 +38,7 @@ class ForwardModel:
         """
         trains, checked = as_trains(seq), as_model(model)
         for train in trains.sequences:
-            limits_of(checked, train)
+            find_limits(checked, train)
         if basis is not None:
             as_instance("basis", basis, Basis).check_sequence(trains)
         return cls(trains, checked, basis)
@@ -56,7 +56,7 @@ class ForwardModel:
     @property
     def limits(self) -> list[Limits]:
         """What the model asks of a tissue in each train."""
-        return [limits_of(self.model, train) for train in self.trains.sequences]
+        return [find_limits(self.model, train) for train in self.trains.sequences]
 
     @cached_property
     def vectors(self) -> ComplexArray | None:

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 import spinbound._core as _core
-from spinbound.base.checks import as_result, as_result_dtype, one_of, parameter_names, refuse_overlap
-from spinbound.base.errors import InvalidParameter, Report
+from spinbound.base.checks import as_one_of, as_parameter_names, as_result, as_result_dtype, refuse_overlap
+from spinbound.base.errors import InvalidParameter, Progress
 from spinbound.base.parameters import ALL
 from spinbound.sequences.experiment import Experiment
 from spinbound.sequences.model import Model
@@ -38,7 +38,7 @@ def simulate(
     dtype: npt.DTypeLike | None = None,
     out: npt.NDArray[Any] | None = None,
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> npt.NDArray[Any]:
     """The signal, or the magnetization, at every echo of a sequence.
 
@@ -101,7 +101,7 @@ def simulate(
     >>> sb.simulate(seq, sb.Tissue(m0s=[0.1, 0.2])).shape == (2, seq.n_pulses)
     True
     """
-    one_of("output", output, OUTPUTS)
+    as_one_of("output", output, OUTPUTS)
     forward = ForwardModel.of(seq, model, basis)
     batch = Batch.of(forward, tissue, threads=threads, progress=progress)
     if output == "magnetization" and basis is not None:
@@ -125,7 +125,7 @@ def sensitivities(
     dtype: npt.DTypeLike | None = None,
     out: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None,
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """The signal and its derivatives: s and J = ds/dtheta.
 
@@ -178,7 +178,7 @@ def sensitivities(
     >>> J.shape == (seq.n_pulses, 3)
     True
     """
-    names = parameter_names(wrt)
+    names = as_parameter_names(wrt)
     forward = ForwardModel.of(seq, model, basis)
     batch = Batch.of(forward, tissue, threads=threads, progress=progress)
     check_apparent(names, batch)

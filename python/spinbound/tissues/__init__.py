@@ -1,1 +1,1 @@
-"""Tissues, the priors they are drawn from, and objects made of them."""
+"""Tissues, the priors that they are drawn from, and simulated objects."""

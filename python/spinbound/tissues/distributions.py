@@ -1,7 +1,7 @@
 """Distributions of one parameter, by their inverse cumulative functions: theta = F^-1(u), u uniform in (0, 1).
 
-A limit may be the name of another parameter of the prior. The inverse between the limits that hold for each tissue is
-what makes a sample: nothing is rejected, and a tissue needs one u per parameter. Parts of a `Mixture` are invertible,
+A limit may be the name of another parameter of the prior. A sample is the inverse between the limits that hold for its
+tissue: nothing is rejected, and a tissue needs one u per parameter. Parts of a `Mixture` are invertible,
 the mixture itself need not be.
 """
 
@@ -16,37 +16,37 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_number, as_real, parameter_named
+from spinbound.base.checks import as_number, as_parameter, as_real
 from spinbound.base.errors import BoolArray, FloatArray, InvalidParameter
 
 Limit = float | str
 
 
 class Distribution(ABC):
-    """What all distributions can do."""
+    """A distribution of one parameter."""
 
     low: Limit
     high: Limit
 
     @abstractmethod
     def between(self, u: FloatArray, low: npt.ArrayLike, high: npt.ArrayLike) -> FloatArray:
-        """A value for each u (...), 0 < u < 1, within limits (one, or one per u) not beyond the distribution's own.
+        """Return a value for each u (...), 0 < u < 1, within limits (one, or one per u) inside the distribution's own.
 
         If u is uniform, the values follow the distribution, given that they lie between the limits.
         """
 
     def truncated(self, low: float | None, high: float | None) -> Distribution:
-        """The distribution within narrower limits; None leaves one as it is.
+        """Return the distribution within narrower limits; None leaves a limit as it is.
 
         Raises
         ------
         InvalidParameter
             If nothing remains, or a limit is the name of another parameter already.
         """
-        narrower = self._narrowed("low", low, max) | self._narrowed("high", high, min)
+        narrower = self._narrow("low", low, max) | self._narrow("high", high, min)
         return cast(Distribution, replace(cast(Any, self), **narrower))
 
-    def _narrowed(self, side: str, limit: float | None, choose: Callable[[float, float], float]) -> dict[str, float]:
+    def _narrow(self, side: str, limit: float | None, choose: Callable[[float, float], float]) -> dict[str, float]:
         own = getattr(self, side)
         if limit is None:
             return {}
@@ -59,7 +59,7 @@ class Invertible(Distribution):
     """A distribution whose values rise with u."""
 
     def quantile(self, u: npt.ArrayLike) -> FloatArray:
-        """The values (...) below which lies a share u (...) of the distribution, 0 <= u <= 1.
+        """Return the values (...) below which lies a share u (...) of the distribution, 0 <= u <= 1.
 
         Raises
         ------
@@ -74,30 +74,30 @@ class Invertible(Distribution):
         return self.between(share, self.low, self.high)
 
     def between(self, u: FloatArray, low: npt.ArrayLike, high: npt.ArrayLike) -> FloatArray:
-        """The quantiles within limits."""
+        """Return the quantiles within limits."""
         low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
-        return np.asarray(np.clip(self._inverse(u, low, high), low, high))
+        return np.asarray(np.clip(self._invert(u, low, high), low, high))
 
     @abstractmethod
-    def _inverse(self, u: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
-        """F^-1(u), but for rounding at the limits."""
+    def _invert(self, u: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+        """Return F^-1(u), but for rounding at the limits."""
 
     def log_share(self, low: npt.ArrayLike, high: npt.ArrayLike) -> FloatArray:
-        """Logarithm of the share (...) of the distribution, whose own limits are numbers, between others (...)."""
+        """Return the logarithm of the share (...) of the distribution between limits (...); its own must be numbers."""
         least, largest = np.asarray(self.low, np.float64), np.asarray(self.high, np.float64)
         low, high = np.maximum(low, least), np.minimum(high, largest)
         is_empty = ~(low <= high)
-        with np.errstate(divide="ignore", invalid="ignore"):  # what is too far out for a float has no share
-            inside = self._log_measure(np.where(is_empty, least, low), np.where(is_empty, largest, high))
-            share = inside - self._log_measure(least, largest)
+        with np.errstate(divide="ignore", invalid="ignore"):  # limits too far out for a float enclose no share
+            inside = self._measure_log(np.where(is_empty, least, low), np.where(is_empty, largest, high))
+            share = inside - self._measure_log(least, largest)
         return np.where(is_empty | ~(inside > -inf), -inf, share)
 
     @abstractmethod
-    def _log_measure(self, low: FloatArray, high: FloatArray) -> FloatArray:
-        """Logarithm of the probability between limits, low <= high, but for a constant factor."""
+    def _measure_log(self, low: FloatArray, high: FloatArray) -> FloatArray:
+        """Return the logarithm of the probability between limits, low <= high, but for a constant factor."""
 
     def _settle(self) -> None:
-        """Numbers as float, names as they are spelt; refuse limits that enclose nothing."""
+        """Convert the fields to float or the names of parameters; refuse limits that enclose nothing."""
         for name, value in vars(self).items():
             as_wanted = as_limit if name in ("low", "high") else as_number
             object.__setattr__(self, name, as_wanted(name, value))
@@ -113,9 +113,9 @@ class Invertible(Distribution):
 
 
 def as_limit(side: str, value: npt.ArrayLike) -> Limit:
-    """A number, infinite ones among them, or the name of a parameter."""
+    """Return a number, which may be infinite, or the name of a parameter."""
     if isinstance(value, str):
-        return parameter_named(value, side).name
+        return as_parameter(value, side).name
     number = as_real(side, value)
     if number.ndim or isnan(number):
         raise InvalidParameter(f"{side} must be one number or the name of a parameter; given {value}")
@@ -132,7 +132,7 @@ class TruncatedNormal(Invertible):
     Parameters
     ----------
     mean, std
-        Of the distribution without limits; std > 0.
+        Mean and standard deviation of the distribution without limits; std > 0.
     low, high
         Its limits: numbers, or names of other parameters of the prior.
 
@@ -159,23 +159,23 @@ class TruncatedNormal(Invertible):
         if self.std <= 0:
             raise InvalidParameter(f"std is {self.std:g}; allowed: std > 0")
 
-    def _inverse(self, u: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+    def _invert(self, u: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
         from scipy.special import log_ndtr, ndtri_exp
 
-        a, b, above = self._mirrored(low, high)
+        a, b, above = self._mirror(low, high)
         u = np.where(above, 1 - u, u)
         with np.errstate(divide="ignore"):  # u is 0 or 1
             z = ndtri_exp(np.logaddexp(np.log1p(-u) + log_ndtr(a), np.log(u) + log_ndtr(b)))
         return np.asarray(self.mean + self.std * np.where(above, -z, z))
 
-    def _log_measure(self, low: FloatArray, high: FloatArray) -> FloatArray:
+    def _measure_log(self, low: FloatArray, high: FloatArray) -> FloatArray:
         from scipy.special import log_ndtr
 
-        a, b, _ = self._mirrored(low, high)
+        a, b, _ = self._mirror(low, high)
         return np.asarray(log_ndtr(b) + np.log(-np.expm1(log_ndtr(a) - log_ndtr(b))))
 
-    def _mirrored(self, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
-        """The limits in standard deviations, mirrored where they are above the mean, and where that is."""
+    def _mirror(self, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
+        """Return the limits in standard deviations, mirrored where they are above the mean, and where that is."""
         a, b = (low - self.mean) / self.std, (high - self.mean) / self.std
         above = a > 0
         return np.where(above, -b, a), np.where(above, -a, b), above
@@ -209,10 +209,10 @@ class Uniform(Invertible):
         self._settle()
         self._refuse_numbers(isfinite, "a finite number")
 
-    def _inverse(self, u: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+    def _invert(self, u: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
         return (1 - u) * low + u * high
 
-    def _log_measure(self, low: FloatArray, high: FloatArray) -> FloatArray:
+    def _measure_log(self, low: FloatArray, high: FloatArray) -> FloatArray:
         return np.log(high - low)
 
 
@@ -244,10 +244,10 @@ class LogUniform(Invertible):
         self._settle()
         self._refuse_numbers(lambda limit: 0 < limit < inf, "a positive finite number")
 
-    def _inverse(self, u: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+    def _invert(self, u: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
         return np.asarray(np.exp((1 - u) * np.log(low) + u * np.log(high)))
 
-    def _log_measure(self, low: FloatArray, high: FloatArray) -> FloatArray:
+    def _measure_log(self, low: FloatArray, high: FloatArray) -> FloatArray:
         return np.log(np.log(high / low))
 
 
@@ -287,15 +287,15 @@ class Constant(Invertible):
         """The value."""
         return self.value
 
-    def _inverse(self, u: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+    def _invert(self, u: FloatArray, _low: FloatArray, _high: FloatArray) -> FloatArray:
         return np.full(u.shape, self.value)
 
-    def _log_measure(self, low: FloatArray, high: FloatArray) -> FloatArray:
+    def _measure_log(self, low: FloatArray, _high: FloatArray) -> FloatArray:
         return np.zeros(low.shape)
 
     def truncated(self, low: float | None, high: float | None) -> Distribution:
-        """The constant itself, if it lies between the limits."""
-        least, largest = _interval(low, high)
+        """Return the constant itself, if it lies between the limits."""
+        least, largest = _as_interval(low, high)
         if not least <= self.value <= largest:
             raise InvalidParameter(f"the value is {self.value:g}, not between {least:g} and {largest:g}")
         return self
@@ -346,20 +346,20 @@ class Grid(Distribution):
         """The largest value."""
         return max(self.values)
 
-    def between(self, u: FloatArray, low: npt.ArrayLike, high: npt.ArrayLike) -> FloatArray:
-        """The value in whose share of the turns u lies, whatever the limits."""
+    def between(self, u: FloatArray, low: npt.ArrayLike, high: npt.ArrayLike) -> FloatArray:  # noqa: ARG002
+        """Return the value in whose share of the turns u lies, whatever the limits."""
         turn = (u * len(self.values)).astype(np.intp)
         return np.asarray(self.values)[np.minimum(turn, len(self.values) - 1)]
 
     def truncated(self, low: float | None, high: float | None) -> Distribution:
-        """The values that lie between the limits."""
-        least, largest = _interval(low, high)
+        """Return the grid of the values that lie between the limits."""
+        least, largest = _as_interval(low, high)
         kept = [value for value in self.values if least <= value <= largest]
         if not kept:
             raise InvalidParameter(f"no value of the grid is between {least:g} and {largest:g}")
         return Grid(kept)
 
 
-def _interval(low: float | None, high: float | None) -> tuple[float, float]:
-    """Limits as numbers; None is none."""
+def _as_interval(low: float | None, high: float | None) -> tuple[float, float]:
+    """Return limits as numbers; None becomes infinite."""
     return (-inf if low is None else as_number("low", low)), (inf if high is None else as_number("high", high))

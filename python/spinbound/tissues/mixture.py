@@ -1,4 +1,4 @@
-"""Mixtures of distributions, exact between any limits and without a root being sought."""
+"""Mixtures of distributions, exact between any limits and without a search for roots."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class Mixture(Distribution):
 
     def __init__(self, parts: Iterable[tuple[float, Invertible]], low: Limit = -inf, high: Limit = inf) -> None:
         object.__setattr__(self, "parts", _as_parts(parts))
-        least = min(_own_limits(part)[0] for _, part in self.parts)
-        largest = max(_own_limits(part)[1] for _, part in self.parts)
+        least = min(_find_limits(part)[0] for _, part in self.parts)
+        largest = max(_find_limits(part)[1] for _, part in self.parts)
         low, high = as_limit("low", low), as_limit("high", high)
         object.__setattr__(self, "low", low if isinstance(low, str) else max(low, least))
         object.__setattr__(self, "high", high if isinstance(high, str) else min(high, largest))
@@ -64,17 +64,17 @@ class Mixture(Distribution):
             raise InvalidParameter(f"nothing of the mixture is between low = {low} and high = {high}")
 
     def is_empty(self, low: float, high: float) -> bool:
-        """Whether nothing of the mixture is between two limits."""
-        return bool(np.isneginf(self._log_weights(low, high)).all())
+        """Say whether nothing of the mixture is between two limits."""
+        return bool(np.isneginf(self._take_log_weights(low, high)).all())
 
-    def _log_weights(self, low: npt.ArrayLike, high: npt.ArrayLike) -> FloatArray:
-        """Logarithms of the weights (parts, ...) between limits (...)."""
+    def _take_log_weights(self, low: npt.ArrayLike, high: npt.ArrayLike) -> FloatArray:
+        """Return the logarithms of the weights (parts, ...) between limits (...)."""
         return np.stack([np.log(weight) + part.log_share(low, high) for weight, part in self.parts])
 
     def between(self, u: FloatArray, low: npt.ArrayLike, high: npt.ArrayLike) -> FloatArray:
-        """A value of the part that u chooses; it rises with u only within each part."""
+        """Return a value of the part that u chooses; it rises with u only within each part."""
         low, high = np.broadcast_to(low, u.shape), np.broadcast_to(high, u.shape)
-        weights = self._log_weights(low, high)
+        weights = self._take_log_weights(low, high)
         ends = np.cumsum(np.exp(weights - weights.max(axis=0)), axis=0)
         ends /= ends[-1]
         starts = np.concatenate([np.zeros_like(ends[:1]), ends[:-1]])
@@ -83,18 +83,19 @@ class Mixture(Distribution):
         for number, (_, part) in enumerate(self.parts):
             own = chosen == number
             place = (u[own] - starts[number, own]) / (ends[number, own] - starts[number, own])
-            least, largest = _own_limits(part)
+            least, largest = _find_limits(part)
             place = np.clip(place, EDGE, 1 - EDGE)
             values[own] = part.between(place, np.maximum(low[own], least), np.minimum(high[own], largest))
+
         return values
 
 
-def _own_limits(part: Invertible) -> tuple[float, float]:
+def _find_limits(part: Invertible) -> tuple[float, float]:
     return cast(float, part.low), cast(float, part.high)
 
 
 def _as_parts(parts: Any) -> tuple[tuple[float, Invertible], ...]:
-    """Pairs of a positive weight and a distribution that is limited by numbers, at least one."""
+    """Return pairs of a positive weight and a distribution that is limited by numbers, at least one."""
     if not isinstance(parts, Iterable):
         raise InvalidParameter(f"parts must be pairs (weight, distribution); given {type(parts).__name__}")
     known = tuple(_as_part(number, part) for number, part in enumerate(parts))
@@ -115,4 +116,5 @@ def _as_part(number: int, pair: Any) -> tuple[float, Invertible]:
     names = [limit for limit in (part.low, part.high) if isinstance(limit, str)]
     if names:
         raise InvalidParameter(f"part {number} is limited by {names[0]}; names may limit the whole mixture only")
+
     return weight, part

@@ -2,7 +2,7 @@
 
 Tissue k takes the k-th number of a stream of each parameter: a Philox generator whose key is the sha256 of the seed and
 the parameter's name, and whose counter is k // 4 (a step makes four numbers). So a tissue depends on the seed and on k
-alone, and a parameter's values on no other's but those that are its limits. Grids are counted through instead: tissue k
+alone, and the values of a parameter on those parameters only that limit it. Grids are counted through instead: tissue k
 has the combination k modulo their number.
 """
 
@@ -19,23 +19,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_count, as_positive, parameter_named, refuse_conflicts
+from spinbound.base.checks import as_count, as_parameter, as_positive, refuse_conflicts
 from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter
 from spinbound.base.units import check_plausible
 from spinbound.sequences.experiment import Experiment, as_trains
-from spinbound.sequences.limits import Limits, allowed, limits_of
+from spinbound.sequences.limits import Limits, find_limits, find_range
 from spinbound.sequences.model import Model, as_model
 
 from .distributions import Constant, Distribution, Grid, LogUniform, TruncatedNormal, Uniform
 from .mixture import Mixture
 from .prior_file import as_text, read_distributions, write_distributions
-from .prior_limits import accepted, supports
+from .prior_limits import find_accepted_range, find_supports
 from .tissue import Tissue
 
 __all__ = ["Constant", "Grid", "LogUniform", "Mixture", "Prior", "TruncatedNormal", "Uniform"]
 
 PER_STEP = 4  # numbers of 64 bits that Philox makes of one value of its counter
-MAX_COMBINATIONS = 2**53  # of the values of grids
+MAX_COMBINATIONS = 2**53  # the most combinations of the values of grids
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -68,7 +68,7 @@ class Prior:
     """
 
     _distributions: dict[str, Distribution]
-    _bounds: dict[str, tuple[float, float]]  # in an order in which limits come before what they limit
+    _supports: dict[str, tuple[float, float]]  # in an order in which limits come before what they limit
 
     def __init__(self, **distributions: Distribution) -> None:
         if not distributions:
@@ -78,13 +78,13 @@ class Prior:
             if not isinstance(distribution, Distribution):
                 raise InvalidParameter(f"{name} must be a distribution; given {type(distribution).__name__}")
         object.__setattr__(self, "_distributions", distributions)
-        object.__setattr__(self, "_bounds", supports(distributions))
+        object.__setattr__(self, "_supports", find_supports(distributions))
         if prod(self.grid_shape) > MAX_COMBINATIONS:
             raise InvalidParameter(f"the grids have {prod(self.grid_shape)} combinations; allowed: {MAX_COMBINATIONS}")
 
     @classmethod
     def paper(cls, TR: float = 3.5e-3) -> Prior:
-        """The tissues that the CRB-weighted loss was trained with, of equal R1 in both pools.
+        """Make the prior of the tissues that the CRB-weighted loss was trained with, of equal R1 in both pools.
 
         m0s 0.12 +- 0.08 (>= 0), T1a 1.6 +- 0.8 s, T2f 0.1 +- 0.2 s (<= T1a), Rex 44 +- 20 /s (>= 0), B1 1 +- 0.3, all
         of them normal before they are truncated; omega0 uniform between -2 pi/TR and 2 pi/TR. The paper leaves the rest
@@ -125,7 +125,7 @@ class Prior:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Prior:
-        """Read a prior from a TOML file, in which every parameter has a table, in SI units.
+        r"""Read a prior from a TOML file, in which every parameter has a table, in SI units.
 
         `distribution` is truncated-normal, uniform, log-uniform, constant, mixture or grid; its numbers have the names
         of the arguments in Python. `save` writes such files.
@@ -147,7 +147,7 @@ class Prior:
         --------
         >>> from pathlib import Path
         >>> import spinbound as sb
-        >>> text = '[m0s]\\ndistribution = "truncated-normal"\\nmean = 0.12\\nstd = 0.08\\nlow = 0'
+        >>> text = '[m0s]\ndistribution = "truncated-normal"\nmean = 0.12\nstd = 0.08\nlow = 0'
         >>> _ = Path("m0s.toml").write_text(text)
         >>> sb.Prior.load("m0s.toml")
         Prior(m0s=TruncatedNormal(mean=0.12, std=0.08, low=0.0, high=inf))
@@ -155,7 +155,7 @@ class Prior:
         path = Path(path)
         try:
             prior = cls(**read_distributions(path))
-            middle = prior._values(lambda name: np.array([0.5]))
+            middle = prior._draw_values(lambda _name: np.array([0.5]))
         except InvalidParameter as problem:
             raise InvalidData(f"{path}: {problem}") from None
         for name, value in middle.items():
@@ -187,11 +187,11 @@ class Prior:
     @property
     def bounds(self) -> dict[str, tuple[float, float]]:
         """The limits between which all values of each parameter lie."""
-        return {name: self._bounds[name] for name in self.names}
+        return {name: self._supports[name] for name in self.names}
 
     @property
     def grid_shape(self) -> tuple[int, ...]:
-        """How many values each `Grid` has, in the order in which the grids were named; their product repeats."""
+        """Number of values of each `Grid`, in the order of their names; the tissues repeat after their product."""
         return tuple(len(grid.values) for grid in self._grids.values())
 
     @property
@@ -199,22 +199,22 @@ class Prior:
         return {name: grid for name, grid in self._distributions.items() if isinstance(grid, Grid)}
 
     def __getitem__(self, name: str) -> Distribution:
-        """The distribution of a parameter."""
-        if parameter_named(name).name not in self._distributions:
+        """Return the distribution of a parameter."""
+        if as_parameter(name).name not in self._distributions:
             raise InvalidParameter(f"the prior has no {name}; it has: {', '.join(self.names)}")
         return self._distributions[name]
 
     def sample(self, n: int, seed: int = 0, first: int = 0) -> Tissue:
-        """Tissues `first` to `first + n - 1`; each depends on its number and on the seed alone.
+        """Draw tissues `first` to `first + n - 1`; each depends on its number and on the seed alone.
 
         Parameters
         ----------
         n
-            How many, of shape (n,).
+            Number of tissues, of shape (n,).
         seed
             Any integer >= 0.
         first
-            Number of the first.
+            Number of the first tissue.
 
         Raises
         ------
@@ -222,11 +222,13 @@ class Prior:
             If one of them is no integer or negative.
         """
         n, seed, first = as_count("n", n, 0), as_count("seed", seed, 0), as_count("first", first, 0)
-        turns = self._turns(n, first)
-        return Tissue(**self._values(lambda name: turns[name] if name in turns else _uniforms(name, n, seed, first)))
+        turns = self._find_turns(n, first)
+        return Tissue(
+            **self._draw_values(lambda name: turns[name] if name in turns else _draw_uniforms(name, n, seed, first))
+        )
 
-    def _turns(self, n: int, first: int) -> dict[str, FloatArray]:
-        """For each grid the u of its values in tissues `first` to `first + n - 1`: the middles of their shares."""
+    def _find_turns(self, n: int, first: int) -> dict[str, FloatArray]:
+        """Return each grid's u in tissues `first` to `first + n - 1`: the middles of the shares of their values."""
         shape = self.grid_shape
         if not shape:
             return {}
@@ -234,22 +236,22 @@ class Prior:
         places = zip(self._grids, np.unravel_index(combinations, shape), shape, strict=True)
         return {name: (place + 0.5) / size for name, place, size in places}
 
-    def _values(self, uniforms: Callable[[str], FloatArray]) -> dict[str, Any]:
-        """The values of all parameters, each from its own u, in an order in which limits come first."""
+    def _draw_values(self, uniforms: Callable[[str], FloatArray]) -> dict[str, Any]:
+        """Draw the values of all parameters, each from its own u, in an order in which limits come first."""
         values: dict[str, Any] = {}
-        for name in self._bounds:
-            low, high = self._limits(name, values)
+        for name in self._supports:
+            low, high = self._find_limits(name, values)
             values[name] = self[name].between(uniforms(name), low, high)
         return values
 
-    def _limits(self, name: str, values: Mapping[str, FloatArray]) -> tuple[npt.ArrayLike, npt.ArrayLike]:
-        """Those of each tissue, of the parameters that are known so far."""
-        least, largest = self._bounds[name]
+    def _find_limits(self, name: str, values: Mapping[str, FloatArray]) -> tuple[npt.ArrayLike, npt.ArrayLike]:
+        """Return the limits of a parameter in each tissue, from the parameters that are known so far."""
+        least, largest = self._supports[name]
         low, high = (values[limit] if isinstance(limit, str) else limit for limit in (self[name].low, self[name].high))
         return np.maximum(low, least), np.minimum(high, largest)
 
     def truncated(self, **limits: tuple[float | None, float | None]) -> Prior:
-        """The prior with narrower limits of some parameters.
+        """Return the prior with narrower limits of some parameters.
 
         Parameters
         ----------
@@ -267,10 +269,10 @@ class Prior:
         >>> sb.Prior.paper().truncated(B1=(0.5, 1.3)).bounds["B1"]
         (0.5, 1.3)
         """
-        changed = {name: self._truncated(name, pair) for name, pair in limits.items()}
+        changed = {name: self._truncate(name, pair) for name, pair in limits.items()}
         return Prior(**(self._distributions | changed))
 
-    def _truncated(self, name: str, pair: Any) -> Distribution:
+    def _truncate(self, name: str, pair: Any) -> Distribution:
         distribution = self[name]
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise InvalidParameter(f"{name} must be a pair (low, high); given {pair!r}")
@@ -280,7 +282,7 @@ class Prior:
             raise InvalidParameter(f"{name}: {problem}") from None
 
     def within(self, seq: Experiment, model: Model | str = "gbloch") -> Prior:
-        """The prior with B1 and T2s narrowed to what a model takes in a sequence, as far as they have distributions.
+        """Return the prior with B1 and T2s, if it has them, narrowed to the range that a model accepts in a sequence.
 
         Parameters
         ----------
@@ -303,8 +305,8 @@ class Prior:
         >>> round(prior.bounds["B1"][1], 4)
         1.7507
         """
-        limits = [limits_of(as_model(model), train) for train in as_trains(seq).sequences]
-        return self.truncated(**{name: _demanded(name, limits) for name in ("B1", "T2s") if name in self.names})
+        limits = [find_limits(as_model(model), train) for train in as_trains(seq).sequences]
+        return self.truncated(**{name: _find_demanded(name, limits) for name in ("B1", "T2s") if name in self.names})
 
     @property
     def sha256(self) -> str:
@@ -315,7 +317,7 @@ class Prior:
         return hashlib.sha256(content.encode()).hexdigest()
 
     def __eq__(self, other: object) -> bool:
-        """Whether all distributions agree, and the order of the grids."""
+        """Say whether all distributions agree, and the order of the grids."""
         if not isinstance(other, Prior):
             return NotImplemented
         return self._distributions == other._distributions and list(self._grids) == list(other._grids)
@@ -324,15 +326,15 @@ class Prior:
         return f"Prior({', '.join(f'{name}={self[name]!r}' for name in self.names)})"
 
 
-def _uniforms(name: str, n: int, seed: int, first: int) -> FloatArray:
-    """Numbers `first` to `first + n - 1` of a parameter's stream: odd multiples of 2^-53, so that none is 0 or 1."""
+def _draw_uniforms(name: str, n: int, seed: int, first: int) -> FloatArray:
+    """Draw numbers `first` to `first + n - 1` of a parameter's stream: odd multiples of 2^-53, so never 0 or 1."""
     key = int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:16], "little")
     skipped = first % PER_STEP
     raw = np.random.Philox(key=key, counter=first // PER_STEP).random_raw(skipped + n)[skipped:]
     return ((raw >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
 
-def _demanded(name: str, limits: list[Limits]) -> tuple[float | None, float | None]:
-    """The limits of a parameter that models add to its own; None for a side to which they add none."""
-    (low, high), (least, largest) = allowed(name, limits), accepted(name)
+def _find_demanded(name: str, limits: list[Limits]) -> tuple[float | None, float | None]:
+    """Return the limits that models add to a parameter's own; None for a side to which they add none."""
+    (low, high), (least, largest) = find_range(name, limits), find_accepted_range(name)
     return low if low > least else None, high if high < largest else None

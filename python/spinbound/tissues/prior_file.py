@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from spinbound.base.checks import one_of
+from spinbound.base.checks import as_one_of
 from spinbound.base.errors import InvalidData, InvalidParameter
 from spinbound.base.parameters import PARAMETERS
 from spinbound.files.toml import read_toml
@@ -47,7 +47,7 @@ HEAD = "# Distributions of the parameters of tissue, all numbers in SI units: s,
 
 
 def read_distributions(path: Path) -> dict[str, Distribution]:
-    """The distributions of a file, by the names of their parameters.
+    """Read the distributions of a file, by the names of their parameters.
 
     Raises
     ------
@@ -57,12 +57,12 @@ def read_distributions(path: Path) -> dict[str, Distribution]:
         If the file cannot be read.
     """
     content = read_toml(path, MAX_BYTES, InvalidData)
-    names = [one_of(f"{path}: a parameter's name", name, PARAMETERS, InvalidData) for name in content]
-    return {name: _distribution(content[name], f"{path}, [{name}]") for name in names}
+    names = [as_one_of(f"{path}: a parameter's name", name, PARAMETERS, InvalidData) for name in content]
+    return {name: _read_distribution(content[name], f"{path}, [{name}]") for name in names}
 
 
-def grid_shape_of(text: str) -> tuple[int, ...]:
-    """How many values each grid of a prior has, from what `as_text` made of it; empty if it is something else."""
+def read_grid_shape(text: str) -> tuple[int, ...]:
+    """Read the number of values of each grid of a prior from the text of `as_text`; empty for any other text."""
     try:
         tables = tomllib.loads(text).values()
     except (ValueError, RecursionError):
@@ -71,29 +71,30 @@ def grid_shape_of(text: str) -> tuple[int, ...]:
     return tuple(np.size(grid.get("values", ())) for grid in grids)
 
 
-def _distribution(table: Any, place: str) -> Distribution:
-    """What a table says, `weight` left out."""
+def _read_distribution(table: Any, place: str) -> Distribution:
+    """Read the distribution of a table without `weight`."""
     if not isinstance(table, dict):
         raise InvalidData(f"{place}: must be a table; given {table!r}")
     if "distribution" not in table:
         raise InvalidData(f"{place}: lacks the key distribution; it has: {', '.join(table) or 'nothing'}")
-    word = one_of(f"{place}: distribution", table["distribution"], KINDS, InvalidData)
+    word = as_one_of(f"{place}: distribution", table["distribution"], KINDS, InvalidData)
     arguments = {key: value for key, value in table.items() if key != "distribution"}
     _check_keys(KINDS[word], arguments, place)
+
     if "parts" in arguments:
-        arguments["parts"] = _parts(arguments["parts"], place)
+        arguments["parts"] = _read_parts(arguments["parts"], place)
     try:
         return KINDS[word](**arguments)
     except InvalidParameter as problem:
         raise InvalidData(f"{place}: {problem}") from None
 
 
-def _parts(tables: Any, place: str) -> list[tuple[Any, Distribution]]:
-    """The weights and distributions of a mixture's tables."""
+def _read_parts(tables: Any, place: str) -> list[tuple[Any, Distribution]]:
+    """Read the weights and distributions of a mixture's tables."""
     if not (isinstance(tables, list) and all(isinstance(table, dict) and "weight" in table for table in tables)):
         raise InvalidData(f"{place}: parts must be tables, each with a weight")
     rest = [{key: value for key, value in table.items() if key != "weight"} for table in tables]
-    distributions = [_distribution(table, f"{place}, part {number}") for number, table in enumerate(rest)]
+    distributions = [_read_distribution(table, f"{place}, part {number}") for number, table in enumerate(rest)]
     return [(table["weight"], part) for table, part in zip(tables, distributions, strict=True)]
 
 
@@ -101,15 +102,15 @@ def _check_keys(kind: type[Distribution], arguments: Mapping[str, Any], place: s
     """Refuse unknown keys, missing ones, and numbers in quotes."""
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     for key, value in arguments.items():
-        one_of(f"{place}: a key", key, ("distribution", *known), InvalidData)
-        if isinstance(value, str) and _reads_as_number(value):
+        as_one_of(f"{place}: a key", key, ("distribution", *known), InvalidData)
+        if isinstance(value, str) and _is_number(value):
             raise InvalidData(f"{place}: {key} is the text {value!r}; a number has no quotes")
     missing = [key for key, field in known.items() if field.default is MISSING and key not in arguments]
     if missing:
         raise InvalidData(f"{place}: lacks {' and '.join(missing)}, which a {WORDS[kind]} needs")
 
 
-def _reads_as_number(text: str) -> bool:
+def _is_number(text: str) -> bool:
     try:
         float(text)
     except ValueError:
@@ -118,8 +119,8 @@ def _reads_as_number(text: str) -> bool:
 
 
 def as_text(distributions: Mapping[str, Distribution]) -> str:
-    """The content of a file."""
-    return "\n".join([HEAD, *(_table(name, distribution) for name, distribution in distributions.items())])
+    """Return the text of a file."""
+    return "\n".join([HEAD, *(_format_table(name, distribution) for name, distribution in distributions.items())])
 
 
 def write_distributions(path: str | os.PathLike[str], distributions: Mapping[str, Distribution]) -> None:
@@ -138,24 +139,24 @@ def write_distributions(path: str | os.PathLike[str], distributions: Mapping[str
     write_atomically(path, lambda stream: stream.write(content))
 
 
-def _table(name: str, distribution: Distribution) -> str:
+def _format_table(name: str, distribution: Distribution) -> str:
     unit = PARAMETERS[name].unit
-    return "\n".join([f"[{name}]{'' if unit == '1' else f'  # {unit}'}", *_lines(name, distribution), ""])
+    return "\n".join([f"[{name}]{'' if unit == '1' else f'  # {unit}'}", *_format_lines(name, distribution), ""])
 
 
-def _lines(name: str, distribution: Distribution) -> Iterator[str]:
-    """The keys of a distribution, then the tables of its parts."""
+def _format_lines(name: str, distribution: Distribution) -> Iterator[str]:
+    """Yield the keys of a distribution, then the tables of its parts."""
     yield f'distribution = "{WORDS[type(distribution)]}"'
     for field in fields(distribution):  # type: ignore[arg-type]
         if field.name != "parts":
             yield f"{field.name} = {_as_toml(getattr(distribution, field.name))}"
     if isinstance(distribution, Mixture):
         for weight, part in distribution.parts:
-            yield from (f"[[{name}.parts]]", f"weight = {_as_toml(weight)}", *_lines(name, part))
+            yield from (f"[[{name}.parts]]", f"weight = {_as_toml(weight)}", *_format_lines(name, part))
 
 
 def _as_toml(value: float | str | tuple[float, ...]) -> str:
-    """Numbers with as many digits as tell them from all others."""
+    """Return a value as TOML has it, numbers with as many digits as distinguish them from all others."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(_as_toml, value))}]"
     return json.dumps(value) if isinstance(value, str) else repr(value)

@@ -1,4 +1,4 @@
-"""Where tissues come from: drawn from a prior, or given."""
+"""Sources of tissues: a prior from which they are drawn, or tissues that are given."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ import numpy as np
 
 from spinbound.base.checks import as_count, as_instance
 from spinbound.base.errors import InvalidParameter
-from spinbound.files.hashes import sha256_of
+from spinbound.files.hashes import hash_arrays
 
 from .distributions import Constant, Grid
 from .prior import Prior
-from .tissue import Tissue, tissue_of
+from .tissue import Tissue, make_tissue
 
 
 class Source(Protocol):
-    """Where tissues come from."""
+    """A source of tissues."""
 
     @property
     def n(self) -> int:
-        """How many there are."""
+        """Number of tissues."""
 
     @property
     def described(self) -> dict[str, Any]:
-        """What tells them from others."""
+        """A description that identifies the tissues."""
 
     def rows(self, rows: slice) -> Callable[[], Tissue]:
-        """What gives some of them, can be pickled, and holds no others."""
+        """Return a callable that gives some of the tissues; it can be pickled, and holds no others."""
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """Tissues that are drawn from a prior, a part at a time."""
+class DrawnTissues:
+    """Tissues that are drawn from a prior, some at a time."""
 
     prior: Prior
     n: int
@@ -50,40 +50,40 @@ class Drawn:
         return prior | {"seed": self.seed, "first": self.first}
 
     def rows(self, rows: slice) -> Callable[[], Tissue]:
-        """What draws some of them."""
-        return partial(_drawn, self.prior, rows.stop - rows.start, self.seed, self.first + rows.start)
+        """Return a callable that draws some of the tissues."""
+        return partial(_draw, self.prior, rows.stop - rows.start, self.seed, self.first + rows.start)
 
 
-def _drawn(prior: Prior, n: int, seed: int, first: int) -> Tissue:
+def _draw(prior: Prior, n: int, seed: int, first: int) -> Tissue:
     return prior.sample(n, seed, first).replace(M0=1)
 
 
 @dataclass(frozen=True)
-class Given:
+class GivenTissues:
     """Tissues in one axis."""
 
     tissue: Tissue
 
     @property
     def n(self) -> int:
-        """How many there are."""
+        """Number of tissues."""
         return self.tissue.size
 
     @property
     def described(self) -> dict[str, Any]:
         """The hash of their values."""
-        return {"tissue_sha256": sha256_of(*self.tissue.as_dict().values())}
+        return {"tissue_sha256": hash_arrays(*self.tissue.as_dict().values())}
 
     def rows(self, rows: slice) -> Callable[[], Tissue]:
-        """What holds some of them."""
-        return partial(tissue_of, self.tissue[rows].as_dict())
+        """Return a callable that holds some of the tissues."""
+        return partial(make_tissue, self.tissue[rows].as_dict())
 
 
-def tissues_of(source: Prior | Tissue, n: int | None, default: int, seed: int) -> Tissue:
-    """Tissues of M0 = 1, in one axis: n, or a usual number, drawn from a prior, or those that are given."""
+def as_tissues(source: Prior | Tissue, n: int | None, default: int, seed: int) -> Tissue:
+    """Return tissues of M0 = 1 in one axis: n, or `default`, that are drawn from a prior, or the given ones."""
     as_instance("source", source, Prior, Tissue)
     if isinstance(source, Prior):
-        return source.sample(_default(source, default) if n is None else as_count("n", n, 1), seed).replace(M0=1)
+        return source.sample(_choose_number(source, default) if n is None else as_count("n", n, 1), seed).replace(M0=1)
     if n is not None:
         raise InvalidParameter(f"n is {n}, but the tissues are given; allowed: None")
     if source.size == 0:
@@ -92,7 +92,7 @@ def tissues_of(source: Prior | Tissue, n: int | None, default: int, seed: int) -
     return Tissue.from_dict(values | {"M0": 1})
 
 
-def _default(prior: Prior, usual: int) -> int:
-    """The combinations of grids where nothing is drawn, as more would repeat them; otherwise the usual number."""
+def _choose_number(prior: Prior, usual: int) -> int:
+    """Return the number of combinations of grids where nothing is drawn, as more would repeat; else `usual`."""
     is_drawn = any(not isinstance(prior[name], (Constant, Grid)) for name in prior.names)
     return usual if is_drawn else prod(prior.grid_shape)

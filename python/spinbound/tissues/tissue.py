@@ -9,7 +9,7 @@ from typing import Any, TypedDict, Unpack, overload
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_complex, as_mapping, as_real, check_range, parameter_named, refuse_conflicts
+from spinbound.base.checks import as_complex, as_mapping, as_parameter, as_real, check_range, refuse_conflicts
 from spinbound.base.errors import FloatArray, InvalidParameter
 from spinbound.base.parameters import ALL, PARAMETERS, bases, is_reciprocal
 
@@ -20,7 +20,7 @@ DEFAULTS: Mapping[str, float] = {
     "M0": 1, "m0s": 0.15, "R1f": 0.5, "R2f": 15, "Rex": 30, "R1s": 3, "T2s": 10e-6, "omega0": 0, "B1": 1,
 }  # fmt: skip
 
-# A map whose typical value exceeds this is no map of the transmit field relative to its nominal value.
+# A map with a larger typical value is no map of the transmit field relative to its nominal value.
 MAX_TYPICAL_B1 = 3.0
 
 
@@ -104,11 +104,11 @@ class Tissue:
     shape: tuple[int, ...]
 
     def __init__(self, **parameters: Unpack[TissueParameters]) -> None:
-        _settle(self, _defaults(parameters) | _base_values(parameters))
+        _settle(self, _make_defaults(parameters) | _as_base_values(parameters))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, npt.ArrayLike]) -> Tissue:
-        """A tissue from a mapping of names, base or derived, to values.
+        """Make a tissue from a mapping of names, base or derived, to values.
 
         Raises
         ------
@@ -116,22 +116,22 @@ class Tissue:
             As in the constructor, and for what is no mapping.
         """
         as_mapping("values", values, "names to numbers")
-        named: Any = {parameter_named(name, "a name in values").name: value for name, value in values.items()}
+        named: Any = {as_parameter(name, "a name in values").name: value for name, value in values.items()}
         return cls(**named)
 
     def as_dict(self) -> Values:
-        """The nine base parameters by name, each as it is stored."""
+        """Return the nine base parameters by name, each as it is stored."""
         return {name: self[name] for name in ALL}
 
     def replace(self, **changes: Unpack[TissueParameters]) -> Tissue:
-        """The same tissue with some parameters changed; names as in the constructor.
+        """Return the same tissue with some parameters changed; names as in the constructor.
 
         Raises
         ------
         InvalidParameter
             As in the constructor.
         """
-        return tissue_of(self._values | _base_values(changes))
+        return make_tissue(self._values | _as_base_values(changes))
 
     @property
     def size(self) -> int:
@@ -143,42 +143,42 @@ class Tissue:
     @overload
     def __getitem__(self, key: Any) -> Tissue: ...
     def __getitem__(self, key: Any) -> Tissue | npt.NDArray[Any]:
-        """A parameter by its name (base or derived), as stored; or the voxels that an index or mask selects.
+        """Return a parameter by its name (base or derived), as stored, or the voxels that an index or mask selects.
 
         R1a and T1a are those of the free pool, and refused where valid rates R1f and R1s differ.
         """
         if isinstance(key, str):
-            return value_of(self, parameter_named(key).name)
-        return self._voxels(key)
+            return read_value(self, as_parameter(key).name)
+        return self._select(key)
 
-    def _voxels(self, index: Any) -> Tissue:
+    def _select(self, index: Any) -> Tissue:
         if isinstance(index, np.ma.MaskedArray):
             index = index.filled(False)
         if not self.shape:
             raise IndexError("a tissue of a single voxel cannot be indexed")
-        return tissue_of(
+        return make_tissue(
             {
-                name: value if value.ndim == 0 else _frozen(np.broadcast_to(value, self.shape)[index])
+                name: value if value.ndim == 0 else _freeze(np.broadcast_to(value, self.shape)[index])
                 for name, value in self._values.items()
             }
         )
 
     def __eq__(self, other: object) -> bool:
-        """Whether shapes and all values agree (NaN agrees with NaN)."""
+        """Say whether shapes and all values agree (NaN agrees with NaN)."""
         if not isinstance(other, Tissue):
             return NotImplemented
-        return self.shape == other.shape and all(_equal(self._values[name], other._values[name]) for name in ALL)
+        return self.shape == other.shape and all(_are_equal(self._values[name], other._values[name]) for name in ALL)
 
     def __repr__(self) -> str:
-        described = ", ".join(f"{name}={_described(value)}" for name, value in self._values.items())
+        described = ", ".join(f"{name}={_describe(value)}" for name, value in self._values.items())
         return f"Tissue({described})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return tissue_of, (self._values,)
+        return make_tissue, (self._values,)
 
 
-def value_of(tissue: Tissue, name: str, where: npt.ArrayLike = True) -> npt.NDArray[Any]:
-    """A parameter as stored; R1a and T1a are those of the free pool.
+def read_value(tissue: Tissue, name: str, where: npt.ArrayLike = True) -> npt.NDArray[Any]:
+    """Return a parameter as stored; R1a and T1a are those of the free pool.
 
     Raises
     ------
@@ -191,40 +191,40 @@ def value_of(tissue: Tissue, name: str, where: npt.ArrayLike = True) -> npt.NDAr
         differ = (value != tissue._values[other]) & np.asarray(where)
         if np.any(differ & PARAMETERS[first].contains(value) & PARAMETERS[other].contains(tissue._values[other])):
             raise InvalidParameter(f"{name} is not defined where {first} and {other} differ")
-    found: npt.NDArray[Any] = (reciprocal(value) if is_reciprocal(name) else value)[()]
+    found: npt.NDArray[Any] = (take_reciprocal(value) if is_reciprocal(name) else value)[()]
     return found
 
 
-def reciprocal(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A rate as a time, or a time as a rate."""
-    with np.errstate(divide="ignore", over="ignore"):  # 0 and what is next to it become inf, which no range includes
+def take_reciprocal(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Convert a rate to a time, or a time to a rate."""
+    with np.errstate(divide="ignore", over="ignore"):  # 0 and its neighbours become inf, which no range includes
         return np.asarray(np.reciprocal(value))
 
 
-def tissue_of(values: Values) -> Tissue:
-    """A tissue of base values that are checked already, or may hold invalid voxels."""
+def make_tissue(values: Values) -> Tissue:
+    """Make a tissue of base values that are checked already, or may hold invalid voxels."""
     tissue = object.__new__(Tissue)
     _settle(tissue, values)
     return tissue
 
 
 def _settle(tissue: Tissue, values: Values) -> None:
-    object.__setattr__(tissue, "_values", {name: _frozen(values[name]) for name in ALL})
-    object.__setattr__(tissue, "shape", _common_shape(values))
+    object.__setattr__(tissue, "_values", {name: _freeze(values[name]) for name in ALL})
+    object.__setattr__(tissue, "shape", _find_shape(values))
 
 
-def _frozen(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _freeze(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
     value = np.asarray(value)
     value.setflags(write=False)
     return value
 
 
-def _equal(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> bool:
+def _are_equal(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> bool:
     first, second = np.broadcast_arrays(first, second)
     return np.array_equal(first, second, equal_nan=True)
 
 
-def _common_shape(values: Values) -> tuple[int, ...]:
+def _find_shape(values: Values) -> tuple[int, ...]:
     try:
         return np.broadcast_shapes(*(value.shape for value in values.values()))
     except ValueError:
@@ -232,7 +232,7 @@ def _common_shape(values: Values) -> tuple[int, ...]:
         raise InvalidParameter(f"the parameters do not broadcast to one shape: {shapes}") from None
 
 
-def _defaults(given: Mapping[str, Any]) -> Values:
+def _make_defaults(given: Mapping[str, Any]) -> Values:
     taken = {base for name in given for base in bases(name)}
     return {
         name: as_complex(name, value) if name == "M0" else as_real(name, value)
@@ -241,23 +241,25 @@ def _defaults(given: Mapping[str, Any]) -> Values:
     }
 
 
-def _base_values(given: Mapping[str, Any]) -> Values:
-    """Base parameters from base and derived ones, coerced and checked one by one."""
+def _as_base_values(given: Mapping[str, Any]) -> Values:
+    """Return base parameters from base and derived ones, coerced and checked one by one."""
     refuse_conflicts(given, "the tissue")
+
     values: Values = {}
     for name, value in given.items():
         array = as_complex(name, value) if name == "M0" else as_real(name, value)
         check_range(PARAMETERS[name], array)
         if is_reciprocal(name):
-            array = reciprocal(array)
+            array = take_reciprocal(array)
         values |= dict.fromkeys(bases(name), array)
     if "B1" in values:
         _refuse_percent(values["B1"])
+
     return values
 
 
 def _refuse_percent(B1: FloatArray) -> None:
-    """Refuse a map whose lower median says that it is not relative to the nominal field."""
+    """Refuse a map of B1 whose lower median shows that it is not relative to the nominal field."""
     positive = B1[np.isfinite(B1) & (B1 > 0)]
     if B1.size < 2 or positive.size == 0:
         return
@@ -270,7 +272,7 @@ def _refuse_percent(B1: FloatArray) -> None:
         )
 
 
-def _described(value: npt.NDArray[Any]) -> str:
+def _describe(value: npt.NDArray[Any]) -> str:
     if value.ndim == 0:
         number = value[()]
         return f"{number.real:g}" if number.imag == 0 else f"{number:g}"

@@ -1,8 +1,8 @@
-"""Who does the work of `fit`, `crb`, `evaluate` and `build_dictionary`, when this process alone is not to: `runner`.
+"""Runners of `fit`, `crb`, `evaluate` and `build_dictionary`, where this process alone shall not do the work.
 
-All of them work in chunks that a folder or store keeps. A runner hands the chunks that are not done to processes, on
-this machine or on others, each of which computes and stores one chunk at a time; or it does some of the chunks here.
-The results have the same bits whoever did them: workers use the same instruction set as this process.
+These calls work in chunks that a folder or store keeps. A runner (the argument `runner`) hands the chunks that are not
+done to processes, on this machine or on others, each of which computes and stores one chunk at a time; or it does some
+of the chunks here. The results have the same bits in each case: workers use the same instruction set as this process.
 
 Workers and SLURM jobs are those of Dask (the extra ``cluster``). A chunk that fails, or whose worker dies, is tried
 three times again; then it is left undone and named in a warning. Where a chunk cannot be stored the run ends.
@@ -24,25 +24,25 @@ from typing import Any
 
 import spinbound._core as _core
 from spinbound.base.checks import as_count
-from spinbound.base.errors import InvalidParameter, Report
-from spinbound.files.guard import max_bytes, optional_module
+from spinbound.base.errors import InvalidParameter, Progress
+from spinbound.files.guard import find_max_bytes, optional_module
 
 from .distribute import distribute
 from .job import Job, Part, Runner
 
 START = 120.0  # s that a worker may take to start
-PRIVATE = "127.0.0.1:0"  # where Dask shows what it does, which cannot be turned off: any port, of this machine alone
+PRIVATE = "127.0.0.1:0"  # address of Dask's dashboard, which cannot be turned off: any port, of this machine alone
 
 
 def part(number: int, n_parts: int) -> Runner:
-    """One of several parts of the work: chunks number, number + n_parts, ... in this process, as in a job array.
+    """Make the runner of one part of the work: chunks number, number + n_parts, ... in this process, as in a job array.
 
-    What all parts have done is collected by a call without a runner, which does what may be missing.
+    A call without a runner collects the results of all parts, and does the chunks that are missing.
 
     Parameters
     ----------
     number
-        Of this part, from 1.
+        Number of this part, from 1.
     n_parts
         Number of parts.
 
@@ -65,7 +65,7 @@ def part(number: int, n_parts: int) -> Runner:
 
 
 def workers(n: int, threads_per_worker: int = 1) -> Runner:
-    """Processes on this machine; one that dies is replaced.
+    """Make a runner that has processes on this machine work; one that dies is replaced.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def workers(n: int, threads_per_worker: int = 1) -> Runner:
     Warns
     -----
     UserWarning
-        At work, if the threads are more than the cores; and of chunks that failed.
+        At work, if there are more threads than cores, and if chunks failed.
 
     Examples
     --------
@@ -109,20 +109,20 @@ def slurm(
     interface: str | None = None,
     logs: str | os.PathLike[str] | None = None,
 ) -> Runner:
-    """Jobs of SLURM, submitted from this machine, each with one worker; one that ends too early is submitted again.
+    """Make a runner that submits jobs of SLURM, of one worker each, and submits those again that end too early.
 
-    What is None is taken from Dask's configuration (`jobqueue.slurm` in ~/.config/dask/jobqueue.yaml).
+    Options that are None are taken from Dask's configuration (`jobqueue.slurm` in ~/.config/dask/jobqueue.yaml).
 
     Parameters
     ----------
     jobs
         Number of jobs.
     cores
-        Of a job; all of them compute, unless the call says `threads`.
+        Cores of a job; all of them compute, unless the call says `threads`.
     memory
-        Of a job, "8GB".
+        Memory of a job, "8GB".
     walltime
-        Of a job, "02:00:00"; a chunk that is not done then is done by another job.
+        Time of a job, "02:00:00"; another job does a chunk that is not done then.
     queue, account
         As for ``sbatch -p`` and ``-A``.
     directives
@@ -149,7 +149,7 @@ def slurm(
     >>> options = {"cores": 8, "memory": "16GB", "walltime": "02:00:00"}
     >>> runner = cluster.slurm(20, **options)  # doctest: +SKIP
     """
-    optional_module("dask_jobqueue", "cluster")  # which completes Dask's configuration
+    optional_module("dask_jobqueue", "cluster")  # its import completes Dask's configuration
     usual = optional_module("dask", "cluster").config.get("jobqueue.slurm")
     each = as_count("cores", usual["cores"] if cores is None else cores, 1)
     options = {
@@ -170,14 +170,15 @@ def slurm(
     }
     given = {name: value for name, value in options.items() if value is not None}
     runner = _Slurm(as_count("jobs", jobs, 1), each, given)
-    runner.example()
+    runner.make_example()
     for command in ("sbatch", "squeue", "scancel"):
         if shutil.which(command) is None:
             raise FileNotFoundError(f"there is no {command} on this machine: jobs of SLURM are submitted elsewhere")
+
     return runner
 
 
-# Where workers come from
+# Clusters
 
 
 @dataclass(frozen=True)
@@ -187,16 +188,18 @@ class _Workers:
     n: int
     threads: int
 
-    def __call__(self, job: Job, threads: int | None, report: Report | None) -> None:
-        """Do what is not done."""
+    def __call__(self, job: Job, threads: int | None, progress: Progress | None) -> None:
+        """Do the chunks that are not done."""
         each = self.threads if threads is None else threads
-        if self.n * (each or _cores()) > _cores():
-            warnings.warn(f"{self.n} workers of {each or _cores()} threads share {_cores()} cores", stacklevel=2)
-        distribute(job, self, each, report)
+        if self.n * (each or _count_cores()) > _count_cores():
+            warnings.warn(
+                f"{self.n} workers of {each or _count_cores()} threads share {_count_cores()} cores", stacklevel=2
+            )
+        distribute(job, self, each, progress)
 
     @contextmanager
-    def started(self) -> Iterator[Any]:
-        """A cluster whose workers die with this process."""
+    def start_cluster(self) -> Iterator[Any]:
+        """Yield a cluster whose workers die with this process."""
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch, ExitStack() as closing:
             cluster = optional_module("distributed", "cluster").LocalCluster(
                 n_workers=self.n,
@@ -207,7 +210,7 @@ class _Workers:
                 worker_dashboard_address=PRIVATE,
                 local_directory=scratch,
                 silence_logs=logging.CRITICAL,
-                memory_limit=max_bytes() // self.n,
+                memory_limit=find_max_bytes() // self.n,
                 death_timeout=START,
                 env={"SPINBOUND_ISA": _core.isa_in_use()},
             )
@@ -218,13 +221,13 @@ class _Workers:
                 _kill(cluster)  # the core would finish its chunk first
                 raise
 
-    def renew(self, cluster: Any) -> bool:
-        """Dask replaces them by itself."""
+    def renew(self, _cluster: Any) -> bool:
+        """Leave it to Dask, which replaces workers by itself."""
         return False
 
 
 def _kill(cluster: Any) -> None:
-    """End the processes of a local cluster at once; nothing is lost but the chunks they are at."""
+    """End the processes of a local cluster at once; only the chunks that they compute are lost."""
     for nanny in cluster.workers.values():
         nanny.close_gracefully()  # not to start another
         if nanny.pid is not None:
@@ -232,8 +235,8 @@ def _kill(cluster: Any) -> None:
                 os.kill(nanny.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
-def _cores() -> int:
-    """Those that this process may use."""
+def _count_cores() -> int:
+    """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -244,14 +247,14 @@ class _Slurm:
     n: int
     threads: int
     options: dict[str, Any]
-    problems: list[BaseException] = field(default_factory=list)  # of submitting them
+    problems: list[BaseException] = field(default_factory=list)  # errors of submission
 
-    def __call__(self, job: Job, threads: int | None, report: Report | None) -> None:
-        """Do what is not done."""
-        distribute(job, self, self.threads if threads is None else threads, report)
+    def __call__(self, job: Job, threads: int | None, progress: Progress | None) -> None:
+        """Do the chunks that are not done."""
+        distribute(job, self, self.threads if threads is None else threads, progress)
 
-    def example(self) -> Any:
-        """A job like those that are submitted; its `job_script` is what sbatch gets.
+    def make_example(self) -> Any:
+        """Make a job like those that are submitted; sbatch gets its `job_script`.
 
         Raises
         ------
@@ -259,22 +262,22 @@ class _Slurm:
             If options are missing or make no sense.
         """
         try:
-            return _slurm_job()("tcp://this-machine:port", name="worker", **self.options)
+            return _import_slurm_job()("tcp://this-machine:port", name="worker", **self.options)
         except ValueError as problem:
             raise InvalidParameter(f"memory of a job is missing, or an option makes no sense: {problem}") from None
 
     @contextmanager
-    def started(self) -> Iterator[Any]:
-        """A cluster whose scheduler is in this process."""
-        job, problems = _slurm_job(), self.problems
+    def start_cluster(self) -> Iterator[Any]:
+        """Yield a cluster whose scheduler is in this process."""
+        job, problems = _import_slurm_job(), self.problems
 
-        class TellingJob(job):  # type: ignore[misc, valid-type]
+        class RecordingJob(job):  # type: ignore[misc, valid-type]
             status: Any
 
             async def start(self) -> None:
                 try:
                     await super().start()
-                except (OSError, RuntimeError, ValueError) as problem:  # which Dask would log, and wait on
+                except (OSError, RuntimeError, ValueError) as problem:  # Dask would log it, and wait on
                     problems.append(problem)
                     self.status = type(self.status).running
 
@@ -284,7 +287,7 @@ class _Slurm:
 
         scheduler = {"dashboard": False, "dashboard_address": PRIVATE}
         cluster = optional_module("dask_jobqueue", "cluster").SLURMCluster(
-            job_cls=TellingJob, scheduler_options=scheduler, silence_logs="critical", **self.options
+            job_cls=RecordingJob, scheduler_options=scheduler, silence_logs="critical", **self.options
         )
         try:
             cluster.scale(jobs=self.n)
@@ -293,7 +296,7 @@ class _Slurm:
             cluster.close()
 
     def renew(self, cluster: Any) -> bool:
-        """Submit jobs again that Dask has given up; whether any job is in the queue."""
+        """Submit jobs again that Dask has given up, and say whether any job is in the queue."""
         if self.problems:
             raise ChildProcessError(f"a job cannot be submitted to SLURM: {self.problems.pop()}")
         cluster.scale(jobs=self.n)
@@ -304,5 +307,5 @@ class _Slurm:
         return unknown or bool(answer.stdout.strip())
 
 
-def _slurm_job() -> Any:
+def _import_slurm_job() -> Any:
     return optional_module("dask_jobqueue.slurm", "cluster").SLURMJob

@@ -1,4 +1,4 @@
-"""Work in chunks, each stored as soon as it is done: what runs them, and where, is not the work's concern."""
+"""Jobs: work in chunks, each stored as soon as it is done, whoever runs them and wherever."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from spinbound.base.errors import InvalidParameter, Report
-from spinbound.base.progress import shifted
+from spinbound.base.errors import InvalidParameter, Progress
+from spinbound.base.progress import shift_progress
 
-Task = Callable[[int | None, Report | None], None]  # with (threads, report) compute and store one chunk
+Task = Callable[[int | None, Progress | None], None]  # computes and stores, with (threads, progress), one chunk
 
 
 class Job(Protocol):
@@ -20,66 +20,70 @@ class Job(Protocol):
         """Voxels of every chunk."""
 
     def is_done(self, chunk: int) -> bool:
-        """Whether a chunk is stored already."""
+        """Say whether a chunk is stored already."""
 
-    def task(self, chunk: int) -> Task:
-        """The work of one chunk: it can be pickled, and holds no more than that chunk needs."""
-
-
-Runner = Callable[[Job, int | None, Report | None], None]  # (job, threads, report): do what is not done
+    def make_task(self, chunk: int) -> Task:
+        """Return the work of one chunk; it can be pickled, and holds no more than that chunk needs."""
 
 
-def run_here(job: Job, threads: int | None, report: Report | None) -> None:
-    """One chunk after the other, in this process."""
-    _one_by_one(job, range(len(job.sizes)), threads, report)
+Runner = Callable[
+    [Job, int | None, Progress | None], None
+]  # does, of (job, threads, progress), the chunks that are not done
+
+
+def run_here(job: Job, threads: int | None, progress: Progress | None) -> None:
+    """Do one chunk after the other, in this process."""
+    _do_in_turn(job, range(len(job.sizes)), threads, progress)
 
 
 @dataclass(frozen=True)
 class Part:
-    """The runner of one of several parts of a job: every so manieth chunk, in this process."""
+    """The runner of part `number` of `n_parts` of a job: every n_parts-th chunk, in this process."""
 
     number: int  # from 1
     n_parts: int
 
-    def __call__(self, job: Job, threads: int | None, report: Report | None) -> None:
+    def __call__(self, job: Job, threads: int | None, progress: Progress | None) -> None:
         """Do the chunks of this part."""
-        _one_by_one(job, self.chunks(job), threads, report)
+        _do_in_turn(job, self.select_chunks(job), threads, progress)
 
     def __str__(self) -> str:
         return f"{self.number}/{self.n_parts}"
 
-    def chunks(self, job: Job) -> range:
-        """The chunks of this part."""
+    def select_chunks(self, job: Job) -> range:
+        """Select the chunks of this part."""
         return range(self.number - 1, len(job.sizes), self.n_parts)
 
 
-def part_of(runner: Runner | None) -> Part | None:
-    """The part that a runner does; None: all of the job."""
+def as_part(runner: Runner | None) -> Part | None:
+    """Return the part that a runner does, or None for all of the job."""
     return runner if isinstance(runner, Part) else None
 
 
-def chunks_of(job: Job, runner: Runner | None) -> range:
-    """The chunks that are done when a runner is."""
-    part = part_of(runner)
-    return range(len(job.sizes)) if part is None else part.chunks(job)
+def find_chunks(job: Job, runner: Runner | None) -> range:
+    """Return the chunks that a runner has to do."""
+    part = as_part(runner)
+    return range(len(job.sizes)) if part is None else part.select_chunks(job)
 
 
 def check_runner(runner: object, folder: object, option: str) -> None:
-    """Refuse what runs nothing, and a runner without a folder where its processes leave their results."""
+    """Refuse a runner that cannot be called, and one without a folder where its processes leave their results."""
     if runner is None:
         return
     if not callable(runner):
-        raise InvalidParameter(f"runner must be one of spinbound.cluster; given {type(runner).__name__}")
+        raise InvalidParameter(
+            f"runner must be one of spinbound.cluster, or a concurrent.futures.Executor; given {type(runner).__name__}"
+        )
     if folder is None:
         raise InvalidParameter(f"a runner needs {option}=, a folder that all of its processes can write to")
 
 
-def _one_by_one(job: Job, chunks: range, threads: int | None, report: Report | None) -> None:
-    kept = {chunk for chunk in chunks if job.is_done(chunk)}  # what is damaged is told before any work
+def _do_in_turn(job: Job, chunks: range, threads: int | None, progress: Progress | None) -> None:
+    kept = {chunk for chunk in chunks if job.is_done(chunk)}  # a damaged chunk raises before any work
     done, total = 0, sum(job.sizes[chunk] for chunk in chunks)
     for chunk in chunks:
         if chunk not in kept:
-            job.task(chunk)(threads, shifted(report, done, total))
+            job.make_task(chunk)(threads, shift_progress(progress, done, total))
         done += job.sizes[chunk]
-        if report:
-            report(done, total)
+        if progress:
+            progress(done, total)

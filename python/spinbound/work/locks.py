@@ -17,11 +17,11 @@ from .job import Part
 
 
 @contextmanager
-def claimed(lock: Path, part: Part | None = None, folder: Path | None = None) -> Iterator[None]:
-    """Keep others out until the end, be it a kill: every run, or for a part those of all the work or the same part.
+def hold_lock(lock: Path, part: Part | None = None, folder: Path | None = None) -> Iterator[None]:
+    """Lock out other runs until the end, even by a kill: all, or for a part those of all the work or the same part.
 
     The lock is one of the operating system on a file that stays. On Windows, and on file systems without locks, the
-    user must see to it. `folder` is what the message calls the place; by default that of the lock.
+    user must take care. `folder` is the place that the message names; by default that of the lock.
 
     Raises
     ------
@@ -29,19 +29,19 @@ def claimed(lock: Path, part: Part | None = None, folder: Path | None = None) ->
         If another run is at work; the message says where.
     """
     with ExitStack() as held:
-        held.enter_context(_locked(lock, lock, folder or lock.parent, is_shared=part is not None))
+        held.enter_context(_hold_file(lock, lock, folder or lock.parent, is_shared=part is not None))
         if part is not None:
             own = lock.with_name(f"{lock.name}-{part.number}-of-{part.n_parts}")
-            held.enter_context(_locked(own, lock, folder or lock.parent, is_shared=False))
+            held.enter_context(_hold_file(own, lock, folder or lock.parent, is_shared=False))
         yield
 
 
 @contextmanager
-def _locked(path: Path, lock: Path, folder: Path, is_shared: bool) -> Iterator[None]:
-    with _opened(path) as file:
-        if not _lock(file, is_shared):
+def _hold_file(path: Path, lock: Path, folder: Path, is_shared: bool) -> Iterator[None]:
+    with _open_lock(path) as file:
+        if not _try_lock(file, is_shared):
             raise InvalidData(
-                f"{folder} is in use by another run{_holder(lock)}; wait for its end, or name another folder"
+                f"{folder} is in use by another run{_name_holder(lock)}; wait for its end, or name another folder"
             )
         if not is_shared:
             file.truncate(0)
@@ -50,28 +50,28 @@ def _locked(path: Path, lock: Path, folder: Path, is_shared: bool) -> Iterator[N
         yield
 
 
-def _opened(path: Path) -> BinaryIO:
-    """The file of a lock; a link would have another file emptied."""
+def _open_lock(path: Path) -> BinaryIO:
+    """Open the file of a lock; a link is refused, as the file that it leads to would be emptied."""
     if path.is_symlink():
         raise InvalidData(f"{path} is a link, which is never followed; remove it")
-    return open(path, "a+b", opener=_without_links)  # NFS wants to read for a shared lock, to write for the other
+    return open(path, "a+b", opener=_open_without_links)  # NFS wants to read for a shared lock, to write for the other
 
 
-def _without_links(path: str, flags: int) -> int:
+def _open_without_links(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
-def _holder(lock: Path) -> str:
-    """Who has locked a file or one of its parts for itself, if that can be told."""
+def _name_holder(lock: Path) -> str:
+    """Name the process that has locked a file or one of its parts for itself, if it is known."""
     for path in (lock, *sorted(lock.parent.glob(f"{lock.name}-*"))):
-        with open(path, "rb") as file:
-            if not _lock(file, is_shared=True):
+        with path.open("rb") as file:
+            if not _try_lock(file, is_shared=True):
                 return file.read().decode(errors="replace")
     return ""
 
 
-def _lock(file: BinaryIO, is_shared: bool) -> bool:
-    """Lock a file until it is closed, unless another run has; where nothing can be locked nobody has."""
+def _try_lock(file: BinaryIO, is_shared: bool) -> bool:
+    """Lock a file until it is closed, and say whether that succeeded; it does where files cannot be locked."""
     if sys.platform == "win32":
         return True
     import fcntl

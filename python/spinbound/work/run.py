@@ -1,26 +1,28 @@
-"""How a call gets through its chunks: who does them, in how many threads, whom it tells, and where results are kept."""
+"""The run of a job: who does its chunks, in how many threads, who is told the progress, where results are stored."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from spinbound.base.checks import as_threads, check_progress
-from spinbound.base.errors import Report
-from spinbound.base.progress import reporting
+from spinbound.base.errors import Progress
+from spinbound.base.progress import show_progress
 
-from .folder import opened
-from .job import Job, Part, Runner, check_runner, chunks_of, part_of
+from .executor import as_runner
+from .folder import open_folder
+from .job import Job, Part, Runner, as_part, check_runner, find_chunks
 
 
 class Runnable(Job, Protocol):
-    """A job that can be told to do what is left, and to hand over its results."""
+    """A job that does its remaining chunks on demand, and hands over its results."""
 
-    def run(self, runner: Runner | None, threads: int | None, report: Report | None) -> None:
-        """Do what is not done."""
+    def run(self, runner: Runner | None, threads: int | None, progress: Progress | None) -> None:
+        """Do the chunks that are not done."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +32,18 @@ class Run:
     folder: Path | None
     runner: Runner | None
     threads: int | None
-    progress: bool | Report | None
+    progress: bool | Progress | None
 
     @classmethod
     def of(
         cls,
         folder: str | os.PathLike[str] | None,
-        runner: Runner | None,
+        runner: Runner | Executor | None,
         threads: int | None,
-        progress: bool | Report | None,
+        progress: bool | Progress | None,
         option: str = "resume",
     ) -> Run:
-        """Check them before any work; `option` is what the call names its folder.
+        """Check the options before any work; `option` is the name that the call gives its folder.
 
         Raises
         ------
@@ -50,29 +52,30 @@ class Run:
         """
         as_threads(threads)
         check_progress(progress)
-        check_runner(runner, folder, option)
+        chosen = as_runner(runner)
+        check_runner(chosen, folder, option)
 
-        return cls(None if folder is None else Path(folder), runner, threads, progress)
+        return cls(None if folder is None else Path(folder), chosen, threads, progress)
 
     @property
     def part(self) -> Part | None:
         """The part of the work that is done; None: all of it."""
-        return part_of(self.runner)
+        return as_part(self.runner)
 
     def do(self, job: Runnable, label: str, unit: str = "voxel") -> None:
-        """Do what is not done of a job, and report it."""
+        """Do the chunks of a job that are not done, and show the progress."""
         sizes: Sequence[int] = job.sizes
-        total = sum(sizes[chunk] for chunk in chunks_of(job, self.runner))
-        with reporting(self.progress, total, label, unit) as report:
-            job.run(self.runner, self.threads, report)
+        total = sum(sizes[chunk] for chunk in find_chunks(job, self.runner))
+        with show_progress(self.progress, total, label, unit) as progress:
+            job.run(self.runner, self.threads, progress)
 
     def carry_out(self, job: Runnable, described: Mapping[str, Any], label: str, unit: str = "voxel") -> None:
-        """Do what is not done of a job, in its folder if there is one, which nobody else may use meanwhile.
+        """Do the chunks of a job that are not done, in its folder if it has one, which no other run may use meanwhile.
 
         Raises
         ------
         InvalidData
-            If the folder holds other work than what is described, or another run is at work in it.
+            If the folder holds other work than the described one, or another run is at work in it.
         """
-        with opened(self.folder, dict(described), label, self.part):
+        with open_folder(self.folder, dict(described), label, self.part):
             self.do(job, label, unit)

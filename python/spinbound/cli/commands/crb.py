@@ -39,8 +39,8 @@ from spinbound.cli.shared.runner import Workers, make_runner, print_part_done
 from spinbound.signals.crb import CHUNK
 from spinbound.signals.crb import crb as compute_crb
 from spinbound.tissues.tissue import Tissue
-from spinbound.work.folder import n_missing
-from spinbound.work.job import part_of
+from spinbound.work.folder import count_missing
+from spinbound.work.job import as_part
 
 
 def crb(
@@ -95,7 +95,7 @@ def crb(
             "progress": progress,
         }
         bounds = compute_crb(seq, voxels, names, sigma, form, resume=work, runner=runner, **options)
-    if part_of(runner):
+    if as_part(runner):
         return print_part_done(runner, work, inputs.json)
 
     seconds = perf_counter() - begin
@@ -109,7 +109,7 @@ def crb(
     rows = [bound_row(voxels, name, np.asarray(variance)) for name, variance in bounds.items()]
     outcome = {"voxels": voxels.size, "seconds": seconds, "bounds": rows, "written": [*map(str, written)]}
     (print_json if inputs.json else print_bounds)(settings | outcome)
-    if n_missing(work, voxels.size, CHUNK):
+    if count_missing(work, voxels.size, CHUNK):
         return exit_status(rows[0]["invalid"], voxels.size, "invalid or not computed: their results are NaN")
     shutil.rmtree(work, ignore_errors=True)
     return exit_status(rows[0]["invalid"], voxels.size)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spinbound.base.progress import shifted
-from spinbound.base.text import percent
+from spinbound.base.progress import shift_progress
+from spinbound.base.text import as_percent
 from spinbound.cli.shared.arguments import Output, Threads, UsageError, show_bar
 from spinbound.cli.shared.outputs import can_draw, make_folder, provenance_of, save_arrays, save_figure
 from spinbound.cli.shared.report import bound_row, print_footer, print_json, print_table
@@ -106,7 +106,7 @@ def add_bounds(seq: Sequence, planes: list[Plane], threads: int | None) -> list[
     total, done, filled = sum(plane.tissue.size for plane in planes), 0, []
     with show_bar(total, "CRB") as progress:
         for plane in planes:
-            of_plane = shifted(progress, done, total)
+            of_plane = shift_progress(progress, done, total)
             bounds = crb(seq, plane.tissue, UNKNOWN, 1 / SNR, threads=threads, progress=of_plane)
             filled.append(plane._replace(bounds=bounds))
             done += plane.tissue.size
@@ -166,4 +166,4 @@ def print_demo(outcome: Mapping[str, Any]) -> None:
 def plane_cells(row: Mapping[str, Any]) -> list[str]:
     """Return the cells of one line."""
     relative = (row["relative_std_at_mean"], *row["relative_std"].values())
-    return [row["plane"], row["parameter"], *map(percent, relative), str(row["not_identifiable"])]
+    return [row["plane"], row["parameter"], *map(as_percent, relative), str(row["not_identifiable"])]

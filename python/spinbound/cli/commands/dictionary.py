@@ -29,7 +29,7 @@ from spinbound.cli.shared.report import print_json, print_table
 from spinbound.cli.shared.runner import Workers, make_runner, print_part_done
 from spinbound.dictionaries.build import build_dictionary
 from spinbound.dictionaries.store import StoredDictionary, bytes_of
-from spinbound.work.job import part_of
+from spinbound.work.job import as_part
 
 
 def dictionary(
@@ -100,7 +100,7 @@ def dictionary(
     begin = perf_counter()
     with show_bar(n, "dictionary") as progress:
         store = build_dictionary(seq, tissues, n, output, basis=basis, progress=progress, **options)
-    if part_of(runner):
+    if as_part(runner):
         return print_part_done(runner, output, inputs.json)
 
     seconds = perf_counter() - begin

@@ -40,7 +40,7 @@ from spinbound.evaluation.evaluate import evaluate as judge
 from spinbound.evaluation.score import Score
 from spinbound.sequences.experiment import as_trains
 from spinbound.sequences.model import Model
-from spinbound.work.job import part_of
+from spinbound.work.job import as_part
 
 
 def evaluate(
@@ -113,7 +113,7 @@ def evaluate(
 
     label, *labels = make_labels(estimator, beside or [])
     others = {label: Evaluation.load(path) for label, path in zip(labels, beside or [], strict=True)}
-    dataset, model = open_reference(data, prior, n, first, wrt, seed, inputs)
+    dataset, model = open_reference(data, prior, inputs, n=n, first=first, wrt=wrt, seed=seed)
 
     train = as_trains(dataset.sequence).sequences[0]
     chosen = make_estimator(estimator, dataset, lambda: open_prior(prior, train, inputs), choices, model)
@@ -124,7 +124,7 @@ def evaluate(
     with show_bar(len(dataset) * len(levels), "evaluate") as progress:
         options |= {"resume": work, "runner": runner, "progress": progress}
         found = judge(chosen, dataset, levels, realizations, **options)
-    if part_of(runner):
+    if as_part(runner):
         return print_part_done(runner, work, inputs.json)
 
     found.save(output)
@@ -170,7 +170,7 @@ def check_beside(others: Mapping[str, Evaluation], levels: list[float], names: S
 
 
 def open_reference(
-    source: str, prior: str, n: int | None, first: int, wrt: str, seed: int, inputs: Inputs
+    source: str, prior: str, inputs: Inputs, *, n: int | None, first: int, wrt: str, seed: int
 ) -> tuple[ReferenceSet, Model]:
     """Open the reference set of a store, or make that of a sequence and a prior; also return its model."""
     if Path(source).suffix.lower() == ".zarr":

@@ -19,7 +19,7 @@ from spinbound.cli.shared.outputs import provenance_of
 from spinbound.cli.shared.runner import Workers, make_runner, print_part_done
 from spinbound.estimators.fitting.fit import fit as fit_voxels
 from spinbound.estimators.fitting.result import FitStatus
-from spinbound.work.job import part_of
+from spinbound.work.job import as_part
 
 
 def fit(
@@ -61,7 +61,7 @@ def fit(
     with show_bar(volume.n_voxels, "fit") as progress:
         options |= {"threads": inputs.threads, "progress": progress, "resume": work_folder(target), "runner": runner}
         result = fit_voxels(volume.data.data, seq, basis, **options)
-    if part_of(runner):
+    if as_part(runner):
         return print_part_done(runner, work_folder(target), inputs.json)
 
     seconds = perf_counter() - begin

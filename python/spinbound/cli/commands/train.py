@@ -48,14 +48,14 @@ def train(
         Print the outcome as JSON on stdout.
     """
     from spinbound.nn import Training
-    from spinbound.nn.device import torch_threads
+    from spinbound.nn.device import use_torch_threads
 
     training, folder = Training.load(configuration), output or Path(configuration.stem)
     given = {"epochs": epochs, "device": device}
     options = {name: value for name, value in given.items() if value is not None}
 
     begin = perf_counter()
-    with torch_threads(threads):
+    with use_torch_threads(threads):
         history = training.run(folder, progress=sys.stderr.isatty(), **options)
     print_epochs(training, history, folder, perf_counter() - begin, json)
     return DONE

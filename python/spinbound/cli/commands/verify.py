@@ -7,7 +7,7 @@ from dataclasses import asdict
 from time import perf_counter
 
 import spinbound._core as _core
-from spinbound.base.text import aligned
+from spinbound.base.text import align_columns
 from spinbound.cli.shared.arguments import DONE, FAILED
 from spinbound.cli.shared.report import print_json
 from spinbound.conformance.verify import Verification
@@ -34,7 +34,7 @@ def verify(*, json: bool = False) -> int:
         installed = {"spinbound": _core.version, "instruction_set": _core.isa_in_use()}
         print_json(installed | {"seconds": seconds, "failed": len(failed), "checks": checks})
     else:
-        table = aligned([("", "expected", "got", "tolerance", ""), *map(cells, rows)])
+        table = align_columns([("", "expected", "got", "tolerance", ""), *map(cells, rows)])
         width = max(map(len, table))
         for line, source in zip(table, ("source", *(row.source for row in rows)), strict=True):
             print(f"{line.ljust(width)}  {source}")

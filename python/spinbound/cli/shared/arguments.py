@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter, validators
 
-from spinbound.base.checks import parameter_names, suggestion
-from spinbound.base.errors import InvalidParameter, Report
+from spinbound.base.checks import as_parameter_names, suggest
+from spinbound.base.errors import InvalidParameter, Progress
 from spinbound.base.parameters import ALL, bases
-from spinbound.base.progress import reporting
+from spinbound.base.progress import show_progress
 from spinbound.sequences import library
 from spinbound.sequences.model import Model
 from spinbound.sequences.sequence import Sequence
@@ -107,7 +107,7 @@ def open_sequence(source: str, inputs: Sources) -> Sequence:
 
     path = Path(source)
     if not path.suffix and not path.exists():
-        hint = suggestion(source, library.names())
+        hint = suggest(source, library.names())
         raise UsageError(f"{source!r} is neither a file nor a bundled sequence{hint}; see `spinbound info`")
 
     if inputs.gradient_moment is None or "," not in inputs.gradient_moment:
@@ -143,7 +143,7 @@ def split_words(text: str) -> tuple[str, ...] | None:
 def parse_unknowns(wrt: str) -> tuple[str, ...]:
     """Return the parameters that a list with commas names; the nine base parameters if it is empty."""
     try:
-        return parameter_names(split_words(wrt) or ALL)
+        return as_parameter_names(split_words(wrt) or ALL)
     except InvalidParameter as problem:
         raise UsageError(f"--wrt: {problem}") from None
 
@@ -151,6 +151,6 @@ def parse_unknowns(wrt: str) -> tuple[str, ...]:
 # Progress
 
 
-def show_bar(total: int, label: str) -> AbstractContextManager[Report | None]:
+def show_bar(total: int, label: str) -> AbstractContextManager[Progress | None]:
     """Show a bar on stderr where that is a terminal, and yield it as a callable (done, total); elsewhere None."""
-    return reporting(sys.stderr.isatty(), total, label)
+    return show_progress(sys.stderr.isatty(), total, label)

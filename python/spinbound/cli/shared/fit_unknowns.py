@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter, validators
 
-from spinbound.base.checks import parameter_named, parameter_names
+from spinbound.base.checks import as_parameter, as_parameter_names
 from spinbound.base.errors import InvalidParameter
 from spinbound.estimators.fitting.fit import FREE
 
@@ -52,7 +52,7 @@ class Unknowns:
         known = {*maps, *parse_pairs("--fixed", self.fixed)}
         given = self.free.replace(",", " ").split()
         try:
-            return parameter_names(given or [name for name in FREE if name not in known], "--free")
+            return as_parameter_names(given or [name for name in FREE if name not in known], "--free")
         except InvalidParameter as problem:
             raise UsageError(str(problem)) from None
 
@@ -77,7 +77,7 @@ def parse_pairs(option: str, text: str) -> dict[str, str]:
         if not equals or name in found:
             raise UsageError(f"{option}: {item!r} is not NAME=VALUE, or the name is given twice")
         try:
-            found[parameter_named(name).name] = value
+            found[as_parameter(name).name] = value
         except InvalidParameter as problem:
             raise UsageError(f"{option}: {problem}") from None
     return found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinbound.base.text import percent
+from spinbound.base.text import as_percent
 from spinbound.estimators.result import counts_of
 from spinbound.io import bids
 
@@ -207,4 +207,4 @@ def status_rows(counts: Mapping[str, int], statuses: Statuses, n_wanted: int) ->
     """Yield the sentence, the count and the share of each status."""
     for name, n in counts.items():
         status = statuses.kind[name]
-        yield status.sentence, f"{n:,}", "" if status in statuses.unwanted else percent(n / n_wanted)
+        yield status.sentence, f"{n:,}", "" if status in statuses.unwanted else as_percent(n / n_wanted)

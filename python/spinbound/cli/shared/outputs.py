@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import spinbound._core as _core
-from spinbound.base.text import finite
+from spinbound.base.text import as_finite
 from spinbound.files.guard import optional_module
 from spinbound.files.npz import write_npz
 from spinbound.files.writing import write_atomically
@@ -95,7 +95,7 @@ def require_plot() -> None:
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], provenance: Mapping[str, Any]) -> None:
     """Write arrays as .npz with a JSON text ``provenance`` beside them."""
-    text = json.dumps(finite(dict(provenance)), allow_nan=False)
+    text = json.dumps(as_finite(dict(provenance)), allow_nan=False)
     write_npz(path, {**arrays, "provenance": np.array(text)})
 
 

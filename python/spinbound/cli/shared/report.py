@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinbound.base.parameters import PARAMETERS
-from spinbound.base.text import aligned, finite, percent
-from spinbound.tissues.tissue import Tissue, value_of
+from spinbound.base.text import align_columns, as_finite, as_percent
+from spinbound.tissues.tissue import Tissue, read_value
 
 Outcome = Mapping[str, Any]
 
@@ -21,7 +21,7 @@ def bound_row(tissue: Tissue, name: str, variance: NDArray[Any]) -> dict[str, An
     """Return percentiles over voxels of the least standard deviation, absolute (SI) and relative to the parameter."""
     std = np.sqrt(variance)
     with np.errstate(divide="ignore", invalid="ignore"):
-        relative = std / np.abs(value_of(tissue, name, ~np.isnan(std)))
+        relative = std / np.abs(read_value(tissue, name, ~np.isnan(std)))
     return {
         "parameter": name,
         "unit": PARAMETERS[name].unit,
@@ -41,7 +41,7 @@ def percentiles(values: NDArray[Any]) -> dict[str, float]:
 
 def print_json(outcome: Outcome) -> None:
     """Print one JSON object on stdout; a value that is not finite becomes null, as JSON has no word for it."""
-    print(json.dumps(finite(outcome), indent=2, allow_nan=False))
+    print(json.dumps(as_finite(outcome), indent=2, allow_nan=False))
 
 
 def print_bounds(outcome: Outcome) -> None:
@@ -58,7 +58,7 @@ def bound_cells(row: Mapping[str, Any]) -> list[str]:
         row["parameter"],
         row["unit"],
         *(f"{row['std'][p]:.4g}" for p in ("p5", "median", "p95")),
-        percent(row["relative_std"]["median"]),
+        as_percent(row["relative_std"]["median"]),
         str(row["not_identifiable"]),
         str(row["invalid"]),
     ]
@@ -74,4 +74,4 @@ def print_footer(outcome: Outcome) -> None:
 
 def print_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     """Print columns of text on stdout, the first aligned to the left, all others to the right."""
-    print("\n".join(aligned([head, *rows])))
+    print("\n".join(align_columns([head, *rows])))

@@ -10,11 +10,11 @@ from typing import Annotated
 
 from cyclopts import Parameter, validators
 
-from spinbound.base.checks import suggestion
+from spinbound.base.checks import suggest
 from spinbound.base.errors import InvalidData, InvalidParameter
 from spinbound.files.toml import read_toml
 from spinbound.work import cluster as runners
-from spinbound.work.job import Runner, part_of
+from spinbound.work.job import Runner, as_part
 
 from .arguments import DONE, UsageError
 from .report import print_json
@@ -81,14 +81,14 @@ def make_jobs(source: str, n: int) -> Runner:
     allowed = [name for name in inspect.signature(runners.slurm).parameters if name != "jobs"]
     for name in options:
         if name not in allowed:
-            raise InvalidData(f"{path}: unknown {name!r}{suggestion(name, allowed)}; allowed: {', '.join(allowed)}")
+            raise InvalidData(f"{path}: unknown {name!r}{suggest(name, allowed)}; allowed: {', '.join(allowed)}")
     return runners.slurm(n, **options)
 
 
 def print_part_done(runner: Runner | None, work: Path, as_json: bool) -> int:
     """Say that a part is done, and return the exit status."""
     if as_json:
-        print_json({"part": str(part_of(runner)), "work": str(work)})
+        print_json({"part": str(as_part(runner)), "work": str(work)})
     else:
-        print(f"part {part_of(runner)} is done, in {work}; after all parts, run without --part to write the results")
+        print(f"part {as_part(runner)} is done, in {work}; after all parts, run without --part to write the results")
     return DONE

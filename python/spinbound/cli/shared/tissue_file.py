@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinbound.base.checks import suggestion
+from spinbound.base.checks import suggest
 from spinbound.base.errors import InvalidData, InvalidParameter
 from spinbound.base.parameters import PARAMETERS
 from spinbound.base.units import UNITS, check_plausible
-from spinbound.files.npz import npz_names, read_npz
+from spinbound.files.npz import read_npz, read_npz_names
 from spinbound.tissues.tissue import Tissue
 
 Columns = dict[str, NDArray[Any]]
@@ -59,7 +59,7 @@ def read_tissue(path: Path) -> tuple[Tissue, tuple[str, ...]]:
 
 def read_npz_columns(path: Path) -> Columns:
     """Read all arrays of the file."""
-    return read_npz(path, npz_names(path, InvalidData), InvalidData)
+    return read_npz(path, read_npz_names(path, InvalidData), InvalidData)
 
 
 def read_csv_columns(path: Path) -> Columns:
@@ -115,7 +115,7 @@ def parse_title(title: str, path: Path) -> tuple[str, float]:
     name, unit = match.groups() if match else (title, None)
     if name not in PARAMETERS:
         raise InvalidData(
-            f"{path}: unknown parameter {name!r}{suggestion(name, tuple(PARAMETERS))}; known: {', '.join(PARAMETERS)}"
+            f"{path}: unknown parameter {name!r}{suggest(name, tuple(PARAMETERS))}; known: {', '.join(PARAMETERS)}"
         )
 
     units = UNITS[PARAMETERS[name].unit]

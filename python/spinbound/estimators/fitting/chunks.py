@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 import spinbound._core as _core
 from spinbound.base.checks import as_threads
-from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, Report
+from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, Progress
 from spinbound.base.parameters import TISSUE, bases, is_reciprocal
 from spinbound.signals.batch import unknowns_of
 from spinbound.signals.valid import valid_voxels, without_exchange
@@ -51,7 +51,7 @@ class Chunk:
     starts: Starts
     settings: Settings
 
-    def __call__(self, threads: int | None, report: Report | None) -> Arrays:
+    def __call__(self, threads: int | None, report: Progress | None) -> Arrays:
         """Fit them."""
         settings = replace(self.settings, threads=as_threads(threads))
         return _fit(self.problem, self.starts, settings, self.problem.voxels, report)
@@ -97,7 +97,7 @@ def _arrays(problem: Problem, n: int) -> Arrays:
     }
 
 
-def _fit(problem: Problem, starts: Starts, settings: Settings, voxels: Voxels, report: Report | None) -> Arrays:
+def _fit(problem: Problem, starts: Starts, settings: Settings, voxels: Voxels, report: Progress | None) -> Arrays:
     """From one start to its end; or from many starts for a few iterations, and the best to its end."""
     matches = list(starts.of(voxels, settings.threads))
     if starts.n_matches == 1:
@@ -118,7 +118,7 @@ class Search:
     """The best fit of every voxel of a chunk among those from some starts."""
 
     def __init__(
-        self, problem: Problem, settings: Settings, voxels: Voxels, report: Report | None, n_parts: int
+        self, problem: Problem, settings: Settings, voxels: Voxels, report: Progress | None, n_parts: int
     ) -> None:
         self.problem, self.settings, self.voxels, self.report, self.n_parts = problem, settings, voxels, report, n_parts
         self.best: Start = {}
@@ -172,13 +172,13 @@ def _data(problem: Problem, voxels: Voxels) -> ComplexArray:
     return data if problem.whitening is None else np.einsum("ij,nj->ni", problem.whitening, data)
 
 
-def _part_of(report: Report | None, part: int, n_parts: int) -> Report | None:
+def _part_of(report: Progress | None, part: int, n_parts: int) -> Progress | None:
     """The report of one of several equal parts of a chunk."""
     return (lambda done, total: report((part * total + done) // n_parts, total)) if report else None
 
 
 def _call(
-    problem: Problem, voxels: Voxels, start: Start, settings: Settings, max_iterations: int, report: Report | None
+    problem: Problem, voxels: Voxels, start: Start, settings: Settings, max_iterations: int, report: Progress | None
 ) -> Arrays:
     """The core's fit of a chunk from one start."""
     matrix, M0 = _matrix(problem, voxels, start)
@@ -187,7 +187,7 @@ def _call(
     prior_mean = problem.prior_mean(voxels)
     results = _arrays(problem, voxels.size) | {"M0": M0.copy()}
     call = _core.Call(
-        experiment=problem.forward.trains.core(),
+        experiment=problem.forward.trains.as_core(),
         tissue=matrix,
         M0=M0,
         valid=_valid(problem, matrix, M0, sigma, prior_mean),

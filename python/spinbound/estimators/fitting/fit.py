@@ -8,16 +8,17 @@ side by side (theory, sections 14 and 15).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
 from os import PathLike
 from typing import Any
 
 import numpy.typing as npt
 
 from spinbound.base.checks import MAX_INT, as_count, as_number, as_threads
-from spinbound.base.errors import InvalidParameter, Report
+from spinbound.base.errors import InvalidParameter, Progress
 from spinbound.base.parameters import bases
 from spinbound.dictionaries.dictionary import Dictionary
-from spinbound.files.hashes import sha256_of
+from spinbound.files.hashes import hash_arrays
 from spinbound.sequences.experiment import Experiment
 from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
@@ -40,6 +41,7 @@ def fit(
     seq: Experiment,
     basis: Basis | None = None,
     free: str | Iterable[str] = FREE,
+    *,
     start: Maps | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     fixed: Maps | None = None,
@@ -47,7 +49,6 @@ def fit(
     multi_start: int = 1,
     max_iterations: int = 100,
     sigma: npt.ArrayLike | None = None,
-    *,
     noise_covariance: npt.ArrayLike | None = None,
     prior: Mapping[str, tuple[npt.ArrayLike, float]] | None = None,
     dictionary: Dictionary | Prior | None = None,
@@ -55,10 +56,10 @@ def fit(
     tolerance: float = 1e-8,
     covariance: bool = False,
     resume: str | PathLike[str] | None = None,
-    runner: Runner | None = None,
+    runner: Runner | Executor | None = None,
     model: Model | str = "gbloch",
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> Fit:
     """Estimate tissue parameters in every voxel by non-linear least squares.
 
@@ -114,8 +115,9 @@ def fit(
         A folder for the work: results are written there every 4096 voxels. A run that was killed goes on from there,
         to the same bits.
     runner
-        Who does the work, of `spinbound.cluster`: other processes or machines, or this one for a part of it. It needs
-        `resume`. Voxels that are not done then are `unfinished`.
+        Who does the work: one of `sb.cluster`, which are other processes or machines or this one for a part of it, or
+        any `concurrent.futures.Executor`, of which each worker uses `threads`. It needs `resume`. Voxels that are not
+        done then are `unfinished`.
     model, threads, progress
         As in `simulate`.
 
@@ -153,7 +155,17 @@ def fit(
     """
     forward = ForwardModel.of(seq, model, basis)
     problem = check(
-        data, forward, free, start, bounds, fixed, mask, sigma, noise_covariance, prior, variable_projection
+        data,
+        forward,
+        free,
+        start=start,
+        bounds=bounds,
+        fixed=fixed,
+        mask=mask,
+        sigma=sigma,
+        noise_covariance=noise_covariance,
+        prior=prior,
+        variable_projection=variable_projection,
     )
     run = Run.of(resume, runner, threads, progress)
     settings = Settings(
@@ -203,10 +215,10 @@ def _plain(value: npt.NDArray[Any]) -> float | list[float]:
 def _hashes(problem: Problem, starts: Starts) -> dict[str, str]:
     """Of all arrays that the results depend on."""
     return {
-        "data": sha256_of(problem.data, problem.mask),
-        "known_maps": sha256_of(*problem.fixed.as_dict().values()),
-        "start": sha256_of(*(problem.start.get(name) for name in problem.free)),
-        "noise": sha256_of(problem.sigma, problem.whitening),
-        "prior": sha256_of(*((problem.prior.mean, problem.prior.std) if problem.prior else ())),
-        "dictionary": sha256_of() if starts.dictionary is None else starts.dictionary.sha256,
+        "data": hash_arrays(problem.data, problem.mask),
+        "known_maps": hash_arrays(*problem.fixed.as_dict().values()),
+        "start": hash_arrays(*(problem.start.get(name) for name in problem.free)),
+        "noise": hash_arrays(problem.sigma, problem.whitening),
+        "prior": hash_arrays(*((problem.prior.mean, problem.prior.std) if problem.prior else ())),
+        "dictionary": hash_arrays() if starts.dictionary is None else starts.dictionary.sha256,
     }

@@ -15,18 +15,18 @@ from spinbound.base.checks import (
     as_mapping,
     as_mask,
     as_number,
+    as_parameter_names,
     as_real,
     check_range,
-    parameter_names,
     refuse_conflicts,
 )
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidData, InvalidParameter
 from spinbound.base.parameters import PARAMETERS, bases, is_reciprocal
 from spinbound.sequences.experiment import Trains
-from spinbound.sequences.limits import allowed
+from spinbound.sequences.limits import find_range
 from spinbound.signals.basis import Basis
 from spinbound.signals.forward import ForwardModel
-from spinbound.tissues.tissue import Tissue, tissue_of
+from spinbound.tissues.tissue import Tissue, make_tissue
 
 Maps = Mapping[str, npt.ArrayLike]
 
@@ -102,7 +102,7 @@ class Problem:
             shape=voxels.shape,
             mask=np.ones(voxels.shape, np.bool_),
             voxels=np.arange(voxels.size),
-            fixed=tissue_of({name: part(value) for name, value in self.fixed.as_dict().items()}),
+            fixed=make_tissue({name: part(value) for name, value in self.fixed.as_dict().items()}),
             start={name: part(value) for name, value in self.start.items()},
             sigma=None if self.sigma is None else part(self.sigma),
             prior=None if self.prior is None or mean is None else replace(self.prior, mean=mean),
@@ -113,6 +113,7 @@ def check(
     data: npt.ArrayLike,
     forward: ForwardModel,
     free: str | Iterable[str],
+    *,
     start: Maps | None,
     bounds: Mapping[str, tuple[float, float]] | None,
     fixed: Maps | None,
@@ -181,7 +182,7 @@ def _complex_data(data: npt.ArrayLike, n_samples: int, basis: Basis | None) -> n
 
 
 def _free(free: str | Iterable[str]) -> tuple[str, ...]:
-    names = parameter_names(free, "free")
+    names = as_parameter_names(free, "free")
     if names == ("M0",):
         raise InvalidParameter("free names M0 alone; name at least one parameter of the tissue")
     return names
@@ -190,7 +191,7 @@ def _free(free: str | Iterable[str]) -> tuple[str, ...]:
 def _given(name: str, values: Mapping[str, Any] | None) -> dict[str, Any]:
     if values is None:
         return {}
-    return {parameter_names(key, name)[0]: value for key, value in as_mapping(name, values).items()}
+    return {as_parameter_names(key, name)[0]: value for key, value in as_mapping(name, values).items()}
 
 
 def _treatment(free: tuple[str, ...], known: Mapping[str, Any], variable_projection: bool) -> int:
@@ -244,13 +245,13 @@ def _check_numbers(problem: Problem) -> None:
     """Refuse known numbers that the model does not accept in any voxel."""
     known = {name: value for name, value in problem.fixed.as_dict().items() if not value.ndim}
     for limit in problem.forward.limits:
-        accepted = {"m0s": 0.0, "T2s": limit.extremes()[1], "B1": 0.0}
+        accepted = {"m0s": 0.0, "T2s": limit.find_extremes()[1], "B1": 0.0}
         given = {name: float(known[name]) for name in accepted if name in known and name not in problem.unknowns}
         if limit.one_pool and "m0s" in problem.unknowns:
             raise InvalidParameter("free has m0s, but the model bloch has one pool; allowed: fixed={'m0s': 0}")
         values = accepted | given
         if not limit.accepts(*map(np.asarray, values.values())):
-            raise InvalidParameter(limit.reason(**values, where=""))
+            raise InvalidParameter(limit.explain(**values, where=""))
 
 
 # Bounds
@@ -263,7 +264,7 @@ def _bounds(
     for name in given:
         if name not in unknowns:
             raise InvalidParameter(f"bounds has {name}; allowed: {', '.join(unknowns)}")
-    ranges = {name: allowed(name, forward.limits) for name in unknowns}
+    ranges = {name: find_range(name, forward.limits) for name in unknowns}
     return {
         name: _pair(name, given[name], ranges[name]) if name in given else _default(name, ranges[name], forward.trains)
         for name in unknowns

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 import spinbound._core as _core
-from spinbound.base.checks import as_real, parameter_named
+from spinbound.base.checks import as_parameter, as_real
 from spinbound.base.errors import BoolArray, FloatArray, InvalidParameter
 from spinbound.base.parameters import bases, is_reciprocal
 from spinbound.estimators.result import Result, tissue_with
@@ -156,7 +156,7 @@ class Fit(Result):
         return np.asarray(np.sqrt(variance))
 
     def _gradient(self, name: str) -> dict[str, npt.ArrayLike]:
-        wanted = parameter_named(name).name
+        wanted = as_parameter(name).name
         for free in self.at_bound:
             if set(bases(wanted)) <= set(bases(free)):
                 same = is_reciprocal(wanted) == is_reciprocal(free)

@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.checks import as_instance
-from spinbound.base.errors import FloatArray, InvalidParameter, Report
+from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import bases, is_reciprocal
 from spinbound.dictionaries.build import ATOMS, dictionary
 from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.estimators.matching.atoms import atoms_of
 from spinbound.estimators.matching.match import match
-from spinbound.sequences.limits import allowed
+from spinbound.sequences.limits import find_range
 from spinbound.tissues.distributions import Distribution, LogUniform, Uniform
 from spinbound.tissues.prior import Prior
 from spinbound.tissues.tissue import Tissue
@@ -116,7 +116,7 @@ def starts_of(
     given: Dictionary | Prior | None,
     multi_start: int,
     threads: int | None,
-    progress: bool | Report | None,
+    progress: bool | Progress | None,
 ) -> Starts:
     """What the fits of a problem start from: a dictionary only where starts are missing or more than one is wanted.
 
@@ -195,7 +195,7 @@ def _owner(problem: Problem, name: str) -> str | None:
 def _range(problem: Problem, name: str, title: str) -> tuple[float, float]:
     """Between which values a parameter of the core is drawn, as it is called there."""
     owner = _owner(problem, name)
-    low, high = allowed(name, problem.forward.limits) if owner is None else problem.bounds[owner]
+    low, high = find_range(name, problem.forward.limits) if owner is None else problem.bounds[owner]
     turned = is_reciprocal(title) != (owner is not None and is_reciprocal(owner))
     return (1 / high, 1 / low) if turned else (low, high)
 

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.checks import as_count, as_data, check_progress
-from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidParameter, Report
+from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import PARAMETERS
-from spinbound.base.progress import reporting, shifted
+from spinbound.base.progress import shift_progress, show_progress
 from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.signals.batch import n_threads_of
 from spinbound.signals.valid import SLAB
@@ -76,7 +76,7 @@ def match(
     restrict: Mapping[str, npt.ArrayLike] | None = None,
     interpolate: bool = False,
     threads: int | None = None,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> Match:
     """Find the atoms of a dictionary that are most like the data.
 
@@ -136,7 +136,7 @@ def match(
 
     rows, shape = array.reshape(-1, dictionary.n_samples), array.shape[:-1]
     maps, n_threads = _check_maps(restrict or {}, shape), n_threads_of(threads)
-    with reporting(progress, len(rows), "match") as advance:
+    with show_progress(progress, len(rows), "match") as advance:
         if interpolate:
             index, correlation, tissue = _interpolate(rows, maps, atoms, len(dictionary), n_threads, advance)
         else:
@@ -154,7 +154,7 @@ def _interpolate(
     atoms: Atoms,
     n_atoms: int,
     n_threads: int,
-    progress: Report | None,
+    progress: Progress | None,
 ) -> tuple[Index, FloatArray, dict[str, npt.NDArray[Any]]]:
     """Return the best atom's index and correlation, and the interpolated tissue, all (voxels, 1)."""
     index, correlation, tissues = [], [], []
@@ -162,7 +162,7 @@ def _interpolate(
         here = slice(start, start + TOGETHER)
         near = {name: values[here] for name, values in maps.items()}
         k = min(NEIGHBOURS, n_atoms)
-        best = _find_best(rows[here], near, atoms, k, n_threads, shifted(progress, start, len(rows)))
+        best = _find_best(rows[here], near, atoms, k, n_threads, shift_progress(progress, start, len(rows)))
         index.append(best.index[:, :1])
         correlation.append(best.correlation[:, :1])
         tissues.append(interpolate_atoms(rows[here], best, atoms, n_threads))
@@ -176,14 +176,14 @@ def _find_best(
     atoms: Atoms,
     k: int,
     n_threads: int,
-    progress: Report | None,
+    progress: Progress | None,
 ) -> Best:
     """Find the k best atoms of data (voxels, n) with maps (voxels,) of known parameters."""
     return _search(rows, list(_make_groups(atoms, maps, find_usable(rows), k)), atoms, k, n_threads, progress)
 
 
 def _search(
-    rows: npt.NDArray[Any], groups: list[Group], atoms: Atoms, k: int, n_threads: int, progress: Report | None
+    rows: npt.NDArray[Any], groups: list[Group], atoms: Atoms, k: int, n_threads: int, progress: Progress | None
 ) -> Best:
     """Search all atoms for the k best of data (voxels, n)."""
     best, done = Best.none(len(rows), k), 0

@@ -1,1 +1,1 @@
-"""Novelty: how unlike anything in training the data of a voxel are."""
+"""Novelty: a measure of how unlike all training data the data of a voxel are."""

@@ -1,4 +1,4 @@
-"""Novelty in the file of an estimator: its arrays by names with a prefix, the rest in the description."""
+"""Novelty in the file of an estimator: its arrays have names with a prefix, all else is in the description."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from .novelty import Novelty
 PREFIX = "novelty."
 
 
-def tensors_of(novelty: Novelty) -> dict[str, Tensor]:
-    """What a file keeps of it."""
+def as_tensors(novelty: Novelty) -> dict[str, Tensor]:
+    """Return the arrays of a novelty as tensors, by their names in the file."""
     return {f"{PREFIX}{name}": torch.from_numpy(values) for name, values in novelty.as_arrays().items()}
 
 
 def take_novelty(
     path: str | os.PathLike[str], tensors: dict[str, Tensor], description: Mapping[str, Any]
 ) -> Novelty | None:
-    """What a file knows of it, which is taken out of the tensors.
+    """Read the novelty of a file, if it has one, and remove its arrays from the tensors.
 
     Raises
     ------
     InvalidData
-        If it makes no sense.
+        If the arrays or the description make no sense.
     """
     arrays = {name.removeprefix(PREFIX): tensors.pop(name) for name in list(tensors) if name.startswith(PREFIX)}
     if not arrays and description.get("novelty") is None:

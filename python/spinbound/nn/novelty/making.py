@@ -1,4 +1,4 @@
-"""Novelty in the making: atoms and their tangents simulated, their floor measured, and how novelty is distributed."""
+"""The parts of a novelty: simulated atoms with their tangents, their floor, and the percentiles of novelty."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_count, check_progress, parameter_names
-from spinbound.base.errors import FloatArray, InvalidParameter, Report
+from spinbound.base.checks import as_count, as_parameter_names, check_progress
+from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import TISSUE, bases
-from spinbound.base.progress import reporting, shifted
+from spinbound.base.progress import shift_progress, show_progress
 from spinbound.estimators.matching.search import find_usable
 from spinbound.nn.noise import Noise
 from spinbound.sequences.experiment import Experiment
@@ -26,20 +26,20 @@ from .measure import Measure
 
 ATOMS, VALUES = 4096, 1 << 22  # complex numbers of the tangents
 LEAST_ATOMS = NEIGHBOURS + 1  # each needs as many others
-SHARES = (0.5, 0.9, 0.99, 0.999)  # of the training distribution, whose novelty is kept
-NO_NOISE = 1e-3  # of the least noise of the training, in signals whose distance from other atoms is wanted
+SHARES = (0.5, 0.9, 0.99, 0.999)  # shares of the training distribution whose percentiles are stored
+NO_NOISE = 1e-3  # share of the least noise of the training, for signals whose distance from other atoms is measured
 
 
-def number_of_atoms(n: int | None, forward: ForwardModel, n_parameters: int) -> int:
-    """Of atoms: as given, or as many as there is room for."""
+def choose_n_atoms(n: int | None, forward: ForwardModel, n_parameters: int) -> int:
+    """Choose the number of atoms: the given one, or as many as there is room for."""
     if n is not None:
         return as_count("n", n, LEAST_ATOMS)
     return max(min(ATOMS, VALUES // (forward.n_samples * max(n_parameters, 1))), LEAST_ATOMS)
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
-    """What novelty consists of: the parameters by which atoms differ, their charts and floor, and percentiles."""
+class NoveltyParts:
+    """The parameters by which atoms differ, their charts and floor, and percentiles of the novelty."""
 
     names: tuple[str, ...]
     charts: Charts
@@ -47,45 +47,52 @@ class Made:
     percentiles: dict[str, tuple[float, ...]]
 
 
-def made(
+def make_novelty_parts(
     forward: ForwardModel,
     atoms: Tissue,
     others: Tissue,
     names: Iterable[str],
     noise: Noise,
     threads: int | None,
-    progress: bool | Report | None,
-) -> Made:
-    """Of atoms that differ in some parameters, and further tissues of the same distribution."""
+    progress: bool | Progress | None,
+) -> NoveltyParts:
+    """Simulate atoms that differ in some parameters, and measure novelty on other tissues of the same distribution."""
     seq = forward.sequence
     options: dict[str, Any] = {"model": forward.model, "basis": forward.basis, "threads": threads}
     check_progress(progress)
+
     total = atoms.size + others.size
-    with reporting(progress, total, "novelty", "tissue") as report:
-        charts, varying = _charts(seq, atoms, names, options | {"progress": shifted(report, 0, total)})
-        signals = simulate(seq, others, progress=shifted(report, atoms.size, total), **options)
+    with show_progress(progress, total, "novelty", "tissue") as advance:
+        charts, varying = _make_charts(seq, atoms, names, options | {"progress": shift_progress(advance, 0, total)})
+        signals = simulate(seq, others, progress=shift_progress(advance, atoms.size, total), **options)
     n_threads = n_threads_of(threads)
-    floor = _rounded(_floor(charts, noise, n_threads))
-    measure = Measure(charts, floor, relative_noise(noise))
-    return Made(varying, charts, floor, _percentiles(measure, noise, signals[find_usable(signals)], n_threads))
+    floor = _round_to_single(_measure_floor(charts, noise, n_threads))
+    measure = Measure(charts, floor, find_relative_noise(noise))
+
+    return NoveltyParts(
+        varying, charts, floor, _measure_percentiles(measure, noise, signals[find_usable(signals)], n_threads)
+    )
 
 
-def relative_noise(noise: Noise) -> float:
-    """sigma/|M0| at the middle of the range of |M0|."""
+def find_relative_noise(noise: Noise) -> float:
+    """Return sigma/|M0| at the middle of the range of |M0|."""
     return noise.sigma / float(np.mean(noise.M0))
 
 
-def _charts(
+def _make_charts(
     seq: Experiment, atoms: Tissue, names: Iterable[str], options: Mapping[str, Any]
 ) -> tuple[Charts, tuple[str, ...]]:
-    """Of the atoms that can be simulated, in the parameters by which they differ."""
+    """Make the charts of the atoms that can be simulated, in the parameters by which they differ."""
     values = {name: np.broadcast_to(atoms[name], atoms.shape) for name in names}
-    varying = parameter_names([name for name, of_atoms in values.items() if np.ptp(of_atoms) > 0], "varying parameters")
+    varying = as_parameter_names(
+        [name for name, of_atoms in values.items() if np.ptp(of_atoms) > 0], "varying parameters"
+    )
     signals, tangents = sensitivities(seq, atoms, varying, **options)
     valid = find_usable(signals) & np.isfinite(tangents).all(axis=(1, 2))
     places = np.stack([values[name][valid] for name in varying], axis=1)
     width = places.std(axis=0)
-    charts = Charts(*map(_rounded, (signals[valid], tangents[valid] * width, places / width)))
+    charts = Charts(*map(_round_to_single, (signals[valid], tangents[valid] * width, places / width)))
+
     if charts.degrees_of_freedom < 1:
         raise InvalidParameter(
             f"signals have {signals.shape[1]} complex samples, which {len(varying)} parameters and M0 explain "
@@ -93,40 +100,41 @@ def _charts(
         )
     if len(charts.signals) < LEAST_ATOMS:
         raise InvalidParameter(f"only {len(charts.signals)} tissues can be simulated; novelty needs {LEAST_ATOMS}")
+
     return charts, varying
 
 
-def differing(tissue: Tissue, bounded: Iterable[str]) -> list[str]:
-    """The parameters by which tissues may differ: those that have bounds, and others that vary."""
+def find_varying(tissue: Tissue, bounded: Iterable[str]) -> list[str]:
+    """Find the parameters by which tissues may differ: those that have bounds, and others that vary."""
     names = [name for name in bounded if name != "M0"]
-    told = {base for name in names for base in bases(name)}
-    others = [name for name in TISSUE if name not in told and np.ptp(tissue[name]) > 0]
+    known = {base for name in names for base in bases(name)}
+    others = [name for name in TISSUE if name not in known and np.ptp(tissue[name]) > 0]
     if {"R1f", "R1s"} <= set(others) and (tissue["R1f"] == tissue["R1s"]).all():
         others = ["R1a", *(name for name in others if name not in ("R1f", "R1s"))]
     return names + others
 
 
-def _floor(charts: Charts, noise: Noise, n_threads: int) -> FloatArray:
-    """|r|/|M0| of each atom from the planes of the others."""
+def _measure_floor(charts: Charts, noise: Noise, n_threads: int) -> FloatArray:
+    """Measure |r|/|M0| of each atom from the planes of the others."""
     signals, scale = charts.signals, charts.block.scale
     quiet = NO_NOISE * noise.sigma / noise.M0[1] / scale
-    found = charts.nearest(signals, quiet, n_threads, are_atoms=True)
-    return np.asarray(found.missed / found.M * found.scale)
+    found = charts.find_nearest(signals, quiet, n_threads, are_atoms=True)
+    return np.asarray(found.residual / found.M * found.scale)
 
 
-def _percentiles(
+def _measure_percentiles(
     measure: Measure, noise: Noise, signals: npt.NDArray[Any], n_threads: int
 ) -> dict[str, tuple[float, ...]]:
-    """Of the novelty of signals with noise as in the training."""
+    """Measure the percentiles of the novelty of signals, with noise as in the training."""
     rng = np.random.default_rng(0)
     M0 = rng.uniform(*noise.M0, (len(signals), 1))
     noisy = M0 * signals + noise.sigma * (rng.normal(size=(*signals.shape, 2)) @ (1, 1j))
     sizes = {"known": noise.sigma, "assumed": np.nan}
-    found = {kind: measure.of(noisy, np.full(len(noisy), size), n_threads) for kind, size in sizes.items()}
+    found = {kind: measure.compute(noisy, np.full(len(noisy), size), n_threads) for kind, size in sizes.items()}
     return {kind: tuple(np.quantile(values, SHARES).tolist()) for kind, values in found.items()}
 
 
-def _rounded(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """What is left in single precision."""
+def _round_to_single(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Round values to single precision, and return them in double precision."""
     double = np.result_type(values.dtype, np.float64)
     return values.astype(np.complex64 if double.kind == "c" else np.float32).astype(double)

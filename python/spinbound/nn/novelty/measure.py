@@ -1,4 +1,4 @@
-"""The novelty of data from their distance to the nearest plane: theory, (18.4)."""
+"""The novelty of data, computed from their distance to the nearest plane: theory, (18.4)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.errors import FloatArray, Report
+from spinbound.base.errors import FloatArray, Progress
 from spinbound.estimators.matching.search import normalise
 
 from .charts import Charts
@@ -16,7 +16,7 @@ from .charts import Charts
 
 @dataclass(frozen=True, eq=False)
 class Measure:
-    """What novelty is measured with.
+    """A measure of novelty by atoms, their floor and the usual noise.
 
     Attributes
     ----------
@@ -32,14 +32,17 @@ class Measure:
     floor: FloatArray
     assumed: float
 
-    def of(self, rows: npt.NDArray[Any], sigma: FloatArray, n_threads: int, report: Report | None = None) -> FloatArray:
-        """Of data (n, samples) that are finite and not zero; sigma (n,) is NaN where it is not known."""
+    def compute(
+        self, rows: npt.NDArray[Any], sigma: FloatArray, n_threads: int, progress: Progress | None = None
+    ) -> FloatArray:
+        """Compute the novelty of data (n, samples), finite and not zero; sigma (n,) is NaN where it is not known."""
         charts, scale = self.charts, self.charts.block.scale
         _, norm, exponent = normalise(rows)
         with np.errstate(over="ignore", under="ignore"):
             noise = np.ldexp(sigma / norm[:, 0], -exponent[:, 0])
         usual = self.assumed / float(np.median(scale))
-        found = charts.nearest(rows, np.where(np.isnan(noise), usual, noise), n_threads, report)
+        found = charts.find_nearest(rows, np.where(np.isnan(noise), usual, noise), n_threads, progress)
         noise = np.where(np.isnan(noise), self.assumed * found.M / found.scale, noise)
         floor = found.M * np.median((self.floor / scale)[found.index], axis=1)
-        return np.asarray(found.missed / np.sqrt(charts.degrees_of_freedom * noise**2 + floor**2))
+
+        return np.asarray(found.residual / np.sqrt(charts.degrees_of_freedom * noise**2 + floor**2))

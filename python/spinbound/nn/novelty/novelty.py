@@ -1,7 +1,8 @@
-"""Novelty: how unlike anything in training the data of a voxel are, in units of what noise explains.
+"""Novelty: a measure of how unlike all training data the data of a voxel are, in units of the noise.
 
-Training tissues with their signals and tangents, the atoms, stand for all signals of the prior. What no scale, no phase
-and no small change of the tissue of any atom explains is compared with the noise: theory, section 18.
+Training tissues with their signals and tangents, the atoms, stand for all signals of the prior. The part of the data
+that no scale, no phase and no small change of the tissue of any atom explains is compared with the noise: theory,
+section 18.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_data, as_instance, as_mask, as_real, check_progress, parameter_names
-from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter, Report
-from spinbound.base.progress import reporting, shifted
+from spinbound.base.checks import as_data, as_instance, as_mask, as_parameter_names, as_real, check_progress
+from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter, Progress
+from spinbound.base.progress import shift_progress, show_progress
 from spinbound.estimators.matching.search import find_usable
 from spinbound.nn.noise import Noise
 from spinbound.sequences.experiment import Experiment
@@ -27,7 +28,15 @@ from spinbound.signals.valid import SLAB
 from spinbound.tissues.prior import Prior
 
 from .charts import Charts
-from .making import LEAST_ATOMS, SHARES, Made, differing, made, number_of_atoms, relative_noise
+from .making import (
+    LEAST_ATOMS,
+    SHARES,
+    NoveltyParts,
+    choose_n_atoms,
+    find_relative_noise,
+    find_varying,
+    make_novelty_parts,
+)
 from .measure import Measure
 
 LIMIT = 0.999
@@ -36,10 +45,10 @@ ARRAYS = ("signals", "tangents", "places", "floor")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Novelty:
-    """Distance of data from all that an estimator was trained with.
+    """Distance of data from all data that an estimator was trained with.
 
-    Data like those of the training have a novelty of about 1, whatever their scale and phase; `percentiles` say how it
-    is distributed.
+    Data like those of the training have a novelty of about 1, whatever their scale and phase; `percentiles` describe
+    how their novelty is distributed.
 
     Attributes
     ----------
@@ -48,12 +57,12 @@ class Novelty:
     charts
         Signals of some training tissues, and how they change with the parameters.
     floor : (n,)
-        ``|r|/|M0|`` of each atom from the others: what their tangents do not explain, for lack of nearer ones.
+        ``|r|/|M0|`` of each atom from the planes of the others: the residual that the spacing of the atoms leaves.
     noise
-        That of the training.
+        The noise of the training.
     percentiles : dict
-        The novelty below which a share of 0.5, 0.9, 0.99 and 0.999 of the training distribution lies: of data of
-        ``known`` sigma, and where it is ``assumed``.
+        The novelty below which a share of 0.5, 0.9, 0.99 and 0.999 of the training distribution lies, for data of
+        ``known`` sigma and for data whose sigma is ``assumed``.
 
     Examples
     --------
@@ -86,23 +95,23 @@ class Novelty:
         seed: int = 0,
         model: Model | str = "gbloch",
         threads: int | None = None,
-        progress: bool | Report | None = None,
+        progress: bool | Progress | None = None,
     ) -> Novelty:
-        """From tissues of a prior, simulated for it.
+        """Make a novelty from tissues of a prior, which are simulated.
 
         Parameters
         ----------
         seq, basis, model, threads, progress
             As in `spinbound.simulate`.
         prior
-            That of the training.
+            The prior of the training.
         noise
-            That of the training.
+            The noise of the training.
         n
             Number of atoms; 4096 unless given, or fewer where signals are so long that these fill more than 64 MB.
-            Twice as many more tissues are drawn to learn how novelty is distributed.
+            Twice as many further tissues are drawn to measure how novelty is distributed.
         seed
-            Of the draw.
+            Seed of the draw.
 
         Raises
         ------
@@ -110,12 +119,13 @@ class Novelty:
             If an argument is not accepted, or a signal has too few samples to tell noise from tissue.
         """
         as_instance("prior", prior, Prior)
+
         names = [name for name in prior.names if name != "M0"]
         forward = ForwardModel.of(seq, model, basis)
-        n = number_of_atoms(n, forward, len(names))
+        n = choose_n_atoms(n, forward, len(names))
         atoms, others = prior.sample(n, seed), prior.sample(2 * n, seed, first=n)
         law = noise or Noise()
-        return cls._of(made(forward, atoms, others, names, law, threads, progress), law)
+        return cls._from_parts(make_novelty_parts(forward, atoms, others, names, law, threads, progress), law)
 
     @classmethod
     def from_store(
@@ -125,16 +135,16 @@ class Novelty:
         noise: Noise | None = None,
         n: int | None = None,
         threads: int | None = None,
-        progress: bool | Report | None = None,
+        progress: bool | Progress | None = None,
     ) -> Novelty:
-        """From tissues of a dictionary store, whose tangents are simulated.
+        """Make a novelty from tissues of a dictionary store, whose tangents are simulated.
 
         Parameters
         ----------
         store
-            What the training had: a `spinbound.Dictionary` on disk, or what has the same attributes.
+            The data of the training: a `spinbound.Dictionary` on disk, or an object with the same attributes.
         noise
-            That of the training.
+            The noise of the training.
         n
             Number of atoms, as in `from_prior`; a third of the tissues, if they are fewer than three times as many.
         threads, progress
@@ -143,24 +153,27 @@ class Novelty:
         Raises
         ------
         InvalidData
-            If the store is too small.
+            If the store has too few valid tissues.
         InvalidParameter
             If an argument is not accepted, or a signal has too few samples to tell noise from tissue.
         """
         tissue = store.tissue[np.isfinite(store.signals).all(axis=1)]
-        names = differing(tissue, store.crb)
+        names = find_varying(tissue, store.crb)
         forward = ForwardModel.of(store.sequence, Model.read(getattr(store, "configuration", {})), store.basis)
-        n = min(number_of_atoms(n, forward, len(names)), tissue.size // 3)
+        n = min(choose_n_atoms(n, forward, len(names)), tissue.size // 3)
         if n < LEAST_ATOMS:
             raise InvalidData(f"{store!r} has {tissue.size} valid tissues; novelty needs {3 * LEAST_ATOMS}")
+
         law = noise or Noise()
-        return cls._of(made(forward, tissue[:n], tissue[n : 3 * n], names, law, threads, progress), law)
+        return cls._from_parts(
+            make_novelty_parts(forward, tissue[:n], tissue[n : 3 * n], names, law, threads, progress), law
+        )
 
     @classmethod
-    def _of(cls, found: Made, noise: Noise) -> Novelty:
+    def _from_parts(cls, found: NoveltyParts, noise: Noise) -> Novelty:
         return cls(found.names, found.charts, found.floor, noise, found.percentiles)
 
-    # What it says
+    # Its values
 
     def __call__(
         self,
@@ -169,14 +182,14 @@ class Novelty:
         mask: npt.ArrayLike | None = None,
         *,
         threads: int | None = None,
-        progress: bool | Report | None = None,
+        progress: bool | Progress | None = None,
     ) -> FloatArray:
-        """The novelty (...) of data (..., samples); NaN outside the mask, and where the data are zero or not finite.
+        """Compute the novelty (...) of data (..., samples); NaN outside the mask, and where data are 0 or not finite.
 
         Parameters
         ----------
         data
-            As the estimator takes them.
+            The data, as the estimator takes them.
         sigma
             Standard deviation of the noise in the real and in the imaginary part each, a number or a map (...). By
             default the noise is taken to be that of the training relative to M0, at the middle of its range.
@@ -194,27 +207,29 @@ class Novelty:
         """
         array = as_data("data", data, self.n_samples, "as that of the training's signals")
         rows, shape = array.reshape(-1, self.n_samples), array.shape[:-1]
-        sizes = sigmas(sigma, shape)
+        sizes = as_sigmas(sigma, shape)
         chosen = find_usable(rows) & as_mask("mask", mask, shape).ravel() & (np.isnan(sizes) == (sigma is None))
         check_progress(progress)
+
         novelty = np.full(len(rows), np.nan)
-        with reporting(progress, len(rows), "novelty") as report:
+        with show_progress(progress, len(rows), "novelty") as advance:
             voxels = np.flatnonzero(chosen)
-            measure = Measure(self.charts, self.floor, relative_noise(self.noise))
+            measure = Measure(self.charts, self.floor, find_relative_noise(self.noise))
             for start in range(0, voxels.size, SLAB):
-                part, share = voxels[start : start + SLAB], shifted(report, start, voxels.size)
-                novelty[part] = measure.of(rows[part], sizes[part], n_threads_of(threads), share)
+                slab, share = voxels[start : start + SLAB], shift_progress(advance, start, voxels.size)
+                novelty[slab] = measure.compute(rows[slab], sizes[slab], n_threads_of(threads), share)
+
         return novelty.reshape(shape)
 
     def limit(self, sigma: object = None, share: float = LIMIT) -> float:
-        """The novelty that a share of the training distribution, 0.5, 0.9, 0.99 or 0.999, does not exceed.
+        """Return the novelty that a share of the training distribution, 0.5, 0.9, 0.99 or 0.999, does not exceed.
 
         Parameters
         ----------
         sigma
-            None: of data whose noise is not known.
+            None: return it for data whose noise is not known.
         share
-            Of the training distribution.
+            The share of the training distribution.
         """
         if share not in SHARES:
             raise InvalidParameter(f"share is {share}; allowed: {', '.join(map(str, SHARES))}")
@@ -222,33 +237,33 @@ class Novelty:
 
     @property
     def n_samples(self) -> int:
-        """Samples of a signal."""
+        """Number of samples of a signal."""
         return self.charts.signals.shape[1]
 
     # Files
 
     @property
     def description(self) -> dict[str, Any]:
-        """What it is, as plain numbers and words."""
+        """The parameters, the noise and the percentiles, as plain numbers and words."""
         percentiles = {kind: list(values) for kind, values in self.percentiles.items()}
         return {"names": list(self.names), "noise": self.noise.described(), "percentiles": percentiles}
 
     def as_arrays(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Its arrays in single precision, which holds them exactly; a last axis of real and imaginary parts."""
+        """Return the arrays in single precision, which holds them exactly; the last axis is real, imaginary."""
         arrays = {name: getattr(self.charts, name, self.floor) for name in ARRAYS}
         return {name: _as_single(values) for name, values in arrays.items()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], description: Mapping[str, Any]) -> Novelty:
-        """What `as_arrays` and `description` say.
+        """Make the novelty that `as_arrays` and `description` describe.
 
         Raises
         ------
         InvalidData
-            If they make no sense.
+            If arrays or description make no sense.
         """
         try:
-            names = parameter_names(description["names"], "names")
+            names = as_parameter_names(description["names"], "names")
             percentiles = {kind: tuple(map(float, description["percentiles"][kind])) for kind in ("known", "assumed")}
             noise = Noise(**description["noise"])
             signals, tangents = (_as_complex(arrays[name]) for name in ("signals", "tangents"))
@@ -256,6 +271,7 @@ class Novelty:
             n, samples = signals.shape
         except (KeyError, TypeError, ValueError) as problem:
             raise InvalidData(f"what is known of novelty makes no sense: {problem}") from None
+
         shapes = (n, samples, len(names)), (n, len(names)), (n,)
         if (tangents.shape, places.shape, floor.shape) != shapes or n < LEAST_ATOMS:
             raise InvalidData(f"the arrays of novelty have other shapes than its {n} atoms of {samples} samples")
@@ -263,19 +279,20 @@ class Novelty:
             raise InvalidData("the arrays of novelty hold NaN or infinity")
         if not all(len(values) == len(SHARES) for values in percentiles.values()):
             raise InvalidData(f"novelty has other percentiles than those of the shares {', '.join(map(str, SHARES))}")
+
         return cls(names, Charts(signals, tangents, places), floor, noise, percentiles)
 
     def __repr__(self) -> str:
         return f"Novelty({len(self.floor)} atoms in {', '.join(self.names)})"
 
 
-def sigmas(sigma: npt.ArrayLike | None, shape: tuple[int, ...]) -> FloatArray:
-    """(n,) noise of the voxels of data of a shape: NaN where it is not known or not accepted.
+def as_sigmas(sigma: npt.ArrayLike | None, shape: tuple[int, ...]) -> FloatArray:
+    """Return the noise (n,) of the voxels of data of a shape: NaN where it is not known or not accepted.
 
     Raises
     ------
     InvalidParameter
-        If it is no number or map of that shape, or a number that is not positive.
+        If sigma is neither a positive number nor a map of that shape.
     """
     if sigma is None:
         return np.full(int(np.prod(shape, dtype=np.int64)), np.nan)

@@ -1,10 +1,10 @@
 """The simulator as an operator of torch: signals of tensors of parameters, with gradients by the exact sensitivities.
 
 spinbound::simulate           theta (..., P), known (..., K) -> s (..., n)
-spinbound::sensitivities      the same, and J = ds/dtheta (..., n, P), which is kept for the way back
+spinbound::sensitivities      the same, and J = ds/dtheta (..., n, P), which is stored for the backward pass
 spinbound::simulate_backward  dL/dtheta = Re(J^H g), with torch's gradient g of the real loss L by the complex s
 
-The last is (9.3) of the theory. Sensitivities are computed only where a gradient is asked for.
+The last is (9.3) of the theory. Sensitivities are computed only where a gradient is requested.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
 from spinbound.signals.forward import ForwardModel
 
-from .simulations import recall, remember, simulation
+from .simulations import make_simulation, recall, remember
 
 COMPLEX = {torch.float32: torch.complex64, torch.float64: torch.complex128}
 
@@ -40,12 +40,12 @@ def simulate(
     model: Model | str = "gbloch",
     threads: int | None = None,
 ) -> Tensor:
-    """The signals of a pulse sequence, differentiable by the parameters of the tissue.
+    """Simulate the signals of a pulse sequence, differentiable by the parameters of the tissue.
 
     s = M0 (xf + i yf) as in `spinbound.simulate`. The gradient of a real loss L is dL/dtheta_k = sum_n Re(conj(J_nk)
     g_n), with the exact derivatives J = ds/dtheta of `spinbound.sensitivities` and torch's g_n = dL/dRe(s_n) +
-    i dL/dIm(s_n). In double precision and for M0 = 1 the bits are those of `simulate`, or, where a gradient is asked
-    for, of `sensitivities`. Works under `torch.compile` (with ``fullgraph=True``) and `torch.func.vmap`.
+    i dL/dIm(s_n). In double precision and for M0 = 1 the bits are those of `simulate`, or, where a gradient is
+    requested, of `sensitivities`. It works under `torch.compile` (with ``fullgraph=True``) and `torch.func.vmap`.
 
     Parameters
     ----------
@@ -54,14 +54,14 @@ def simulate(
     theta : (..., P) tensor
         Parameters of the voxels in SI units, float64 or float32.
     names
-        What the P columns are: names, base or derived; all of the tissue unless given. M0 is none of them.
+        Names of the P columns, base or derived parameters; all of the tissue unless given. M0 is not among them.
     known
         Parameters without a gradient, by name: a number, or a real tensor or array that broadcasts against the voxels
-        (...); no array in a function that torch compiles. What neither `names` nor `known` has is as in
-        `spinbound.Tissue`.
+        (...); no array in a function that torch compiles. A parameter in neither `names` nor `known` has the default
+        of `spinbound.Tissue`.
     M0
         Complex scale, a number or a tensor that broadcasts against the voxels (...): it multiplies the signal in
-        torch's own arithmetic, and so may ask for a gradient. 1 unless given.
+        torch's own arithmetic, and so may have a gradient. 1 unless given.
     basis
         A `spinbound.Basis`: the signal is returned in its coefficients.
     model, threads
@@ -72,7 +72,7 @@ def simulate(
     (..., n) complex tensor
         The signal; with a basis (..., rank). complex128, or complex64 of numbers computed in double precision where
         theta is float32. Voxels with a parameter that is not accepted are NaN, and so is the gradient of their theta,
-        even where the loss leaves them out: keep theta within its range, or leave such voxels out beforehand.
+        even where the loss leaves them out: keep theta within its range, or leave such voxels out before the call.
 
     Raises
     ------
@@ -85,9 +85,9 @@ def simulate(
     Notes
     -----
     The work is done on the CPU; tensors on another device are copied there, and results back. A call with a gradient
-    keeps J, 16 n P bytes per voxel (8 n P in single precision), until the way back: with a basis n is its rank. Under
-    `torch.compile` sequence, basis and numbers are constants: others compile again. torch's `grad`, `vjp` and
-    `jacrev` of `torch.func` refuse custom operators with a RuntimeError; `torch.autograd` has what they do.
+    keeps J, 16 n P bytes per voxel (8 n P in single precision), until the backward pass: with a basis n is its rank.
+    Under `torch.compile` sequence, basis and numbers are constants: others compile again. torch's `grad`, `vjp` and
+    `jacrev` of `torch.func` refuse custom operators with a RuntimeError; use `torch.autograd` instead.
 
     References
     ----------
@@ -105,19 +105,21 @@ def simulate(
     """
     titles = (names,) if isinstance(names, str) else tuple(names)
     _check_theta(theta, titles)
+
     numbers, maps = _as_known({} if known is None else known, theta)
     sequences = seq if isinstance(seq, (list, tuple)) else (seq,)
-    key = _key(titles, tuple(maps), numbers, basis, model, *sequences)
-    columns, fixed = _together(theta, maps)
-    signals = _simulated(columns, fixed, key, as_threads(threads))
-    return signals if M0 is None else _scaled(signals, M0)
+    key = _make_key(titles, tuple(maps), numbers, basis, model, *sequences)
+    columns, fixed = _broadcast(theta, maps)
+    signals = _simulate(columns, fixed, key, as_threads(threads))
+
+    return signals if M0 is None else _scale(signals, M0)
 
 
 # Arguments
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def _key(
+def _make_key(
     names: tuple[str, ...],
     maps: tuple[str, ...],
     numbers: tuple[tuple[str, Any], ...],
@@ -125,11 +127,11 @@ def _key(
     model: Model | str,
     *sequences: Any,
 ) -> str:
-    """The key of what the arguments that are no tensors mean; a compiled graph holds it as a constant.
+    """Make the key of the simulation that the arguments describe; a compiled graph holds it as a constant.
 
-    torch compiles again where a word, a number or the identity of an object differs, and objects of ours never change.
+    torch compiles again where a word, a number or the identity of an object differs; our objects never change.
     """
-    return remember(simulation(ForwardModel.of(sequences, model, basis), names, maps, dict(numbers)))
+    return remember(make_simulation(ForwardModel.of(sequences, model, basis), names, maps, dict(numbers)))
 
 
 def _check_theta(theta: Any, names: tuple[str, ...]) -> None:
@@ -153,9 +155,9 @@ def _has_tangent(theta: Tensor) -> bool:
 
 
 def _as_known(known: Any, theta: Tensor) -> tuple[tuple[tuple[str, Any], ...], dict[str, Tensor]]:
-    """The known parameters: numbers, which all voxels share, and maps.
+    """Return the known parameters as numbers, which all voxels share, and as maps.
 
-    In a compiled graph numbers are maps, too: those that differ from call to call are no constants there.
+    In a compiled graph numbers become maps too: a number that differs from call to call is no constant there.
     """
     as_mapping("known", known)
     shared = [name for name in known if isinstance(known[name], (int, float)) and not torch.compiler.is_compiling()]
@@ -174,8 +176,8 @@ def _as_map(name: str, value: Any, theta: Tensor) -> Tensor:
     return given.to(theta.device, torch.float64)
 
 
-def _together(theta: Tensor, maps: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """theta (..., P) and the known maps (..., K), with the same voxels."""
+def _broadcast(theta: Tensor, maps: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Broadcast theta (..., P) and the known maps (..., K) to the same voxels."""
     try:
         shape = torch.broadcast_shapes(theta.shape[:-1], *(m.shape for m in maps.values()))  # type: ignore[no-untyped-call]
     except RuntimeError:
@@ -188,7 +190,7 @@ def _together(theta: Tensor, maps: Mapping[str, Tensor]) -> tuple[Tensor, Tensor
     return theta.expand(*shape, theta.shape[-1]), fixed
 
 
-def _scaled(signals: Tensor, M0: Any) -> Tensor:
+def _scale(signals: Tensor, M0: Any) -> Tensor:
     scale = M0 if isinstance(M0, Tensor) else torch.as_tensor(M0)
     return signals * scale.to(signals.device, signals.dtype)[..., None]
 
@@ -196,38 +198,38 @@ def _scaled(signals: Tensor, M0: Any) -> Tensor:
 # Operators
 
 
-def _simulated(theta: Tensor, known: Tensor, key: str, threads: int) -> Tensor:
-    """The signals, by the operator that keeps J if theta asks for a gradient; below a `vmap` only its rule can tell."""
+def _simulate(theta: Tensor, known: Tensor, key: str, threads: int) -> Tensor:
+    """Compute the signals, by the operator that keeps J if theta needs a gradient; in a `vmap` only its rule knows."""
     if torch.is_grad_enabled() and theta.requires_grad:
-        return _sensitivities(theta, known, key, threads)[0]
-    return _signals(theta, known, key, threads)
+        return _compute_sensitivities(theta, known, key, threads)[0]
+    return _compute_signals(theta, known, key, threads)
 
 
 @torch.library.custom_op("spinbound::simulate", mutates_args=())
-def _signals(theta: Tensor, known: Tensor, key: str, threads: int) -> Tensor:
-    return _like(theta, recall(key).signals(_rows(theta), _rows(known), threads))
+def _compute_signals(theta: Tensor, known: Tensor, key: str, threads: int) -> Tensor:
+    return _as_results(theta, recall(key).compute_signals(_as_rows(theta), _as_rows(known), threads))
 
 
 @torch.library.custom_op("spinbound::sensitivities", mutates_args=())
-def _sensitivities(theta: Tensor, known: Tensor, key: str, threads: int) -> tuple[Tensor, Tensor]:
-    signals, jacobians = recall(key).sensitivities(_rows(theta), _rows(known), threads)
-    return _like(theta, signals), _like(theta, jacobians)
+def _compute_sensitivities(theta: Tensor, known: Tensor, key: str, threads: int) -> tuple[Tensor, Tensor]:
+    signals, jacobians = recall(key).compute_sensitivities(_as_rows(theta), _as_rows(known), threads)
+    return _as_results(theta, signals), _as_results(theta, jacobians)
 
 
 @torch.library.custom_op("spinbound::simulate_backward", mutates_args=())
-def _pulled_back(gradient: Tensor, jacobian: Tensor, theta: Tensor) -> Tensor:
-    """Re(J^H g); theta is there for second derivatives to be noticed."""
+def _pull_back(gradient: Tensor, jacobian: Tensor, theta: Tensor) -> Tensor:  # noqa: ARG001  (see below)
+    """Compute Re(J^H g); theta is an argument so that torch asks for second derivatives, which are refused."""
     return (jacobian.mH @ gradient[..., None])[..., 0].real.contiguous()
 
 
-def _rows(values: Tensor) -> Any:
-    """(N, columns) in double precision on the CPU."""
+def _as_rows(values: Tensor) -> Any:
+    """Return values as (N, columns) in double precision on the CPU."""
     n_voxels = values.shape[:-1].numel()
     return values.detach().resolve_neg().to("cpu", torch.float64).reshape(n_voxels, values.shape[-1]).numpy()
 
 
-def _like(theta: Tensor, results: Any) -> Tensor:
-    """Results (N, ...) with the voxels' axes, the device and the precision of theta."""
+def _as_results(theta: Tensor, results: Any) -> Tensor:
+    """Give results (N, ...) the axes of the voxels, the device and the precision of theta."""
     shape = (*theta.shape[:-1], *results.shape[1:])
     return torch.from_numpy(results).reshape(shape).to(theta.device, COMPLEX[theta.dtype])
 
@@ -235,35 +237,35 @@ def _like(theta: Tensor, results: Any) -> Tensor:
 # Shapes without values
 
 
-@_signals.register_fake
-def _signals_fake(theta: Tensor, known: Tensor, key: str, threads: int) -> Tensor:
+@_compute_signals.register_fake
+def _make_fake_signals(theta: Tensor, _known: Tensor, key: str, _threads: int) -> Tensor:
     return theta.new_empty((*theta.shape[:-1], recall(key).n_samples), dtype=COMPLEX[theta.dtype])
 
 
-@_sensitivities.register_fake
-def _sensitivities_fake(theta: Tensor, known: Tensor, key: str, threads: int) -> tuple[Tensor, Tensor]:
-    signals = _signals_fake(theta, known, key, threads)
+@_compute_sensitivities.register_fake
+def _make_fake_sensitivities(theta: Tensor, known: Tensor, key: str, threads: int) -> tuple[Tensor, Tensor]:
+    signals = _make_fake_signals(theta, known, key, threads)
     return signals, signals.new_empty((*signals.shape, theta.shape[-1]))
 
 
-@_pulled_back.register_fake
-def _pulled_back_fake(gradient: Tensor, jacobian: Tensor, theta: Tensor) -> Tensor:
+@_pull_back.register_fake
+def _make_fake_gradient(_gradient: Tensor, _jacobian: Tensor, theta: Tensor) -> Tensor:
     return theta.new_empty(theta.shape)
 
 
 # Gradients
 
 
-def _keep_parameters(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _keep_parameters(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001  (a name of torch)
     theta, known, ctx.key, ctx.threads = inputs
     ctx.save_for_backward(theta, known)
 
 
-def _backward_anew(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-    """For whoever calls the operator itself."""
+def _compute_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+    """Compute the gradient of the operator without J, for a caller of the operator itself."""
     theta, known = ctx.saved_tensors
-    _, jacobian = _sensitivities(theta.detach(), known, ctx.key, ctx.threads)
-    return _pulled_back(gradient, jacobian, theta), None, None, None
+    _, jacobian = _compute_sensitivities(theta.detach(), known, ctx.key, ctx.threads)
+    return _pull_back(gradient, jacobian, theta), None, None, None
 
 
 def _keep_jacobian(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -272,46 +274,44 @@ def _keep_jacobian(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tens
     ctx.save_for_backward(output[1], inputs[0])
 
 
-def _backward(ctx: Any, gradient: Tensor | None, _: None) -> tuple[Tensor | None, None, None, None]:
+def _pass_backward(ctx: Any, gradient: Tensor | None, _: None) -> tuple[Tensor | None, None, None, None]:
     jacobian, theta = ctx.saved_tensors
-    return None if gradient is None else _pulled_back(gradient, jacobian, theta), None, None, None
+    return None if gradient is None else _pull_back(gradient, jacobian, theta), None, None, None
 
 
 def _refuse(ctx: Any, gradient: Tensor) -> None:
     raise NotImplementedError("the gradient of nn.simulate has no derivatives: the simulator knows first ones alone")
 
 
-_signals.register_autograd(_backward_anew, setup_context=_keep_parameters)
-_sensitivities.register_autograd(_backward, setup_context=_keep_jacobian)
-_pulled_back.register_autograd(_refuse)
+_compute_signals.register_autograd(_compute_backward, setup_context=_keep_parameters)
+_compute_sensitivities.register_autograd(_pass_backward, setup_context=_keep_jacobian)
+_pull_back.register_autograd(_refuse)
 
 
 # Batches of batches
 
 
-def _in_front(info: Any, dims: tuple[int | None, ...], *tensors: Tensor) -> list[Tensor]:
-    """Tensors with the axis that `vmap` maps over in front, whether they have it or not."""
+def _move_to_front(info: Any, dims: tuple[int | None, ...], *tensors: Tensor) -> list[Tensor]:
+    """Move the axis that `vmap` maps over to the front of each tensor; a tensor without it is expanded."""
     return [
         value.expand(info.batch_size, *value.shape) if dim is None else value.movedim(dim, 0)
         for dim, value in zip(dims, tensors, strict=False)
     ]
 
 
-@_signals.register_vmap
-def _signals_vmap(info: Any, dims: tuple[int | None, ...], theta: Tensor, known: Tensor, key: str, threads: int) -> Any:
-    theta, known = _in_front(info, dims, theta, known)
-    return _simulated(theta, known, key, threads), 0
+@_compute_signals.register_vmap
+def _map_signals(info: Any, dims: tuple[int | None, ...], theta: Tensor, known: Tensor, key: str, threads: int) -> Any:
+    theta, known = _move_to_front(info, dims, theta, known)
+    return _simulate(theta, known, key, threads), 0
 
 
-@_sensitivities.register_vmap
-def _sensitivities_vmap(
+@_compute_sensitivities.register_vmap
+def _map_sensitivities(
     info: Any, dims: tuple[int | None, ...], theta: Tensor, known: Tensor, key: str, threads: int
 ) -> Any:
-    return _sensitivities(*_in_front(info, dims, theta, known), key, threads), (0, 0)
+    return _compute_sensitivities(*_move_to_front(info, dims, theta, known), key, threads), (0, 0)
 
 
-@_pulled_back.register_vmap
-def _pulled_back_vmap(
-    info: Any, dims: tuple[int | None, ...], gradient: Tensor, jacobian: Tensor, theta: Tensor
-) -> Any:
-    return _pulled_back(*_in_front(info, dims, gradient, jacobian, theta)), 0
+@_pull_back.register_vmap
+def _map_pull_back(info: Any, dims: tuple[int | None, ...], gradient: Tensor, jacobian: Tensor, theta: Tensor) -> Any:
+    return _pull_back(*_move_to_front(info, dims, gradient, jacobian, theta)), 0

@@ -1,7 +1,7 @@
-"""What the operators of `nn.simulate` compute, each kept under a key: operators take tensors, numbers and words alone.
+"""The simulations of `nn.simulate`, stored under keys, as operators of torch take only tensors, numbers and words.
 
-A key is a hash of all that the numbers depend on, so that a compiled graph in a cache on disk never means another
-sequence in another process.
+A key is a hash of everything that the numbers depend on, so that a compiled graph in a cache on disk never stands for
+another sequence in another process.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from typing import Any
 import numpy as np
 
 import spinbound._core as _core
-from spinbound.base.checks import parameter_names, refuse_conflicts
+from spinbound.base.checks import as_parameter_names, refuse_conflicts
 from spinbound.base.errors import ComplexArray, FloatArray, InvalidParameter
 from spinbound.base.parameters import ALL, bases, is_reciprocal
 from spinbound.signals.batch import Batch, compute, unknowns_of
 from spinbound.signals.forward import ForwardModel
-from spinbound.tissues.tissue import Tissue, reciprocal, tissue_of
+from spinbound.tissues.tissue import Tissue, make_tissue, take_reciprocal
 
-REMEMBERED = 256  # of about 0.3 MB each
+REMEMBERED = 256  # simulations of about 0.3 MB each
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """A checked experiment: which columns its voxels have, and all that they share."""
+    """A checked experiment: the columns that differ between voxels, and everything that voxels share."""
 
     forward: ForwardModel
     names: tuple[str, ...]  # of the parameters theta (N, P)
@@ -37,7 +37,7 @@ class Simulation:
 
     @property
     def n_samples(self) -> int:
-        """Of one signal: echoes, or vectors of the basis."""
+        """Number of samples of a signal: echoes, or vectors of the basis."""
         return self.forward.n_samples
 
     @property
@@ -51,47 +51,50 @@ class Simulation:
             digest.update(self.forward.vectors.tobytes())
         return digest.hexdigest()
 
-    def signals(self, theta: FloatArray, known: FloatArray, threads: int) -> ComplexArray:
-        """(N, n_samples); NaN for voxels that are not accepted, be it all of them."""
-        batch = self._batch(theta, known, threads)
+    def compute_signals(self, theta: FloatArray, known: FloatArray, threads: int) -> ComplexArray:
+        """Simulate signals (N, n_samples); NaN for voxels that are not accepted, even if that is all of them."""
+        batch = self._make_batch(theta, known, threads)
         signals = np.empty((batch.n_voxels, batch.n_samples), np.complex128)
-        compute(batch, (signals,), lambda part, report, s: _core.simulate(part.call(report), s), "simulate")
+        compute(batch, (signals,), lambda slab, progress, s: _core.simulate(slab.call(progress), s), "simulate")
         return signals
 
-    def sensitivities(self, theta: FloatArray, known: FloatArray, threads: int) -> tuple[ComplexArray, ComplexArray]:
-        """The same, and their derivatives (N, n_samples, P) by theta."""
-        batch = self._batch(theta, known, threads)
+    def compute_sensitivities(
+        self, theta: FloatArray, known: FloatArray, threads: int
+    ) -> tuple[ComplexArray, ComplexArray]:
+        """Simulate the same signals and their derivatives (N, n_samples, P) by theta."""
+        batch = self._make_batch(theta, known, threads)
         signals = np.empty((batch.n_voxels, batch.n_samples), np.complex128)
         jacobians = np.empty((*signals.shape, len(self.names)), np.complex128)
         unknowns = unknowns_of(self.names)
-        fill = lambda part, report, s, J: _core.sensitivities(part.call(report), unknowns, s, J)
+        fill = lambda slab, progress, s, J: _core.sensitivities(slab.call(progress), unknowns, s, J)
         compute(batch, (signals, jacobians), fill, "sensitivities")
+
         return signals, jacobians
 
-    def _batch(self, theta: FloatArray, known: FloatArray, threads: int) -> Batch:
-        tissue = self._tissue(theta, known)
+    def _make_batch(self, theta: FloatArray, known: FloatArray, threads: int) -> Batch:
+        tissue = self._make_tissue(theta, known)
         return Batch.of(self.forward, tissue, threads=threads, progress=None, all_invalid=True)
 
-    def _tissue(self, theta: FloatArray, known: FloatArray) -> Tissue:
-        """Known maps are a user's, and checked for what looks like percent; theta may be whatever a network says."""
+    def _make_tissue(self, theta: FloatArray, known: FloatArray) -> Tissue:
+        """Make the tissue; known maps come from a user and are checked for values in percent, theta is not checked."""
         given = Tissue.from_dict(dict(zip(self.maps, known.T, strict=True))).as_dict()
         values = self.others.as_dict() | {base: given[base] for name in self.maps for base in bases(name)}
         for name, column in zip(self.names, theta.T, strict=True):
-            values |= dict.fromkeys(bases(name), reciprocal(column) if is_reciprocal(name) else column)
-        return tissue_of(values)
+            values |= dict.fromkeys(bases(name), take_reciprocal(column) if is_reciprocal(name) else column)
+        return make_tissue(values)
 
 
-def simulation(
+def make_simulation(
     forward: ForwardModel, names: str | Iterable[str], maps: tuple[str, ...], numbers: Mapping[str, Any]
 ) -> Simulation:
-    """Check all that the voxels share.
+    """Make a simulation, and check everything that the voxels share.
 
     Raises
     ------
     InvalidParameter, InvalidSequence
         As in `spinbound.simulate`; also for M0, and for a parameter that is given twice.
     """
-    chosen, others = parameter_names(names, "names"), Tissue.from_dict(numbers)
+    chosen, others = as_parameter_names(names, "names"), Tissue.from_dict(numbers)
     for where, given in (("names", chosen), ("known", (*maps, *numbers))):
         if "M0" in given:
             raise InvalidParameter(f"{where} has M0, to which the signal is proportional; give it as M0=...")
@@ -99,14 +102,14 @@ def simulation(
     return Simulation(forward, chosen, maps, others)
 
 
-# What is remembered
+# The simulations in memory
 
-_REMEMBERED: OrderedDict[str, Simulation] = OrderedDict()  # what was used last is last
+_REMEMBERED: OrderedDict[str, Simulation] = OrderedDict()  # the last used is last
 _LOCK = Lock()
 
 
 def remember(new: Simulation) -> str:
-    """Keep a simulation, in the place of the one that was not used for longest if there are too many."""
+    """Store a simulation and return its key; beyond `REMEMBERED` the least recently used one is dropped."""
     key = new.key
     with _LOCK:
         _REMEMBERED.setdefault(key, new)
@@ -117,12 +120,12 @@ def remember(new: Simulation) -> str:
 
 
 def recall(key: str) -> Simulation:
-    """The simulation of a key.
+    """Return the simulation of a key.
 
     Raises
     ------
     InvalidParameter
-        If this process does not know it, or not any more.
+        If this process does not know the key, or no longer.
     """
     with _LOCK:
         if key in _REMEMBERED:

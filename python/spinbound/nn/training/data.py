@@ -1,4 +1,4 @@
-"""Samples to learn from: of a dictionary store, or simulated while the network learns."""
+"""Samples to learn from: those of a dictionary store, or new ones that are simulated while the network learns."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from spinbound.base.checks import as_count, as_instance, as_threads, parameter_names
+from spinbound.base.checks import as_count, as_instance, as_parameter_names, as_threads
 from spinbound.base.errors import BoolArray, InvalidData, InvalidParameter
 from spinbound.base.parameters import TISSUE
 from spinbound.dictionaries.recipe import Recipe, refuse_invalid
-from spinbound.nn.checkpoint import tensors_sha256
+from spinbound.nn.checkpoint import hash_tensors
 from spinbound.nn.noise import Noise
 from spinbound.nn.novelty.making import ATOMS, LEAST_ATOMS
 from spinbound.nn.novelty.novelty import Novelty
@@ -26,7 +26,7 @@ from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
 from spinbound.signals.forward import ForwardModel
 from spinbound.tissues.prior import Prior
-from spinbound.tissues.sources import Drawn
+from spinbound.tissues.sources import DrawnTissues
 from spinbound.tissues.tissue import Tissue
 
 UNKNOWNS = ("M0", "m0s", "T1a", "T2f", "Rex", "T2s", "omega0", "B1")  # of the paper's model
@@ -39,13 +39,13 @@ class Samples:
     Attributes
     ----------
     signals : (n, samples) complex64
-        For M0 = 1, without noise.
+        The signals for M0 = 1, without noise.
     truth : (n, P_e) float32
-        The parameters, SI units.
+        The parameters in SI units.
     crb : (n, P_e) float32
-        Their bounds for M0 = 1 and sigma = 1.
+        The bounds of the parameters for M0 = 1 and sigma = 1.
     left_out : int
-        Tissues that could not be simulated.
+        Number of tissues that could not be simulated.
     """
 
     signals: Tensor
@@ -54,33 +54,33 @@ class Samples:
     left_out: int
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Count the samples."""
         return len(self.truth)
 
 
 class Data(Protocol):
-    """Where a training has its samples from."""
+    """The source of a training's samples."""
 
     n: int
     seq: Experiment
     basis: Basis | None
     prior: str | None  # as TOML
-    model: Model | None  # of the signals; None where the data do not tell
+    model: Model | None  # of the signals; None if it is not known
 
     def samples(self, epoch: int, names: tuple[str, ...]) -> Samples:
-        """Those of an epoch, with some of the parameters."""
+        """Return the samples of an epoch, with the named parameters."""
 
     def prepare(self, epoch: int) -> None:
-        """Begin to make those of an epoch, if that takes time."""
+        """Begin to make the samples of an epoch, if that takes time."""
 
     def close(self) -> None:
-        """End what `prepare` has begun."""
+        """End the work that `prepare` has begun."""
 
     def described(self, names: tuple[str, ...]) -> dict[str, Any]:
-        """All that the samples depend on, in plain words and numbers."""
+        """Describe everything that the samples depend on, in plain words and numbers."""
 
     def novelty(self, noise: Noise) -> Novelty:
-        """How unlike these samples with such noise other data are."""
+        """Make the measure of how unlike these samples, with such noise, other data are."""
 
 
 class StoredData:
@@ -89,13 +89,13 @@ class StoredData:
     Parameters
     ----------
     store
-        Made by `spinbound.build_dictionary` with ``derivatives="crb"``, M0 among its unknowns; or what has the same
-        attributes, such as a test set in memory.
+        A store of `spinbound.build_dictionary` with ``derivatives="crb"``, M0 among its unknowns; or an object with the
+        same attributes, such as a test set in memory.
 
     Raises
     ------
     InvalidData
-        If the bounds are those of a known M0: an estimator that takes signals of any scale does not know it.
+        If the bounds are those of a known M0: an estimator of signals of any scale does not know M0.
 
     Examples
     --------
@@ -125,53 +125,53 @@ class StoredData:
         self._valid: BoolArray = np.isfinite(self._signals).all(axis=1)
         self.n = int(np.count_nonzero(self._valid))
 
-    def samples(self, epoch: int, names: tuple[str, ...]) -> Samples:
-        """All of them, with some of the parameters; of any epoch the same."""
+    def samples(self, epoch: int, names: tuple[str, ...]) -> Samples:  # noqa: ARG002  (as all data)
+        """Return all samples with the named parameters, the same for every epoch."""
         if names not in self._kept:
             check_bounded(names, self._crb)
             crb = np.stack([self._crb[name] for name in names], axis=-1) / self._sigma**2
-            self._kept[names] = _samples(self._tissue, self._signals, crb, self._valid, names)
+            self._kept[names] = _select_valid(self._tissue, self._signals, crb, self._valid, names)
         return self._kept[names]
 
     def prepare(self, epoch: int) -> None:
-        """Nothing: they are there."""
+        """Do nothing: the samples are there."""
 
     def close(self) -> None:
-        """Nothing: there is nothing to end."""
+        """Do nothing: there is nothing to end."""
 
     def described(self, names: tuple[str, ...]) -> dict[str, Any]:
-        """The hash of the samples."""
+        """Describe the samples by their number and their hash."""
         samples = self.samples(0, names)
         signals = torch.view_as_real(samples.signals)
-        return {"n": self.n, "sha256": tensors_sha256(signals, samples.truth, samples.crb)}
+        return {"n": self.n, "sha256": hash_tensors(signals, samples.truth, samples.crb)}
 
     def novelty(self, noise: Noise) -> Novelty:
-        """As `Novelty.from_store`."""
+        """Make the novelty by `Novelty.from_store`."""
         return Novelty.from_store(self.store, noise=noise)
 
 
 class SimulatedData:
-    """Tissues that are drawn and simulated for every epoch anew, those of the next while a network learns from these.
+    """Tissues that are drawn and simulated anew for every epoch, while the network learns from the epoch before.
 
-    Epoch k has the tissues ``first + k n`` to ``first + (k + 1) n - 1`` of the prior: none is ever seen twice, and a
-    training that goes on after a kill sees those that it would have seen.
+    Epoch k has the tissues ``first + k n`` to ``first + (k + 1) n - 1`` of the prior: no tissue is seen twice, and
+    a training that resumes after a kill sees the tissues that it would have seen without.
 
     Parameters
     ----------
     seq
         The pulse sequence, or a list of them as in `spinbound.simulate`.
     prior
-        Of the tissues.
+        The prior of the tissues.
     n
-        Tissues of one epoch; those that cannot be simulated are left out.
+        Number of tissues of one epoch; tissues that cannot be simulated are left out.
     basis
-        Of the signals; None: the time domain.
+        The basis of the signals; None: the time domain.
     wrt
         The unknowns of the bounds, M0 among them; by default those of arXiv 2109.10535.
     seed, first
-        Of the draw, as in `Prior.sample`.
+        Seed and first number of the draw, as in `Prior.sample`.
     threads
-        That simulate; by default all cores.
+        Number of threads that simulate; by default all cores.
     model
         As in `spinbound.simulate`.
 
@@ -204,15 +204,16 @@ class SimulatedData:
         threads: int | None = None,
     ) -> None:
         as_instance("prior", prior, Prior)
-        unknowns = parameter_names(wrt)
+        unknowns = as_parameter_names(wrt)
         if "M0" not in unknowns:
             raise InvalidParameter(f"wrt is {', '.join(unknowns)}; M0 must be among them: no estimator knows it")
+
         forward = ForwardModel.of(seq, model, basis)
         self.seq, self.basis, self.n = seq, basis, as_count("n", n, 1)
         self.prior: str | None = prior.toml
         self.model: Model | None = forward.model
         self._recipe = Recipe(forward, unknowns, ("crb",), 1.0, "real", "complex128")
-        self._source = Drawn(prior, self.n, as_count("seed", seed, 0), as_count("first", first, 0))
+        self._source = DrawnTissues(prior, self.n, as_count("seed", seed, 0), as_count("first", first, 0))
         self._threads = threads
         as_threads(threads)
         refuse_invalid(self._recipe, self._source)
@@ -221,30 +222,30 @@ class SimulatedData:
         self._ended = Event()
 
     def samples(self, epoch: int, names: tuple[str, ...]) -> Samples:
-        """Those of an epoch, with some of the parameters; at once if they are prepared."""
+        """Return the samples of an epoch with the named parameters, at once if they are prepared."""
         check_bounded(names, self._recipe.wrt)
         begun = self._begun.pop(epoch, None)
-        arrays = begun.result() if begun else self._simulated(epoch)
+        arrays = begun.result() if begun else self._simulate(epoch)
         crb = arrays["crb"][:, [self._recipe.wrt.index(name) for name in names]]
         tissue = Tissue.from_dict({name: arrays[f"tissue/{name}"] for name in TISSUE})
-        return _samples(tissue, arrays["signals"], crb, arrays["valid"], names)
+        return _select_valid(tissue, arrays["signals"], crb, arrays["valid"], names)
 
     def prepare(self, epoch: int) -> None:
         """Begin to simulate an epoch in a thread of its own."""
         if epoch not in self._begun:
             self._pool = self._pool or ThreadPoolExecutor(1, "spinbound-simulate")
-            self._begun[epoch] = self._pool.submit(self._simulated, epoch)
+            self._begun[epoch] = self._pool.submit(self._simulate, epoch)
 
     def close(self) -> None:
-        """End what is begun, within some tenths of a second."""
+        """End the simulation that is running, within some tenths of a second."""
         self._ended.set()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
         self._ended.clear()
         self._pool, self._begun = None, {}
 
-    def described(self, names: tuple[str, ...]) -> dict[str, Any]:
-        """The prior, the sequence, and what is computed."""
+    def described(self, names: tuple[str, ...]) -> dict[str, Any]:  # noqa: ARG002  (as all data)
+        """Describe the prior, the sequence, and the computed arrays."""
         recipe, source = self._recipe, self._source
         return {
             "n": self.n,
@@ -254,7 +255,7 @@ class SimulatedData:
         }
 
     def novelty(self, noise: Noise) -> Novelty:
-        """As `Novelty.from_prior`, with no more atoms than an epoch has tissues."""
+        """Make the novelty by `Novelty.from_prior`, with no more atoms than an epoch has tissues."""
         source, n = self._source, max(self.n, LEAST_ATOMS) if self.n < ATOMS else None
         options: dict[str, Any] = {
             "basis": self.basis,
@@ -265,32 +266,32 @@ class SimulatedData:
         }
         return Novelty.from_prior(self.seq, source.prior, n=n, **options)
 
-    def _simulated(self, epoch: int) -> dict[str, npt.NDArray[Any]]:
-        """The arrays of all tissues of an epoch."""
+    def _simulate(self, epoch: int) -> dict[str, npt.NDArray[Any]]:
+        """Simulate the arrays of all tissues of an epoch."""
         source = replace(self._source, first=self._source.first + epoch * self.n)
-        return self._recipe.compute(source.rows(slice(0, self.n))(), self._threads, self._heed)
+        return self._recipe.compute(source.rows(slice(0, self.n))(), self._threads, self._stop_if_ended)
 
-    def _heed(self, done: int, total: int) -> None:
-        """What the core tells of its progress, a few times a second: raises to end it."""
+    def _stop_if_ended(self, _done: int, _total: int) -> None:
+        """Raise to end a simulation; the core calls this as its progress, a few times a second."""
         if self._ended.is_set():
             raise CancelledError
 
 
 def check_bounded(names: Iterable[str], bounded: Iterable[str]) -> None:
-    """Refuse to learn what has no bound."""
+    """Refuse parameters that have no bound in the data."""
     missing = [name for name in names if name not in bounded]
     if missing:
         raise InvalidData(f"the data have no bounds of {', '.join(missing)}; they have: {', '.join(bounded)}")
 
 
-def _samples(
+def _select_valid(
     tissue: Tissue,
     signals: npt.NDArray[Any],
     crb: npt.NDArray[Any],
     valid: BoolArray,
     names: tuple[str, ...],
 ) -> Samples:
-    """The valid ones in single precision; a bound beyond its range is infinite."""
+    """Return the valid samples in single precision; a bound beyond its range becomes infinite."""
     if not valid.any():
         raise InvalidData(f"none of the {valid.size} tissues could be simulated: there is nothing to learn from")
     truth = np.stack([np.broadcast_to(tissue[name], tissue.shape)[valid] for name in names], axis=-1)

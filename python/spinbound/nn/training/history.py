@@ -1,4 +1,4 @@
-"""What a training went through, epoch by epoch."""
+"""The losses of a training, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spinbound.base.checks import one_of
+from spinbound.base.checks import as_one_of
 from spinbound.base.errors import FloatArray
 
 COLUMNS = (
@@ -24,17 +24,17 @@ COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """The course of a training, a row for each epoch.
+    """The course of a training, with a row for each epoch.
 
     ==================== ==============================================================================
     epoch                counted from 1
-    learning_rate        of its last step
+    learning_rate        at the last step of the epoch
     loss                 mean over the steps of the epoch, while the network learnt
     validation_loss      of the same kind, at the end of the epoch; NaN without validation
     validation_crb_loss  `CRBLoss` of the validation, whatever the network is trained with
-    skipped_steps        whose gradient was not finite
-    masked_share         entries of the training that had no usable bound
-    seconds              that the epoch took
+    skipped_steps        number of steps whose gradient was not finite
+    masked_share         share of the entries of the training that had no usable bound
+    seconds              duration of the epoch
     ==================== ==============================================================================
 
     Attributes
@@ -54,37 +54,37 @@ class History:
     rows: FloatArray
 
     def __len__(self) -> int:
-        """Epochs that are done."""
+        """Count the epochs that are done."""
         return len(self.rows)
 
     def __getitem__(self, column: str) -> FloatArray:
-        """A column (epochs,) by its name."""
-        return self.rows[:, COLUMNS.index(one_of("a column", column, COLUMNS))]
+        """Return a column (epochs,) by its name."""
+        return self.rows[:, COLUMNS.index(as_one_of("a column", column, COLUMNS))]
 
     @property
     def best_epoch(self) -> int:
-        """Of the least validation loss, or of the least loss where there was no validation."""
+        """The epoch of the least validation loss, or of the least loss where there was no validation."""
         return int(self["epoch"][np.where(np.isnan(self.judged), np.inf, self.judged).argmin()])
 
     @property
     def judged(self) -> FloatArray:
-        """By what the best epoch is chosen: validation loss, or loss where there was no validation."""
+        """The loss by which the best epoch is chosen: of the validation, or of the training where there was none."""
         return self["loss"] if np.isnan(self["validation_loss"]).all() else self["validation_loss"]
 
     def with_row(self, row: Sequence[float]) -> History:
-        """With one epoch more."""
+        """Return the history with one epoch more."""
         return History(np.vstack([self.rows, np.asarray(row, np.float64)]))
 
     @property
     def csv(self) -> str:
         """The text of log.csv: a line of names, then one for each epoch, with all digits."""
-        return "\n".join([",".join(COLUMNS), *map(_line, self.rows), ""])
+        return "\n".join([",".join(COLUMNS), *map(_format_row, self.rows), ""])
 
 
-def empty() -> History:
-    """That of a training that has not begun."""
+def make_empty_history() -> History:
+    """Make the history of a training that has not begun."""
     return History(np.empty((0, len(COLUMNS))))
 
 
-def _line(row: Iterable[float]) -> str:
+def _format_row(row: Iterable[float]) -> str:
     return ",".join(str(int(value)) if float(value).is_integer() else repr(float(value)) for value in row)

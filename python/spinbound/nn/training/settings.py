@@ -1,4 +1,4 @@
-"""How a training runs: its steps, their sizes, and where."""
+"""The settings of a training: its steps, their sizes, and its device."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from spinbound.base.checks import as_count, as_instance, as_positive, one_of
+from spinbound.base.checks import as_count, as_instance, as_one_of, as_positive
 from spinbound.base.errors import InvalidParameter
 from spinbound.nn.noise import Noise
 
-WARM_UP = 0.02  # of a cosine: by then Adam knows the size of the gradients
+WARM_UP = 0.02  # share of a cosine schedule, by whose end Adam knows the size of the gradients
 SCHEDULES = ("halving", "cosine")
 
 
@@ -40,7 +40,7 @@ class Settings:
         for name in ("learning_rate", "clip"):
             if (value := getattr(self, name)) is not None:
                 as_positive(name, value)
-        one_of("schedule", self.schedule, SCHEDULES)
+        as_one_of("schedule", self.schedule, SCHEDULES)
         for name in ("mixed_precision", "compile"):
             if not isinstance(getattr(self, name), bool):
                 raise InvalidParameter(f"{name} is {getattr(self, name)!r}; allowed: True, False")
@@ -48,31 +48,31 @@ class Settings:
             raise InvalidParameter(f"mixed_precision needs a GPU; the device is {self.device}")
 
     def described(self) -> dict[str, Any]:
-        """What the curve of a training depends on: not where it runs, nor how far where all steps are the same."""
+        """Describe the settings that the curve depends on: not the device, nor the epochs if no step does."""
         settings = asdict(self) | {"noise": self.noise.described()}
         apart = ("device", "compile", *(("epochs",) if self.schedule == "halving" else ("halve_every",)))
         return {name: value for name, value in settings.items() if name not in apart}
 
     def rate(self, done: float) -> float:
-        """The learning rate when so many epochs are done."""
+        """Return the learning rate when so many epochs are done."""
         return self.learning_rate * FACTORS[self.schedule](self, done)
 
     @property
     def largest_norm(self) -> float:
-        """Of a gradient; beyond it is shortened."""
+        """The largest norm of a gradient; longer gradients are shortened."""
         return inf if self.clip is None else self.clip
 
 
-def _halving(settings: Settings, done: float) -> float:
+def _halve(settings: Settings, done: float) -> float:
     return 0.5 ** (int(done) // settings.halve_every)
 
 
-def _cosine(settings: Settings, done: float) -> float:
-    """A short linear rise, then half a period of a cosine down to 0."""
+def _follow_cosine(settings: Settings, done: float) -> float:
+    """Rise linearly for a short time, then follow half a period of a cosine down to 0."""
     share = done / settings.epochs
     if share < WARM_UP:
         return max(share, 1e-3 * WARM_UP) / WARM_UP
     return (1 + cos(pi * (share - WARM_UP) / (1 - WARM_UP))) / 2
 
 
-FACTORS: dict[str, Callable[[Settings, float], float]] = {"halving": _halving, "cosine": _cosine}
+FACTORS: dict[str, Callable[[Settings, float], float]] = {"halving": _halve, "cosine": _follow_cosine}

@@ -11,10 +11,10 @@ from .history import COLUMNS, History
 
 
 @contextmanager
-def writer_of(folder: Path | None) -> Iterator[Callable[[History], object]]:
-    """What takes the history after each epoch; it does nothing without a folder or without TensorBoard."""
+def open_writer(folder: Path | None) -> Iterator[Callable[[History], object]]:
+    """Yield a callable for the history after each epoch; without a folder or TensorBoard it does nothing."""
     if folder is None or find_spec("tensorboard") is None:
-        yield lambda history: None
+        yield lambda _: None
         return
     from torch.utils.tensorboard import SummaryWriter
 

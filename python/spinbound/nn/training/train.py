@@ -1,4 +1,4 @@
-"""Training of estimators: new scales and new noise in every epoch, and a folder from which a killed run goes on."""
+"""Training of estimators, with new scales and noise in every epoch, and a folder from which a killed run resumes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import torch
 
 import spinbound._core as _core
 from spinbound.base.checks import as_instance, check_progress
-from spinbound.base.errors import InvalidData, InvalidParameter, Report
-from spinbound.nn.checkpoint import tensors_sha256
-from spinbound.nn.device import device_of
+from spinbound.base.errors import InvalidData, InvalidParameter, Progress
+from spinbound.nn.checkpoint import hash_tensors
+from spinbound.nn.device import as_device
 from spinbound.nn.estimator import Estimator
 from spinbound.nn.loss import CRBLoss, Loss
 from spinbound.nn.noise import Noise
@@ -22,14 +22,14 @@ from spinbound.sequences.experiment import as_trains
 
 from .data import Data
 from .history import History
-from .loop import Loop, OnDevice, on_device
-from .progress import course
-from .run import Run, folder_of
+from .loop import DeviceSamples, Loop, move_to_device
+from .progress import open_course
+from .run import Run, open_folder
 from .settings import Settings
-from .tensorboard import writer_of
+from .tensorboard import open_writer
 
 PAPER = Noise()
-SAVE_EVERY = 10.0  # s: what a kill may cost, beside the epoch that it ends
+SAVE_EVERY = 10.0  # s: time that a kill may cost, beside the epoch that it ends
 
 
 def train(
@@ -50,45 +50,45 @@ def train(
     device: str | torch.device | None = None,
     mixed_precision: bool = False,
     compile: bool = False,
-    progress: bool | Report | None = None,
+    progress: bool | Progress | None = None,
 ) -> History:
     """Train an estimator with Adam; the defaults are the recipe of arXiv 2109.10535.
 
-    In every epoch each signal has a new M0 and new noise, made on the device. The weights of the best epoch are those
-    of the estimator in the end; where a training does not come to its end, those of that moment.
+    In every epoch each signal has a new M0 and new noise, made on the device. At the end the estimator has the weights
+    of the best epoch; if the training is interrupted, it has those of that moment.
 
     Parameters
     ----------
     estimator
-        What learns. It takes the mean and the spread of its outputs from the tissues of the first epoch, unless it has
-        been trained before; and sequence, basis and prior from the data, as far as it has none.
+        The estimator to train. It takes the mean and the spread of its outputs from the tissues of the first epoch,
+        unless it has been trained before; and sequence, basis and prior from the data, as far as it has none.
     data
         `StoredData`, or `SimulatedData`.
     validation
-        Samples that are not learnt from, to judge every epoch by, always with the same noise. Without it an epoch is
-        judged by its own loss.
+        Samples by which every epoch is judged, always with the same noise, and from which the estimator does not learn.
+        Without them an epoch is judged by its own loss.
     loss
         `CRBLoss` by default.
     noise
         The law of M0 and of the noise.
     epochs
-        How many times all samples are seen.
+        Number of times that all samples are seen.
     batch
-        Samples of one step. Those of the last steps of an epoch that do not fill a batch are left for another.
+        Samples of one step. Samples that do not fill a batch at the end of an epoch wait for another epoch.
     learning_rate
-        The first and largest one.
+        The first and largest learning rate.
     halve_every
         Epochs after which the learning rate is halved, again and again.
     schedule
-        ``halving``, or ``cosine``: a rise within the first 2 % of the epochs, then half a cosine down to 0. It does
-        better where there are few epochs.
+        ``halving``, or ``cosine``: a rise within the first 2 % of the epochs, then half a cosine down to 0. The cosine
+        does better with few epochs.
     clip
         The largest norm of a gradient; longer ones are shortened.
     seed
-        Of M0, noise and order.
+        Seed of M0, of the noise and of the order of samples.
     folder
-        For checkpoints, every ten seconds at most, and the log. A run that was killed is called again with the same
-        arguments and goes on: on a CPU, with as many threads, to the same bits.
+        Folder of the checkpoints, written every ten seconds at most, and of the log. A run that was killed resumes
+        when it is called again with the same arguments: on a CPU, with as many threads, to the same bits.
     device
         "cpu", "cuda", ...; by default the GPU if there is one.
     mixed_precision
@@ -140,16 +140,17 @@ def train(
         schedule=schedule,
         clip=clip,
         seed=seed,
-        device=device_of(device),
+        device=as_device(device),
         mixed_precision=mixed_precision,
         compile=compile,
     )
     _check(estimator, data, validation, loss)
     check_progress(progress)
+
     home = estimator.centre.device
     place = None if folder is None else Path(folder)
-    with folder_of(place):
-        configuration = _configuration(estimator, data, validation, loss, settings)
+    with open_folder(place):
+        configuration = _describe(estimator, data, validation, loss, settings)
         try:
             estimator.to(settings.device)
             run = Run(Loop(estimator, loss.to(settings.device), settings), configuration, place)
@@ -159,10 +160,11 @@ def train(
         finally:
             data.close()
             estimator.to(home)
+
     return run.history
 
 
-# What belongs together
+# The estimator and its data
 
 
 def _check(estimator: Estimator, data: Data, validation: Data | None, loss: object) -> None:
@@ -175,7 +177,7 @@ def _check(estimator: Estimator, data: Data, validation: Data | None, loss: obje
 
 
 def _check_source(estimator: Estimator, name: str, data: Data) -> None:
-    """Whether an estimator can learn from data, or be judged by them."""
+    """Refuse data that an estimator can neither learn from nor be judged by."""
     if not hasattr(data, "samples"):
         raise InvalidParameter(f"{name} must be StoredData or SimulatedData; given {type(data).__name__}")
     estimator.check(data.seq, data.basis)
@@ -188,17 +190,17 @@ def _check_source(estimator: Estimator, name: str, data: Data) -> None:
 
 
 def _adopt(estimator: Estimator, data: Data, noise: Noise) -> None:
-    """Have an estimator know what it is trained for, as far as it does not."""
+    """Complete the description of an estimator by noise, prior and sequence of its training."""
     known = estimator.trained_for
     known["noise"] = noise.described()
     known["prior"] = known["prior"] or data.prior
     known["sequence_sha256"] = known["sequence_sha256"] or as_trains(data.seq).sha256
 
 
-def _configuration(
+def _describe(
     estimator: Estimator, data: Data, validation: Data | None, loss: Loss, settings: Settings
 ) -> dict[str, Any]:
-    """All that the curve depends on, so that other work is not taken for it."""
+    """Describe everything that the curve depends on, so that a folder of another training is recognised."""
     sources = {"data": data, "validation": validation}
     described = {name: source.described(estimator.names) if source else None for name, source in sources.items()}
     return {
@@ -206,7 +208,7 @@ def _configuration(
         "names": list(estimator.names),
         "phase": estimator.trained_for["phase"],
         "architecture": estimator.network.architecture.described(),
-        "first_weights": tensors_sha256(*estimator.state_dict().values()),
+        "first_weights": hash_tensors(*estimator.state_dict().values()),
         "loss": repr(loss),
         **described,
         **settings.described(),
@@ -216,15 +218,15 @@ def _configuration(
 # The epochs
 
 
-def _complete(run: Run, data: Data, validation: Data | None, progress: bool | Report | None) -> None:
-    """Do the epochs that are not done; the estimator has the best weights then."""
+def _complete(run: Run, data: Data, validation: Data | None, progress: bool | Progress | None) -> None:
+    """Do the epochs that are not done; then give the estimator the best weights."""
     estimator, settings, first = run.loop.estimator, run.loop.settings, len(run.history)
-    judge = None if validation is None else on_device(validation.samples(0, estimator.names), estimator.centre)
-    total, saved = settings.epochs * run.loop.n_steps(data.n), monotonic()
-    with course(progress, total) as told, writer_of(run.folder) as write:
+    judge = None if validation is None else move_to_device(validation.samples(0, estimator.names), estimator.centre)
+    total, saved = settings.epochs * run.loop.count_steps(data.n), monotonic()
+    with open_course(progress, total) as course, open_writer(run.folder) as write:
         for epoch in range(first, settings.epochs):
-            run.add(_epoch(run.loop, data, judge, epoch, told.steps))
-            told.epoch(run.history)
+            run.add(_run_epoch(run.loop, data, judge, epoch, course.steps))
+            course.epoch(run.history)
             write(run.history)
             if monotonic() - saved > SAVE_EVERY:
                 run.save()
@@ -233,21 +235,23 @@ def _complete(run: Run, data: Data, validation: Data | None, progress: bool | Re
     estimator.load_state_dict(run.best)
 
 
-def _epoch(loop: Loop, data: Data, judge: OnDevice | None, epoch: int, steps: Callable[[int], object]) -> list[float]:
-    """Learn from the samples of an epoch, while those of the next are made; returns its row of the history."""
+def _run_epoch(
+    loop: Loop, data: Data, judge: DeviceSamples | None, epoch: int, steps: Callable[[int], object]
+) -> list[float]:
+    """Learn from the samples of an epoch, while those of the next are made; return its row of the history."""
     begin, estimator = perf_counter(), loop.estimator
-    kept = data.samples(epoch, estimator.names)
-    samples = on_device(kept, estimator.centre)
+    drawn = data.samples(epoch, estimator.names)
+    samples = move_to_device(drawn, estimator.centre)
     if not torch.isfinite(estimator.centre).all():
-        estimator.scale_to(kept.truth)
+        estimator.scale_to(drawn.truth)
     if epoch + 1 < loop.settings.epochs:
         data.prepare(epoch + 1)
-    told, all_steps = loop.n_steps(data.n), loop.n_steps(len(samples))  # which are fewer where tissues are left out
+    shown, taken = loop.count_steps(data.n), loop.count_steps(len(samples))  # fewer where tissues are left out
 
-    def done(step: int) -> None:
-        steps(epoch * told + (step if step < all_steps else told))
+    def count(step: int) -> None:
+        steps(epoch * shown + (step if step < taken else shown))
 
-    loss, skipped, masked = loop.epoch(epoch, samples, done)
-    judged = (float("nan"),) * 2 if judge is None else loop.validated(judge)
+    loss, skipped, masked = loop.run_epoch(epoch, samples, count)
+    judged = (float("nan"),) * 2 if judge is None else loop.validate(judge)
     rate = loop.optimiser.param_groups[0]["lr"]
     return [epoch + 1, rate, loss, *judged, skipped, masked, perf_counter() - begin]

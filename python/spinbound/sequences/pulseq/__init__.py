@@ -1,1 +1,1 @@
-"""The parts of the Pulseq format."""
+"""The Pulseq format: its text, its events, reading and writing."""

@@ -17,14 +17,14 @@ from .text import PulseqText, Row
 
 PS = 10**12  # per second
 AXES = ("gx", "gy", "gz")
-SAME_SAMPLE = 1e-6  # of a waveform, relative to its peak: files hold six to nine digits
-LATE = 10**6  # ps: by which a readout may be off the middle, or half a sample if that is longer
+SAME_SAMPLE = 1e-6  # difference of equal samples, relative to the peak: files hold six to nine digits
+LATE = 10**6  # ps: a readout may be off the middle by this, or by half a sample if that is longer
 HARMLESS = ("TRIGGERS", "LABELSET", "LABELINC")  # extensions that do not change what is played
 
 
 @dataclass(frozen=True)
 class Wave:
-    """An RF waveform of amplitude 1: its mean, its samples divided by it, how long it is (ps)."""
+    """An RF waveform of amplitude 1: its mean, its samples divided by the mean, its duration (ps)."""
 
     mean: complex
     samples: ComplexArray
@@ -33,7 +33,7 @@ class Wave:
 
 @dataclass(frozen=True)
 class Pulse:
-    """A pulse around its middle (ps); of a negative alpha the phase is that of the positive one turned by pi."""
+    """A pulse around its middle (ps); alpha is negative for a real waveform with a negative mean."""
 
     block: int
     middle: int
@@ -53,13 +53,13 @@ class Readout:
 
 
 @dataclass
-class Played:
-    """Everything that a file plays, in its order."""
+class PlayedEvents:
+    """All events that a file plays, in their order."""
 
     pulses: list[Pulse] = field(default_factory=list)
     readouts: list[Readout | None] = field(default_factory=list)  # after each pulse
-    starts: list[int] = field(default_factory=list)  # of the blocks, in ps
-    gradients: list[tuple[Gradient | None, ...]] = field(default_factory=list)  # of the blocks, by axis
+    starts: list[int] = field(default_factory=list)  # begin of each block, in ps
+    gradients: list[tuple[Gradient | None, ...]] = field(default_factory=list)  # of each block, by axis
     end: int = 0
 
 
@@ -71,8 +71,8 @@ class Gradient:
     value: FloatArray
     moment: FloatArray  # at the points
 
-    def until(self, time: float) -> float:
-        """Its moment at a time from the beginning of the block."""
+    def integrate_until(self, time: float) -> float:
+        """Integrate the gradient from the beginning of its block to a time."""
         last = int(np.searchsorted(self.time, time, "right")) - 1
         if last < 0 or last == self.time.size - 1:
             return 0.0 if last < 0 else float(self.moment[-1])
@@ -80,92 +80,99 @@ class Gradient:
         return float(self.moment[last] + (time - self.time[last]) * (self.value[last] + value) / 2)
 
 
-def refuse(text: PulseqText, block: int, message: str) -> InvalidSequence:
-    """What a `Sequence` cannot say, and where."""
-    return text.error(text.tables["BLOCKS"][block].line, f"block {block}: {message}")
+def make_refusal(text: PulseqText, block: int, message: str) -> InvalidSequence:
+    """Return the error that refuses a block which a `Sequence` cannot describe."""
+    return text.make_error(text.tables["BLOCKS"][block].line, f"block {block}: {message}")
 
 
 class EventReader:
-    """Goes through the blocks; waveforms and gradients that are used again are made once."""
+    """A pass through the blocks; waveforms and gradients that are used again are made once."""
 
     def __init__(self, text: PulseqText) -> None:
         self.text = text
         names = ("BlockDurationRaster", "RadiofrequencyRasterTime", "GradientRasterTime")
-        self.block_raster, self.rf_raster, self.gradient_raster = (text.raster(name) for name in names)
+        self.block_raster, self.rf_raster, self.gradient_raster = (text.read_raster(name) for name in names)
         self.waves: dict[tuple[float, ...], Wave] = {}
         self.gradients: dict[int, Gradient] = {}
 
-    def played(self) -> Played:
-        played = Played()
+    def read(self) -> PlayedEvents:
+        """Read the events of all blocks."""
+        played = PlayedEvents()
         for row in self.text.tables["BLOCKS"].values():
             self._refuse_extensions(row)
             played.starts.append(played.end)
-            played.gradients.append(tuple(self._gradient(row, axis) for axis in AXES))
-            events = [event for event in (self._pulse(row, played.end), self._readout(row, played.end)) if event]
+            played.gradients.append(tuple(self._read_gradient(row, axis) for axis in AXES))
+            events = [
+                event for event in (self._read_pulse(row, played.end), self._read_readout(row, played.end)) if event
+            ]
             for event in sorted(events, key=lambda event: event.middle):
                 self._add(played, event)
-            played.end += _ps(row["duration"] * self.block_raster)
+            played.end += _as_ps(row["duration"] * self.block_raster)
         return played
 
-    def _add(self, played: Played, event: Pulse | Readout) -> None:
+    def _add(self, played: PlayedEvents, event: Pulse | Readout) -> None:
         if isinstance(event, Pulse):
             played.pulses.append(event)
             played.readouts.append(None)
         elif not played.pulses or played.readouts[-1]:
             problem = "a second readout after one pulse" if played.pulses else "a readout before the first pulse"
-            raise refuse(self.text, event.block, f"{problem}; a Sequence has one echo per pulse")
+            raise make_refusal(self.text, event.block, f"{problem}; a Sequence has one echo per pulse")
         else:
             played.readouts[-1] = event
 
     def _refuse_extensions(self, block: Row) -> None:
         user, seen = block, set[int]()
         column = "extension"
-        while row := self.text.row("EXTENSIONS", user, column):
+        while row := self.text.find_row("EXTENSIONS", user, column):
             name = self.text.extensions.get(int(row["type"]), f"of type {row['type']:g}")
             if name not in HARMLESS or row.number in seen:
                 problem = "a circle of extensions" if row.number in seen else f"the extension {name}"
-                raise refuse(self.text, block.number, f"{problem} is not read; read are: {', '.join(HARMLESS)}")
+                raise make_refusal(self.text, block.number, f"{problem} is not read; read are: {', '.join(HARMLESS)}")
             seen.add(row.number)
             user, column = row, "next"
 
-    def _pulse(self, block: Row, start: int) -> Pulse | None:
-        row = self.text.row("RF", block, "RF")
+    def _read_pulse(self, block: Row, start: int) -> Pulse | None:
+        row = self.text.find_row("RF", block, "RF")
         if row is None:
             return None
         for column in ("frequency", "frequency_ppm", "phase_ppm"):
             if row[column] != 0:
-                raise refuse(self.text, block.number, f"its pulse has a {column} of {row[column]:g}; allowed: 0")
-        wave = self._wave(row)
-        begin = _ps(row["delay"] * 1e-6)
-        if begin < 0 or begin + wave.duration > _ps(block["duration"] * self.block_raster):
-            raise refuse(self.text, block.number, "its pulse is longer than the block")
+                raise make_refusal(self.text, block.number, f"its pulse has a {column} of {row[column]:g}; allowed: 0")
+        wave = self._read_wave(row)
+        begin = _as_ps(row["delay"] * 1e-6)
+        if begin < 0 or begin + wave.duration > _as_ps(block["duration"] * self.block_raster):
+            raise make_refusal(self.text, block.number, "its pulse is longer than the block")
+
         turn = np.angle(wave.mean) if wave.mean else 0.0
         sign = 1 if cos(turn) > 0 else -1
         real = abs(sin(turn)) < SAME_SAMPLE
         alpha = 2 * pi * row["amplitude"] * abs(wave.mean) * (wave.duration / PS)
         middle = start + begin + wave.duration // 2
+
         return Pulse(block.number, middle, wave, sign * alpha if real else alpha, row["phase"] + (0 if real else turn))
 
-    def _wave(self, row: Row) -> Wave:
+    def _read_wave(self, row: Row) -> Wave:
         key = (row["magnitude"], row["angle"], row["time"])
         if key not in self.waves:
-            samples, duration = self._samples(row)
-            samples = _shortest(samples)
+            samples, duration = self._read_samples(row)
+            samples = _shorten(samples)
             mean, peak = complex(samples.mean()), np.abs(samples).max()
             if peak and abs(mean) <= SMALLEST_MEAN * peak:
-                raise self.text.error(row.line, "the mean of the pulse nearly vanishes, so that alpha has no meaning")
+                raise self.text.make_error(
+                    row.line, "the mean of the pulse nearly vanishes, so that alpha has no meaning"
+                )
             samples = samples / mean if peak else np.ones(1, np.complex128)
-            self.waves[key] = Wave(mean, samples, _ps(duration * self.rf_raster))
+            self.waves[key] = Wave(mean, samples, _as_ps(duration * self.rf_raster))
         return self.waves[key]
 
-    def _samples(self, row: Row) -> tuple[ComplexArray, int]:
-        """Samples of a waveform and its duration, in steps of the RF raster."""
+    def _read_samples(self, row: Row) -> tuple[ComplexArray, int]:
+        """Return the samples of a waveform and its duration, in steps of the RF raster."""
         text = self.text
-        magnitude = text.shape(row, "magnitude")
-        angle = text.shape(row, "angle") if row["angle"] else np.zeros_like(magnitude)
-        times = text.shape(row, "time") if row["time"] > 0 else None
+        magnitude = text.expand_shape(row, "magnitude")
+        angle = text.expand_shape(row, "angle") if row["angle"] else np.zeros_like(magnitude)
+        times = text.expand_shape(row, "time") if row["time"] > 0 else None
         if angle.shape != magnitude.shape or (times is not None and times.shape != magnitude.shape):
-            raise text.error(row.line, "magnitude, phase and times of the pulse are not equally many")
+            raise text.make_error(row.line, "magnitude, phase and times of the pulse are not equally many")
         text.take(magnitude.size, row.line)
         samples = magnitude * np.exp(2j * pi * angle)
         if times is None:
@@ -173,41 +180,43 @@ class EventReader:
             return (samples[::2], (samples.size + 1) // 2) if oversampled else (samples, samples.size)
         duration = ceil(times[-1] - 1e-6)
         if times[0] < 0 or (np.diff(times) <= 0).any() or duration == 0:
-            raise text.error(row.line, "the times of the pulse do not rise")
+            raise text.make_error(row.line, "the times of the pulse do not rise")
         if times[0] == 0 and isclose(times[-1], duration) and (samples == samples[0]).all():
             return samples[:1], duration
+
         text.take(duration, row.line)
         middles = np.arange(duration) + 0.5
+
         return np.interp(middles, times, samples.real) + 1j * np.interp(middles, times, samples.imag), duration
 
-    def _readout(self, block: Row, start: int) -> Readout | None:
-        row = self.text.row("ADC", block, "ADC")
+    def _read_readout(self, block: Row, start: int) -> Readout | None:
+        row = self.text.find_row("ADC", block, "ADC")
         if row is None:
             return None
-        middle = start + _ps(row["delay"] * 1e-6 + row["samples"] * row["dwell"] * 1e-9 / 2)
-        return Readout(block.number, middle, max(LATE, _ps(row["dwell"] * 1e-9)), row["phase"])
+        middle = start + _as_ps(row["delay"] * 1e-6 + row["samples"] * row["dwell"] * 1e-9 / 2)
+        return Readout(block.number, middle, max(LATE, _as_ps(row["dwell"] * 1e-9)), row["phase"])
 
-    def _gradient(self, block: Row, axis: str) -> Gradient | None:
+    def _read_gradient(self, block: Row, axis: str) -> Gradient | None:
         trapezoids = self.text.tables.get("TRAP", {})
         section = "TRAP" if block[axis] in trapezoids else "GRADIENTS"
-        row = self.text.row(section, block, axis)
+        row = self.text.find_row(section, block, axis)
         if row is None:
             return None
         if row.number not in self.gradients:
-            self.gradients[row.number] = self._trapezoid(row) if section == "TRAP" else self._free(row)
+            self.gradients[row.number] = self._read_trapezoid(row) if section == "TRAP" else self._read_free(row)
         return self.gradients[row.number]
 
-    def _trapezoid(self, row: Row) -> Gradient:
+    def _read_trapezoid(self, row: Row) -> Gradient:
         time = np.cumsum([row["delay"], row["rise"], row["flat"], row["fall"]]) * 1e-6
-        return _through(self.text, row, time, row["amplitude"] * np.array([0.0, 1.0, 1.0, 0.0]))
+        return _make_gradient(self.text, row, time, row["amplitude"] * np.array([0.0, 1.0, 1.0, 0.0]))
 
-    def _free(self, row: Row) -> Gradient:
-        """A gradient of any form; without times its samples are those in the middle of the raster."""
-        text, samples = self.text, self.text.shape(row, "shape")
+    def _read_free(self, row: Row) -> Gradient:
+        """Return a gradient of any form; without times its samples are those in the middle of the raster."""
+        text, samples = self.text, self.text.expand_shape(row, "shape")
         if row["time"] > 0:
-            time = text.shape(row, "time")
+            time = text.expand_shape(row, "time")
             if time.shape != samples.shape:
-                raise text.error(row.line, "the times of the gradient are not as many as its samples")
+                raise text.make_error(row.line, "the times of the gradient are not as many as its samples")
         else:
             text.take(samples.size, row.line)
             step = 0.5 if row["time"] == -1 else 1.0
@@ -218,26 +227,26 @@ class EventReader:
                 else samples[[0, -1]]
             )
             samples = np.concatenate([ends[:1], samples, ends[1:]])
-        return _through(text, row, row["delay"] * 1e-6 + time * self.gradient_raster, row["amplitude"] * samples)
+        return _make_gradient(text, row, row["delay"] * 1e-6 + time * self.gradient_raster, row["amplitude"] * samples)
 
 
 def _has_ends(row: Row) -> bool:
     return "first" in row.values and row["amplitude"] != 0
 
 
-def _through(text: PulseqText, row: Row, time: FloatArray, value: FloatArray) -> Gradient:
+def _make_gradient(text: PulseqText, row: Row, time: FloatArray, value: FloatArray) -> Gradient:
     if (np.diff(time) < 0).any() or time[0] < 0:
-        raise text.error(row.line, "the times of the gradient do not rise")
+        raise text.make_error(row.line, "the times of the gradient do not rise")
     pieces = np.diff(time) * (value[1:] + value[:-1]) / 2
     return Gradient(time, value, np.concatenate([[0.0], np.cumsum(pieces)]))
 
 
-def _ps(time: float) -> int:
+def _as_ps(time: float) -> int:
     return round(time * PS)
 
 
-def _shortest(samples: ComplexArray) -> ComplexArray:
-    """The fewest samples of equal duration that are the same waveform."""
+def _shorten(samples: ComplexArray) -> ComplexArray:
+    """Return the fewest samples of equal duration that make the same waveform."""
     peak = np.abs(samples).max()
     changes = np.flatnonzero(np.abs(np.diff(samples)) > SAME_SAMPLE * peak) + 1
     return samples[:: int(np.gcd.reduce([samples.size, *changes.tolist()]))]

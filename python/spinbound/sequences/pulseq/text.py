@@ -1,6 +1,6 @@
 """The text of a Pulseq file (.seq, version 1.4 or 1.5): tables of events, shapes, and the signature.
 
-Nothing in it is believed: numbers are within reason, what is referred to exists, and shapes, of which a few lines may
+The reader believes nothing in it: numbers have a limit, references must exist, and shapes, of which a few lines may
 stand for any length, are expanded when they are used, up to `MAX_SAMPLES` samples in all. Errors name the line.
 """
 
@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from spinbound.base.errors import FloatArray, InvalidSequence
-from spinbound.files.guard import Allowance, damage_named
+from spinbound.files.guard import Allowance, name_damage
 
 MAX_SAMPLES = 1 << 24  # 16 s of a waveform on a raster of 1 us
-LARGEST = 1e15  # of all numbers: no amplitude is as high, and no time as long in any unit
+LARGEST = 1e15  # the limit of all numbers: no amplitude is as high, and no time as long in any unit
 HASHES = ("md5", "sha1", "sha256")
 SIGNATURE = b"\n[SIGNATURE]"  # the new line before it is not signed
 
@@ -64,7 +64,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Shape:
-    """A shape as it is stored: samples, or runs of equal differences."""
+    """A shape in its stored form: samples, or runs of equal differences."""
 
     line: int
     n_samples: int
@@ -73,7 +73,7 @@ class Shape:
 
 @dataclass
 class PulseqText:
-    """What a file says, section by section."""
+    """The content of a file, section by section."""
 
     path: Path
     definitions: Mapping[str, list[str]]
@@ -83,51 +83,51 @@ class PulseqText:
     left: int = MAX_SAMPLES
     expanded: dict[int, FloatArray] = field(default_factory=dict)
 
-    def error(self, line: int, message: str) -> InvalidSequence:
-        """What is wrong, and where."""
+    def make_error(self, line: int, message: str) -> InvalidSequence:
+        """Return the error of a line."""
         return InvalidSequence(f"{self.path}: line {line}: {message}")
 
-    def raster(self, name: str) -> float:
-        """One of the raster times in s."""
+    def read_raster(self, name: str) -> float:
+        """Read one of the raster times in s."""
         words = self.definitions.get(name)
         if words is None:
             raise InvalidSequence(f"{self.path}: the file does not define {name}")
-        time = parsed(words[0]) if len(words) == 1 else None
+        time = parse_number(words[0]) if len(words) == 1 else None
         if time is None or not 1e-9 <= time <= 1:
             raise InvalidSequence(f"{self.path}: {name} is {' '.join(words)}; allowed: 1e-9 to 1 s")
         return time
 
-    def row(self, section: str, user: Row, column: str) -> Row | None:
-        """The row of a table that another refers to; None for 0, which is nothing."""
+    def find_row(self, section: str, user: Row, column: str) -> Row | None:
+        """Return the row of a table that another refers to, None if it refers to 0, which stands for nothing."""
         number = user[column]
         if number == 0:
             return None
         if section not in self.tables:
-            raise self.error(user.line, f"{column} is {number:g}, but the file has no section [{section}]")
+            raise self.make_error(user.line, f"{column} is {number:g}, but the file has no section [{section}]")
         if number not in self.tables[section]:
-            raise self.error(user.line, f"{column} is {number:g}, which section [{section}] does not have")
+            raise self.make_error(user.line, f"{column} is {number:g}, which section [{section}] does not have")
         return self.tables[section][int(number)]
 
-    def shape(self, user: Row, column: str) -> FloatArray:
-        """The samples of the shape that a row refers to."""
+    def expand_shape(self, user: Row, column: str) -> FloatArray:
+        """Return the samples of the shape that a row refers to."""
         number = int(user[column])
         if number != user[column] or number not in self.shapes:
-            raise self.error(user.line, f"{column} is {user[column]:g}, which section [SHAPES] does not have")
+            raise self.make_error(user.line, f"{column} is {user[column]:g}, which section [SHAPES] does not have")
         if number not in self.expanded:
             shape = self.shapes[number]
             self.take(shape.n_samples, shape.line)
-            self.expanded[number] = _expanded(shape, self)
+            self.expanded[number] = _expand(shape, self)
         return self.expanded[number]
 
     def take(self, n_samples: int, line: int) -> None:
-        """Refuse, before they are allocated, more samples than one file may have."""
+        """Count samples before they are allocated, and refuse more than one file may have."""
         self.left -= n_samples
         if self.left < 0:
-            raise self.error(line, f"a shape of {n_samples} samples; all shapes of a file may have {MAX_SAMPLES}")
+            raise self.make_error(line, f"a shape of {n_samples} samples; all shapes of a file may have {MAX_SAMPLES}")
 
 
 def read_text(path: Path) -> PulseqText:
-    """The content of a file; a signature that is not that of the file is a warning.
+    """Read a file; a signature that is not that of the file is a warning.
 
     Raises
     ------
@@ -136,23 +136,25 @@ def read_text(path: Path) -> PulseqText:
     OSError
         If the file cannot be read.
     """
-    with damage_named(path, InvalidSequence):
+    with name_damage(path, InvalidSequence):
         size = path.stat().st_size
         Allowance(path, InvalidSequence).take("the file", size, size)
         content = path.read_bytes()
         if not content.endswith(b"\n"):  # half a number might be one, too
             raise OSError("its last line has no end: it is truncated")
-        sections = _sections(path, content.decode("utf-8"))
-    columns = _columns(path, sections)
+        sections = _split_sections(path, content.decode("utf-8"))
+    columns = _find_columns(path, sections)
     check_signature(path, content, strict=False)
-    tables = {name: _table(path, name, rows, columns[name]) for name, rows in sections.items() if name in columns}
+
+    tables = {name: _read_table(path, name, rows, columns[name]) for name, rows in sections.items() if name in columns}
     definitions = {words[0]: words[1:] for _, words in sections.get("DEFINITIONS", [])}
     extensions = {int(name.split()[2]): name.split()[1] for name in sections if name.startswith("extension ")}
-    return PulseqText(path, definitions, tables, extensions, _shapes(path, sections.get("SHAPES", [])))
+
+    return PulseqText(path, definitions, tables, extensions, _read_shapes(path, sections.get("SHAPES", [])))
 
 
-def _sections(path: Path, text: str) -> dict[str, list[Line]]:
-    """Lines by section, without blank ones and comments; the sections of extensions by their whole heading."""
+def _split_sections(path: Path, text: str) -> dict[str, list[Line]]:
+    """Split lines into sections, without blank ones and comments; an extension's section has its whole heading."""
     sections: dict[str, list[Line]] = {}
     current = None
     known = {*COLUMNS[1, 5], *OTHER_SECTIONS}
@@ -171,11 +173,12 @@ def _sections(path: Path, text: str) -> dict[str, list[Line]]:
             problem = "there twice" if name in sections else f"unknown; allowed: {', '.join(sorted(known))}"
             raise InvalidSequence(f"{path}: line {number}: section {name[:60]} is {problem}")
         current = sections[name] = []
+
     return sections
 
 
-def _columns(path: Path, sections: Mapping[str, list[Line]]) -> Mapping[str, tuple[str, ...]]:
-    """The columns of the tables in the version of a file, which must have blocks."""
+def _find_columns(path: Path, sections: Mapping[str, list[Line]]) -> Mapping[str, tuple[str, ...]]:
+    """Return the columns of the tables in the version of a file, which must have blocks."""
     for name in ("VERSION", "BLOCKS"):
         if name not in sections:
             raise InvalidSequence(f"{path}: the file has no section [{name}]")
@@ -188,6 +191,7 @@ def _columns(path: Path, sections: Mapping[str, list[Line]]) -> Mapping[str, tup
         written = ".".join(version.get(part, "?") for part in ("major", "minor"))
         read = ", ".join(f"{major}.{minor}" for major, minor in COLUMNS)
         raise InvalidSequence(f"{path}: line {line}: version {written}; read are: {read}")
+
     return COLUMNS[given[0], given[1]]
 
 
@@ -213,16 +217,17 @@ def check_signature(path: Path, content: bytes, strict: bool) -> None:
         problem = f"the signature is of type {kind}; verified are: {', '.join(HASHES)}"
     if strict:
         raise InvalidSequence(f"{path}: {problem}")
+
     warnings.warn(f"{path}: {problem}", UserWarning, stacklevel=2)
 
 
-def _table(path: Path, section: str, lines: list[Line], columns: tuple[str, ...]) -> dict[int, Row]:
-    """Rows by their id, in the order of the file."""
+def _read_table(path: Path, section: str, lines: list[Line], columns: tuple[str, ...]) -> dict[int, Row]:
+    """Read rows by their id, in the order of the file."""
     rows: dict[int, Row] = {}
     for line, words in lines:
         if len(words) != len(columns) + 1:
             raise InvalidSequence(f"{path}: line {line}: {len(words)} words in [{section}]; needed: {len(columns) + 1}")
-        values = {name: parsed(word) for name, word in zip(columns, words[1:], strict=True) if name != "use"}
+        values = {name: parse_number(word) for name, word in zip(columns, words[1:], strict=True) if name != "use"}
         wrong = [name for name, value in values.items() if value is None]
         if wrong or not words[0].isdecimal():
             what = ", ".join(wrong) or "the id"
@@ -234,8 +239,8 @@ def _table(path: Path, section: str, lines: list[Line], columns: tuple[str, ...]
     return rows
 
 
-def parsed(word: str) -> float | None:
-    """A number, or None; sums and products of larger ones might be infinite."""
+def parse_number(word: str) -> float | None:
+    """Return a number, or None for a text or too large a number, whose sums and products might be infinite."""
     try:
         value = float(word)
     except ValueError:
@@ -243,11 +248,11 @@ def parsed(word: str) -> float | None:
     return value if abs(value) <= LARGEST else None
 
 
-def _shapes(path: Path, lines: list[Line]) -> dict[int, Shape]:
+def _read_shapes(path: Path, lines: list[Line]) -> dict[int, Shape]:
     shapes: dict[int, Shape] = {}
-    for head, count, values in _shape_parts(path, lines):
+    for head, count, values in _split_shapes(path, lines):
         (line, (_, name)), n_samples = head, count[1][1]
-        numbers = [parsed(words[0]) if len(words) == 1 else None for _, words in values]
+        numbers = [parse_number(words[0]) if len(words) == 1 else None for _, words in values]
         if None in numbers:
             line = values[numbers.index(None)][0]
             raise InvalidSequence(f"{path}: line {line}: a sample must be a number of at most {LARGEST:g}")
@@ -257,8 +262,8 @@ def _shapes(path: Path, lines: list[Line]) -> dict[int, Shape]:
     return shapes
 
 
-def _shape_parts(path: Path, lines: list[Line]) -> Iterator[tuple[Any, Any, list[Line]]]:
-    """The line with the id, that with the number of samples, and the lines of numbers of each shape."""
+def _split_shapes(path: Path, lines: list[Line]) -> Iterator[tuple[Any, Any, list[Line]]]:
+    """Yield the line with the id, the line with the number of samples, and the lines of numbers of each shape."""
     starts = [place for place, (_, words) in enumerate(lines) if words[0].lower() == "shape_id"]
     if lines and starts[:1] != [0]:
         raise InvalidSequence(f"{path}: line {lines[0][0]}: a shape must begin with shape_id")
@@ -269,8 +274,8 @@ def _shape_parts(path: Path, lines: list[Line]) -> Iterator[tuple[Any, Any, list
         yield head, rest[0], rest[1:]
 
 
-def _expanded(shape: Shape, text: PulseqText) -> FloatArray:
-    """Samples: as they are, or the sums of differences, two equal ones of which precede the number of further ones."""
+def _expand(shape: Shape, text: PulseqText) -> FloatArray:
+    """Return stored samples, or sum differences: two equal ones stand before the number of further equal ones."""
     stored = shape.stored
     if stored.size == shape.n_samples:
         return stored
@@ -282,7 +287,8 @@ def _expanded(shape: Shape, text: PulseqText) -> FloatArray:
         counts.append(int(more) + 2)
         place += 3 if is_run else 1
         if (is_run and (more < 0 or more != int(more))) or counts[-1] > shape.n_samples:
-            raise text.error(shape.line, f"a run of {more:g} further samples in a shape of {shape.n_samples}")
+            raise text.make_error(shape.line, f"a run of {more:g} further samples in a shape of {shape.n_samples}")
     if sum(counts) != shape.n_samples:
-        raise text.error(shape.line, f"a shape of {shape.n_samples} samples holds {sum(counts)}")
+        raise text.make_error(shape.line, f"a shape of {shape.n_samples} samples holds {sum(counts)}")
+
     return np.cumsum(np.repeat(values, counts))

@@ -1,7 +1,7 @@
 """A `Sequence` as a Pulseq file (1.5): its pulses, spoilers and echoes, without gradients that encode an image.
 
 Repetition i: [spoiler] pulse [spoiler] readout, where the readout's middle is the end of the repetition. The file
-begins with half a readout's time of nothing. Durations are integers in ps.
+begins with a pause of half a readout's time. Durations are integers in ps.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TRAPEZOID = "1e+06 200 600 200 0"  # Hz/m and us: 800 turns/m
 # Axes of the spoilers before and after the pulse: of a dual one, different axes, so that nothing refocuses.
 SPOILERS = {"balanced": (0, 0), "crusher": (3, 3), "spoiler_prepulse": (3, 0), "spoiler_dual": (3, 1)}
 
-EVENTS = ("RF", "gx", "gy", "gz", "ADC", "extension")  # of a block
+EVENTS = ("RF", "gx", "gy", "gz", "ADC", "extension")  # columns of a block
 HEADINGS = {
     "BLOCKS": "# number duration RF gx gy gz ADC extension",
     "RF": "# id amplitude/Hz magnitude angle time center/us delay/us ppm rad/MHz Hz phase/rad use",
@@ -41,8 +41,8 @@ HEADINGS = {
 }
 
 
-def text_of(fields: Mapping[str, Any]) -> bytes:
-    """The file, signed.
+def make_text(fields: Mapping[str, Any]) -> bytes:
+    """Make the content of a file, with its signature.
 
     Raises
     ------
@@ -55,17 +55,17 @@ def text_of(fields: Mapping[str, Any]) -> bytes:
         If the pulses need a finer raster than most scanners have.
     """
     writer = _Writer(fields)
-    body = writer.text().encode()
-    signature = f"\n# of all before the new line in front of this section\nType md5\nHash {_md5(body)}\n"
+    body = writer.make_text().encode()
+    signature = f"\n# of all before the new line in front of this section\nType md5\nHash {_hash_md5(body)}\n"
     return body + SIGNATURE + signature.encode()
 
 
-def _md5(content: bytes) -> str:
+def _hash_md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 class _Writer:
-    """Collects the events of a train; equal ones get the same id."""
+    """The events of a train as they are collected; equal ones get the same id."""
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         n = fields["alpha"].size
@@ -77,12 +77,13 @@ class _Writer:
         self.phases = (pi * (np.round(turns, PHASE_DIGITS) % 2)).tolist()
         self.echo = fields["echo"].tolist()
         self.start = fields["start"]
-        self.shape = _checked(fields.get("shape"))
-        self.raster = _rf_raster(self.TRF, self.TR)
+        self.shape = _check_shape(fields.get("shape"))
+        self.raster = _find_rf_raster(self.TRF, self.TR)
         self.events: dict[str, dict[str, int]] = {"RF": {}, "TRAP": {}, "ADC": {}, "SHAPES": {}}
 
-    def text(self) -> str:
-        blocks = list(self._blocks())
+    def make_text(self) -> str:
+        """Make the text of all sections but the signature."""
+        blocks = list(self._make_blocks())
         duration = sum(int(block.split()[0]) for block in blocks) * BLOCK / PS
         start = self.start if isinstance(self.start, str) else " ".join(map(repr, self.start.tolist()))
         definitions = {
@@ -101,11 +102,12 @@ class _Writer:
                 numbered = (f"{number} {row}" for number, row in enumerate(rows, 1))
                 parts.append("\n".join([HEADINGS[name], f"[{name}]", *numbered, ""]))
         shapes = (f"shape_id {number}\n{shape}" for shape, number in self.events["SHAPES"].items())
+
         return "\n".join([*parts, "[SHAPES]\n", *shapes])
 
-    def _blocks(self) -> Iterator[str]:
-        """Duration and the ids of events of every block."""
-        yield _block(READOUT // 2)
+    def _make_blocks(self) -> Iterator[str]:
+        """Yield the duration and the ids of events of every block."""
+        yield _make_block(READOUT // 2)
         for pulse, (TRF, TR) in enumerate(zip(self.TRF, self.TR, strict=True)):
             before, after = SPOILERS[self.words[pulse]]
             spoiled = SPOILER * bool(before), SPOILER * bool(after)
@@ -116,24 +118,24 @@ class _Writer:
                     f"take {(DEAD + max(spoiled) + READOUT // 2) / PS:g} s"
                 )
             if before:
-                yield self._spoiler(before)
-            rf = self._id("RF", self._pulse(pulse, (free - spoiled[0]) / US))
-            yield _block(TR - READOUT - sum(spoiled), RF=rf)
+                yield self._make_spoiler(before)
+            rf = self._assign_id("RF", self._make_pulse(pulse, (free - spoiled[0]) / US))
+            yield _make_block(TR - READOUT - sum(spoiled), RF=rf)
             if after:
-                yield self._spoiler(after)
-            adc = self._id("ADC", f"{ADC} {self.phases[pulse]!r} 0") if self.echo[pulse] else 0
-            yield _block(READOUT, ADC=adc)
+                yield self._make_spoiler(after)
+            adc = self._assign_id("ADC", f"{ADC} {self.phases[pulse]!r} 0") if self.echo[pulse] else 0
+            yield _make_block(READOUT, ADC=adc)
 
-    def _spoiler(self, axis: int) -> str:
-        return _block(SPOILER, **{f"g{'xyz'[axis - 1]}": self._id("TRAP", TRAPEZOID)})
+    def _make_spoiler(self, axis: int) -> str:
+        return _make_block(SPOILER, **{f"g{'xyz'[axis - 1]}": self._assign_id("TRAP", TRAPEZOID)})
 
-    def _pulse(self, pulse: int, delay: float) -> str:
-        """The row of an RF event: the field alpha/TRF w, with the sign of alpha in the phase of the waveform."""
+    def _make_pulse(self, pulse: int, delay: float) -> str:
+        """Make the row of an RF event: the field alpha/TRF w, with the sign of alpha in the phase of the waveform."""
         TRF, alpha = self.TRF[pulse], self.alpha[pulse]
         amplitude = abs(alpha) / (TRF / PS) / (2 * pi) * np.abs(self.shape).max()
         steps, rest = divmod(TRF // self.raster, self.shape.size)
         if self.shape.size == 1:
-            steps, time = 2, self._shape([0, TRF // self.raster])
+            steps, time = 2, self._store_shape([0, TRF // self.raster])
         elif rest == 0:
             time = 0
         else:
@@ -142,43 +144,44 @@ class _Writer:
                 f"raster of {self.raster / PS:g} s"
             )
         samples = np.repeat(self.shape, steps)
-        magnitude = self._shape((np.abs(samples) / np.abs(samples).max()).tolist())
-        angle = self._shape(((np.angle(samples) / (2 * pi) + 0.5 * (alpha < 0)) % 1).tolist())
+        magnitude = self._store_shape((np.abs(samples) / np.abs(samples).max()).tolist())
+        angle = self._store_shape(((np.angle(samples) / (2 * pi) + 0.5 * (alpha < 0)) % 1).tolist())
         ids = f"{magnitude} {angle} {time} {TRF / 2 / US!r} {delay!r}"
+
         return f"{float(amplitude)!r} {ids} 0 0 0 {self.phases[pulse]!r} u"
 
-    def _shape(self, samples: list[float]) -> int:
-        return self._id("SHAPES", "\n".join([f"num_samples {len(samples)}", *map(repr, samples), ""]))
+    def _store_shape(self, samples: list[float]) -> int:
+        return self._assign_id("SHAPES", "\n".join([f"num_samples {len(samples)}", *map(repr, samples), ""]))
 
-    def _id(self, section: str, row: str) -> int:
+    def _assign_id(self, section: str, row: str) -> int:
         return self.events[section].setdefault(row, len(self.events[section]) + 1)
 
 
-def _block(duration: int, **ids: int) -> str:
+def _make_block(duration: int, **ids: int) -> str:
     return " ".join(str(number) for number in (duration // BLOCK, *(ids.get(name, 0) for name in EVENTS)))
 
 
-def _checked(shape: ComplexArray | None) -> ComplexArray:
-    """The samples of the waveform; where their mean vanishes, alpha is not the flip angle that is read back."""
+def _check_shape(shape: ComplexArray | None) -> ComplexArray:
+    """Return the samples of the waveform; a mean of zero is refused, as alpha could not be read back."""
     samples = np.ones(1, np.complex128) if shape is None else shape
     if abs(samples.mean()) <= SMALLEST_MEAN * np.abs(samples).max():
         raise InvalidSequence("the mean of the shape nearly vanishes, so that a Pulseq file cannot say its alpha")
     return samples
 
 
-def _rf_raster(TRF: list[int], TR: list[int]) -> int:
-    """The coarsest raster on which all pulses begin and end."""
+def _find_rf_raster(TRF: list[int], TR: list[int]) -> int:
+    """Return the coarsest raster on which all pulses begin and end."""
     for pulse, time in enumerate(TR):
         if time % BLOCK:
             raise InvalidSequence(f"TR of pulse {pulse} is {time / PS:g} s; allowed: multiples of {BLOCK / PS:g} s")
 
-    def off(raster: int) -> int | None:
-        """The first pulse that does not fit."""
+    def find_misfit(raster: int) -> int | None:
+        """Find the first pulse that is not on a raster."""
         times = enumerate(zip(TRF, TR, strict=True))
         return next((pulse for pulse, (TRF, TR) in times if TRF % raster or (TR - TRF) % (2 * raster)), None)
 
-    raster = next((raster for raster in RF_RASTERS if off(raster) is None), RF_RASTERS[-1])
-    wrong = off(raster)
+    raster = next((raster for raster in RF_RASTERS if find_misfit(raster) is None), RF_RASTERS[-1])
+    wrong = find_misfit(raster)
     if wrong is not None:
         rule = f"TRF and (TR - TRF)/2 must be multiples of {raster / PS:g} s"
         raise InvalidSequence(f"TRF of pulse {wrong} is {TRF[wrong] / PS:.9g} s; {rule}")

@@ -47,7 +47,7 @@ class FaultyJob:
     def is_done(self, chunk):
         return (self.folder / f"done-{chunk}").exists()
 
-    def task(self, chunk):
+    def make_task(self, chunk):
         return FaultyTask(self.folder, chunk, self.fates[chunk])
 
     @property

@@ -1,6 +1,5 @@
 """The page on the training set: what it says in Python and in commands runs, at a smaller size, to the same bits."""
 
-import re
 import subprocess
 import sys
 
@@ -8,20 +7,9 @@ import numpy as np
 import pytest
 import spinbound as sb
 
-from tests.support.paths import read_page
+from tests.support.pages import code
 
-PAGE = read_page("training_set.md")
-SMALLER = {"92_160": "96", "10_240": "10", "9_056": "9", "102400": "106", "41": "3", "33": "2"}
 SHELL = f'set -e; python() {{ {sys.executable} "$@"; }}; spinbound() {{ python -m spinbound.cli "$@"; }}\n'
-
-
-def code(language):
-    """All blocks of a language on the page, with fewer tissues."""
-    blocks = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-    text = "\n".join(blocks)
-    for many, few in SMALLER.items():
-        text = re.sub(rf"\b({many}|{many.replace('_', '')})\b", few, text)
-    return text
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +21,10 @@ def made(published_data, tmp_path_factory):
         for folder in (here, there):
             (folder / "published_train.mat").symlink_to(published_data / "published_train.mat")
         patch.chdir(here)
-        exec(code("python"), known)
-    subprocess.run(["bash", "-c", SHELL + code("bash")], cwd=there, check=True, stdout=subprocess.DEVNULL)
+        exec(code("training_set.md"), known)
+    subprocess.run(
+        ["bash", "-c", SHELL + code("training_set.md", "bash")], cwd=there, check=True, stdout=subprocess.DEVNULL
+    )
     return here, there, known
 
 

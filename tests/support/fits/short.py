@@ -3,7 +3,7 @@
 import numpy as np
 import spinbound as sb
 
-from tests.support.fits import others
+from tests.support.fits.hybrid import others
 from tests.support.trains import noise, random_tissues, smooth_train
 
 SEQ = smooth_train(40)
