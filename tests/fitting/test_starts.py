@@ -47,8 +47,8 @@ def first_start(**changes):
     forward = ForwardModel.of(HYBRID, "gbloch", BASIS)
     arguments = {"data": CLEAN, "forward": forward, "free": FREE, "variable_projection": True}
     problem = check(**(arguments | nothing | changes))
-    starts = _fit_starts.starts_of(problem, ATOMS, 1, None, None)
-    return problem, next(starts.of(problem.voxels, None))
+    starts = _fit_starts.make_starts(problem, ATOMS, 1, None, None)
+    return problem, next(starts.find(problem.voxels, None))
 
 
 # Which minimum
@@ -164,7 +164,7 @@ def test_known_maps_choose_the_atoms():
 )
 def test_tissues_of_the_dictionary_fit_the_problem(free, fixed, bounds):
     problem, _ = first_start(free=free, fixed=fixed, bounds=bounds)
-    tissue = _fit_starts.likely(problem)
+    tissue = _fit_starts.plausible_tissues(problem)
     for name, (low, high) in problem.bounds.items():
         value = tissue[name]
         assert value.size == _fit_starts.ATOMS

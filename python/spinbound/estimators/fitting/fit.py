@@ -1,4 +1,4 @@
-"""Non-linear least-squares fits of whole volumes: the gold standard that other estimators are judged by.
+"""Non-linear least-squares fits of whole volumes: the gold standard for other estimators.
 
 Data y of a voxel are the signal M0 s(x) of its tissue x and noise of equal size in the real and imaginary parts, so
 the least sum of squares |y - M0 s(x)|^2 within the bounds is the maximum-likelihood estimate. The core fits voxels
@@ -27,10 +27,10 @@ from spinbound.tissues.prior import Prior
 from spinbound.work.job import Runner
 from spinbound.work.run import Run
 
-from .chunks import Settings, job_of
+from .chunks import Settings, make_job
 from .problem import FITTED, Maps, Problem, check
 from .result import Fit, Volume
-from .starts import Starts, starts_of
+from .starts import Starts, make_starts
 
 FREE = ("M0", "m0s", "R1a", "R2f", "Rex", "T2s", "omega0", "B1")
 GRADIENT, STEP = 1e-10, 1e-10  # of the stopping rules
@@ -70,17 +70,16 @@ def fit(
     seq
         The pulse sequence; or a list of them, whose samples follow each other.
     basis
-        Data are coefficients c = U^H s in it.
+        The basis of data that are coefficients c = U^H s.
     free
         The P unknowns, base or derived: "M0", "m0s", "R1a", "T2f", ...
     start
-        Starts by the names of free parameters, numbers or maps (...). Those that are left out are the values of the
-        best match in a dictionary. An entry of a map that is outside the bounds makes its voxel invalid.
+        Starts by the names of free parameters, numbers or maps (...). Other parameters start at the values of the best
+        match in a dictionary. An entry of a map that is outside its limits makes its voxel invalid.
     bounds
         (low, high) by the names of free parameters. By default m0s 0 to 0.6, R1a and R1f 0.05 to 20 /s, R1s 0.05 to
         100 /s, R2f 0.2 to 1000 /s, Rex 0 to 500 /s, T2s 5 to 20 us, B1 0.1 to 3, omega0 1.25 pi/TR either
-        way, those of a time from its rate; and never beyond what the model allows, which is also what stands in for
-        an infinite one.
+        way, those of a time from its rate; and never beyond the limits of the model, which also replace infinite ones.
     fixed
         Known parameters, numbers or maps (...). Parameters neither free nor fixed have the values of `Tissue`.
     mask : (...)
@@ -101,8 +100,8 @@ def fit(
         Gaussian priors (mean, standard deviation) by the names of free parameters, the mean a number or a map (...):
         the estimate is then that of the largest posterior probability. Needs sigma or noise_covariance.
     dictionary
-        What to match: made by `dictionary` or `build_dictionary` for this sequence and basis, or a `Prior` to make
-        20,000 atoms from. By default tissues like those of `Prior.paper` within the bounds.
+        The dictionary to match: a result of `dictionary` or `build_dictionary` for this sequence and basis, or a
+        `Prior` from which 20,000 atoms are drawn. By default tissues like those of `Prior.paper` within the limits.
     variable_projection
         Eliminate M0: for every x it has its best value. False: Re M0 and Im M0 are unknowns like the others, with a
         start of M0.
@@ -171,35 +170,35 @@ def fit(
     settings = Settings(
         GRADIENT,
         STEP,
-        _tolerance(tolerance),
+        _check_tolerance(tolerance),
         min(as_count("max_iterations", max_iterations, 1), MAX_INT),
         as_threads(threads),
     )
 
-    starts = starts_of(problem, dictionary, as_count("multi_start", multi_start, 1), threads, progress)
-    described = _described(problem, settings, starts)
+    starts = make_starts(problem, dictionary, as_count("multi_start", multi_start, 1), threads, progress)
+    description = _describe(problem, settings, starts)
     volume = Volume(problem, covariance, several=starts.n_matches > 1)
-    job = job_of(problem, starts, settings, run.folder, volume.take)
-    run.carry_out(job, described | (_hashes(problem, starts) if run.folder else {}), "fit")
+    job = make_job(problem, starts, settings, run.folder, volume.take)
+    run.carry_out(job, description | (_hashes(problem, starts) if run.folder else {}), "fit")
 
-    return volume.result(described)
+    return volume.make_result(description)
 
 
-def _tolerance(tolerance: npt.ArrayLike) -> float:
+def _check_tolerance(tolerance: npt.ArrayLike) -> float:
     number = as_number("tolerance", tolerance)
     if not 0 <= number < 1:
         raise InvalidParameter(f"tolerance is {number:g}; allowed: 0 <= tolerance < 1")
     return number
 
 
-def _described(problem: Problem, settings: Settings, starts: Starts) -> dict[str, Any]:
-    """What is fitted and how, in plain words and numbers."""
+def _describe(problem: Problem, settings: Settings, starts: Starts) -> dict[str, Any]:
+    """Describe the fit in plain words and numbers."""
     numbers = {name: value for name, value in problem.fixed.as_dict().items() if value.ndim == 0}
     free = {base for name in problem.free for base in bases(name)}
     return problem.forward.described | {
         "free": list(problem.free),
         "bounds": {name: list(pair) for name, pair in problem.bounds.items()},
-        "known": {name: _plain(value) for name, value in numbers.items() if name not in free},
+        "known": {name: _as_plain(value) for name, value in numbers.items() if name not in free},
         "rank": None if problem.forward.basis is None else problem.forward.basis.rank,
         "variable_projection": problem.M0 != FITTED,
         "multi_start": starts.n_matches,
@@ -208,12 +207,12 @@ def _described(problem: Problem, settings: Settings, starts: Starts) -> dict[str
     }
 
 
-def _plain(value: npt.NDArray[Any]) -> float | list[float]:
+def _as_plain(value: npt.NDArray[Any]) -> float | list[float]:
     return [value.real.item(), value.imag.item()] if value.dtype.kind == "c" else float(value)
 
 
 def _hashes(problem: Problem, starts: Starts) -> dict[str, str]:
-    """Of all arrays that the results depend on."""
+    """Return hashes of all arrays that the results depend on."""
     return {
         "data": hash_arrays(problem.data, problem.mask),
         "known_maps": hash_arrays(*problem.fixed.as_dict().values()),

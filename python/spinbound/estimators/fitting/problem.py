@@ -1,4 +1,4 @@
-"""What a fit is asked to do, checked: unknowns, bounds, starts, known parameters, noise."""
+"""The checked arguments of a fit: unknowns, limits, starts, known parameters, noise."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ Maps = Mapping[str, npt.ArrayLike]
 
 KNOWN, ELIMINATED, FITTED = range(3)  # M0, in the order of the core's codes
 
-# Where estimates of tissue lie unless bounds say otherwise; a time has the reciprocals of its rate.
+# Default limits of estimates of tissue; a time has the reciprocals of its rate.
 BOUNDS: Mapping[str, tuple[float, float]] = {
     "m0s": (0, 0.6), "R1f": (0.05, 20), "R1s": (0.05, 100), "R1a": (0.05, 20), "R2f": (0.2, 1000), "Rex": (0, 500),
     "T2s": (5e-6, 20e-6), "B1": (0.1, 3),
 }  # fmt: skip
-REACH = 1.25  # of omega0 to either side, in units of pi/TR: little more than one period of the signal
+REACH = 1.25  # default limit of omega0 to either side, in units of pi/TR: little more than one period of the signal
 
 
 @dataclass(frozen=True)
@@ -73,28 +73,28 @@ class Problem:
         """Number of real unknowns."""
         return len(self.unknowns) + (0 if self.M0 == KNOWN else 2)
 
-    def part(self, values: npt.NDArray[Any], voxels: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
-        """The entries of a number or a map at some of the voxels."""
+    def select(self, values: npt.NDArray[Any], voxels: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+        """Select the entries of a number or a map at some of the voxels."""
         return np.broadcast_to(values, self.shape).reshape(-1)[voxels]
 
     def signals(self, voxels: npt.NDArray[np.intp]) -> ComplexArray:
-        """(n, n_samples) data of some of the voxels, as they were given."""
+        """Return the data (n, n_samples) of some of the voxels, as they were given."""
         return np.ascontiguousarray(self.data[voxels], np.complex128)
 
     def prior_mean(self, voxels: npt.NDArray[np.intp]) -> FloatArray | None:
-        """(P, n) means of the priors of some of the voxels."""
+        """Return the means (P, n) of the priors of some of the voxels."""
         return None if self.prior is None else self.prior.mean[:, np.searchsorted(self.voxels, voxels)]
 
     def tissue(self, voxels: npt.NDArray[np.intp]) -> dict[str, npt.NDArray[Any]]:
-        """The known parameters of some of the voxels, with what stands in for the unknown ones."""
-        return {name: self.part(value, voxels) for name, value in self.fixed.as_dict().items()}
+        """Return the parameters of some of the voxels: known values, and defaults for the unknown ones."""
+        return {name: self.select(value, voxels) for name, value in self.fixed.as_dict().items()}
 
-    def of(self, voxels: npt.NDArray[np.intp]) -> Problem:
-        """The same for some of the voxels alone."""
+    def restrict(self, voxels: npt.NDArray[np.intp]) -> Problem:
+        """Return the problem of some of the voxels alone."""
         mean = self.prior_mean(voxels)
 
-        def part(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
-            return self.part(value, voxels) if value.ndim else value
+        def select(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            return self.select(value, voxels) if value.ndim else value
 
         return replace(
             self,
@@ -102,9 +102,9 @@ class Problem:
             shape=voxels.shape,
             mask=np.ones(voxels.shape, np.bool_),
             voxels=np.arange(voxels.size),
-            fixed=make_tissue({name: part(value) for name, value in self.fixed.as_dict().items()}),
-            start={name: part(value) for name, value in self.start.items()},
-            sigma=None if self.sigma is None else part(self.sigma),
+            fixed=make_tissue({name: select(value) for name, value in self.fixed.as_dict().items()}),
+            start={name: select(value) for name, value in self.start.items()},
+            sigma=None if self.sigma is None else select(self.sigma),
             prior=None if self.prior is None or mean is None else replace(self.prior, mean=mean),
         )
 
@@ -131,17 +131,18 @@ def check(
         As `fit` says.
     """
     vectors, n_samples = forward.vectors, forward.n_samples
-    samples = _complex_data(data, n_samples, forward.basis)
+    samples = _check_data(data, n_samples, forward.basis)
     shape = samples.shape[:-1]
-    names, known = _free(free), _given("fixed", fixed)
+    names, known = _check_free(free), _as_named("fixed", fixed)
     unknowns = tuple(name for name in names if name != "M0")
     refuse_conflicts((*names, *known), "free and fixed together")
-    treatment = _treatment(names, known, variable_projection)
+    treatment = _choose_treatment(names, known, variable_projection)
     chosen = as_mask("mask", mask, shape)
-    whitening = _whitening(noise_covariance, vectors, sigma)
+    whitening = _make_whitening(noise_covariance, vectors, sigma)
+
     problem = Problem(
         forward=forward,
-        vectors=vectors if whitening is None or vectors is None else _whitened(vectors, whitening),
+        vectors=vectors if whitening is None or vectors is None else _whiten_vectors(vectors, whitening),
         data=samples.reshape(-1, n_samples),
         shape=shape,
         mask=chosen,
@@ -149,26 +150,27 @@ def check(
         free=names,
         unknowns=unknowns,
         M0=treatment,
-        fixed=_fixed(known, shape),
-        start=_start(start, names, shape),
-        bounds=_bounds(bounds, unknowns, forward),
-        sigma=np.asarray(1.0) if whitening is not None else _sigma(sigma, shape),
+        fixed=_make_fixed(known, shape),
+        start=_make_start(start, names, shape),
+        bounds=_make_limits(bounds, unknowns, forward),
+        sigma=np.asarray(1.0) if whitening is not None else _check_sigma(sigma, shape),
         prior=None,
         whitening=whitening,
     )
+
     _check_start(problem)
     _check_numbers(problem)
     if 2 * n_samples < problem.size:
         raise InvalidParameter(
             f"free has {problem.size} real unknowns, the data {2 * n_samples} real numbers per voxel"
         )
-    return _with_prior(problem, prior)
+    return _add_prior(problem, prior)
 
 
 # Data
 
 
-def _complex_data(data: npt.ArrayLike, n_samples: int, basis: Basis | None) -> npt.NDArray[Any]:
+def _check_data(data: npt.ArrayLike, n_samples: int, basis: Basis | None) -> npt.NDArray[Any]:
     why = "the number of echoes" if basis is None else "the rank of the basis"
     array = as_data("data", data, n_samples, why)
     if array.dtype.kind != "c":
@@ -181,20 +183,20 @@ def _complex_data(data: npt.ArrayLike, n_samples: int, basis: Basis | None) -> n
 # Unknown and known parameters
 
 
-def _free(free: str | Iterable[str]) -> tuple[str, ...]:
+def _check_free(free: str | Iterable[str]) -> tuple[str, ...]:
     names = as_parameter_names(free, "free")
     if names == ("M0",):
         raise InvalidParameter("free names M0 alone; name at least one parameter of the tissue")
     return names
 
 
-def _given(name: str, values: Mapping[str, Any] | None) -> dict[str, Any]:
+def _as_named(name: str, values: Mapping[str, Any] | None) -> dict[str, Any]:
     if values is None:
         return {}
     return {as_parameter_names(key, name)[0]: value for key, value in as_mapping(name, values).items()}
 
 
-def _treatment(free: tuple[str, ...], known: Mapping[str, Any], variable_projection: bool) -> int:
+def _choose_treatment(free: tuple[str, ...], known: Mapping[str, Any], variable_projection: bool) -> int:
     if "M0" in free:
         return ELIMINATED if variable_projection else FITTED
     if "M0" not in known:
@@ -202,13 +204,14 @@ def _treatment(free: tuple[str, ...], known: Mapping[str, Any], variable_project
     return KNOWN
 
 
-def _fixed(known: Mapping[str, Any], shape: tuple[int, ...]) -> Tissue:
+def _make_fixed(known: Mapping[str, Any], shape: tuple[int, ...]) -> Tissue:
     tissue = Tissue.from_dict(known)
     refuse_shape("fixed", tissue.shape, shape)
     return tissue
 
 
 def refuse_shape(name: str, given: tuple[int, ...], voxels: tuple[int, ...]) -> None:
+    """Refuse a shape that does not broadcast to that of the voxels."""
     try:
         fits = np.broadcast_shapes(given, voxels) == voxels
     except ValueError:
@@ -217,9 +220,9 @@ def refuse_shape(name: str, given: tuple[int, ...], voxels: tuple[int, ...]) -> 
         raise InvalidParameter(f"{name} has shape {given}, the data have voxels of shape {voxels}")
 
 
-def _start(start: Maps | None, free: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, npt.NDArray[Any]]:
+def _make_start(start: Maps | None, free: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, npt.NDArray[Any]]:
     values: dict[str, npt.NDArray[Any]] = {}
-    for name, value in _given("start", start).items():
+    for name, value in _as_named("start", start).items():
         if name not in free:
             raise InvalidParameter(f"start has {name}, which is not free; free are: {', '.join(free)}")
         values[name] = as_complex(name, value) if name == "M0" else as_real(name, value)
@@ -257,21 +260,23 @@ def _check_numbers(problem: Problem) -> None:
 # Bounds
 
 
-def _bounds(
+def _make_limits(
     bounds: Mapping[str, tuple[float, float]] | None, unknowns: tuple[str, ...], forward: ForwardModel
 ) -> dict[str, tuple[float, float]]:
-    given = _given("bounds", bounds)
+    given = _as_named("bounds", bounds)
     for name in given:
         if name not in unknowns:
             raise InvalidParameter(f"bounds has {name}; allowed: {', '.join(unknowns)}")
     ranges = {name: find_range(name, forward.limits) for name in unknowns}
     return {
-        name: _pair(name, given[name], ranges[name]) if name in given else _default(name, ranges[name], forward.trains)
+        name: _check_pair(name, given[name], ranges[name])
+        if name in given
+        else _default_limits(name, ranges[name], forward.trains)
         for name in unknowns
     }
 
 
-def _pair(name: str, pair: Any, allowed: tuple[float, float]) -> tuple[float, float]:
+def _check_pair(name: str, pair: Any, allowed: tuple[float, float]) -> tuple[float, float]:
     values = as_real(f"the bounds of {name}", pair)
     if values.shape != (2,) or not values[0] < values[1]:
         raise InvalidParameter(f"the bounds of {name} must be (low, high), low < high; given {pair!r}")
@@ -284,7 +289,7 @@ def _pair(name: str, pair: Any, allowed: tuple[float, float]) -> tuple[float, fl
     return float(values[0]), float(values[1])
 
 
-def _default(name: str, allowed: tuple[float, float], trains: Trains) -> tuple[float, float]:
+def _default_limits(name: str, allowed: tuple[float, float], trains: Trains) -> tuple[float, float]:
     if name == "omega0":
         reach = REACH * np.pi / max(float(seq.repetition_times.max()) for seq in trains.sequences)
         low, high = -reach, reach
@@ -299,7 +304,7 @@ def _default(name: str, allowed: tuple[float, float], trains: Trains) -> tuple[f
 # Noise
 
 
-def _sigma(sigma: npt.ArrayLike | None, shape: tuple[int, ...]) -> FloatArray | None:
+def _check_sigma(sigma: npt.ArrayLike | None, shape: tuple[int, ...]) -> FloatArray | None:
     if sigma is None:
         return None
     values = as_real("sigma", sigma)
@@ -309,10 +314,10 @@ def _sigma(sigma: npt.ArrayLike | None, shape: tuple[int, ...]) -> FloatArray | 
     return values
 
 
-def _whitening(
+def _make_whitening(
     covariance: npt.ArrayLike | None, vectors: ComplexArray | None, sigma: npt.ArrayLike | None
 ) -> ComplexArray | None:
-    """W with W C W^H = 1: the inverse of the Cholesky factor of the covariance of each channel."""
+    """Return W with W C W^H = 1: the inverse of the Cholesky factor of the covariance of each channel."""
     if covariance is None:
         return None
     if vectors is None or sigma is not None:
@@ -330,20 +335,21 @@ def _whitening(
     return np.asarray(np.linalg.inv(factor))
 
 
-def _whitened(vectors: ComplexArray, W: ComplexArray) -> ComplexArray:
-    """Vectors V with V^H s = W U^H s."""
+def _whiten_vectors(vectors: ComplexArray, W: ComplexArray) -> ComplexArray:
+    """Return vectors V with V^H s = W U^H s."""
     return np.ascontiguousarray(vectors @ W.conj().T)
 
 
 # Priors
 
 
-def _with_prior(problem: Problem, prior: Mapping[str, tuple[npt.ArrayLike, float]] | None) -> Problem:
-    given = _given("prior", prior)
+def _add_prior(problem: Problem, prior: Mapping[str, tuple[npt.ArrayLike, float]] | None) -> Problem:
+    given = _as_named("prior", prior)
     if not given:
         return problem
     if problem.sigma is None:
         raise InvalidParameter("a prior needs the noise it is weighed against: give sigma or noise_covariance")
+
     mean = np.zeros((len(problem.unknowns), problem.voxels.size))
     std = np.full(len(problem.unknowns), np.inf)
     for name, pair in given.items():
@@ -355,7 +361,8 @@ def _with_prior(problem: Problem, prior: Mapping[str, tuple[npt.ArrayLike, float
         refuse_shape(f"the prior of {name}", values.shape, problem.shape)
         if values.ndim == 0:
             as_number(f"the mean of the prior of {name}", values)
-        mean[k], std[k] = problem.part(values, problem.voxels), as_number(f"the width of the prior of {name}", pair[1])
+        mean[k] = problem.select(values, problem.voxels)
+        std[k] = as_number(f"the width of the prior of {name}", pair[1])
         if not std[k] > 0:
             raise InvalidParameter(f"the standard deviation of the prior of {name} is {std[k]:g}; allowed: > 0")
     return replace(problem, prior=GaussianPrior(mean, std))

@@ -1,4 +1,4 @@
-"""What a fit found."""
+"""The result of a fit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CODES = {name: code for code, (name, _) in enumerate(_core.statuses)}
 
 
 class FitStatus(IntEnum):
-    """What became of a voxel of a fit; `sentence` says it in words.
+    """The status of a voxel of a fit; `sentence` describes it in words.
 
     Examples
     --------
@@ -43,11 +43,11 @@ class FitStatus(IntEnum):
     invalid = CODES["invalid"]
     failed = CODES["failed"]
     masked = CODES["masked"]
-    unfinished = len(CODES)  # of which the core, which finishes all that it begins, knows nothing
+    unfinished = len(CODES)  # not a status of the core, which finishes all voxels that it begins
 
     @property
     def sentence(self) -> str:
-        """For the user."""
+        """The status in words for the user."""
         if self == FitStatus.unfinished:
             return "not fitted yet: in a part of the work that is not done"
         return str(_core.statuses[self][1])
@@ -58,18 +58,18 @@ CONVERGED = (FitStatus.gradient, FitStatus.step, FitStatus.cost, FitStatus.at_bo
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Fit(Result):
-    """Estimates of every voxel, how sure they are, and what became of the voxel.
+    """Estimates of every voxel, their standard errors, and the status of the voxel.
 
     Attributes
     ----------
     estimates
-        The tissue of the voxels (...): what was fitted, NaN where there is no result, and what was known.
+        The tissue of the voxels (...): fitted parameters, NaN where there is no result, and known ones.
     std : dict
-        Standard error (...) of each free parameter in its unit: the Cramér-Rao bound at the estimate, for the noise
-        that was given or else left by the fit. inf where the data do not determine the parameter; the bound takes no
-        notice of the limits where an estimate is at one. M0: of the complex estimate.
+        Standard error (...) of each free parameter in its unit: the root of the Cramér-Rao bound at the estimate, for
+        the given noise or else for that of the residual. inf where the data do not determine the parameter; the bound
+        ignores the limits, even where an estimate is at one. M0: that of the complex estimate.
     covariance : (..., P', P') or None
-        Of the free parameters in their order, Re M0 and Im M0 in the place of M0; if it was asked for.
+        Covariance of the free parameters in their order, Re M0 and Im M0 in the place of M0; None unless wanted.
     residual : (...)
         ``|y - M0 s|/|y|`` of data y and signal M0 s.
     sigma : (...)
@@ -80,11 +80,11 @@ class Fit(Result):
     iterations : (...) int32
         Evaluations of the model after the first, those of all starts together.
     at_bound : dict
-        Where (...) each free parameter of the tissue is at a bound.
+        Whether (...) each free parameter of the tissue is at a limit.
     agreement : (...) or None
-        The share of the starts that came to the residual of the best one; None for a single start.
+        The share of the starts that reached the residual of the best one; None for a single start.
     settings : dict
-        What was fitted and how, as plain numbers and words.
+        The settings of the fit, as plain numbers and words.
 
     Examples
     --------
@@ -113,7 +113,7 @@ class Fit(Result):
 
     @property
     def converged(self) -> BoolArray:
-        """Where (...) the fit came to an end, at bounds or within."""
+        """Whether (...) the fit has converged, at limits or within."""
         return np.isin(self.status, CONVERGED)
 
     @property
@@ -121,7 +121,7 @@ class Fit(Result):
         return self.free
 
     def std_of(self, parameter: str | Mapping[str, npt.ArrayLike]) -> FloatArray:
-        """Standard error (...) of a quantity that depends on the free parameters, by the delta method.
+        """Return the standard error (...) of a quantity that depends on the free parameters, by the delta method.
 
         Parameters
         ----------
@@ -135,10 +135,11 @@ class Fit(Result):
         InvalidParameter
             If no free parameter determines it, a derivative is no real number or map, or the covariance was not kept.
         """
-        given = self._gradient(parameter) if isinstance(parameter, str) else dict(parameter)
+        given = self._find_gradient(parameter) if isinstance(parameter, str) else dict(parameter)
         for name in given:
             if name not in self.at_bound:
                 raise InvalidParameter(f"{name} is not free in the tissue; free are: {', '.join(self.at_bound)}")
+
         gradient = {name: as_real(f"the derivative by {name}", slope) for name, slope in given.items()}
         for name, slope in gradient.items():
             refuse_shape(f"the derivative by {name}", slope.shape, self.status.shape)
@@ -147,6 +148,7 @@ class Fit(Result):
             return np.asarray(np.abs(slope) * self.std[name])
         if self.covariance is None:
             raise InvalidParameter("the standard error of a combination needs covariance=True in the fit")
+
         places = {name: place for place, name in enumerate(_columns(self.free))}
         variance = np.zeros(self.status.shape)
         for one, slope in gradient.items():
@@ -155,7 +157,7 @@ class Fit(Result):
                 variance += slope * other_slope * entry
         return np.asarray(np.sqrt(variance))
 
-    def _gradient(self, name: str) -> dict[str, npt.ArrayLike]:
+    def _find_gradient(self, name: str) -> dict[str, npt.ArrayLike]:
         wanted = as_parameter(name).name
         for free in self.at_bound:
             if set(bases(wanted)) <= set(bases(free)):
@@ -164,7 +166,7 @@ class Fit(Result):
         raise InvalidParameter(f"no free parameter of the tissue determines {wanted}; free are: {', '.join(self.free)}")
 
     def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """All maps by name: the free parameters, std_NAME, residual, sigma, status, iterations, at_bound_NAME."""
+        """Return all maps: the free parameters, std_NAME, residual, sigma, status, iterations, at_bound_NAME."""
         arrays = {name: np.asarray(self.estimates[name]) for name in self.free}
         arrays |= {f"std_{name}": values for name, values in self.std.items()}
         arrays |= {"residual": self.residual, "sigma": self.sigma, "status": self.status, "iterations": self.iterations}
@@ -174,7 +176,7 @@ class Fit(Result):
 
 
 def _columns(free: tuple[str, ...]) -> list[str]:
-    """The free parameters, with Re M0 and Im M0 in the place of M0."""
+    """Return the free parameters, with Re M0 and Im M0 in the place of M0."""
     return [column for name in free for column in (("Re M0", "Im M0") if name == "M0" else (name,))]
 
 
@@ -197,7 +199,7 @@ class Volume:
             self.maps["covariance"] = np.full((n, size, size), np.nan)
 
     def take(self, voxels: npt.NDArray[np.intp], results: Mapping[str, npt.NDArray[Any]]) -> None:
-        """The results of some voxels, as the core has them: the unknowns of the tissue first, Re M0 and Im M0 last."""
+        """Take the results of some voxels from the core: the unknowns of the tissue first, Re M0 and Im M0 last."""
         maps, problem = self.maps, self.problem
         columns = [*problem.unknowns, "Re M0", "Im M0"]
         order = [columns.index(column) for column in _columns(problem.free)]
@@ -217,10 +219,11 @@ class Volume:
         if "covariance" in maps:
             maps["covariance"][voxels] = results["covariance"][:, order][:, :, order]
 
-    def result(self, settings: dict[str, Any]) -> Fit:
-        """All of it, in the shape of the data."""
+    def make_result(self, settings: dict[str, Any]) -> Fit:
+        """Make the result, in the shape of the data."""
         problem = self.problem
         maps = {name: values.reshape(problem.shape + values.shape[1:]) for name, values in self.maps.items()}
+
         return Fit(
             free=problem.free,
             estimates=tissue_with(problem.fixed.as_dict(), {name: maps[name] for name in problem.free}),
@@ -237,5 +240,5 @@ class Volume:
 
 
 def _filler(name: str) -> Any:
-    """What a voxel outside the mask has."""
+    """Return the value of a voxel outside the mask."""
     return {"status": FitStatus.masked, "iterations": 0, "M0": complex(np.nan, np.nan)}.get(name, np.nan)

@@ -1,6 +1,6 @@
-"""Where fits start: at given values, or at the best matches of a dictionary and at other omega0 beside the best fit.
+"""The starts of fits: given values, or the best matches of a dictionary and other omega0 beside the best fit.
 
-Wrong minima differ in omega0 above all. In balanced trains with one repetition time the signal is nearly periodic in
+Wrong minima differ mostly in omega0. In balanced trains with one repetition time the signal is nearly periodic in
 omega0, with the period 2 pi/TR (M0 changes its sign); the small differences, from the pulses' duration, tell the
 periods apart only after a fit in each. And transients turn by omega0 TR per repetition for as long as T2f, which makes
 minima some 2 pi/T2f apart.
@@ -32,8 +32,8 @@ from .problem import FITTED, Problem
 Start = dict[str, npt.NDArray[Any]]  # by name of the unknowns, and M0 where it is fitted; each (n,)
 
 R1S = (0.5, 8.0)  # 1/s, of tissue
-MOST_PERIODS = 4  # of omega0 to either side, 1 kHz at a TR of 4 ms: wider bounds take no more starts
-NEAR = (-8.0, 8.0, -20.0, 20.0, -50.0, 50.0)  # rad/s, of minima beside the right one: 2 pi/T2f is 13 for T2f = 0.5 s
+MOST_PERIODS = 4  # of omega0 to either side, 1 kHz at a TR of 4 ms: wider limits take no more starts
+NEAR = (-8.0, 8.0, -20.0, 20.0, -50.0, 50.0)  # rad/s, to minima beside the right one: 2 pi/T2f is 13 for T2f = 0.5 s
 
 
 @dataclass(frozen=True)
@@ -44,64 +44,65 @@ class Starts:
     dictionary: Dictionary | None  # None where every start is given
     n_matches: int
 
-    def of(self, voxels: npt.NDArray[np.intp], threads: int | None) -> Iterator[Start]:
-        """Starts of some of the voxels, the most likely first; within the bounds, or NaN."""
-        given = {name: self._given(name, voxels) for name in self.problem.start}
+    def find(self, voxels: npt.NDArray[np.intp], threads: int | None) -> Iterator[Start]:
+        """Yield starts of some of the voxels, the most likely first; within the limits, or NaN."""
+        given = {name: self._select_given(name, voxels) for name in self.problem.start}
         if self.dictionary is None:
             yield given
             return
-        signals, maps = self.problem.signals(voxels), self._maps(voxels)
+
+        signals, maps = self.problem.signals(voxels), self._select_maps(voxels)
         found = match(signals, self.dictionary, self.n_matches, restrict=maps, threads=threads)
         for k in range(self.n_matches):
-            yield self._bounded({name: found.tissue[name][:, k] for name in self.problem.unknowns} | given)
+            yield self._move_into_bounds({name: found.tissue[name][:, k] for name in self.problem.unknowns} | given)
 
     @property
     def rounds(self) -> tuple[tuple[tuple[float, ...], bool], ...]:
-        """Further starts, where omega0 is unknown and has no given start: shifts of the best fit's omega0, each with
-        the other unknowns of that fit (False) or of every match (True).
+        """Further starts, as shifts of the best fit's omega0, where omega0 is unknown and has no given start.
 
-        A fit in a wrong period finds most of the others and helps in the right one; one beside the right omega0 has
-        bent them.
+        Each shift goes with the other unknowns of that fit (False) or of every match (True). A fit in a wrong period
+        finds most other unknowns, and helps in the right period; a fit beside the right omega0 has bent them.
         """
         if self.n_matches == 1 or "omega0" not in self.problem.bounds or "omega0" in self.problem.start:
             return ()
+
         images = self._images()
         nearby = tuple(image + shift for image in (0.0, *images) for shift in NEAR)
         return ((images, False), (nearby, False), ((0.0, *images), True), (NEAR, False))
 
-    def at(self, start: Start, omega0: FloatArray) -> Start:
-        """The same at another omega0; NaN out of its bounds."""
+    def move_omega0(self, start: Start, omega0: FloatArray) -> Start:
+        """Return a start with another omega0; NaN out of its limits."""
         low, high = self.problem.bounds["omega0"]
         return start | {"omega0": np.where((omega0 >= low) & (omega0 <= high), omega0, np.nan)}
 
-    def _given(self, name: str, voxels: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
-        """A start from the caller, NaN where it is outside its bounds."""
-        value = self.problem.part(self.problem.start[name], voxels)
+    def _select_given(self, name: str, voxels: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+        """Select a start from the caller, NaN where it is outside its limits."""
+        value = self.problem.select(self.problem.start[name], voxels)
         if name == "M0":
             return value
         low, high = self.problem.bounds[name]
         return np.where((low <= value) & (value <= high), value, np.nan)
 
-    def _maps(self, voxels: npt.NDArray[np.intp]) -> dict[str, FloatArray] | None:
-        """The known maps that choose among the atoms."""
+    def _select_maps(self, voxels: npt.NDArray[np.intp]) -> dict[str, FloatArray] | None:
+        """Select the known maps that choose among the atoms."""
         fixed = {name: value for name, value in self.problem.fixed.as_dict().items() if value.ndim and name != "M0"}
-        return {name: self.problem.part(value, voxels) for name, value in fixed.items()} or None
+        return {name: self.problem.select(value, voxels) for name, value in fixed.items()} or None
 
     def _period(self) -> float | None:
-        """Of the signal in omega0, nearly, if all repetitions take equally long."""
+        """Return the approximate period of the signal in omega0, if all repetitions take equally long."""
         TR = {float(TR) for seq in self.problem.forward.trains.sequences for TR in seq.repetition_times}
         return 2 * np.pi / TR.pop() if len(TR) == 1 else None
 
     def _images(self) -> tuple[float, ...]:
-        """To the other periods of omega0 that its bounds may hold; the nearest first."""
+        """Return the shifts to the other periods of omega0 that its limits may hold, the nearest first."""
         low, high = self.problem.bounds["omega0"]
         if not (period := self._period()):
             return ()
         n = min(int((high - low) / period), MOST_PERIODS)
         return tuple(sign * k * period for k in range(1, n + 1) for sign in (-1, 1))
 
-    def _bounded(self, start: Start) -> Start:
-        """Moved into the bounds: omega0 by periods, which change the signal least."""
+    def _move_into_bounds(self, start: Start) -> Start:
+        """Move a start into the limits: omega0 by periods, which change the signal least."""
         bounds = self.problem.bounds
         if "omega0" in bounds and (period := self._period()):
             low, high = bounds["omega0"]
@@ -111,19 +112,19 @@ class Starts:
         return {name: np.clip(value, *bounds[name]) if name in bounds else value for name, value in start.items()}
 
 
-def starts_of(
+def make_starts(
     problem: Problem,
     given: Dictionary | Prior | None,
     multi_start: int,
     threads: int | None,
     progress: bool | Progress | None,
 ) -> Starts:
-    """What the fits of a problem start from: a dictionary only where starts are missing or more than one is wanted.
+    """Make the starts of a problem; they need a dictionary only if starts are missing or more than one is wanted.
 
     Raises
     ------
     InvalidParameter
-        If the dictionary is none, or of another sequence or basis.
+        If it is no dictionary, or of another sequence or basis.
     InvalidData
         If it is on disk and not complete.
     """
@@ -142,9 +143,10 @@ def starts_of(
         as_instance("dictionary", given, Dictionary, Prior)
     if not problem.voxels.size:
         return Starts(problem, None, 1)
+
     atoms = dictionary(
         problem.forward.sequence,
-        likely(problem) if given is None else given,
+        plausible_tissues(problem) if given is None else given,
         basis=problem.forward.basis,
         model=problem.forward.model,
         threads=threads,
@@ -166,42 +168,43 @@ def _check_dictionary(problem: Problem, atoms: Dictionary, multi_start: int) -> 
             atoms_of(atoms).values(name)  # refused where the atoms have no single value of it: R1f and R1s differ
 
 
-def likely(problem: Problem) -> Tissue:
-    """Tissues as those of `Prior.paper`, within the bounds; what is one known number has that value."""
+def plausible_tissues(problem: Problem) -> Tissue:
+    """Draw tissues like those of `Prior.paper`, within the limits; a parameter with one known value has that value."""
     apparent = any(name in ("R1a", "T1a") for name in problem.unknowns)
-    known = {name: value for name, value in problem.fixed.as_dict().items() if _owner(problem, name) is None}
+    known = {name: value for name, value in problem.fixed.as_dict().items() if _find_owner(problem, name) is None}
     numbers = {name: value for name, value in known.items() if value.ndim == 0 and name != "M0"}
+
     drawn = {}
-    for name, (title, distribution) in _spread(problem).items():
+    for name, (title, distribution) in _tissue_distributions(problem).items():
         if name not in numbers and not (apparent and name == "R1s"):
-            drawn[title] = _within(distribution, *_range(problem, name, title))
+            drawn[title] = _truncate(distribution, *_find_limits(problem, name, title))
     atoms = Prior(**drawn).sample(ATOMS)
     return atoms.replace(**numbers, **({"R1a": atoms["R1f"]} if apparent else {}))
 
 
-def _spread(problem: Problem) -> dict[str, tuple[str, Distribution]]:
-    """How each parameter of the core varies in tissue: the name by which it is drawn, and its distribution."""
+def _tissue_distributions(problem: Problem) -> dict[str, tuple[str, Distribution]]:
+    """Return, for each parameter of the core, the name by which it is drawn, and its distribution in tissue."""
     paper = Prior.paper(max(float(seq.repetition_times.max()) for seq in problem.forward.trains.sequences))
     spread = {name: (name, paper[name]) for name in ("m0s", "Rex", "T2s", "omega0", "B1")}
     T2f = replace(cast(Any, paper["T2f"]), high=np.inf)
     return spread | {"R1f": ("T1f", paper["T1a"]), "R2f": ("T2f", T2f), "R1s": ("R1s", LogUniform(*R1S))}
 
 
-def _owner(problem: Problem, name: str) -> str | None:
-    """The unknown that determines a parameter of the core."""
+def _find_owner(problem: Problem, name: str) -> str | None:
+    """Find the unknown that determines a parameter of the core."""
     return next((unknown for unknown in problem.unknowns if name in bases(unknown)), None)
 
 
-def _range(problem: Problem, name: str, title: str) -> tuple[float, float]:
-    """Between which values a parameter of the core is drawn, as it is called there."""
-    owner = _owner(problem, name)
+def _find_limits(problem: Problem, name: str, title: str) -> tuple[float, float]:
+    """Find the limits between which a parameter of the core is drawn, under the name `title`."""
+    owner = _find_owner(problem, name)
     low, high = find_range(name, problem.forward.limits) if owner is None else problem.bounds[owner]
     turned = is_reciprocal(title) != (owner is not None and is_reciprocal(owner))
     return (1 / high, 1 / low) if turned else (low, high)
 
 
-def _within(distribution: Distribution, low: float, high: float) -> Distribution:
-    """Between limits; uniform there if the distribution lies elsewhere."""
+def _truncate(distribution: Distribution, low: float, high: float) -> Distribution:
+    """Truncate a distribution to limits; return a uniform one if it lies elsewhere."""
     if distribution.low < high and low < distribution.high:  # type: ignore[operator]
         return distribution.truncated(low, high)
     return Uniform(low, high)
