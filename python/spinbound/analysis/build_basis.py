@@ -21,7 +21,7 @@ from spinbound.base.parameters import ALL
 from spinbound.base.progress import shift_progress, show_progress
 from spinbound.sequences.experiment import Experiment, as_trains
 from spinbound.sequences.model import Model
-from spinbound.signals.basis import Basis, with_fixed_phase
+from spinbound.signals.basis import Basis, fix_phase
 from spinbound.signals.forward import ForwardModel
 from spinbound.signals.simulate import sensitivities, simulate
 from spinbound.tissues.prior import Prior
@@ -145,7 +145,7 @@ def build_basis(
             f"rank is {rank}; the signals of {tissue.size - stream.n_left_out} tissues have {values.size} directions "
             "that can be told from rounding errors"
         )
-    return Basis(with_fixed_phase(vectors[:, :rank]), values, seq=seq)
+    return Basis(fix_phase(vectors[:, :rank]), values, seq=seq)
 
 
 def _check_bounds(bounds: str | Iterable[str], names: tuple[str, ...]) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ def real_columns(J: npt.NDArray[Any], names: tuple[str, ...]) -> FloatArray:
 def triangular(A: FloatArray) -> FloatArray:
     """Return R (..., K, K) of A = Q R.
 
-    Householder's columns keep their relative accuracy whatever their size. Tall matrices are reduced in pieces first: R
+    Householder's columns keep their relative accuracy at any size. Tall matrices are reduced in pieces first: R
     of the pieces' R, one above the other, is that of the whole.
     """
     pieces = max(1, -(-A.shape[-2] * A.shape[-1] // ONE_THREAD))

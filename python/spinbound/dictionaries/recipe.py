@@ -15,7 +15,7 @@ from spinbound.files import stores
 from spinbound.files.stores import Array, Layout
 from spinbound.signals.batch import round_into
 from spinbound.signals.crb import crb
-from spinbound.signals.fisher import fisher, in_one_run, n_columns
+from spinbound.signals.fisher import compute_in_one_run, fisher, n_columns
 from spinbound.signals.forward import ForwardModel
 from spinbound.signals.simulate import sensitivities, simulate
 from spinbound.signals.valid import valid_voxels
@@ -86,7 +86,7 @@ class Recipe:
         forward = self.forward
         if self.derivatives and forward.basis is not None:
             arguments = self.wrt, self.sigma, self.form, self.derivatives
-            return in_one_run(forward, tissue, *arguments, threads=threads, progress=progress)
+            return compute_in_one_run(forward, tissue, *arguments, threads=threads, progress=progress)
         return self._compute_in_turn(tissue, threads, progress)
 
     def _compute_in_turn(self, tissue: Tissue, threads: int | None, progress: Progress | None) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def reference_set(
         Signals are stored as its coefficients, and bounds hold for such data.
     wrt
         The unknowns of the full model, in whose presence each parameter is estimated; by default M0, m0s, T1a, T2f,
-        Rex, T2s, omega0 and B1. The estimator is told all other parameters.
+        Rex, T2s, omega0 and B1. The estimator may know all other parameters.
     seed, first
         Seed of the draw, and the first tissue: tissues `first` to `first + n - 1`, as in `Prior.sample`. Tissues of
         grids become maps if `first` is a multiple of the number of combinations.

@@ -142,7 +142,7 @@ class Verdict:
         The upper end of the interval of the bias part, corrected for the number of realisations.
     spread_limit : float
         The upper end of the interval of the root mean square of variance/CRB - 1 over the tissues; not less than the
-        distance from 1 of either end of that of the mean of variance/CRB, which holds whatever the distribution.
+        distance from 1 of either end of that of the mean of variance/CRB, which holds for any distribution.
     n_not_finite : int
         Number of estimates that are not finite, of tissues with a bound; unless it is 0, both answers are no.
     level, margin : float

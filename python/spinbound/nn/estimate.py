@@ -24,7 +24,7 @@ from spinbound.estimators.estimates import Estimates, EstimateStatus
 from spinbound.estimators.matching.search import find_usable, normalise
 from spinbound.estimators.result import tissue_with
 from spinbound.nn.novelty.novelty import Novelty, as_sigmas
-from spinbound.signals.batch import n_threads_of
+from spinbound.signals.batch import count_threads
 
 from .device import as_device, use_torch_threads
 
@@ -156,7 +156,7 @@ def _place_estimator(estimator: Estimator, place: torch.device, threads: int | N
     home = estimator.centre.device
     try:
         estimator.to(place)
-        with use_torch_threads(n_threads_of(threads)), torch.inference_mode():
+        with use_torch_threads(count_threads(threads)), torch.inference_mode():
             yield
     finally:
         estimator.to(home)

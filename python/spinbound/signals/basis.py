@@ -40,7 +40,7 @@ class Basis:
     seq
         The sequence whose signals the basis describes. With it, the basis refuses any other sequence.
     orthonormalise
-        Accept columns that are not orthonormal, with a warning: the basis is that of their span (by QR).
+        Accept columns that are not orthonormal, with a warning: the basis spans the same space (by QR).
 
     Attributes
     ----------
@@ -91,12 +91,12 @@ class Basis:
 
     @classmethod
     def from_svd(cls, signals: npt.ArrayLike, rank: int = 13, *, seq: Experiment | None = None) -> Basis:
-        """The `rank` directions that hold most of the signals' energy.
+        """Make a basis of the `rank` directions that hold most of the signals' energy.
 
         Parameters
         ----------
         signals : (..., n)
-            Signals, real or complex. Those with entries that are not finite (invalid voxels) are left out.
+            Signals, real or complex. Signals with entries that are not finite (invalid voxels) are left out.
         rank
             Number of vectors, at most n and at most the number of signals.
         seq
@@ -125,7 +125,7 @@ class Basis:
         with use_one_thread():
             R = np.asarray(np.linalg.qr(rows, mode="r"))
             vectors, singular_values, _ = np.linalg.svd(R.T, full_matrices=False)
-        return cls(with_fixed_phase(vectors[:, :rank]), singular_values, seq=seq)
+        return cls(fix_phase(vectors[:, :rank]), singular_values, seq=seq)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Basis:
@@ -148,7 +148,7 @@ class Basis:
         except InvalidData as problem:
             raise InvalidData(f"{path}: {problem}") from None
         sha256 = str(content["sequence_sha256"]) if "sequence_sha256" in content else None
-        return _basis(basis.vectors, basis.singular_values, sha256)
+        return _make_basis(basis.vectors, basis.singular_values, sha256)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the basis to an .npz file, whole or not at all.
@@ -163,7 +163,7 @@ class Basis:
         save_npz(path, "a basis is", self.as_dict())
 
     def as_dict(self) -> dict[str, npt.NDArray[Any]]:
-        """What a file holds: `vectors` and, if known, `singular_values` and `sequence_sha256`."""
+        """Return the variables of a file: `vectors` and, if known, `singular_values` and `sequence_sha256`."""
         content = {name: getattr(self, name) for name in VARIABLES}
         return {name: np.asarray(value) for name, value in content.items() if value is not None}
 
@@ -178,13 +178,13 @@ class Basis:
         return int(self.vectors.shape[1])
 
     def truncate(self, rank: int) -> Basis:
-        """The basis of the first `rank` vectors."""
+        """Return the basis of the first `rank` vectors."""
         if as_count("rank", rank, 1) > self.rank:
             raise InvalidParameter(f"rank is {rank}; this basis has {self.rank} vectors")
-        return _basis(self.vectors[:, :rank], self.singular_values, self.sequence_sha256)
+        return _make_basis(self.vectors[:, :rank], self.singular_values, self.sequence_sha256)
 
     def compress(self, signals: npt.ArrayLike) -> npt.NDArray[Any]:
-        """(..., rank) coefficients U^H s of signals (..., n), in the signals' precision.
+        """Return coefficients U^H s (..., rank) of signals (..., n), in the signals' precision.
 
         Raises
         ------
@@ -196,7 +196,7 @@ class Basis:
         return np.asarray(array @ vectors)
 
     def expand(self, coefficients: npt.ArrayLike) -> npt.NDArray[Any]:
-        """(..., n) signals U c of coefficients (..., rank), in the coefficients' precision.
+        """Return signals U c (..., n) of coefficients (..., rank), in the coefficients' precision.
 
         Raises
         ------
@@ -224,7 +224,7 @@ class Basis:
             )
 
     def __eq__(self, other: object) -> bool:
-        """Whether vectors, singular values and sequence agree."""
+        """Say whether vectors, singular values and sequence agree."""
         if not isinstance(other, Basis):
             return NotImplemented
         return (
@@ -242,11 +242,11 @@ class Basis:
         return hash_arrays(self.vectors, self.singular_values)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _basis, tuple(getattr(self, name) for name in VARIABLES)
+        return _make_basis, tuple(getattr(self, name) for name in VARIABLES)
 
 
-def _basis(vectors: npt.NDArray[Any], singular_values: FloatArray | None, sha256: str | None) -> Basis:
-    """A basis of parts that are checked already."""
+def _make_basis(vectors: npt.NDArray[Any], singular_values: FloatArray | None, sha256: str | None) -> Basis:
+    """Make a basis of arrays that are already checked."""
     basis = object.__new__(Basis)
     _settle(basis, vectors, singular_values, sha256)
     return basis
@@ -260,18 +260,19 @@ def _settle(basis: Basis, vectors: npt.NDArray[Any], singular_values: FloatArray
 
 
 def _as_numbers(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
-    """Double precision, real if it can be."""
+    """Return numbers in double precision, real if possible."""
     is_complex = as_array(name, values, InvalidData).dtype.kind == "c"
     return (as_complex if is_complex else as_real)(name, values, InvalidData)
 
 
 def _as_vectors(vectors: npt.ArrayLike, orthonormalise: bool) -> npt.NDArray[Any]:
-    """(n, rank) with orthonormal columns; real stays real."""
+    """Return vectors (n, rank) with orthonormal columns; real ones stay real."""
     array = _as_numbers("vectors", vectors)
     if array.ndim != 2 or not 1 <= array.shape[1] <= array.shape[0]:
         raise InvalidData(f"vectors must have shape (n, rank), 1 <= rank <= n; given {array.shape}")
     if not np.isfinite(array).all():
         raise InvalidData("vectors must be finite")
+
     error = np.abs(array.conj().T @ array - np.eye(array.shape[1])).max()
     if error <= ORTHONORMALITY:
         return array
@@ -280,6 +281,7 @@ def _as_vectors(vectors: npt.ArrayLike, orthonormalise: bool) -> npt.NDArray[Any
             f"the columns of vectors are not orthonormal (|U^H U - 1| reaches {error:.1e}); "
             "orthonormalise=True takes the basis of their span"
         )
+
     rank = _rank(array)
     if rank < array.shape[1]:
         raise InvalidData(f"the {array.shape[1]} columns of vectors span {rank} dimensions only: they are dependent")
@@ -288,7 +290,7 @@ def _as_vectors(vectors: npt.ArrayLike, orthonormalise: bool) -> npt.NDArray[Any
 
 
 def _rank(vectors: npt.NDArray[Any]) -> int:
-    """Dimension of the columns' span, whatever their lengths."""
+    """Return the dimension of the columns' span, for any lengths of the columns."""
     lengths = np.linalg.norm(vectors, axis=0)
     return int(np.linalg.matrix_rank(vectors / np.where(lengths > 0, lengths, 1)))
 
@@ -312,15 +314,15 @@ def _finite_signals(signals: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.asarray(rows[finite])
 
 
-def with_fixed_phase(vectors: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The same columns, turned so that the largest entry of each is real and positive."""
+def fix_phase(vectors: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Turn the phase of columns so that the largest entry of each is real and positive."""
     largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
-    turned: npt.NDArray[Any] = vectors * (np.abs(largest) / largest)
-    return turned
+    columns: npt.NDArray[Any] = vectors * (np.abs(largest) / largest)
+    return columns
 
 
 def _precision(data: npt.NDArray[Any], vectors: npt.NDArray[Any]) -> np.dtype[Any]:
-    """The vectors' type in the precision of the data."""
+    """Return the vectors' type in the precision of the data."""
     is_single = data.dtype in (np.float32, np.complex64)
     if vectors.dtype.kind == "c":
         return np.dtype(np.complex64 if is_single else np.complex128)

@@ -1,4 +1,4 @@
-"""One batch call: its voxels as the core wants them, which of them are valid, and the way of its results.
+"""One batch call: its voxels in the form of the core, their validity, and the storage of the results.
 
 The core takes a C-contiguous float64 matrix (8, N) with a row for each tissue parameter, M0 (N,), sigma (N,) and a
 mask of the voxels to compute. Beyond these and the results nothing of the size of the voxels is allocated.
@@ -21,17 +21,16 @@ from spinbound.base.progress import shift_progress, show_progress
 from spinbound.tissues.tissue import Tissue
 
 from .forward import ForwardModel
-from .valid import R1F, R1S, SLAB, accepted_sigma, place_of, valid_voxels, without_exchange
+from .valid import R1F, R1S, SLAB, describe_place, is_valid_sigma, remove_exchange, valid_voxels
 
 FORMS = ("real", "complex", "real-M0")  # of Fisher matrices, in the order of the core's codes
-SLAB_VALUES = (
-    1 << 21
-)  # values of tissues and results at a time where results are not stored as they are computed: 17 MB
+# Values of tissues and results in a slab, where results are not stored in the precision of the core: 17 MB.
+SLAB_VALUES = 1 << 21
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A checked call: everything that the core needs but the place for the results."""
+    """A checked call: everything that the core needs, except the place for the results."""
 
     forward: ForwardModel
     shape: tuple[int, ...]
@@ -64,7 +63,11 @@ class Batch:
         as_instance("the tissue", tissue, Tissue)
         check_progress(progress)
 
-        matrix, M0, noise = _matrix(tissue), _filled(tissue["M0"], tissue, np.complex128), _sigma(sigma, tissue)
+        matrix, M0, noise = (
+            _make_matrix(tissue),
+            _fill(tissue["M0"], tissue, np.complex128),
+            _check_sigma(sigma, tissue),
+        )
         batch = cls(
             forward=forward,
             shape=tissue.shape,
@@ -76,9 +79,9 @@ class Batch:
             progress=progress,
         )
         if batch.n_voxels and not all_invalid and not batch.valid.any():
-            raise InvalidParameter(_reason(batch))
+            raise InvalidParameter(_explain(batch))
         if forward.model.name == "bloch":
-            without_exchange(matrix)
+            remove_exchange(matrix)
 
         return batch
 
@@ -109,7 +112,7 @@ class Batch:
             voxels = slice(start, min(start + step, self.n_voxels))
             yield voxels, self.select(voxels)
 
-    def call(self, report: Progress | None) -> Any:
+    def call(self, progress: Progress | None) -> Any:
         """Return the call as the core has it."""
         return _core.Call(
             experiment=self.forward.trains.as_core(),
@@ -120,7 +123,7 @@ class Batch:
             basis=self.forward.vectors,
             single=self.single,
             threads=self.threads,
-            progress=report,
+            progress=progress,
         )
 
     @property
@@ -128,79 +131,80 @@ class Batch:
         """The noise as the core has it."""
         return _core.Noise(self.sigma)
 
-    def flat(self, result: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def flatten(self, result: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return a view of a result with a single axis of voxels."""
         return result.reshape(self.n_voxels, *result.shape[len(self.shape) :])
 
 
-def _matrix(tissue: Tissue) -> FloatArray:
+def _make_matrix(tissue: Tissue) -> FloatArray:
     matrix = np.empty((len(TISSUE), tissue.size))
     for row, name in zip(matrix, TISSUE, strict=True):
         np.copyto(row.reshape(tissue.shape), tissue[name])
     return matrix
 
 
-def _filled(value: npt.NDArray[Any], tissue: Tissue, dtype: Any) -> npt.NDArray[Any]:
-    filled = np.empty(tissue.size, dtype)
-    np.copyto(filled.reshape(tissue.shape), value)
-    return filled
+def _fill(value: npt.NDArray[Any], tissue: Tissue, dtype: Any) -> npt.NDArray[Any]:
+    array = np.empty(tissue.size, dtype)
+    np.copyto(array.reshape(tissue.shape), value)
+    return array
 
 
-def _sigma(sigma: npt.ArrayLike | None, tissue: Tissue) -> FloatArray | None:
-    """(N,) standard deviations of the noise; a single number must make sense, an entry marks its voxel."""
+def _check_sigma(sigma: npt.ArrayLike | None, tissue: Tissue) -> FloatArray | None:
+    """Return standard deviations (N,) of the noise; a wrong number is refused, a wrong entry marks its voxel."""
     if sigma is None:
         return None
     array = as_real("sigma", sigma)
-    if array.ndim == 0 and not accepted_sigma(array):
+    if array.ndim == 0 and not is_valid_sigma(array):
         raise InvalidParameter(f"sigma is {array[()]:g}; allowed: sigma > 0, finite")
     try:
-        return _filled(array, tissue, np.float64)
+        return _fill(array, tissue, np.float64)
     except ValueError:
         raise InvalidParameter(
             f"sigma has shape {array.shape}, which does not broadcast to the voxels {tissue.shape}"
         ) from None
 
 
-def n_threads_of(threads: int | None) -> int:
-    """As the core counts them: 0 is all cores, absurd numbers come down to four per core."""
+def count_threads(threads: int | None) -> int:
+    """Count threads as the core does: 0 means all cores, and the largest number is four per core."""
     cores = _core.available_threads()
     return min(as_threads(threads) or cores, 4 * cores)
 
 
-def _reason(batch: Batch) -> str:
-    """Why the first voxel of a batch without a valid one is invalid."""
-    where = place_of(0, batch.shape)
+def _explain(batch: Batch) -> str:
+    """Explain why the first voxel of a batch without a valid one is invalid."""
+    where = describe_place(0, batch.shape)
     prefix = "every voxel is invalid: " if batch.shape else ""
     values: dict[str, Any] = {"M0": batch.M0[0], **dict(zip(TISSUE, batch.tissue[:, 0], strict=True))}
     for name, value in values.items():
         if not PARAMETERS[name].contains(np.asarray(value)):
             return f"{prefix}{name} is {value:g}{where}; allowed: {PARAMETERS[name].allowed}"
-    if batch.sigma is not None and not accepted_sigma(batch.sigma[:1]).all():
+    if batch.sigma is not None and not is_valid_sigma(batch.sigma[:1]).all():
         return f"{prefix}sigma is {batch.sigma[0]:g}{where}; allowed: sigma > 0, finite"
+
     m0s, T2s, B1 = (np.asarray(values[name], dtype=np.float64) for name in ("m0s", "T2s", "B1"))
     limit = next(limit for limit in batch.forward.limits if not limit.accepts(m0s, T2s, B1))
     return prefix + limit.explain(float(m0s), float(T2s), float(B1), where)
 
 
-def unknowns_of(names: Iterable[str], form: str = "real") -> Any:
+def as_unknowns(names: Iterable[str], form: str = "real") -> Any:
     """Return the unknown parameters as the core has them; the form is that of their Fisher matrix."""
     return _core.Unknowns([PARAMETERS[name].code for name in names], FORMS.index(form))
 
 
 def check_apparent(names: tuple[str, ...], batch: Batch) -> None:
-    """Refuse derivatives by R1a or T1a where R1f and R1s differ: there they are not defined."""
+    """Refuse derivatives by R1a or T1a where R1f and R1s differ, because they are not defined there."""
     apparent = [name for name in names if len(DERIVED.get(name, ())) > 1]
     if not apparent:
         return
     for start in range(0, batch.n_voxels, SLAB):
-        part = slice(start, start + SLAB)
-        unequal = batch.valid[part] & (batch.tissue[R1F, part] != batch.tissue[R1S, part])
+        slab = slice(start, start + SLAB)
+        unequal = batch.valid[slab] & (batch.tissue[R1F, slab] != batch.tissue[R1S, slab])
         if unequal.any():
-            place = place_of(start + int(unequal.argmax()), batch.shape)
+            place = describe_place(start + int(unequal.argmax()), batch.shape)
             raise InvalidParameter(f"wrt has {apparent[0]}, which needs R1f = R1s in the tissue; they differ{place}")
 
 
-# The way of the results
+# The results
 
 
 def compute(
@@ -209,27 +213,28 @@ def compute(
     fill: Callable[..., object],
     label: str,
 ) -> None:
-    """Have `fill(batch, report, *arrays)` compute the results, which hold double or single precision.
+    """Compute the results, of double or single precision, by `fill(batch, progress, *arrays)`.
 
-    The core writes double precision, with a single axis of voxels first: into the results themselves where it can,
-    else part by part into an array of its own.
+    The core writes double precision, with a single axis of voxels first: into the results themselves where possible,
+    else slab by slab into other arrays.
     """
     if batch.n_voxels == 0:
         return
-    views = [batch.flat(result) for result in results]
-    with show_progress(batch.progress, batch.n_voxels, label) as report:
+
+    views = [batch.flatten(result) for result in results]
+    with show_progress(batch.progress, batch.n_voxels, label) as advance:
         if all(view.dtype in (np.float64, np.complex128) for view in views):
-            fill(batch, report, *views)
+            fill(batch, advance, *views)
             return
         for voxels, slab in batch.slabs(sum(view[0].size for view in views)):
             doubles = [np.empty(view[voxels].shape, np.result_type(view, np.float64)) for view in views]
-            fill(slab, shift_progress(report, voxels.start, batch.n_voxels), *doubles)
+            fill(slab, shift_progress(advance, voxels.start, batch.n_voxels), *doubles)
             for view, double in zip(views, doubles, strict=True):
                 round_into(view, voxels, double)
 
 
 def round_into(view: npt.NDArray[Any], voxels: slice, double: npt.NDArray[Any]) -> None:
-    """Round to the precision of the view: beyond its range is inf; what is above zero stays so."""
+    """Round to the precision of the view: values beyond its range become inf, values above zero stay above zero."""
     with np.errstate(over="ignore", under="ignore"):
         view[voxels] = double
     if view.dtype == np.float32:

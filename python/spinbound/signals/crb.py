@@ -1,4 +1,4 @@
-"""The Cramér-Rao bounds of what a sequence tells about a tissue: at once, in parts, or in a folder that resumes."""
+"""The Cramér-Rao bounds of a sequence for a tissue: in one call, in parts, or in a folder that can be resumed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from spinbound.work.job import Runner
 from spinbound.work.run import Run
 
 from .basis import Basis
-from .batch import FORMS, Batch, check_apparent, round_into, unknowns_of
+from .batch import FORMS, Batch, as_unknowns, check_apparent, round_into
 from .fisher import n_columns, refuse_too_few_data, require_sigma
 from .forward import ForwardModel
 
@@ -48,7 +48,7 @@ def crb(
     threads: int | None = None,
     progress: bool | Progress | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
-    """The Cramér-Rao bound of each unknown parameter: CRB = diag(F^-1).
+    """Compute the Cramér-Rao bound of each unknown parameter: CRB = diag(F^-1).
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ def crb(
         A folder for the work: bounds are written there every 4096 voxels. A run that was killed goes on from there, to
         the same bits.
     runner
-        Who does the work: one of `sb.cluster`, which are other processes or machines or this one for a part of it, or
-        any `concurrent.futures.Executor`, of which each worker uses `threads`. It needs `resume`. Bounds that are not
-        computed then are NaN.
+        A runner of `sb.cluster`, which gives the work to other processes or machines, or a part of it to this one; or
+        any `concurrent.futures.Executor`, of which each worker uses `threads`. It needs `resume`.
+        Bounds that are not computed then are NaN.
     model, basis, threads, progress
         As in `simulate`.
 
@@ -115,70 +115,75 @@ def crb(
     number = as_result_dtype(dtype, np.float64)
 
     if out is None and resume is None and number == np.float64:
-        with show_progress(progress, batch.n_voxels, "crb") as report:
-            return _bounds(batch, names, form, report)
-    results = _outputs(out, names, tissue.shape, number)
+        with show_progress(progress, batch.n_voxels, "crb") as advance:
+            return _compute_bounds(batch, names, form, advance)
+
+    results = _make_outputs(out, names, tissue.shape, number)
     if resume is None:
-        _in_slabs(batch, names, form, results)
+        _compute_in_slabs(batch, names, form, results)
     else:
-        _in_folder(run, batch, names, form, results)
+        _compute_in_folder(run, batch, names, form, results)
     return results if out is not None else {name: bound[()] for name, bound in results.items()}
 
 
-def _bounds(batch: Batch, names: tuple[str, ...], form: str, report: Progress | None) -> dict[str, npt.NDArray[Any]]:
-    """Compute all bounds in one array, as the core writes them."""
+def _compute_bounds(
+    batch: Batch, names: tuple[str, ...], form: str, progress: Progress | None
+) -> dict[str, npt.NDArray[Any]]:
+    """Compute all bounds in one array, in the form of the core."""
     bounds = np.empty((len(names), batch.n_voxels))
     if batch.n_voxels:
-        _core.crb(batch.call(report), batch.noise, unknowns_of(names, form), bounds)
+        _core.crb(batch.call(progress), batch.noise, as_unknowns(names, form), bounds)
     return {name: bound.reshape(batch.shape)[()] for name, bound in zip(names, bounds, strict=True)}
 
 
-def _in_slabs(batch: Batch, names: tuple[str, ...], form: str, results: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Compute bounds that are kept in arrays of their own, or in single precision."""
-    with show_progress(batch.progress, batch.n_voxels, "crb") as report:
+def _compute_in_slabs(batch: Batch, names: tuple[str, ...], form: str, results: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Compute bounds into given arrays, or in single precision."""
+    with show_progress(batch.progress, batch.n_voxels, "crb") as advance:
         for voxels, slab in batch.slabs(len(names)):
             slab = replace(slab, shape=slab.valid.shape)
-            for name, bound in _bounds(slab, names, form, shift_progress(report, voxels.start, batch.n_voxels)).items():
-                round_into(batch.flat(results[name]), voxels, bound)
+            for name, bound in _compute_bounds(
+                slab, names, form, shift_progress(advance, voxels.start, batch.n_voxels)
+            ).items():
+                round_into(batch.flatten(results[name]), voxels, bound)
 
 
 @dataclass(frozen=True)
 class ChunkBounds:
-    """The bounds of some voxels, apart from all others."""
+    """The bounds of some voxels, whose results depend on no others."""
 
     batch: Batch
     names: tuple[str, ...]
     form: str
 
-    def __call__(self, threads: int | None, report: Progress | None) -> Arrays:
-        """Compute them."""
-        return _bounds(replace(self.batch, threads=as_threads(threads)), self.names, self.form, report)
+    def __call__(self, threads: int | None, progress: Progress | None) -> Arrays:
+        """Compute the bounds."""
+        return _compute_bounds(replace(self.batch, threads=as_threads(threads)), self.names, self.form, progress)
 
 
-def _in_folder(run: Run, batch: Batch, names: tuple[str, ...], form: str, results: Arrays) -> None:
-    """Compute bounds whose chunks a folder keeps."""
+def _compute_in_folder(run: Run, batch: Batch, names: tuple[str, ...], form: str, results: Arrays) -> None:
+    """Compute bounds chunk by chunk, and store the chunks in a folder."""
 
-    def chunk(voxels: slice) -> ChunkBounds:
-        part = batch.select(voxels)
-        return ChunkBounds(replace(part, shape=part.valid.shape, progress=None), names, form)
+    def make_chunk(voxels: slice) -> ChunkBounds:
+        chunk = batch.select(voxels)
+        return ChunkBounds(replace(chunk, shape=chunk.valid.shape, progress=None), names, form)
 
     def take(voxels: slice, bounds: Arrays) -> None:
         for name, bound in bounds.items():
-            round_into(batch.flat(results[name]), voxels, bound)
+            round_into(batch.flatten(results[name]), voxels, bound)
 
     for result in results.values():
         result[...] = np.nan
     job = VoxelJob(
         sizes=cut(batch.n_voxels, CHUNK),
-        compute=chunk,
+        compute=make_chunk,
         layout=lambda n: {name: np.empty(n) for name in names},
         take=take,
         folder=run.folder,
     )
-    run.carry_out(job, _described(batch, names, form), "crb")
+    run.carry_out(job, _describe(batch, names, form), "crb")
 
 
-def _described(batch: Batch, names: tuple[str, ...], form: str) -> dict[str, Any]:
+def _describe(batch: Batch, names: tuple[str, ...], form: str) -> dict[str, Any]:
     """Describe all that the bounds depend on."""
     return batch.forward.described | {
         "wrt": list(names),
@@ -188,7 +193,7 @@ def _described(batch: Batch, names: tuple[str, ...], form: str) -> dict[str, Any
     }
 
 
-def _outputs(
+def _make_outputs(
     out: Mapping[str, npt.NDArray[Any]] | None, names: tuple[str, ...], shape: tuple[int, ...], number: np.dtype[Any]
 ) -> dict[str, npt.NDArray[Any]]:
     if out is None:

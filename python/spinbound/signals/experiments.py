@@ -24,7 +24,7 @@ from .lineshape import absorption
 
 Fields = Mapping[str, npt.NDArray[Any]]
 OUTPUTS = ("zf", "zs")
-# Offsets below it count as on resonance, where the super-Lorentzian is infinite: 1e-9 rad/s is a turn in 200 years.
+# Offsets below this count as on resonance, where the super-Lorentzian is infinite: 1e-9 rad/s is a turn in 200 years.
 LEAST_OFFSET = 1e-9  # rad/s
 
 
@@ -40,7 +40,7 @@ def inversion_recovery(
     read: tuple[float, float] | None = None,
     dead_time: float = 10e-6,
 ) -> list[Sequence]:
-    """Inversion recovery: one pulse on the equilibrium for every delay.
+    """Make an inversion recovery: one pulse on the equilibrium for every delay.
 
     A list of sequences is one joint experiment to `simulate`, `sensitivities`, `fisher` and `crb`, its samples in the
     order of the delays. The transverse magnetization that the pulse leaves is spoiled. Without a read pulse there is no
@@ -50,17 +50,17 @@ def inversion_recovery(
     Parameters
     ----------
     delays : (n,)
-        From the end of the pulse to the echo, or to the begin of the read pulse, in s, > 0.
+        Times from the end of the pulse to the echo, or to the begin of the read pulse, in s, > 0.
     alpha
         Flip angle of the pulse in rad.
     TRF
-        Its duration in s, > 0.
+        Duration of the pulse in s, > 0.
     shape
         (k,) complex samples of both pulses, as in `Sequence`; rectangular unless given.
     read
-        (alpha, TRF) of the read pulse in rad and s; none unless given.
+        (alpha, TRF) of the read pulse in rad and s; by default there is none.
     dead_time
-        From the end of the read pulse to the sample in s; less than every delay.
+        Time from the end of the read pulse to the sample in s; less than every delay.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def inversion_recovery(
     References
     ----------
     J. Assländer et al., Magn. Reson. Med. 2022 (arXiv 2107.11000): inversion-recovery experiments on pulses of
-    different duration. D. F. Gochberg, J. C. Gore, Magn. Reson. Med. 57, 437 (2007): what they tell of exchange.
+    different duration. D. F. Gochberg, J. C. Gore, Magn. Reson. Med. 57, 437 (2007): how they measure exchange.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def inversion_recovery(
     >>> len(experiment), round(experiment[0].duration, 6)
     (20, 0.011)
     """
-    return _recovery(delays, alpha, TRF, shape, read, dead_time)
+    return _make_recovery(delays, alpha, TRF, shape, read, dead_time)
 
 
 def saturation_recovery(
@@ -95,7 +95,7 @@ def saturation_recovery(
     read: tuple[float, float] | None = None,
     dead_time: float = 10e-6,
 ) -> list[Sequence]:
-    """Saturation recovery: `inversion_recovery` with a pulse of 90 degrees.
+    """Make a saturation recovery: `inversion_recovery` with a pulse of 90 degrees.
 
     Parameters
     ----------
@@ -121,10 +121,10 @@ def saturation_recovery(
     >>> [seq.n_pulses for seq in sb.saturation_recovery([0.01, 0.1, 1.0])]
     [1, 1, 1]
     """
-    return _recovery(delays, alpha, TRF, shape, read, dead_time)
+    return _make_recovery(delays, alpha, TRF, shape, read, dead_time)
 
 
-def _recovery(
+def _make_recovery(
     delays: npt.ArrayLike,
     alpha: float,
     TRF: float,
@@ -132,7 +132,7 @@ def _recovery(
     read: tuple[float, float] | None,
     dead_time: float,
 ) -> list[Sequence]:
-    pulse = as_number("alpha", alpha, InvalidSequence), _duration("TRF", TRF)
+    pulse = as_number("alpha", alpha, InvalidSequence), _check_duration("TRF", TRF)
     if read is None:
         return [
             Sequence(
@@ -143,9 +143,10 @@ def _recovery(
                 start="thermal",
                 shape=shape,
             )
-            for delay in _delays(delays, 0.0)
+            for delay in _check_delays(delays, 0.0)
         ]
-    reading, dead = _read_pulse(read), _duration("dead_time", dead_time)
+
+    reading, dead = _check_read_pulse(read), _check_duration("dead_time", dead_time)
     return [
         Sequence(
             [pulse[0], reading[0]],
@@ -158,24 +159,24 @@ def _recovery(
             shape=shape,
             echo=[False, True],
         )
-        for delay in _delays(delays, dead)
+        for delay in _check_delays(delays, dead)
     ]
 
 
-def _duration(name: str, value: npt.ArrayLike) -> float:
+def _check_duration(name: str, value: npt.ArrayLike) -> float:
     duration = as_number(name, value, InvalidSequence)
     if duration <= 0:
         raise InvalidSequence(f"{name} must be longer than 0 s; given {duration:g} s")
     return duration
 
 
-def _read_pulse(read: object) -> tuple[float, float]:
+def _check_read_pulse(read: object) -> tuple[float, float]:
     if not isinstance(read, tuple | list) or len(read) != 2:
         raise InvalidSequence(f"read must be the pair (alpha, TRF) of the read pulse, in rad and s; given {read!r}")
-    return as_number("alpha of read", read[0], InvalidSequence), _duration("TRF of read", read[1])
+    return as_number("alpha of read", read[0], InvalidSequence), _check_duration("TRF of read", read[1])
 
 
-def _delays(delays: npt.ArrayLike, shortest: float) -> list[float]:
+def _check_delays(delays: npt.ArrayLike, shortest: float) -> list[float]:
     values = as_real("delays", delays, InvalidSequence)
     if values.ndim != 1 or values.size == 0:
         raise InvalidSequence(f"delays must be a list of at least one time; given an array of shape {values.shape}")
@@ -198,7 +199,7 @@ def continuous_wave(
     lineshape: str = "superlorentzian",
     wrt: str | Iterable[str] | None = None,
 ) -> npt.NDArray[Any] | tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Longitudinal magnetization in the steady state of continuous RF: a z-spectrum.
+    """Compute the longitudinal magnetization in the steady state of continuous RF: a z-spectrum.
 
     The free pool obeys the Bloch equation at its own offset from the RF, omega0 - offset; the semi-solid pool is
     saturated at the rate pi (B1 omega1)^2 g(offset), g its absorption lineshape. With::
@@ -222,7 +223,8 @@ def continuous_wave(
     output
         ``zf`` (default) or ``zs``.
     lineshape
-        Of the semi-solid pool: ``superlorentzian`` (default; infinite at offset 0), ``gaussian`` or ``lorentzian``.
+        Lineshape of the semi-solid pool: ``superlorentzian`` (default; infinite at offset 0), ``gaussian`` or
+        ``lorentzian``.
     wrt
         P names of parameters, base or derived, for the derivatives as well.
 
@@ -258,10 +260,14 @@ def continuous_wave(
     as_one_of("lineshape", lineshape, LINESHAPES)
     as_instance("the first argument", tissue, Tissue)
     names = None if wrt is None else as_parameter_names(wrt)
-    fields, offsets = _irradiation(omega1, offset, lineshape)
-    valid = _valid(tissue)
-    p = {name: np.where(PARAMETERS[name].contains(v), v, DEFAULTS[name])[..., None] for name, v in _named(tissue)}
+
+    fields, offsets = _check_irradiation(omega1, offset, lineshape)
+    valid = _find_valid(tissue)
+    p = {
+        name: np.where(PARAMETERS[name].contains(v), v, DEFAULTS[name])[..., None] for name, v in _named_values(tissue)
+    }
     pools, derivatives = _steady_state(p, fields, offsets, lineshape, derived=names is not None)
+
     row, shape = OUTPUTS.index(output), (*tissue.shape, offsets.size)
     z = np.where(valid[..., None], np.broadcast_to(p["M0"] * pools[row], shape), np.nan + 0j)
     if names is None:
@@ -273,12 +279,12 @@ def continuous_wave(
     return z, J
 
 
-def _named(tissue: Tissue) -> list[tuple[str, npt.NDArray[Any]]]:
+def _named_values(tissue: Tissue) -> list[tuple[str, npt.NDArray[Any]]]:
     return [(name, np.asarray(tissue[name])) for name in ALL]
 
 
-def _irradiation(omega1: npt.ArrayLike, offset: npt.ArrayLike, lineshape: str) -> tuple[FloatArray, FloatArray]:
-    """omega1 and offset, (n,) each."""
+def _check_irradiation(omega1: npt.ArrayLike, offset: npt.ArrayLike, lineshape: str) -> tuple[FloatArray, FloatArray]:
+    """Return omega1 and offset, (n,) each."""
     given = {"omega1": as_real("omega1", omega1), "offset": as_real("offset", offset)}
     for name, values in given.items():
         if values.ndim > 1 or values.size == 0 or not np.isfinite(values).all():
@@ -299,10 +305,10 @@ def _irradiation(omega1: npt.ArrayLike, offset: npt.ArrayLike, lineshape: str) -
     return fields, offsets
 
 
-def _valid(tissue: Tissue) -> BoolArray:
-    """Which voxels are valid; at least one."""
+def _find_valid(tissue: Tissue) -> BoolArray:
+    """Say which voxels are valid; refuse if none is."""
     valid = np.ones(tissue.shape, np.bool_)
-    for name, values in _named(tissue):
+    for name, values in _named_values(tissue):
         accepted = PARAMETERS[name].contains(values)
         if tissue.size and not accepted.any():
             raise InvalidParameter(
@@ -317,41 +323,42 @@ def _valid(tissue: Tissue) -> BoolArray:
 def _steady_state(
     p: Fields, omega1: FloatArray, offset: FloatArray, lineshape: str, derived: bool
 ) -> tuple[npt.NDArray[Any], Fields]:
-    """zf and zs for M0 = 1, and their derivatives by the eight tissue parameters if asked for; pools first."""
+    """Compute zf and zs for M0 = 1 and, if wanted, their derivatives by the eight tissue parameters; pools first."""
     power, detuning = (p["B1"] * omega1) ** 2, p["omega0"] - offset
     width = p["R2f"] ** 2 + detuning**2
     g, dg = absorption(lineshape, p["T2s"], offset)
-    Wf, Ws = power * p["R2f"] / width, np.pi * power * g
+    wf, ws = power * p["R2f"] / width, np.pi * power * g
     m0s, m0f = p["m0s"], 1 - p["m0s"]
-    to_f, to_s = p["Rex"] * m0f, p["Rex"] * m0s  # of what leaves zs, and what leaves zf
-    loss_f, loss_s = Wf + p["R1f"] + to_s, Ws + p["R1s"] + to_f
-    determinant = (Wf + p["R1f"]) * loss_s + to_s * (Ws + p["R1s"])  # without the exchange terms that cancel
+    to_f, to_s = p["Rex"] * m0f, p["Rex"] * m0s  # rates out of zs, and out of zf
+    loss_f, loss_s = wf + p["R1f"] + to_s, ws + p["R1s"] + to_f
+    determinant = (wf + p["R1f"]) * loss_s + to_s * (ws + p["R1s"])  # without the exchange terms that cancel
 
-    def solved(f: npt.NDArray[Any], s: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def solve(f: npt.NDArray[Any], s: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.stack(np.broadcast_arrays((loss_s * f + to_f * s), (to_s * f + loss_f * s))) / determinant
 
-    zf, zs = pools = solved(p["R1f"] * m0f, p["R1s"] * m0s)
+    zf, zs = pools = solve(p["R1f"] * m0f, p["R1s"] * m0s)
     if not derived:
         return pools, {}
-    # What a unit of each parameter adds to the right-hand sides at fixed zf, zs.
-    exchanged = p["Rex"] * (zf + zs)
+
+    # The changes of the right-hand sides per unit of each parameter, at fixed zf, zs.
+    exchange = p["Rex"] * (zf + zs)
     flow = m0f * zs - m0s * zf
     none = np.zeros_like(zf)
     sources = {
-        "m0s": (-exchanged - p["R1f"], exchanged + p["R1s"]),
+        "m0s": (-exchange - p["R1f"], exchange + p["R1s"]),
         "R1f": (m0f - zf, none),
         "R2f": (-zf * power * (detuning**2 - p["R2f"] ** 2) / width**2, none),
         "Rex": (flow, -flow),
         "R1s": (none, m0s - zs),
         "T2s": (none, -zs * np.pi * power * dg),
-        "omega0": (2 * zf * Wf * detuning / width, none),
-        "B1": (-2 * zf * Wf / p["B1"], -2 * zs * Ws / p["B1"]),
+        "omega0": (2 * zf * wf * detuning / width, none),
+        "B1": (-2 * zf * wf / p["B1"], -2 * zs * ws / p["B1"]),
     }
-    return pools, {name: solved(*source) for name, source in sources.items()}
+    return pools, {name: solve(*source) for name, source in sources.items()}
 
 
 def _column(name: str, tissue: Tissue, p: Fields, z: npt.NDArray[Any], derivatives: Fields) -> npt.NDArray[Any]:
-    """The derivative by one parameter, base or derived: d/dT = -R^2 d/dR, d/dR1a = d/dR1f + d/dR1s."""
+    """Return the derivative by one parameter, base or derived: d/dT = -R^2 d/dR, d/dR1a = d/dR1f + d/dR1s."""
     if name == "M0":
         return z + 0j
     read_value(tissue, name)  # refuses R1a and T1a where R1f and R1s differ

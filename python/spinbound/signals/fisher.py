@@ -1,4 +1,4 @@
-"""Fisher information and the Cramér-Rao bound of what a sequence tells about a tissue.
+"""Fisher information of a sequence about a tissue, which the Cramér-Rao bound inverts.
 
 Data y = s(theta) + noise, independent with standard deviation sigma in the real and in the imaginary part each:
 
@@ -26,7 +26,7 @@ from spinbound.sequences.model import Model
 from spinbound.tissues.tissue import Tissue
 
 from .basis import Basis
-from .batch import FORMS, Batch, check_apparent, compute, unknowns_of
+from .batch import FORMS, Batch, as_unknowns, check_apparent, compute
 from .forward import ForwardModel
 
 
@@ -44,7 +44,7 @@ def fisher(
     threads: int | None = None,
     progress: bool | Progress | None = None,
 ) -> npt.NDArray[Any]:
-    """The Fisher information matrix F = J^H J/sigma^2.
+    """Compute the Fisher information matrix F = J^H J/sigma^2.
 
     Parameters
     ----------
@@ -97,18 +97,19 @@ def fisher(
     forward = ForwardModel.of(seq, model, basis)
     batch = Batch.of(forward, tissue, require_sigma(sigma), threads=threads, progress=progress)
     check_apparent(names, batch)
+
     columns = n_columns(names, form)
     number = as_result_dtype(dtype, np.complex128 if form == "complex" else np.float64)
     result = as_result(out, (*tissue.shape, columns, columns), number)
 
-    unknowns = unknowns_of(names, form)
-    fill = lambda part, report, F: _core.fisher(part.call(report), part.noise, unknowns, F)
+    unknowns = as_unknowns(names, form)
+    fill = lambda slab, progress, F: _core.fisher(slab.call(progress), slab.noise, unknowns, F)
     compute(batch, (result,), fill, "fisher")
     return result
 
 
 def require_sigma(sigma: npt.ArrayLike | None) -> npt.ArrayLike:
-    """Refuse noise that is left out."""
+    """Refuse a missing sigma."""
     if sigma is None:
         raise InvalidParameter("sigma is missing; give the standard deviation of the noise, sigma > 0")
     return sigma
@@ -128,7 +129,7 @@ def refuse_too_few_data(batch: Batch, columns: int) -> None:
         )
 
 
-def in_one_run(
+def compute_in_one_run(
     forward: ForwardModel,
     tissue: Tissue,
     names: tuple[str, ...],
@@ -141,7 +142,7 @@ def in_one_run(
 ) -> dict[str, npt.NDArray[Any]]:
     """Compute in a basis the ``signals`` of n tissues, and those of ``sensitivities``, ``fisher``, ``crb`` wanted.
 
-    Bit for bit what the functions of these names give, in the time of one of them; ``crb`` is (n, P).
+    The results equal those of the functions of these names bit for bit, in the time of one of them; ``crb`` is (n, P).
     """
     batch = Batch.of(forward, tissue, sigma, threads=threads, progress=progress)
     check_apparent(names, batch)
@@ -156,6 +157,6 @@ def in_one_run(
     }
     results = {name: np.empty(*place) for name, place in shapes.items() if name in wanted}
     signals = np.empty((n, rank), np.complex128)
-    _core.in_one_run(batch.call(progress), batch.noise, unknowns_of(names, form), signals, **results)
+    _core.in_one_run(batch.call(progress), batch.noise, as_unknowns(names, form), signals, **results)
 
     return results | {"signals": signals} | ({"crb": results["crb"].T} if "crb" in wanted else {})

@@ -1,4 +1,4 @@
-"""The forward model: what turns tissues into samples."""
+"""The forward model, which turns tissues into samples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .basis import Basis
 
 @dataclass(frozen=True)
 class ForwardModel:
-    """Trains of pulses, a model of what they do, and a basis of the signals or none; checked to go together."""
+    """Trains of pulses, a model of their effect, and a basis of the signals or none; checked to fit together."""
 
     trains: Trains
     model: Model
@@ -55,12 +55,12 @@ class ForwardModel:
 
     @property
     def limits(self) -> list[Limits]:
-        """What the model asks of a tissue in each train."""
+        """The limits of the model for a tissue in each train."""
         return [find_limits(self.model, train) for train in self.trains.sequences]
 
     @cached_property
     def vectors(self) -> ComplexArray | None:
-        """(n, rank) vectors of the basis as the core wants them; None in the time domain."""
+        """(n, rank) vectors of the basis in the form of the core; None in the time domain."""
         return None if self.basis is None else np.ascontiguousarray(self.basis.vectors, dtype=np.complex128)
 
     @property

@@ -1,4 +1,4 @@
-"""Absorption lineshapes: what a semi-solid pool takes up of a continuous wave at an offset.
+"""Absorption lineshapes: the absorption of a continuous wave at an offset by a semi-solid pool.
 
 g(Delta) = T2s f(T2s Delta), normalised to int g dDelta = 1 and so the Fourier transform of the Green's function:
 pi g(Delta) = int_0^inf G(t/T2s) cos(Delta t) dt. With x = T2s Delta and a = |3 u^2 - 1|
@@ -13,7 +13,7 @@ sum c_n a^n and y = 2 x^2/A^2, both sides of that angle together give
 
     int_{a < A} exp(-2 x^2/a^2)/a du = 1/(2 sqrt 3) sum_j c_2j A^2j E_{1 + j}(y) ;
 
-what remains is smooth and left to a Gauss rule. f is within 1e-13 of its value up to x = 8, where it has fallen to
+the rest is smooth, and a Gauss rule integrates it. f is within 1e-13 of its value up to x = 8, where it has fallen to
 3e-17, and so is its slope (tests/signals/test_experiments.py).
 """
 
@@ -33,11 +33,11 @@ Pair = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 SPLIT = 0.5  # A: the series converges like 4^-j
 N_TERMS = 26  # 4^-26 = 2e-16
 N_NODES = 48
-CHUNK = 1 << 12  # values at a time: a hundred numbers each
+AT_ONCE = 1 << 12  # values in one step, each with a hundred numbers
 
 
 def absorption(lineshape: str, T2s: npt.NDArray[Any], offset: npt.NDArray[Any]) -> Pair:
-    """g(offset) in s and dg/dT2s, in the common shape of T2s (s) and offset (rad/s)."""
+    """Return g(offset) in s and dg/dT2s, in the common shape of T2s (s) and offset (rad/s)."""
     x = T2s * offset
     f, x_slope = PROFILES[lineshape](x)
     return T2s * f, f + x_slope
@@ -56,14 +56,14 @@ def _gaussian(x: npt.NDArray[Any]) -> Pair:
 def _superlorentzian(x: npt.NDArray[Any]) -> Pair:
     flat = x.ravel()
     both = np.empty((2, flat.size))
-    for start in range(0, flat.size, CHUNK):
-        part = slice(start, start + CHUNK)
-        both[:, part] = _near_magic_angle(flat[part]) + _away_from_it(flat[part])
+    for start in range(0, flat.size, AT_ONCE):
+        here = slice(start, start + AT_ONCE)
+        both[:, here] = _near_magic_angle(flat[here]) + _away_from_magic_angle(flat[here])
     f, x_slope = sqrt(2 / pi) * both.reshape(2, *x.shape)
     return f, x_slope
 
 
-# Each gives the integral and x times its derivative by x, (2, n).
+# Both functions return the integral and x times its derivative by x, (2, n).
 
 
 def _near_magic_angle(x: FloatArray) -> FloatArray:
@@ -75,22 +75,22 @@ def _near_magic_angle(x: FloatArray) -> FloatArray:
     return np.stack([weight @ expn(orders + 1, y), weight @ (-2 * y * expn(orders, y))])
 
 
-def _away_from_it(x: FloatArray) -> FloatArray:
+def _away_from_magic_angle(x: FloatArray) -> FloatArray:
     a, weight = ANGLES
     exponent = 2 * np.divide.outer(x, a) ** 2
     integrand = np.exp(-exponent) / a
     return np.stack([integrand @ weight, (-2 * exponent * integrand) @ weight])
 
 
-def _angles() -> tuple[FloatArray, FloatArray]:
-    """a and weights of the Gauss rule over u, below and above the magic angle."""
+def _make_angles() -> tuple[FloatArray, FloatArray]:
+    """Return a and the weights of the Gauss rule over u, below and above the magic angle."""
     node, weight = np.polynomial.legendre.leggauss(N_NODES)
     edges = ((0, sqrt((1 - SPLIT) / 3)), (sqrt((1 + SPLIT) / 3), 1))
     u = np.concatenate([(low + high) / 2 + (high - low) / 2 * node for low, high in edges])
     return np.abs(3 * u**2 - 1), np.concatenate([(high - low) / 2 * weight for low, high in edges])
 
 
-ANGLES = _angles()
+ANGLES = _make_angles()
 PROFILES: dict[str, Callable[[npt.NDArray[Any]], Pair]] = {
     "superlorentzian": _superlorentzian,
     "gaussian": _gaussian,

@@ -19,12 +19,12 @@ from spinbound.sequences.sequence import Sequence
 from spinbound.tissues.tissue import Tissue
 
 from .basis import Basis
-from .batch import Batch, check_apparent, compute, unknowns_of
+from .batch import Batch, as_unknowns, check_apparent, compute
 from .forward import ForwardModel
 from .valid import R1F, R1S
 
 OUTPUTS = ("signal", "magnetization")
-# The cycle of a periodic train in single precision: in s, and times R1f or R1s, whatever is less.
+# The shortest cycle of a periodic train in single precision: in s, and times R1f or R1s, whichever is less.
 SHORTEST_SINGLE, LEAST_RECOVERY = 1.0, 0.25
 
 
@@ -40,11 +40,10 @@ def simulate(
     threads: int | None = None,
     progress: bool | Progress | None = None,
 ) -> npt.NDArray[Any]:
-    """The signal, or the magnetization, at every echo of a sequence.
+    """Simulate the signal, or the magnetization, at every echo of a sequence.
 
-    Unless another model is named, that of the linearised generalized Bloch model: a free pool (xf, yf, zf) exchanges
-    with a semi-solid pool (xs, zs) whose RF saturation is that of the generalized Bloch equation; the signal is
-    s = M0 (xf + i yf).
+    The default is the linearised generalized Bloch model: a free pool (xf, yf, zf) exchanges with a semi-solid pool
+    (xs, zs) whose RF saturation is that of the generalized Bloch equation; the signal is s = M0 (xf + i yf).
 
     Parameters
     ----------
@@ -106,12 +105,14 @@ def simulate(
     batch = Batch.of(forward, tissue, threads=threads, progress=progress)
     if output == "magnetization" and basis is not None:
         raise InvalidParameter("basis compresses the signal; it does not go with output='magnetization'")
+
     samples = (batch.n_samples, 5) if output == "magnetization" else (batch.n_samples,)
     number = as_result_dtype(dtype, np.complex128)
     result = as_result(out, tissue.shape + samples, number)
+
     core = _core.magnetization if output == "magnetization" else _core.simulate
-    fill = lambda part, report, values: core(part.call(report), values)
-    compute(in_precision(batch, number), (result,), fill, "simulate")
+    fill = lambda slab, progress, values: core(slab.call(progress), values)
+    compute(choose_precision(batch, number), (result,), fill, "simulate")
     return result
 
 
@@ -127,9 +128,9 @@ def sensitivities(
     threads: int | None = None,
     progress: bool | Progress | None = None,
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """The signal and its derivatives: s and J = ds/dtheta.
+    """Simulate the signal and its derivatives: s and J = ds/dtheta.
 
-    The derivatives are exact: those of the numbers that the code computes, boundary condition included. Derived
+    The derivatives are exact for the numbers that the code computes, including the boundary condition. Derived
     parameters follow by the chain rule: ds/dR1a = ds/dR1f + ds/dR1s, ds/dT = -ds/dR R^2.
 
     Parameters
@@ -146,7 +147,7 @@ def sensitivities(
         trains of 4 s signals are then within 2e-4 of their largest value, and 99 of 100 sensitivities within
         1e-3 of theirs (T2s: 1e-2). Beyond 3.4e38 inf.
     out
-        A pair of such arrays, for s and J, that do not overlap.
+        A pair of arrays as in `simulate`, for s and J, that do not overlap.
     model, basis, threads, progress
         As in `simulate`.
 
@@ -182,20 +183,21 @@ def sensitivities(
     forward = ForwardModel.of(seq, model, basis)
     batch = Batch.of(forward, tissue, threads=threads, progress=progress)
     check_apparent(names, batch)
-    outs = _pair(out)
+
+    outs = _check_pair(out)
     number = as_result_dtype(dtype, np.complex128)
     shape = (*tissue.shape, batch.n_samples)
     signal = as_result(outs[0], shape, number, "out[0]")
     jacobian = as_result(outs[1], (*shape, len(names)), number, "out[1]")
     refuse_overlap({"out[0]": signal, "out[1]": jacobian})
-    unknowns = unknowns_of(names)
-    fill = lambda part, report, s, J: _core.sensitivities(part.call(report), unknowns, s, J)
-    compute(in_precision(batch, number), (signal, jacobian), fill, "sensitivities")
+    unknowns = as_unknowns(names)
+    fill = lambda slab, progress, s, J: _core.sensitivities(slab.call(progress), unknowns, s, J)
+    compute(choose_precision(batch, number), (signal, jacobian), fill, "sensitivities")
     return signal, jacobian
 
 
-def in_precision(batch: Batch, number: np.dtype[Any]) -> Batch:
-    """Choose single precision where it is asked for: not where a steady state would multiply its rounding errors."""
+def choose_precision(batch: Batch, number: np.dtype[Any]) -> Batch:
+    """Choose single precision if wanted; refuse it where a steady state would multiply its rounding errors."""
     single = bool(number == np.complex64) and batch.forward.model.traits.lanes
     cycles = [train.duration for train in batch.forward.trains.sequences if _is_periodic(train)]
     if not single or not cycles or not batch.valid.any():
@@ -216,7 +218,7 @@ def _is_periodic(seq: Sequence) -> bool:
     return isinstance(seq.start, str) and seq.start == "periodic"
 
 
-def _pair(out: Any) -> tuple[Any, Any]:
+def _check_pair(out: Any) -> tuple[Any, Any]:
     if out is None:
         return None, None
     if isinstance(out, (tuple, list)) and len(out) == 2:

@@ -1,4 +1,4 @@
-"""Which voxels the core may be given."""
+"""The voxels that the core can compute."""
 
 from __future__ import annotations
 
@@ -8,43 +8,45 @@ from spinbound.base.errors import BoolArray, ComplexArray, FloatArray
 from spinbound.base.parameters import PARAMETERS, TISSUE
 from spinbound.sequences.limits import Limits
 
-SLAB = 1 << 16  # voxels checked at a time
+SLAB = 1 << 16  # voxels that are checked in one step
 
 
 M0S, R1F, R1S, T2S, B1 = (TISSUE.index(name) for name in ("m0s", "R1f", "R1s", "T2s", "B1"))
 
 
-def without_exchange(matrix: FloatArray) -> None:
-    """A tissue of one pool: what the other one would be does not count."""
+def remove_exchange(matrix: FloatArray) -> None:
+    """Set the parameters of the semi-solid pool to neutral values in tissues of one pool, in place."""
     for name, value in (("Rex", 0.0), ("R1s", matrix[R1F]), ("T2s", 10e-6)):
         matrix[TISSUE.index(name)] = value
 
 
-def accepted_sigma(sigma: FloatArray) -> BoolArray:
+def is_valid_sigma(sigma: FloatArray) -> BoolArray:
+    """Say which standard deviations are finite and larger than 0."""
     return np.asarray((sigma > 0) & np.isfinite(sigma))
 
 
 # (8, 1): the least and the largest accepted value of each row of the matrix
-LOW, HIGH = (np.array([[getattr(PARAMETERS[name], bound)] for name in TISSUE]) for bound in ("least", "largest"))
+LOW, HIGH = (np.array([[getattr(PARAMETERS[name], limit)] for name in TISSUE]) for limit in ("least", "largest"))
 
 
 def valid_voxels(matrix: FloatArray, M0: ComplexArray, sigma: FloatArray | None, limits: list[Limits]) -> BoolArray:
-    """Which voxels (N,) of a matrix (8, N) the core may be given."""
+    """Say which voxels (N,) of a matrix (8, N) the core can compute."""
     valid = np.empty(M0.size, dtype=np.bool_)
     for start in range(0, M0.size, SLAB):
-        part = slice(start, start + SLAB)
-        values = matrix[:, part]
+        slab = slice(start, start + SLAB)
+        values = matrix[:, slab]
         ok = ((values >= LOW) & (values <= HIGH)).all(axis=0)
-        ok &= np.isfinite(M0[part])
+        ok &= np.isfinite(M0[slab])
         for limit in limits:
             ok &= limit.accepts(values[M0S], values[T2S], values[B1])
         if sigma is not None:
-            ok &= accepted_sigma(sigma[part])
-        valid[part] = ok
+            ok &= is_valid_sigma(sigma[slab])
+        valid[slab] = ok
     return valid
 
 
-def place_of(voxel: int, shape: tuple[int, ...]) -> str:
+def describe_place(voxel: int, shape: tuple[int, ...]) -> str:
+    """Describe the place of a voxel for a message; a single voxel has none."""
     if not shape:
         return ""
     index = tuple(int(i) for i in np.unravel_index(voxel, shape))

@@ -41,7 +41,7 @@ def train(
     epochs
         Number of epochs, in place of that of the file.
     device
-        Where to compute: cpu, cuda, ...; by default the GPU if there is one.
+        Device of the network: cpu, cuda, ...; by default the GPU if there is one.
     threads
         Number of threads of the network on a CPU; all cores by default.
     json

@@ -28,7 +28,7 @@ class Unknowns:
     fixed
         Known values of other parameters, in SI units: "T2s=12e-6,R1s=3".
     start
-        Where the fit starts: "m0s=0.1,R1a=0.8"; by default at the best match of a dictionary.
+        Starts of unknowns: "m0s=0.1,R1a=0.8"; by default at the best match of a dictionary.
     bounds
         Limits of unknowns: "T2s=5e-6:20e-6,m0s=0:0.4,R2f=:50".
     sigma

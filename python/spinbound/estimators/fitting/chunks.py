@@ -14,8 +14,8 @@ import spinbound._core as _core
 from spinbound.base.checks import as_threads
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, Progress
 from spinbound.base.parameters import TISSUE, bases, is_reciprocal
-from spinbound.signals.batch import unknowns_of
-from spinbound.signals.valid import valid_voxels, without_exchange
+from spinbound.signals.batch import as_unknowns
+from spinbound.signals.valid import remove_exchange, valid_voxels
 from spinbound.work.chunks import Arrays, VoxelJob, cut
 
 from .problem import ELIMINATED, KNOWN, Problem
@@ -210,7 +210,7 @@ def _call_core(
     )
 
     noise = None if sigma is None else _core.Noise(sigma)
-    _core.fit(call, noise, unknowns_of(problem.unknowns), task, _core.FitResults(**results))
+    _core.fit(call, noise, as_unknowns(problem.unknowns), task, _core.FitResults(**results))
     return results
 
 
@@ -230,6 +230,6 @@ def _make_matrix(problem: Problem, voxels: Voxels, start: Start) -> tuple[FloatA
         tissue |= dict.fromkeys(bases(name), value)
     matrix = np.array([tissue[name] for name in TISSUE])
     if problem.forward.model.name == "bloch":
-        without_exchange(matrix)
+        remove_exchange(matrix)
     M0 = np.ones(voxels.size) if problem.M0 == ELIMINATED else start["M0"] if problem.M0 != KNOWN else tissue["M0"]
     return matrix, np.ascontiguousarray(M0, np.complex128)

@@ -114,9 +114,9 @@ def fit(
         A folder for the work: results are written there every 4096 voxels. A run that was killed goes on from there,
         to the same bits.
     runner
-        Who does the work: one of `sb.cluster`, which are other processes or machines or this one for a part of it, or
-        any `concurrent.futures.Executor`, of which each worker uses `threads`. It needs `resume`. Voxels that are not
-        done then are `unfinished`.
+        A runner of `sb.cluster`, which gives the work to other processes or machines, or a part of it to this one; or
+        any `concurrent.futures.Executor`, of which each worker uses `threads`. It needs `resume`.
+        Voxels that are not done then are `unfinished`.
     model, threads, progress
         As in `simulate`.
 

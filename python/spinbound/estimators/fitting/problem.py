@@ -57,7 +57,7 @@ class Problem:
     data: npt.NDArray[Any]  # (all voxels, n_samples), as given
     shape: tuple[int, ...]
     mask: BoolArray
-    voxels: npt.NDArray[np.intp]  # those in the mask
+    voxels: npt.NDArray[np.intp]  # numbers of the voxels in the mask
     free: tuple[str, ...]  # in the order of the results
     unknowns: tuple[str, ...]  # the free ones of the tissue
     M0: int

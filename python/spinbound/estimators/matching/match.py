@@ -17,7 +17,7 @@ from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidPa
 from spinbound.base.parameters import PARAMETERS
 from spinbound.base.progress import shift_progress, show_progress
 from spinbound.dictionaries.dictionary import Dictionary
-from spinbound.signals.batch import n_threads_of
+from spinbound.signals.batch import count_threads
 from spinbound.signals.valid import SLAB
 from spinbound.tissues.tissue import Tissue
 
@@ -135,7 +135,7 @@ def match(
         raise InvalidParameter(f"k is {k}; allowed where interpolate is set: 1")
 
     rows, shape = array.reshape(-1, dictionary.n_samples), array.shape[:-1]
-    maps, n_threads = _check_maps(restrict or {}, shape), n_threads_of(threads)
+    maps, n_threads = _check_maps(restrict or {}, shape), count_threads(threads)
     with show_progress(progress, len(rows), "match") as advance:
         if interpolate:
             index, correlation, tissue = _interpolate(rows, maps, atoms, len(dictionary), n_threads, advance)

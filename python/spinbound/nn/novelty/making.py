@@ -16,7 +16,7 @@ from spinbound.base.progress import shift_progress, show_progress
 from spinbound.estimators.matching.search import find_usable
 from spinbound.nn.noise import Noise
 from spinbound.sequences.experiment import Experiment
-from spinbound.signals.batch import n_threads_of
+from spinbound.signals.batch import count_threads
 from spinbound.signals.forward import ForwardModel
 from spinbound.signals.simulate import sensitivities, simulate
 from spinbound.tissues.tissue import Tissue
@@ -65,7 +65,7 @@ def make_novelty_parts(
     with show_progress(progress, total, "novelty", "tissue") as advance:
         charts, varying = _make_charts(seq, atoms, names, options | {"progress": shift_progress(advance, 0, total)})
         signals = simulate(seq, others, progress=shift_progress(advance, atoms.size, total), **options)
-    n_threads = n_threads_of(threads)
+    n_threads = count_threads(threads)
     floor = _round_to_single(_measure_floor(charts, noise, n_threads))
     measure = Measure(charts, floor, find_relative_noise(noise))
 

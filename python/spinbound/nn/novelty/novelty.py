@@ -22,7 +22,7 @@ from spinbound.nn.noise import Noise
 from spinbound.sequences.experiment import Experiment
 from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
-from spinbound.signals.batch import n_threads_of
+from spinbound.signals.batch import count_threads
 from spinbound.signals.forward import ForwardModel
 from spinbound.signals.valid import SLAB
 from spinbound.tissues.prior import Prior
@@ -217,7 +217,7 @@ class Novelty:
             measure = Measure(self.charts, self.floor, find_relative_noise(self.noise))
             for start in range(0, voxels.size, SLAB):
                 slab, share = voxels[start : start + SLAB], shift_progress(advance, start, voxels.size)
-                novelty[slab] = measure.compute(rows[slab], sizes[slab], n_threads_of(threads), share)
+                novelty[slab] = measure.compute(rows[slab], sizes[slab], count_threads(threads), share)
 
         return novelty.reshape(shape)
 

@@ -19,7 +19,7 @@ import spinbound._core as _core
 from spinbound.base.checks import as_parameter_names, refuse_conflicts
 from spinbound.base.errors import ComplexArray, FloatArray, InvalidParameter
 from spinbound.base.parameters import ALL, bases, is_reciprocal
-from spinbound.signals.batch import Batch, compute, unknowns_of
+from spinbound.signals.batch import Batch, as_unknowns, compute
 from spinbound.signals.forward import ForwardModel
 from spinbound.tissues.tissue import Tissue, make_tissue, take_reciprocal
 
@@ -65,7 +65,7 @@ class Simulation:
         batch = self._make_batch(theta, known, threads)
         signals = np.empty((batch.n_voxels, batch.n_samples), np.complex128)
         jacobians = np.empty((*signals.shape, len(self.names)), np.complex128)
-        unknowns = unknowns_of(self.names)
+        unknowns = as_unknowns(self.names)
         fill = lambda slab, progress, s, J: _core.sensitivities(slab.call(progress), unknowns, s, J)
         compute(batch, (signals, jacobians), fill, "sensitivities")
 
