@@ -183,7 +183,7 @@ class Network:
 
 def test_a_checkpoint_is_judged_by_what_it_estimates(here, capsys, monkeypatch):
     monkeypatch.setattr(
-        "spinbound.cli.shared.estimators._network", lambda path: {"net.safetensors": Network()}[path.name]
+        "spinbound.cli.shared.estimators._load_network", lambda path: {"net.safetensors": Network()}[path.name]
     )
     assert main(["evaluate", "net.safetensors", "test.zarr", *COMMON, "--threads", "1"]) == 0
     assert sb.Evaluation.load("evaluation.npz").names == ("T2f",)

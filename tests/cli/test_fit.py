@@ -213,7 +213,7 @@ def test_voxels_without_a_result_are_told_by_the_exit_status(here, capsys):
 @pytest.fixture
 def no_fit(monkeypatch):
     """Refusals come before the work."""
-    monkeypatch.setattr(import_module("spinbound.cli.commands.fit"), "fitted", None)
+    monkeypatch.setattr(import_module("spinbound.cli.commands.fit"), "fit_voxels", None)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_maps_that_exist_stay_unless_overwritten(here, capsys, monkeypatch):
     path = ANAT / "sub-01_desc-free_R2map.nii.gz"
     before = path.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(import_module("spinbound.cli.commands.fit"), "fitted", None)
+        patch.setattr(import_module("spinbound.cli.commands.fit"), "fit_voxels", None)
         assert "exists" in failure([*COMMAND, *KNOWN], capsys)
     assert path.read_bytes() == before
     nifti.write("data.nii.gz", 2 * DATA, AFFINE)

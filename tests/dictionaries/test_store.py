@@ -210,7 +210,7 @@ def forged(path, **changes):
     said["configuration"] |= {name: value for name, value in changes.items() if name in said["configuration"]}
     said["contents"] |= {name: value for name, value in changes.items() if name in said["contents"]}
     said |= {name: value for name, value in changes.items() if name in said}
-    said["sha256"] = _dictionary_contents.said_sha256(said)
+    said["sha256"] = _dictionary_contents.description_sha256(said)
     file.write_text(json.dumps(content))
     return sb.open_dictionary(path)
 

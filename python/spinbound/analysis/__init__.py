@@ -1,1 +1,1 @@
-"""What experiments tell apart, what models cost, and what bases keep."""
+"""Analyses of experiments, models and bases: identifiability, model errors, and the information that a basis keeps."""

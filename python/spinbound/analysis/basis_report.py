@@ -1,4 +1,4 @@
-"""What a basis keeps of signals and bounds, by the number of its vectors.
+"""The quality of a basis: the energy of signals and the bounds that it keeps, by the number of its vectors.
 
 The compressed bound of the first r vectors is that of the first r coefficients of the Jacobian U^H J: one projection
 of each tissue's Jacobian serves all ranks.
@@ -29,14 +29,14 @@ from spinbound.tissues.sources import as_tissues
 from spinbound.tissues.tissue import Tissue
 
 from .directions import Directions, columns_of, real_columns, triangular
-from .voxels import Slab, accepted
+from .voxels import Slab, voxels_valid_in_all
 
 TISSUES = 2000  # of a prior, unless a number is given
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BasisQuality:
-    """What the first vectors of a basis keep, for tissues of a prior; as text, a table of medians.
+    """The signal energy and the bounds that the first vectors of a basis keep; as text, a table of medians.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class BasisQuality:
     n_left_out: int
 
     def quantiles(self, q: float) -> dict[str, FloatArray]:
-        """(len(ranks),) quantile q, 0 to 1, of CRB(rank)/CRB(full) of each unknown; NaN if no tissue has a value."""
+        """Return quantile q, 0 to 1, of CRB(rank)/CRB(full) of each unknown (len(ranks),); NaN if no tissue has one."""
         return {name: np.array([_quantile(row, q) for row in ratio]) for name, ratio in self.crb.items()}
 
     def __str__(self) -> str:
@@ -84,7 +84,7 @@ class BasisQuality:
 
 
 def _quantile(values: FloatArray, q: float) -> float:
-    """Of all values but NaN; it is itself among the values, as inf has no mean."""
+    """Return a quantile of all values but NaN; it is itself among the values, as inf has no mean."""
     known = values[~np.isnan(values)]
     return float(np.quantile(known, q, method="inverted_cdf")) if known.size else np.nan
 
@@ -117,10 +117,10 @@ def basis_report(
     wrt
         The unknowns of the bounds, as in `crb`.
     ranks
-        Numbers of vectors; unless given, all that give at least as many real numbers as there are unknowns.
+        Numbers of vectors; by default all that give at least as many real numbers as there are unknowns.
     seed
-        Of the draw; by default another than that of `build_basis`, so that tissues judge a basis that was not made of
-        them.
+        Seed of the draw; by default another than that of `build_basis`, so that other tissues judge a basis than those
+        that it was built from.
     model, threads, progress
         As in `simulate`.
 
@@ -140,18 +140,20 @@ def basis_report(
     names, chosen = as_parameter_names(wrt), _as_ranks(ranks, basis, columns_of(as_parameter_names(wrt))[-1].stop)
     tissue = as_tissues(source, n, TISSUES, seed)
     forward = ForwardModel.of(seq, model, basis)
-    voxels = accepted([forward], tissue, names, threads=threads, progress=progress)
+
+    voxels = voxels_valid_in_all([forward], tissue, names, threads=threads, progress=progress)
     options: dict[str, Any] = {"model": forward.model, "basis": basis, "threads": threads}
-    kept, ratios = _Kept(np.zeros(basis.rank)), np.full((len(names), len(chosen), tissue.size), np.nan)
-    with show_progress(progress, tissue.size, "report") as report:
-        for slab in voxels.slabs(2 * forward.trains.n_echoes, 3, report):
-            ratios[..., slab.index] = _of_slab(slab, seq, names, chosen, options, kept)
+    kept, ratios = _Energies(np.zeros(basis.rank)), np.full((len(names), len(chosen), tissue.size), np.nan)
+    with show_progress(progress, tissue.size, "report") as advance:
+        for slab in voxels.slabs(2 * forward.trains.n_echoes, 3, advance):
+            ratios[..., slab.index] = _compare_slab(slab, seq, names, chosen, options, kept)
+
     crb_ratios = dict(zip(names, ratios, strict=True))
     return BasisQuality(chosen, kept.fraction[np.array(chosen) - 1], crb_ratios, tissue.size - kept.n_tissues)
 
 
 def _as_ranks(ranks: Iterable[int] | None, basis: Basis, unknowns: int) -> tuple[int, ...]:
-    """Rising numbers of vectors; by default from the first that gives as many real numbers as there are unknowns."""
+    """Return rising numbers of vectors, by default from the first that gives as many real numbers as unknowns."""
     if ranks is None:
         return tuple(range(min(-(-unknowns // 2), basis.rank), basis.rank + 1))
     chosen = tuple(sorted({as_count("a rank", rank, 1) for rank in ranks}))
@@ -161,7 +163,7 @@ def _as_ranks(ranks: Iterable[int] | None, basis: Basis, unknowns: int) -> tuple
 
 
 @dataclass
-class _Kept:
+class _Energies:
     """The energy of signals, whole and in each coefficient."""
 
     of_vectors: FloatArray  # (rank,)
@@ -175,28 +177,34 @@ class _Kept:
 
     @property
     def fraction(self) -> FloatArray:
-        """(rank,) that the first vectors keep together."""
+        """(rank,) fraction of the energy that the first vectors keep together."""
         return np.asarray(np.cumsum(self.of_vectors) / self.whole)
 
 
-def _of_slab(
-    slab: Slab, seq: Experiment, names: tuple[str, ...], ranks: tuple[int, ...], options: dict[str, Any], kept: _Kept
+def _compare_slab(
+    slab: Slab,
+    seq: Experiment,
+    names: tuple[str, ...],
+    ranks: tuple[int, ...],
+    options: dict[str, Any],
+    kept: _Energies,
 ) -> FloatArray:
-    """(names, ranks, N) CRB(rank)/CRB(full) of a slab's tissues, whose energies are added to those kept."""
+    """Return CRB(rank)/CRB(full) (names, ranks, N) of a slab's tissues, and add their energies to `kept`."""
     in_time = options | {"basis": None}
-    s = simulate(seq, slab.tissue, **in_time, progress=slab.reports[0])
-    full = crb(seq, slab.tissue, names, **in_time, progress=slab.reports[1])
-    c, J = sensitivities(seq, slab.tissue, names, **options, progress=slab.reports[2])
+    s = simulate(seq, slab.tissue, **in_time, progress=slab.progress[0])
+    full = crb(seq, slab.tissue, names, **in_time, progress=slab.progress[1])
+    c, J = sensitivities(seq, slab.tissue, names, **options, progress=slab.progress[2])
     sound = np.isfinite(s).all(axis=-1)  # not where a pulse is out of reach of rtol
     kept.add(s[sound], c[sound])
+
     ratios = np.full((len(names), len(ranks), len(s)), np.nan)
     for k, rank in enumerate(ranks):
         with np.errstate(invalid="ignore"):
-            ratios[:, k, sound] = _bounds(J[sound, :rank], names) / [full[name][sound] for name in names]
+            ratios[:, k, sound] = _compute_bounds(J[sound, :rank], names) / [full[name][sound] for name in names]
     return ratios
 
 
-def _bounds(J: npt.NDArray[Any], names: tuple[str, ...]) -> FloatArray:
-    """(names, N) bounds of Jacobians (N, r, P) for noise of unit variance; that of M0 is the sum of its two parts'."""
+def _compute_bounds(J: npt.NDArray[Any], names: tuple[str, ...]) -> FloatArray:
+    """Return bounds (names, N) of Jacobians (N, r, P), noise of unit variance; that of M0 sums over Re M0 and Im M0."""
     variances = Directions.of(triangular(real_columns(J, names))).variances()
     return np.array([variances[:, columns].sum(axis=-1) for columns in columns_of(names)])

@@ -1,4 +1,4 @@
-"""What a Jacobian over real unknowns determines: bounds, correlations and fits from its singular values.
+"""Bounds, correlations and fits from the singular values of a Jacobian over real unknowns.
 
 J (n, P) becomes A (2n, K): real and imaginary part stacked, the column of M0 doubled into those of Re M0 and Im M0.
 With A = Q R, D = diag(1/|A_k|) and the singular values R D = U S V^T
@@ -29,13 +29,13 @@ NULL_COMPONENT, UNRESOLVED_COMPONENT = 1e-6, 1e-8
 
 
 def columns_of(names: tuple[str, ...]) -> list[slice]:
-    """Where each name has its columns among the real unknowns: two for M0, one for all others."""
+    """Return the columns of each name among the real unknowns: two for M0, one for all others."""
     starts = [k + ("M0" in names[:k]) for k in range(len(names))]
     return [slice(start, start + 1 + (name == "M0")) for start, name in zip(starts, names, strict=True)]
 
 
 def real_columns(J: npt.NDArray[Any], names: tuple[str, ...]) -> FloatArray:
-    """(..., 2n, K): A, from the complex J (..., n, P)."""
+    """Return A (..., 2n, K) of the complex J (..., n, P)."""
     if "M0" in names:
         k = names.index("M0")
         J = np.insert(J, k + 1, 1j * J[..., k], axis=-1)
@@ -43,28 +43,29 @@ def real_columns(J: npt.NDArray[Any], names: tuple[str, ...]) -> FloatArray:
 
 
 def triangular(A: FloatArray) -> FloatArray:
-    """(..., K, K): R of A = Q R. Householder's columns keep their relative accuracy whatever their size.
+    """Return R (..., K, K) of A = Q R.
 
-    Tall matrices are reduced in pieces first: R of the pieces' R, one above the other, is that of the whole.
+    Householder's columns keep their relative accuracy whatever their size. Tall matrices are reduced in pieces first: R
+    of the pieces' R, one above the other, is that of the whole.
     """
     pieces = max(1, -(-A.shape[-2] * A.shape[-1] // ONE_THREAD))
     rows = max(-(-A.shape[-2] // pieces), A.shape[-1])
-    A = _with_rows(A, pieces * rows)
+    A = _pad_rows(A, pieces * rows)
     if pieces > 1:
         parts = np.linalg.qr(A.reshape(*A.shape[:-2], pieces, rows, A.shape[-1]), mode="r")
         A = np.asarray(parts).reshape(*A.shape[:-2], -1, A.shape[-1])
     return np.asarray(np.linalg.qr(A, mode="r"))
 
 
-def _with_rows(A: FloatArray, count: int) -> FloatArray:
-    """A, with rows of zeros up to that many."""
+def _pad_rows(A: FloatArray, count: int) -> FloatArray:
+    """Append rows of zeros to A, up to `count` rows."""
     missing = count - A.shape[-2]
     return np.concatenate([A, np.zeros((*A.shape[:-2], missing, A.shape[-1]))], axis=-2) if missing else A
 
 
 @dataclass(frozen=True)
 class Directions:
-    """The singular values of the column-scaled A, largest first, and what they determine."""
+    """The singular values of the column-scaled A, largest first, and the estimates that follow from them."""
 
     norm: FloatArray  # (..., K) of the columns
     U: FloatArray  # (..., K, K) left singular vectors of R D
@@ -73,10 +74,10 @@ class Directions:
 
     @classmethod
     def of(cls, R: FloatArray) -> Directions:
-        """Those of a matrix (..., m, K) with m >= K and R^T R = A^T A."""
+        """Decompose a matrix (..., m, K) with m >= K and R^T R = A^T A."""
         norm = np.sqrt((R**2).sum(axis=-2))
-        U, S, Vt = np.linalg.svd(R / np.where(norm > 0, norm, 1)[..., None, :], full_matrices=False)
-        return cls(norm, U, S, np.swapaxes(Vt, -1, -2))
+        U, S, right = np.linalg.svd(R / np.where(norm > 0, norm, 1)[..., None, :], full_matrices=False)
+        return cls(norm, U, S, np.swapaxes(right, -1, -2))
 
     @property
     def is_resolved(self) -> BoolArray:
@@ -108,12 +109,12 @@ class Directions:
             return self.V * np.where(self.is_resolved, 1 / self.S, 0)[..., None, :]
 
     def variances(self) -> FloatArray:
-        """(..., K): diag((A^T A)^-1), inf for what is not determined."""
+        """Return (..., K) diag((A^T A)^-1), inf for unknowns that are not determined."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(self.is_lost, np.inf, (self.root**2).sum(axis=-1) / self.norm**2)
 
     def correlation(self) -> FloatArray:
-        """(..., K, K): of the estimates; NaN in the rows and columns of what is not determined."""
+        """Return the correlation (..., K, K) of the estimates; NaN in rows and columns that are not determined."""
         root = self.root
         length = np.sqrt((root**2).sum(axis=-1, keepdims=True))
         rows = np.where(self.is_lost[..., None], np.nan, root / np.where(length > 0, length, 1))
@@ -128,6 +129,6 @@ class Directions:
         return np.where(self.is_lost[..., None, :] | (scale == 0), 0, weights / np.where(scale > 0, scale, 1))
 
     def solve(self, c: FloatArray) -> FloatArray:
-        """(..., K): the least-squares fit to Q^T r = c; NaN for what is not determined."""
+        """Return the least-squares fit (..., K) to Q^T r = c; NaN for unknowns that are not determined."""
         fit = (self.root @ (np.swapaxes(self.U, -1, -2) @ c[..., None]))[..., 0]
         return np.where(self.is_lost, np.nan, fit / np.where(self.norm > 0, self.norm, 1))

@@ -1,4 +1,4 @@
-"""Sums over signals of unknown number, from which their singular vectors follow: the signals themselves are not kept.
+"""Sums over signals, from which their singular vectors follow without the signals being stored.
 
 Signals s are rows of two matrices (m, n), of their real and of their imaginary parts. Either
 
@@ -35,7 +35,7 @@ class Gram:
 
     @classmethod
     def empty(cls, n: int, is_real: bool) -> Gram:
-        """The sum of no signals of n samples."""
+        """Start a sum over signals of n samples."""
         return cls(np.zeros((n, n)), None if is_real else np.zeros((n, n)))
 
     def add(self, parts: FloatArray) -> None:
@@ -62,7 +62,7 @@ class Sketch:
 
     @classmethod
     def of(cls, columns: npt.NDArray[Any]) -> Sketch:
-        """The sum of no signals, for given columns Q."""
+        """Start a sum over signals, for given columns Q."""
         return cls(columns, np.zeros_like(columns))
 
     def add(self, parts: FloatArray) -> None:
@@ -74,25 +74,25 @@ class Sketch:
 
 
 def random_columns(n: int, count: int, is_real: bool) -> npt.NDArray[Any]:
-    """Columns (n, count) in directions that favour nothing, always the same ones."""
+    """Return the same random columns (n, count) in every call, equally distributed over all directions."""
     rng = np.random.Generator(np.random.Philox(key=0))
     normal = rng.standard_normal((n, count)) if is_real else rng.standard_normal((n, count, 2)) @ np.array([1, 1j])
     return np.asarray(normal)
 
 
 def eigen(gram: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], FloatArray]:
-    """Eigenvectors of G and square roots of its eigenvalues, largest first."""
+    """Return the eigenvectors of G and the square roots of its eigenvalues, largest first."""
     values, vectors = np.linalg.eigh(gram)
-    return _told(vectors[:, ::-1], values[::-1])
+    return drop_unresolved(vectors[:, ::-1], values[::-1])
 
 
 def left_singular(product: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], FloatArray]:
-    """The same of G Q: where the span of Q is that of eigenvectors, so are the left singular vectors of G Q."""
+    """Return the same as `eigen` from G Q: where Q spans eigenvectors of G, they are its left singular vectors."""
     vectors, values, _ = np.linalg.svd(product, full_matrices=False)
-    return _told(vectors, values)
+    return drop_unresolved(vectors, values)
 
 
-def _told(vectors: npt.NDArray[Any], values: FloatArray) -> tuple[npt.NDArray[Any], FloatArray]:
-    """Those that are told from rounding errors: eigenvalues err by about n eps times the largest."""
-    told = values > len(vectors) * EPS * values[0]
-    return vectors[:, told], np.sqrt(values[told])
+def drop_unresolved(vectors: npt.NDArray[Any], values: FloatArray) -> tuple[npt.NDArray[Any], FloatArray]:
+    """Return the eigenpairs above rounding error, n eps times the largest."""
+    resolved = values > len(vectors) * EPS * values[0]
+    return vectors[:, resolved], np.sqrt(values[resolved])

@@ -1,7 +1,7 @@
-"""Which parameters an experiment tells apart, which it does not, and what knowing one of them would help.
+"""The parameters that an experiment can and cannot tell apart, and the effect of knowing some of them.
 
-Everything comes from the triangular factor R of the Jacobian over real unknowns, F = R^T R. A known parameter is a
-column less, prior knowledge with standard deviation tau a row more, with 1/tau in the column of the parameter.
+All results follow from the triangular factor R of the Jacobian over real unknowns, F = R^T R. A known parameter removes
+its column; prior knowledge with standard deviation tau adds a row, with 1/tau in the column of the parameter.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from spinbound.tissues.tissue import Tissue
 
 from . import summary as words
 from .directions import Directions, columns_of, real_columns, triangular
-from .voxels import accepted
+from .voxels import voxels_valid_in_all
 
 Bounds = Mapping[str, npt.NDArray[np.float64]]
 
-CHUNK = 1000  # voxels whose matrices LAPACK decomposes at a time: some 50 ms
+AT_ONCE = 1000  # voxels whose matrices LAPACK decomposes in one call: about 50 ms
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Identifiability:
-    """What an experiment tells of each parameter beside the others; as text, in words.
+    """The bounds, correlations and directions of an experiment's parameters; as text, in words.
 
     P names stand for K real unknowns: K = P + 1 with M0 among them, Re M0 and Im M0 in its place, else K = P. Invalid
     voxels are NaN.
@@ -51,10 +51,10 @@ class Identifiability:
     factor : (..., K, K)
         R, upper triangular: the Fisher matrix is R^T R.
     correlation : (..., K, K)
-        Of the estimates; NaN for what the data do not determine.
+        Correlation of the estimates; NaN for unknowns that the data do not determine.
     condition : (...)
-        Condition number of the Jacobian with columns of unit norm: 1 if every unknown acts on the signal in a way of
-        its own; inf if some combination does not act on it, to the accuracy of the Jacobian (1e-8).
+        Condition number of the Jacobian with columns of unit norm: 1 if the effects of all unknowns on the signal are
+        orthogonal; inf if some combination has no effect, to the accuracy of the Jacobian (1e-8).
     worst : tuple of two arrays, (..., K) and (..., K, K)
         Singular values of that Jacobian, smallest first, and for each the direction: a unit vector over the unknowns
         (the last axis), each in the unit in which it changes the signal by 1 in norm. A direction of singular value S
@@ -62,11 +62,11 @@ class Identifiability:
     bound : dict of str to (...)
         Least variances with all unknown (marginalised), as `crb` gives them.
     bound_alone : dict of str to (...)
-        With all others known.
+        Least variances with all others known.
     bound_fixed : (..., P, P)
-        Of parameter j with parameter k known at [..., j, k]; 0 for j = k.
+        Least variance of parameter j with parameter k known at [..., j, k]; 0 for j = k.
     bound_prior : dict of str to (...), or None
-        With the prior knowledge that was given.
+        Least variances with the prior knowledge that was given.
 
     Examples
     --------
@@ -90,12 +90,12 @@ class Identifiability:
     bound_prior: Bounds | None
 
     def summary(self, voxel: int | tuple[int, ...] = ()) -> str:
-        """What a voxel's data do not determine, what is hardest to tell apart, and the bounds, in words.
+        """Describe in words what a voxel's data do not determine, what is hardest to tell apart, and the bounds.
 
         Parameters
         ----------
         voxel
-            Its index; of a single voxel none.
+            Index of the voxel; none for a single one.
 
         Raises
         ------
@@ -107,10 +107,10 @@ class Identifiability:
             raise IndexError(f"voxel has {len(voxel)} indices; the voxels have shape {self.tissue.shape}")
         if np.isnan(self.condition[voxel]):
             return "The voxel is invalid."
-        return words.summary(self._at(voxel))
+        return words.describe_voxel(self._take_voxel(voxel))
 
-    def _at(self, voxel: tuple[int, ...]) -> words.Voxel:
-        """One voxel's numbers."""
+    def _take_voxel(self, voxel: tuple[int, ...]) -> words.Voxel:
+        """Return the numbers of one voxel."""
         tissue = self.tissue[voxel] if voxel else self.tissue
 
         def numbers(bounds: Bounds) -> dict[str, float]:
@@ -127,10 +127,10 @@ class Identifiability:
         )
 
     def __str__(self) -> str:
-        """The summary of a single voxel, or of the voxel of the largest condition number after a table of all."""
+        """Return the summary of a single voxel, or a table of all and the summary of the worst conditioned one."""
         if not self.tissue.shape:
             return self.summary()
-        return words.overview(self.condition, self.bound, self.summary)
+        return words.describe_voxels(self.condition, self.bound, self.summary)
 
     def __repr__(self) -> str:
         return f"Identifiability(shape={self.tissue.shape}, names={self.names})"
@@ -148,10 +148,10 @@ def identifiability(
     threads: int | None = None,
     progress: bool | Progress | None = None,
 ) -> Identifiability:
-    """Which parameters the data tell apart: correlations, directions that are hard to see, bounds with and without
-    knowledge of other parameters.
+    """Analyse which parameters the data tell apart.
 
-    Over real parameters, M0 standing for Re M0 and Im M0, as the real form of `fisher`.
+    The result has correlations, the directions that are hard to see, and bounds with and without knowledge of other
+    parameters, over real parameters as in the real form of `fisher`: M0 stands for Re M0 and Im M0.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def identifiability(
     sigma
         Standard deviation of the noise in the real and in the imaginary part each; one number or one per voxel, > 0.
     prior
-        What is known of some of the parameters beside the data: name to standard deviation, > 0 (inf: nothing), in the
+        Knowledge of some parameters beside the data: name to standard deviation, > 0 (inf: no knowledge), in the
         parameter's unit; one number or one per voxel. That of M0 holds for its real and imaginary part each.
     model, basis, threads, progress
         As in `simulate`.
@@ -200,30 +200,32 @@ def identifiability(
     """
     names = as_parameter_names(wrt)
     forward = ForwardModel.of(seq, model, basis)
-    voxels = accepted([forward], tissue, names, as_real("sigma", sigma), threads=threads, progress=progress)
+    voxels = voxels_valid_in_all([forward], tissue, names, as_real("sigma", sigma), threads=threads, progress=progress)
+
     knowledge = _prior_rows(prior, names, tissue)
     n_columns = columns_of(names)[-1].stop
     found: dict[str, FloatArray] = {}
     options: dict[str, Any] = {"model": forward.model, "basis": basis, "threads": threads}
-    with show_progress(progress, voxels.valid.size, "identifiability") as report:
-        for slab in voxels.slabs(2 * n_columns * forward.n_samples, 2, report):
-            J = sensitivities(seq, slab.tissue, names, **options, progress=slab.reports[0])[1]
-            for start in range(0, slab.index.size, CHUNK):
-                index = slab.index[start : start + CHUNK]
-                R = triangular(real_columns(J[start : start + CHUNK], names))
+    with show_progress(progress, voxels.valid.size, "identifiability") as advance:
+        for slab in voxels.slabs(2 * n_columns * forward.n_samples, 2, advance):
+            J = sensitivities(seq, slab.tissue, names, **options, progress=slab.progress[0])[1]
+            for start in range(0, slab.index.size, AT_ONCE):
+                index = slab.index[start : start + AT_ONCE]
+                R = triangular(real_columns(J[start : start + AT_ONCE], names))
                 with np.errstate(over="ignore", invalid="ignore"):
                     R = R if voxels.sigma is None else R / voxels.sigma[index, None, None]
                 sound = np.isfinite(R).all(axis=(1, 2))  # not where a pulse is out of reach of rtol, or R overflows
                 index = index[sound]
-                analysis = _analysis(R[sound], names, None if knowledge is None else knowledge[index])
-                _spread(analysis, index, voxels.valid.size, found)
-                if (told := slab.reports[1]) is not None:
-                    told(min(start + CHUNK, slab.index.size), slab.index.size)
-    return _result(names, tissue, found)
+                analysis = _analyse(R[sound], names, None if knowledge is None else knowledge[index])
+                _place(analysis, index, voxels.valid.size, found)
+                if (of_slab := slab.progress[1]) is not None:
+                    of_slab(min(start + AT_ONCE, slab.index.size), slab.index.size)
+
+    return _make_result(names, tissue, found)
 
 
 def _prior_rows(prior: Mapping[str, npt.ArrayLike] | None, names: tuple[str, ...], tissue: Tissue) -> FloatArray | None:
-    """(N, K): 1/tau of every real unknown, 0 where nothing is known."""
+    """Return 1/tau (N, K) of every real unknown, 0 where nothing is known."""
     if prior is None:
         return None
     as_mapping("prior", prior, "names to standard deviations")
@@ -242,8 +244,8 @@ def _prior_rows(prior: Mapping[str, npt.ArrayLike] | None, names: tuple[str, ...
     return rows.reshape(-1, rows.shape[-1])
 
 
-def _analysis(R: FloatArray, names: tuple[str, ...], knowledge: FloatArray | None) -> dict[str, FloatArray]:
-    """What R (N, K, K) tells of N voxels."""
+def _analyse(R: FloatArray, names: tuple[str, ...], knowledge: FloatArray | None) -> dict[str, FloatArray]:
+    """Analyse N voxels by their factors R (N, K, K)."""
     found = Directions.of(R)
     analysis = {
         "factor": R,
@@ -251,68 +253,74 @@ def _analysis(R: FloatArray, names: tuple[str, ...], knowledge: FloatArray | Non
         "condition": found.condition,
         "singular": found.S[:, ::-1],
         "direction": np.swapaxes(found.V, -1, -2)[:, ::-1],
-        "bound": _by_name(found.variances(), names),
-        "alone": _by_name(_alone(found), names),
-        "fixed": _fixed(R, names),
+        "bound": _sum_by_name(found.variances(), names),
+        "alone": _sum_by_name(_variances_alone(found), names),
+        "fixed": _variances_with_fixed(R, names),
     }
-    return analysis if knowledge is None else analysis | {"prior": _by_name(_with_prior(R, knowledge), names)}
+    return (
+        analysis
+        if knowledge is None
+        else analysis | {"prior": _sum_by_name(_variances_with_prior(R, knowledge), names)}
+    )
 
 
-def _spread(part: Mapping[str, FloatArray], index: npt.NDArray[np.intp], n: int, whole: dict[str, FloatArray]) -> None:
+def _place(
+    results: Mapping[str, FloatArray], index: npt.NDArray[np.intp], n: int, whole: dict[str, FloatArray]
+) -> None:
     """Put the results of some voxels in their places among all n, which are NaN elsewhere."""
-    for key, values in part.items():
+    for key, values in results.items():
         if key not in whole:
             whole[key] = np.full((n, *values.shape[1:]), np.nan)
         whole[key][index] = values
 
 
-def _result(names: tuple[str, ...], tissue: Tissue, found: Mapping[str, FloatArray]) -> Identifiability:
+def _make_result(names: tuple[str, ...], tissue: Tissue, found: Mapping[str, FloatArray]) -> Identifiability:
     n_columns = columns_of(names)[-1].stop
-    none = _analysis(np.empty((0, n_columns, n_columns)), names, None)  # of a call without voxels
+    none = _analyse(np.empty((0, n_columns, n_columns)), names, None)  # for a call without voxels
 
-    def shaped(key: str) -> npt.NDArray[Any]:
+    def reshape(key: str) -> npt.NDArray[Any]:
         values = found.get(key, none.get(key))
         assert values is not None
         return values.reshape((*tissue.shape, *values.shape[1:]))
 
     def bounds(key: str) -> Bounds:
-        return {name: column[()] for name, column in zip(names, np.moveaxis(shaped(key), -1, 0), strict=True)}
+        return {name: column[()] for name, column in zip(names, np.moveaxis(reshape(key), -1, 0), strict=True)}
 
     return Identifiability(
         names=names,
         unknowns=tuple(unknown for name in names for unknown in (("Re M0", "Im M0") if name == "M0" else (name,))),
         tissue=tissue,
-        factor=shaped("factor"),
-        correlation=shaped("correlation"),
-        condition=shaped("condition")[()],
-        worst=(shaped("singular"), shaped("direction")),
+        factor=reshape("factor"),
+        correlation=reshape("correlation"),
+        condition=reshape("condition")[()],
+        worst=(reshape("singular"), reshape("direction")),
         bound=bounds("bound"),
         bound_alone=bounds("alone"),
-        bound_fixed=shaped("fixed"),
+        bound_fixed=reshape("fixed"),
         bound_prior=bounds("prior") if "prior" in found else None,
     )
 
 
-def _by_name(variances: FloatArray, names: tuple[str, ...]) -> FloatArray:
-    """(N, P) from (N, K): the variance of the complex M0 is the sum of its two."""
+def _sum_by_name(variances: FloatArray, names: tuple[str, ...]) -> FloatArray:
+    """Return variances (N, P) from (N, K): that of the complex M0 is the sum of its two."""
     return np.stack([variances[:, columns].sum(axis=1) for columns in columns_of(names)], axis=1)
 
 
-def _alone(found: Directions) -> FloatArray:
+def _variances_alone(found: Directions) -> FloatArray:
     with np.errstate(divide="ignore"):
         return 1 / found.norm**2
 
 
-def _fixed(R: FloatArray, names: tuple[str, ...]) -> FloatArray:
-    """(N, P, P): bounds with the columns of one name left out; 0 for the name itself."""
+def _variances_with_fixed(R: FloatArray, names: tuple[str, ...]) -> FloatArray:
+    """Return bounds (N, P, P) without the columns of one name; 0 for the name itself."""
     result = np.zeros((len(R), len(names), len(names)))
     for k, columns in enumerate(columns_of(names) if len(names) > 1 else ()):
         others = names[:k] + names[k + 1 :]
         variances = Directions.of(np.delete(R, columns, axis=-1)).variances()
-        result[:, np.arange(len(names)) != k, k] = _by_name(variances, others)
+        result[:, np.arange(len(names)) != k, k] = _sum_by_name(variances, others)
     return result
 
 
-def _with_prior(R: FloatArray, knowledge: FloatArray) -> FloatArray:
-    """(N, K): bounds of the data together with independent Gaussian knowledge of each unknown."""
+def _variances_with_prior(R: FloatArray, knowledge: FloatArray) -> FloatArray:
+    """Return bounds (N, K) of the data together with independent Gaussian knowledge of each unknown."""
     return Directions.of(np.concatenate([R, knowledge[:, :, None] * np.eye(R.shape[-1])], axis=1)).variances()

@@ -1,11 +1,11 @@
-"""What the choice of a model costs: its error in signal and bound, and the bias of a fit with it.
+"""The errors of a model: in signals, in bounds, and the bias of a fit with it.
 
 A fit of model m to noise-free data s_truth of another one minimises |s_m(theta) - s_truth|^2. Linearised about the true
 parameters, where the residual is r = s_truth - s_m, its estimate is off by
 
     bias = F^-1 Re(J^H r),  F = Re(J^H J),
 
-which is the least-squares solution of J bias = r over real unknowns. What is left out is of second order in r.
+which is the least-squares solution of J bias = r over real unknowns. Its error is of second order in r.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from spinbound.signals.simulate import sensitivities, simulate
 from spinbound.tissues.tissue import Tissue
 
 from .directions import Directions, columns_of, real_columns, triangular
-from .voxels import Slab, accepted
+from .voxels import Slab, voxels_valid_in_all
 
 QUANTILES = {"median": 0.5, "95 %": 0.95, "largest": 1.0}
 
@@ -75,7 +75,7 @@ class ModelError:
 
 
 def _quantiles(error: npt.ArrayLike) -> list[str]:
-    """Of the sizes of all errors but NaN; they are themselves among the errors, as inf has no mean."""
+    """Return quantiles of the sizes of all errors but NaN; they are among the errors, as inf has no mean."""
     sizes = np.abs(np.asarray(error))
     sizes = sizes[~np.isnan(sizes)]
     if sizes.size == 0:
@@ -94,7 +94,7 @@ def model_error(
     threads: int | None = None,
     progress: bool | Progress | None = None,
 ) -> ModelError:
-    """How far a model's signals and bounds are from those of a better one.
+    """Measure how far a model's signals and bounds are from those of a better one.
 
     Parameters
     ----------
@@ -141,19 +141,19 @@ def model_error(
     """
     names = as_parameter_names(wrt)
     forwards = [ForwardModel.of(seq, one, basis) for one in (model, against)]
-    voxels = accepted(forwards, tissue, names, threads=threads, progress=progress)
+    voxels = voxels_valid_in_all(forwards, tissue, names, threads=threads, progress=progress)
     options: dict[str, Any] = {"basis": basis, "threads": threads}
 
     errors = np.full((1 + len(names), voxels.valid.size), np.nan)
-    with show_progress(progress, voxels.valid.size, "model_error") as report:
-        for slab in voxels.slabs(2 * forwards[0].n_samples, 4, report):
+    with show_progress(progress, voxels.valid.size, "model_error") as advance:
+        for slab in voxels.slabs(2 * forwards[0].n_samples, 4, advance):
             s, reference = (
-                simulate(seq, slab.tissue, model=forward.model, **options, progress=told)
-                for forward, told in zip(forwards, slab.reports[:2], strict=True)
+                simulate(seq, slab.tissue, model=forward.model, **options, progress=of_call)
+                for forward, of_call in zip(forwards, slab.progress[:2], strict=True)
             )
             bounds, references = (
-                crb(seq, slab.tissue, names, model=forward.model, **options, progress=told)
-                for forward, told in zip(forwards, slab.reports[2:], strict=True)
+                crb(seq, slab.tissue, names, model=forward.model, **options, progress=of_call)
+                for forward, of_call in zip(forwards, slab.progress[2:], strict=True)
             )
             errors[0, slab.index] = _distance(s, reference)
             errors[1:, slab.index] = [_excess(bounds[name], references[name]) for name in names]
@@ -184,7 +184,7 @@ def model_bias(
     threads: int | None = None,
     progress: bool | Progress | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
-    """The systematic error of fitting one model to noise-free data of another, to first order.
+    """Return the systematic error of fitting one model to noise-free data of another, to first order.
 
     bias = F^-1 Re(J^H (s_truth - s_fit)), with signals, sensitivities J and F = Re(J^H J) of the fitted model at the
     true parameters. It is that of the least-squares fit up to terms of second order in the mismatch of the models.
@@ -217,12 +217,12 @@ def model_bias(
 
     Notes
     -----
-    Solved by a QR decomposition of the Jacobian over real unknowns, and not by inverting F. The linear algebra library
-    decides the last bits, and they may differ with its number of threads.
+    The solution comes from a QR decomposition of the Jacobian over real unknowns, and not from an inverse of F. The
+    linear algebra library decides the last bits, and they may differ with its number of threads.
 
     References
     ----------
-    J. Nocedal and S. Wright, Numerical Optimization (2006), section 10.3: it is the Gauss-Newton step from the truth.
+    J. Nocedal and S. Wright, Numerical Optimization (2006), section 10.3: the Gauss-Newton step from the truth.
 
     Examples
     --------
@@ -234,23 +234,25 @@ def model_bias(
     """
     names = as_parameter_names(wrt)
     forwards = [ForwardModel.of(seq, one, basis) for one in (truth, fit)]
-    voxels = accepted(forwards, tissue, names, threads=threads, progress=progress)
+    voxels = voxels_valid_in_all(forwards, tissue, names, threads=threads, progress=progress)
     options: dict[str, Any] = {"basis": basis, "threads": threads}
+
     n_columns = columns_of(names)[-1].stop
     bias = np.full((voxels.valid.size, n_columns), np.nan)
 
     def residual(slab: Slab) -> FloatArray:
-        """(N, 2n, K + 1): the real columns of J and, last, the residual."""
-        data = simulate(seq, slab.tissue, model=truth, **options, progress=slab.reports[0])
-        s, J = sensitivities(seq, slab.tissue, names, model=fit, **options, progress=slab.reports[1])
+        """Return (N, 2n, K + 1): the real columns of J and, last, the residual."""
+        data = simulate(seq, slab.tissue, model=truth, **options, progress=slab.progress[0])
+        s, J = sensitivities(seq, slab.tissue, names, model=fit, **options, progress=slab.progress[1])
         return np.concatenate([real_columns(J, names), real_columns((data - s)[..., None], ("",))], axis=-1)
 
-    with show_progress(progress, voxels.valid.size, "model_bias") as report:
-        for slab in voxels.slabs(2 * (n_columns + 1) * forwards[0].n_samples, 2, report):
+    with show_progress(progress, voxels.valid.size, "model_bias") as advance:
+        for slab in voxels.slabs(2 * (n_columns + 1) * forwards[0].n_samples, 2, advance):
             R = triangular(residual(slab))
             sound = np.isfinite(R).all(axis=(1, 2))  # not where a pulse is out of reach of rtol
             fits = Directions.of(R[sound, :n_columns, :n_columns])
             bias[slab.index[sound]] = fits.solve(R[sound, :n_columns, n_columns])
+
     return {
         name: _as_parameter(bias[:, columns]).reshape(tissue.shape)[()]
         for name, columns in zip(names, columns_of(names), strict=True)
@@ -258,5 +260,5 @@ def model_bias(
 
 
 def _as_parameter(values: FloatArray) -> npt.NDArray[Any]:
-    """(N,): one real column as it is, two as real and imaginary part."""
+    """Return (N,): one real column unchanged, two as real and imaginary part."""
     return values[:, 0] if values.shape[1] == 1 else values[:, 0] + 1j * values[:, 1]

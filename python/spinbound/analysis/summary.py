@@ -1,7 +1,7 @@
-"""What an identifiability analysis says in words.
+"""The outcome of an identifiability analysis in words.
 
-Words speak of |M0| and of the phase of M0 where the Fisher matrix has Re M0 and Im M0, and of changes by at most a
-tenth of a parameter. R has the noise in it: |R delta| is, to first order, the norm of the change of the signal over all
+The words describe |M0| and the phase of M0 where the Fisher matrix has Re M0 and Im M0, and changes by at most a tenth
+of a parameter. R includes the noise: |R delta| is, to first order, the norm of the change of the signal over all
 samples in units of sigma, the signal-to-noise ratio with which an ideal observer sees the change.
 """
 
@@ -21,16 +21,16 @@ from .directions import NULL, Directions, columns_of
 
 Indices = npt.NDArray[np.intp]
 
-# Changes that a physicist can picture, where a tenth of the value means nothing: zero, or no natural size.
+# Changes that a physicist can picture, where a tenth of the value means nothing: it is zero, or has no natural size.
 STEPS = {"omega0": 10.0, "the phase of M0": 0.1, "Re M0": 0.01, "Im M0": 0.01, "m0s": 0.01, "Rex": 1.0}
 RELATIVE_STEP = 0.1
 
 # The fewest parameters that show the worst direction do so to within this factor of its singular value.
 SLACK = 2.0
-# Singular values above this one are of no worse than a cosine of 0.5 between two columns: nothing mimics anything.
+# Above this singular value two columns have a cosine below about 0.5: no parameter mimics another.
 DISTINCT = 0.7
-TANGLED = 0.3  # below, the columns are nearly dependent: of two, a cosine above 0.9
-MAX_DIGITS = 6  # of a change
+TANGLED = 0.3  # below this singular value the columns are nearly dependent: two of them have a cosine above 0.9
+MAX_DIGITS = 6  # of a change in a sentence
 
 
 @dataclass(frozen=True)
@@ -51,23 +51,24 @@ class Voxel:
         return tuple(self.values)
 
 
-def summary(voxel: Voxel) -> str:
-    """The sentences and the table of one voxel."""
-    terms, R = _terms(voxel)
+def describe_voxel(voxel: Voxel) -> str:
+    """Describe one voxel by sentences and a table."""
+    terms, R = _make_terms(voxel)
     found = Directions.of(R)
     lost = found.is_lost
     sentences = [
         f"Scaled condition number {voxel.condition:.3g} (1: every parameter acts on the signal in a way of its own).",
-        *_undetermined(terms, R, lost, found.norm == 0),
-        *_hardest(terms, R, found, np.flatnonzero(~lost)),
+        *_describe_undetermined(terms, R, lost, found.norm == 0),
+        *_describe_hardest(terms, R, found, np.flatnonzero(~lost)),
     ]
-    return "\n".join([*sentences, "", *align_columns(_table(voxel))])
+    return "\n".join([*sentences, "", *align_columns(_make_table(voxel))])
 
 
-def overview(condition: FloatArray, bound: Mapping[str, FloatArray], summary_at: Callable[..., str]) -> str:
-    """Format the bounds of all voxels (...) as a table, and say of the worst of them what `summary_at` says."""
+def describe_voxels(condition: FloatArray, bound: Mapping[str, FloatArray], summary_at: Callable[..., str]) -> str:
+    """Describe all voxels (...) by a table of bounds, and the worst of them by the sentences of `summary_at`."""
     if condition.size == 0:
         return f"no voxels, of shape {condition.shape}"
+
     worst = tuple(int(i) for i in np.unravel_index(np.nanargmax(condition), condition.shape))
     conditions = np.quantile(condition[~np.isnan(condition)], (0.5, 1), method="inverted_cdf")
     head = ("least standard deviation", "unit", "median", "largest", "not determined")
@@ -88,12 +89,12 @@ def _spread(bound: FloatArray) -> tuple[str, str, str]:
     return f"{middle:.3g}", f"{largest:.3g}", str(int(np.isinf(std).sum()))
 
 
-# The unknowns as they are spoken of
+# The unknowns in words
 
 
 @dataclass(frozen=True)
 class Term:
-    """A real unknown in words: the change that is its unit of speech, and how a change is told."""
+    """A real unknown in words: its label, its unit and its value."""
 
     label: str
     unit: str
@@ -101,24 +102,24 @@ class Term:
 
     @property
     def is_relative(self) -> bool:
-        """Whether changes are told in percent."""
+        """Whether changes are given in percent."""
         return self.value != 0 and self.label not in ("omega0", "the phase of M0")
 
     @property
     def step(self) -> float:
-        """The largest change that is spoken of."""
+        """The largest change that a sentence describes."""
         return RELATIVE_STEP * abs(self.value) if self.is_relative else STEPS[self.label]
 
-    def changed(self, change: float, digits: int) -> str:
-        """``raising Rex by 10 %``."""
+    def describe_change(self, change: float, digits: int) -> str:
+        """Describe a change in words: ``raising Rex by 10 %``."""
         verb = "raising" if change > 0 else "lowering"
         if self.is_relative:
             return f"{verb} {self.label} by {abs(100 * change / self.value):.{digits}g} %"
         return f"{verb} {self.label} by {abs(change):.{digits}g}{'' if self.unit == '1' else ' ' + self.unit}"
 
 
-def _terms(voxel: Voxel) -> tuple[list[Term], FloatArray]:
-    """The unknowns as spoken of, and the factor (K, K) in these."""
+def _make_terms(voxel: Voxel) -> tuple[list[Term], FloatArray]:
+    """Return the unknowns in words, and the factor (K, K) over these."""
     terms: list[Term] = []
     turn = np.eye(voxel.factor.shape[-1])
     for name, columns in zip(voxel.names, columns_of(voxel.names), strict=True):
@@ -137,37 +138,40 @@ def _terms(voxel: Voxel) -> tuple[list[Term], FloatArray]:
 # Sentences
 
 
-def _undetermined(terms: list[Term], R: FloatArray, lost: BoolArray, silent: BoolArray) -> list[str]:
-    """What the data do not determine: unknowns without an effect, and those that stand in for each other."""
+def _describe_undetermined(terms: list[Term], R: FloatArray, lost: BoolArray, silent: BoolArray) -> list[str]:
+    """Describe what the data do not determine: unknowns without an effect, and those that replace each other."""
     sentences = []
     if silent.any():
         are, they = ("is", "it does") if silent.sum() == 1 else ("are", "they do")
         labels = join_words(terms[k].label for k in np.flatnonzero(silent))
         sentences.append(f"{labels} {are} not determined by these data: {they} not change the signal.")
+
     tangled = np.flatnonzero(lost & ~silent)
     if tangled.size == 0:
         return sentences
+
     labels = join_words(terms[k].label for k in tangled)
     found = Directions.of(R[:, tangled])
     determined = tangled.size - int(found.is_null.sum())
     if determined >= tangled.size - 1:
-        deltas, _ = _scaled([terms[k] for k in tangled], found.V[:, -1] / found.norm)
-        changes = _changes([terms[k] for k in tangled], deltas, 1 / NULL)
+        deltas, _ = _scale_to_step([terms[k] for k in tangled], found.V[:, -1] / found.norm)
+        changes = _describe_changes([terms[k] for k in tangled], deltas, 1 / NULL)
         return [*sentences, f"{labels} are not determined by these data: {changes} leaves the signal as it is."]
     count = f"{determined} combination{'s'[: determined != 1]}"
     return [*sentences, f"Of {labels} these data determine only {count}."]
 
 
-def _hardest(terms: list[Term], R: FloatArray, found: Directions, candidates: Indices) -> list[str]:
-    """The worst direction of what is determined, by the fewest parameters that show it."""
+def _describe_hardest(terms: list[Term], R: FloatArray, found: Directions, candidates: Indices) -> list[str]:
+    """Describe the worst direction of the determined unknowns by the fewest parameters that show it."""
     if candidates.size < 2:
         return []
-    members = _fewest(R / np.where(found.norm > 0, found.norm, 1), candidates)
+    members = _choose_fewest(R / np.where(found.norm > 0, found.norm, 1), candidates)
     part = Directions.of(R[:, members])
     if part.S[-1] > DISTINCT:
         return [f"No parameters mimic each other: the least singular value is {part.S[-1]:.2g} of at most 1."]
+
     chosen = [terms[k] for k in members]
-    deltas, scale = _scaled(chosen, part.V[:, -1] / part.norm)
+    deltas, scale = _scale_to_step(chosen, part.V[:, -1] / part.norm)
     together, alone = part.S[-1] * scale, np.abs(part.V[:, -1]) * scale
     verdict = (
         "cannot be told apart at this noise"
@@ -175,7 +179,8 @@ def _hardest(terms: list[Term], R: FloatArray, found: Directions, candidates: In
         else "are among the hardest to tell apart"
     )
     each = join_words(f"{term.label} alone by {effect:.2g}" for term, effect in zip(chosen, alone, strict=True))
-    changes = _changes(chosen, deltas, alone.max() / max(together, NULL * alone.max()))
+    changes = _describe_changes(chosen, deltas, alone.max() / max(together, NULL * alone.max()))
+
     sentence = (
         f"{join_words(term.label for term in chosen)} {verdict}: {changes} changes the signal by "
         f"{together:.2g} sigma (norm over all samples); {each}."
@@ -186,54 +191,55 @@ def _hardest(terms: list[Term], R: FloatArray, found: Directions, candidates: In
     return [sentence]
 
 
-def _fewest(unit: FloatArray, candidates: Indices) -> Indices:
-    """The fewest columns, largest in the worst direction first, whose own worst direction is about as bad."""
-    _, S, Vt = np.linalg.svd(unit[:, candidates])
-    order = candidates[np.argsort(-np.abs(Vt[-1]))]
+def _choose_fewest(unit: FloatArray, candidates: Indices) -> Indices:
+    """Choose the fewest columns, largest in the worst direction first, whose own worst direction is about as bad."""
+    _, S, right = np.linalg.svd(unit[:, candidates])
+    order = candidates[np.argsort(-np.abs(right[-1]))]
     for size in range(2, order.size):
         if np.linalg.svd(unit[:, order[:size]], compute_uv=False)[-1] <= SLACK * S[-1]:
             return order[:size]
     return order
 
 
-def _scaled(terms: list[Term], deltas: FloatArray) -> tuple[FloatArray, float]:
-    """A direction as far as its first change beyond a step allows, the first one upwards; and the (unsigned) factor."""
+def _scale_to_step(terms: list[Term], deltas: FloatArray) -> tuple[FloatArray, float]:
+    """Scale a direction until one change reaches its step, the first one upwards; return also the (unsigned) factor."""
     steps = np.array([term.step for term in terms])
     scale = 1 / np.abs(deltas / steps).max()
     return deltas * (scale if deltas[0] >= 0 else -scale), float(scale)
 
 
-def _changes(terms: list[Term], deltas: FloatArray, cancellation: float) -> str:
-    """What is done, in so many digits that what is left after the cancellation has two."""
+def _describe_changes(terms: list[Term], deltas: FloatArray, cancellation: float) -> str:
+    """Describe changes with so many digits that the rest after their cancellation has two."""
     digits = min(2 + int(np.ceil(np.log10(max(1.0, cancellation)))), MAX_DIGITS)
-    return join_words(term.changed(delta, digits) for term, delta in zip(terms, deltas, strict=True))
+    return join_words(term.describe_change(delta, digits) for term, delta in zip(terms, deltas, strict=True))
 
 
 # The table
 
 
-def _table(voxel: Voxel) -> list[list[str]]:
+def _make_table(voxel: Voxel) -> list[list[str]]:
     head = ["", "unit", "value", "least std", "of value", "others known", "best known", "then"]
-    rows = [[*_row(voxel, j, name)] for j, name in enumerate(voxel.names)]
+    rows = [[*_make_row(voxel, j, name)] for j, name in enumerate(voxel.names)]
     if voxel.prior is None:
         return [head, *rows]
     stds = (f"{np.sqrt(voxel.prior[name]):.3g}" for name in voxel.names)
     return [[*head, "with prior"], *([*row, std] for row, std in zip(rows, stds, strict=True))]
 
 
-def _row(voxel: Voxel, j: int, name: str) -> tuple[str, ...]:
-    """One parameter: its bound, and which other one it would help most to know."""
+def _make_row(voxel: Voxel, j: int, name: str) -> tuple[str, ...]:
+    """Make the row of one parameter: its bound, and the other parameter whose knowledge would help most."""
     value, std, alone = voxel.values[name], np.sqrt(voxel.bound[name]), np.sqrt(voxel.alone[name])
-    told = f"{value.real:g}" if value.imag == 0 else f"{value:g}"
+    number = f"{value.real:g}" if value.imag == 0 else f"{value:g}"
     share = f"{100 * std / abs(value):.3g} %" if value != 0 and np.isfinite(std) else "-"
-    return (name, PARAMETERS[name].unit, told, f"{std:.3g}", share, f"{alone:.3g}", *_help(voxel, j))
+    return (name, PARAMETERS[name].unit, number, f"{std:.3g}", share, f"{alone:.3g}", *_find_help(voxel, j))
 
 
-def _help(voxel: Voxel, j: int) -> tuple[str, str]:
-    """The parameter whose knowledge lowers the bound of the j-th most, and the standard deviation with it."""
+def _find_help(voxel: Voxel, j: int) -> tuple[str, str]:
+    """Find the parameter whose knowledge lowers the bound of the j-th most, and the standard deviation with it."""
     others = [k for k in range(len(voxel.names)) if k != j]
     if not others:
         return "-", "-"
+
     best = min(others, key=lambda k: voxel.fixed[j, k])
     if not voxel.fixed[j, best] < voxel.bound[voxel.names[j]] * (1 - 1e-6):  # rounding is no help
         return "-", "-"

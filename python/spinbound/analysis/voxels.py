@@ -1,4 +1,4 @@
-"""Calls that combine several others: the voxels that all of them accept, in slabs of bounded memory."""
+"""The voxels of calls that combine several others: valid in all of them, in slabs of bounded memory."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ VALUES = 1 << 22  # of the largest array of a slab: 34 MB, which LAPACK factoris
 
 @dataclass(frozen=True)
 class Slab:
-    """Some voxels, all of them valid, and whom each of the calls upon them reports to."""
+    """Some voxels, all of them valid, and the progress of each call on them."""
 
     index: npt.NDArray[np.intp]
     tissue: Tissue
-    reports: tuple[Progress | None, ...]
+    progress: tuple[Progress | None, ...]
 
 
 @dataclass(frozen=True)
@@ -34,20 +34,20 @@ class Voxels:
     valid: BoolArray
     sigma: FloatArray | None
 
-    def slabs(self, values_per_voxel: int, n_calls: int, report: Progress | None) -> Iterator[Slab]:
+    def slabs(self, values_per_voxel: int, n_calls: int, progress: Progress | None) -> Iterator[Slab]:
         """Cut the valid voxels into slabs of about `VALUES` values."""
         step, total = max(1, VALUES // values_per_voxel), self.valid.size
         for start in range(0, total, step):
             stop = min(start + step, total)
             index = start + np.flatnonzero(self.valid[start:stop])
             if index.size:
-                part = self.tissue[np.unravel_index(index, self.tissue.shape)]
-                yield Slab(index, part, split_progress(report, n_calls, start, stop, total))
-            elif report is not None:
-                report(stop, total)
+                tissue = self.tissue[np.unravel_index(index, self.tissue.shape)]
+                yield Slab(index, tissue, split_progress(progress, n_calls, start, stop, total))
+            elif progress is not None:
+                progress(stop, total)
 
 
-def accepted(
+def voxels_valid_in_all(
     forwards: Iterable[ForwardModel],
     tissue: Tissue,
     names: tuple[str, ...],

@@ -1,4 +1,4 @@
-"""`python -m spinbound.cli` does what the command `spinbound` does."""
+"""`python -m spinbound.cli`: the same as the command `spinbound`."""
 
 import sys
 

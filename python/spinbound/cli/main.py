@@ -1,4 +1,4 @@
-"""The program `spinbound`: its commands, its exit status, and what it says of errors.
+"""The program `spinbound`: its commands, its exit status, and its messages on errors.
 
 Exit status: 0 done, 1 failed, 2 bad arguments, 3 done but some voxels are invalid, 130 interrupted (Ctrl-C),
 143 terminated (SIGTERM). Errors take one line on stderr; ``--debug`` adds the traceback.
@@ -44,61 +44,64 @@ for command in (demo, simulate, crb, basis, dictionary, fit, train, estimate, ev
     app.command(command)
 
 
-class Terminated(BaseException):
-    """SIGTERM has arrived: unwind, so that no half-written file stays."""
+class Termination(BaseException):
+    """The arrival of SIGTERM: it unwinds the program, so that no half-written file stays."""
 
 
 @app.meta.default
 def launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    debug: Annotated[bool, Parameter(negative=())] = False,
+    _debug: Annotated[bool, Parameter(name="--debug", negative=())] = False,
 ) -> int:
     """Run one command.
 
     Parameters
     ----------
-    debug
+    _debug
         Show the traceback of an error.
     """
-    command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
-    return command(*bound.args, **bound.kwargs) or DONE
+    command, call, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
+    return command(*call.args, **call.kwargs) or DONE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     tokens = list(sys.argv[1:] if arguments is None else arguments)
+
     try:
-        with terminable(), short_warnings():
+        with raise_on_sigterm(), shorten_warnings():
             return app.meta(tokens, exit_on_error=False, print_error=False, result_action="return_value") or DONE
-    except (Exception, KeyboardInterrupt, Terminated) as problem:
+    except (Exception, KeyboardInterrupt, Termination) as problem:
         if isinstance(problem, KeyboardInterrupt):
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends the process at once
         if "--debug" in tokens:
             traceback.print_exc()
-        return reported(problem)
+        return print_error(problem)
 
 
-def reported(problem: BaseException) -> int:
+def print_error(problem: BaseException) -> int:
     """Say in one line on stderr what went wrong, and return the exit status for it."""
     if isinstance(problem, BrokenPipeError):
         # Python flushes stdout once more at exit, and would complain about the same pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    print(f"spinbound: {sentence(problem)}", file=sys.stderr)
+
+    print(f"spinbound: {describe_error(problem)}", file=sys.stderr)
     if isinstance(problem, KeyboardInterrupt):
         return INTERRUPTED
-    if isinstance(problem, Terminated):
+    if isinstance(problem, Termination):
         return TERMINATED
     return BAD_ARGUMENTS if isinstance(problem, CycloptsError | UsageError) else FAILED
 
 
-def sentence(problem: BaseException) -> str:
-    """The error in one line."""
+def describe_error(problem: BaseException) -> str:
+    """Describe an error in one line."""
     text = " ".join(str(problem).split())
+
     match problem:
         case KeyboardInterrupt():
             return "interrupted"
-        case Terminated():
+        case Termination():
             return "terminated"
         case OSError(strerror=str(reason), filename=filename) if filename is not None:
             return f"error: {filename}: {reason}"
@@ -110,11 +113,11 @@ def sentence(problem: BaseException) -> str:
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
+def raise_on_sigterm() -> Iterator[None]:
     """Turn SIGTERM into an exception while the command runs."""
 
     def terminate(*_: Any) -> None:
-        raise Terminated
+        raise Termination
 
     previous = signal.signal(signal.SIGTERM, terminate)
     try:
@@ -124,7 +127,7 @@ def terminable() -> Iterator[None]:
 
 
 @contextmanager
-def short_warnings() -> Iterator[None]:
+def shorten_warnings() -> Iterator[None]:
     """Print what the library warns of as one line on stderr, without the place in the code."""
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:

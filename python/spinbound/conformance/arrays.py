@@ -1,4 +1,4 @@
-"""Checks against the stored arrays: signals, sensitivities and bounds of every model."""
+"""Checks against the stored arrays: signals and sensitivities of every model."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ SOURCES = {
     "hybrid": "arXiv 1807.03424, matrix exponential",
     "bloch": "Bloch 1946, matrix exponential",
 }
-BLOCH_MCCONNELL = "McConnell 1958, matrix exponential"  # what a Lorentzian makes of gbloch and gbloch-ide
+BLOCH_MCCONNELL = "McConnell 1958, matrix exponential"  # the equation of gbloch and gbloch-ide with a Lorentzian
 
-# Of s and J, relative to their largest values. gbloch: a few times what its kernel reaches (README); the other models
-# compute a pulse to rtol = 1e-8.
+# Tolerances of s and J, relative to their largest values. gbloch: a few times the error of its kernel (README); the
+# other models compute a pulse to rtol = 1e-8.
 GBLOCH_ERRORS, OTHER_ERRORS = (1e-9, 1e-7), (1e-8, 1e-6)
 
 
 def signal_error(case: Case) -> float:
-    """Largest deviation of the signal, relative to its largest value."""
+    """Return the largest deviation of the signal, relative to its largest value."""
     return errors(case)[0]
 
 
 def jacobian_error(case: Case) -> float:
-    """Largest deviation of a sensitivity, relative to its largest value over all voxels and echoes."""
+    """Return the largest deviation of a sensitivity, relative to its largest value over all voxels and echoes."""
     return errors(case)[1]
 
 
 def errors(case: Case) -> tuple[float, float]:
-    """Both of them."""
+    """Return the errors of the signal and of the sensitivities."""
     stored = load(case)
     s, J = sensitivities(case.sequence(), tissue_of(stored), TISSUE, model=Model(case.model, case.lineshape))
     largest = np.abs(stored["jacobian"]).max(axis=(0, 1))
@@ -51,17 +51,17 @@ def errors(case: Case) -> tuple[float, float]:
     return float(signal), float(relative.max())
 
 
-def _source(case: Case) -> str:
+def _name_source(case: Case) -> str:
     return BLOCH_MCCONNELL if case.lineshape == "lorentzian" else SOURCES[case.model]
 
 
-def _checks(case: Case) -> tuple[Check, Check]:
+def _make_checks(case: Case) -> tuple[Check, Check]:
     tolerances = GBLOCH_ERRORS if case.model == "gbloch" else OTHER_ERRORS
     of = case.model if case.lineshape == "superlorentzian" else f"{case.model}, {case.lineshape}"
     return (
-        Check(f"{case.train}: error of s, {of}", 0, tolerances[0], _source(case), partial(signal_error, case)),
-        Check(f"{case.train}: error of J, {of}", 0, tolerances[1], _source(case), partial(jacobian_error, case)),
+        Check(f"{case.train}: error of s, {of}", 0, tolerances[0], _name_source(case), partial(signal_error, case)),
+        Check(f"{case.train}: error of J, {of}", 0, tolerances[1], _name_source(case), partial(jacobian_error, case)),
     )
 
 
-ARRAYS: tuple[Check, ...] = tuple(check for case in CASES for check in _checks(case))
+ARRAYS: tuple[Check, ...] = tuple(check for case in CASES for check in _make_checks(case))

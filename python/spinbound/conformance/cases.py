@@ -29,7 +29,7 @@ FIELDS = ("tissue", "signal", "echoes", "jacobian")
 
 @dataclass(frozen=True)
 class Case:
-    """What one file is about."""
+    """The sequence, the model and the lineshape of one file."""
 
     train: str  # of this folder, or the name of a bundled sequence
     model: str
@@ -37,11 +37,11 @@ class Case:
 
     @property
     def name(self) -> str:
-        """What its file is called."""
+        """The name of its file, without suffix."""
         return f"{self.train}_{self.model}_{self.lineshape}"
 
     def sequence(self) -> Sequence:
-        """Its sequence."""
+        """Load the sequence of the case."""
         path = FOLDER / f"{self.train}.toml"
         return Sequence.load(path) if path.exists() else load_bundled(self.train)
 
@@ -62,11 +62,11 @@ CASES: tuple[Case, ...] = (
 
 
 def load(case: Case) -> Mapping[str, npt.NDArray[Any]]:
-    """The arrays of a case."""
+    """Load the arrays of a case."""
     with np.load(FOLDER / f"{case.name}.npz", allow_pickle=False) as stored:
         return {name: stored[name] for name in FIELDS}
 
 
 def tissue_of(arrays: Mapping[str, npt.NDArray[Any]]) -> Tissue:
-    """The voxels of a case."""
+    """Make the tissue of a case from its arrays."""
     return Tissue.from_dict(dict(zip(TISSUE, arrays["tissue"], strict=True)))

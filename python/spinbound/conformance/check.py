@@ -1,4 +1,4 @@
-"""One physics check: what it compares, with what, how closely, and on whose word."""
+"""One physics check: a computed number, its expected value, the tolerance and the source."""
 
 from __future__ import annotations
 

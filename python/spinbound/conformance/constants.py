@@ -1,6 +1,6 @@
-"""Checks against single numbers: of the literature, and of its equations solved by other means.
+"""Checks against single numbers: those of the literature, and solutions of its equations by other means.
 
-`tools/make_conformance.py` solves for those that no paper states, from the equations of
+`tools/make_conformance.py` computes the numbers that no paper states, from the equations of
 
     generalized Bloch    J. Assländer et al., Magn. Reson. Med. 2022 (arXiv 2107.11000)
     Sled & Pike 2000     J. G. Sled, G. B. Pike, J. Magn. Reson. 145, 24
@@ -36,13 +36,13 @@ HENKELMAN = "Henkelman 1993"
 QR = "Kay 1993, QR of the reference Jacobian"
 
 AT_ONCE = 1e-12  # s after the pulse: nothing here is faster than 1e5/s
-NEVER = 1e-9  # 1/s: relaxation that takes no part
+NEVER = 1e-9  # 1/s: relaxation without effect
 
 
 def after_pulse(
     model: Model | str, tissue: Tissue, alpha: float, TRF: float, shape: npt.ArrayLike | None = None
 ) -> npt.NDArray[np.float64]:
-    """xf yf zf xs zs right after one pulse on the equilibrium."""
+    """Return xf yf zf xs zs right after one pulse on the equilibrium."""
     seq = Sequence([alpha], [TRF], TRF + 2 * AT_ONCE, gradient_moment="balanced", start="thermal", shape=shape)
     state = simulate(seq, tissue, model=model, output="magnetization")[0]
     return np.asarray(state.real)
@@ -51,69 +51,69 @@ def after_pulse(
 def isolated_pool(
     model: str, alpha: float, TRF: float, T2s: float, R1s: float = NEVER, shape: npt.ArrayLike | None = None
 ) -> float:
-    """zs after one pulse on a semi-solid pool that exchanges with nothing, from its equilibrium 1."""
+    """Return zs after one pulse on a semi-solid pool without exchange, from its equilibrium 1."""
     tissue = Tissue(m0s=0.5, Rex=0, R1s=R1s, T2s=T2s)
     return float(after_pulse(model, tissue, alpha, TRF, shape)[4] / 0.5)
 
 
 def greens_function() -> float:
-    """G of the super-Lorentzian at kappa = 10."""
+    """Return G of the super-Lorentzian at kappa = 10."""
     return float(_core.greens_function(LINESHAPES.index("superlorentzian"), 10.0))
 
 
 def documented_pulse(component: int) -> float:
-    """One component after the pulse that the Julia package documents for its linear model, R2s = 1e5/s."""
+    """Return one component after the pulse that the Julia package documents for its linear model, R2s = 1e5/s."""
     tissue = Tissue(m0s=0.1, R1f=1, R2f=15, Rex=30, R1s=6.5, T2s=1e-5)
     return float(after_pulse(Model("gbloch", "lorentzian"), tissue, pi, 500e-6)[component])
 
 
 def documented_excitation(component: int) -> float:
-    """One component after the pulse that the Julia package documents for the generalized Bloch equation."""
+    """Return one component after the pulse that the Julia package documents for the generalized Bloch equation."""
     tissue = Tissue(m0s=0.2, R1f=1 / 3, R2f=15, Rex=30, R1s=2, T2s=10e-6)
     return float(after_pulse("gbloch-ide", tissue, pi / 2, 100e-6)[component])
 
 
 def sled_excess(TRF: float) -> float:
-    """zs by Sled's model less that by the generalized Bloch equation, pi pulse, T2s 10 us, R1s 1/s."""
+    """Return zs by Sled's model less that by the generalized Bloch equation, pi pulse, T2s 10 us, R1s 1/s."""
     sled, gbloch = (isolated_pool(model, pi, TRF, 10e-6, 1.0) for model in ("sled", "gbloch-ide"))
     return sled - gbloch
 
 
 def graham_rate() -> float:
-    """Graham's saturation rate for a pi pulse of 500 us, T2s 12 us, from what is left of zs."""
+    """Return Graham's saturation rate for a pi pulse of 500 us, T2s 12 us, from zs after the pulse."""
     return -log(isolated_pool("graham", pi, 500e-6, 12e-6)) / 500e-6
 
 
 def sinc_pulse() -> float:
-    """zs after a pi pulse of 1 ms whose field follows sinc(4 (t/TRF - 1/2)), T2s 12 us, R1s 3/s."""
+    """Return zs after a pi pulse of 1 ms whose field follows sinc(4 (t/TRF - 1/2)), T2s 12 us, R1s 3/s."""
     lobes = 4 * ((np.arange(SINC_SAMPLES) + 0.5) / SINC_SAMPLES - 0.5)
     shape = np.sinc(lobes)
     return isolated_pool("gbloch-ide", pi, 1e-3, 12e-6, 3.0, shape / shape.mean())
 
 
 def continuous_wave_pool() -> float:
-    """zs of an isolated Lorentzian pool under a continuous wave of 1 kHz, 100 Hz off resonance."""
+    """Return zs of an isolated Lorentzian pool under a continuous wave of 1 kHz, 100 Hz off resonance."""
     tissue = Tissue(m0s=0.5, Rex=0, R1s=1, T2s=10e-6)
     zs = np.asarray(continuous_wave(tissue, 2000 * pi, 200 * pi, output="zs", lineshape="lorentzian"))
     return float(zs[0].real / 0.5)
 
 
 def bound(name: str) -> float:
-    """CRB of one of all nine unknowns in the bundled sequence, white matter, sigma = 1."""
+    """Return the CRB of one of all nine unknowns in the bundled sequence, white matter, sigma = 1."""
     return float(crb(library.load("hybrid-mt-4s"), Tissue())[name])
 
 
 def linearisation_error() -> float:
-    """Relative L2 norm of gbloch less gbloch-ide, bundled sequence, white matter."""
+    """Return the relative L2 norm of gbloch less gbloch-ide, bundled sequence, white matter."""
     seq, tissue = library.load("hybrid-mt-4s"), Tissue()
     linear, full = (simulate(seq, tissue, model=model) for model in ("gbloch", "gbloch-ide"))
     return float(np.linalg.norm(linear - full) / np.linalg.norm(full))
 
 
-SINC_SAMPLES = 400  # four times as many change zs by 2e-6
+SINC_SAMPLES = 400  # four times as many samples change zs by 2e-6
 
-# Numbers solved for hold to the digits given; what differs is the error of the table of R2sl (1e-9) or of the
-# collocation (rtol 1e-8). The Julia package prints more digits than its solver's tolerance makes right.
+# The computed numbers are right to the digits given. The tolerances cover the error of the table of R2sl (1e-9) or of
+# the collocation (rtol 1e-8). The Julia package prints more digits than its solver's tolerance makes right.
 CONSTANTS: tuple[Check, ...] = (
     Check("G(10), super-Lorentzian", 0.14712468680944, 1e-13, GBLOCH, greens_function),
     *(

@@ -1,5 +1,7 @@
-"""Checks where a model has a closed form: R. Freeman, H. D. W. Hill, J. Magn. Reson. 4, 366 (1971), for the balanced
-steady state; J. Assländer et al., Commun. Phys. 2019 (arXiv 1807.03424), for the hybrid state.
+"""Checks where a model has a closed form.
+
+References: R. Freeman, H. D. W. Hill, J. Magn. Reson. 4, 366 (1971), for the balanced steady state; J. Assländer et
+al., Commun. Phys. 2019 (arXiv 1807.03424), for the hybrid state.
 """
 
 from __future__ import annotations
@@ -23,70 +25,75 @@ HYBRID = "arXiv 1807.03424, hybrid state"
 WHITE_MATTER: dict[str, float] = {"m0s": 0.15, "R1f": 0.5, "R2f": 15, "Rex": 30, "R1s": 3, "T2s": 10e-6}
 WATER: dict[str, float] = WHITE_MATTER | {"m0s": 0.0, "R1f": 1.0, "T2s": 2e-6}
 TR = 5e-3
-SHORTEST = 4e-6  # s: two of the shortest T2s, the least that a pulse may last
-SECOND_ORDER = 2 * (SHORTEST / TR) ** 2  # what the extrapolation to hard pulses leaves
-TABLE = 1e-9  # the same of the hybrid model, whose responses of the pool come from a table at all flip angles
-ROUNDING = 1e-11  # of hundreds of events, which a steady state multiplies by 1/(n TR R1)
+SHORTEST = 4e-6  # s: the shortest allowed pulse, twice the shortest T2s
+SECOND_ORDER = 2 * (SHORTEST / TR) ** 2  # error of the extrapolation to hard pulses
+TABLE = 1e-9  # error of the hybrid model, which takes the responses of the pool from a table at all flip angles
+ROUNDING = 1e-11  # rounding errors of hundreds of events, which a steady state multiplies by 1/(n TR R1)
 
 
-def magnetization(seq: Sequence, tissue: Tissue, model: str) -> npt.NDArray[np.float64]:
-    """xf yf zf xs zs at every echo, M0 = 1."""
+def simulate_magnetization(seq: Sequence, tissue: Tissue, model: str) -> npt.NDArray[np.float64]:
+    """Simulate xf yf zf xs zs at every echo, M0 = 1."""
     return np.asarray(simulate(seq, tissue, model=model, output="magnetization").real)
 
 
-def pulses(alpha: npt.ArrayLike, TRF: float = 100e-6, moment: str = "balanced", **options: Any) -> Sequence:
-    """A train of equal repetitions but for the flip angles; `moment` is that of pulse 0."""
+def make_train(alpha: npt.ArrayLike, TRF: float = 100e-6, moment: str = "balanced", **options: Any) -> Sequence:
+    """Make a train of repetitions that differ in their flip angles only; `moment` is that of pulse 0."""
     angles = np.asarray(alpha, np.float64)
     moments = [moment] + ["balanced"] * (angles.size - 1)
     return Sequence(angles, np.full(angles.size, TRF), TR, gradient_moment=moments, **options)
 
 
 def change_without_RF(model: str) -> float:
-    """Largest change of the equilibrium in a train of pulses of no flip angle."""
+    """Return the largest change of the equilibrium in a train of pulses of no flip angle."""
     tissue = Tissue(**(WATER if model == "bloch" else WHITE_MATTER))
-    states = magnetization(pulses(np.zeros(20)), tissue, model)
+    states = simulate_magnetization(make_train(np.zeros(20)), tissue, model)
     m0s = float(tissue["m0s"])
     return float(np.abs(states - [0, 0, 1 - m0s, 0, m0s]).max())
 
 
 def error_of_recovery() -> float:
-    """Two pools that exchange, from a given start, against the sum of two exponentials."""
+    """Compare the recovery of two exchanging pools from a given start to the sum of two exponentials."""
     start, tissue, n = [0, 0, -0.5, 0, 0.05], Tissue(**WHITE_MATTER), 200
-    states = magnetization(pulses(np.zeros(n), start=start), tissue, "gbloch")[:, [2, 4]]
+    states = simulate_magnetization(make_train(np.zeros(n), start=start), tissue, "gbloch")[:, [2, 4]]
     m0s, m0f, Rex = WHITE_MATTER["m0s"], 1 - WHITE_MATTER["m0s"], WHITE_MATTER["Rex"]
     R1f, R1s = WHITE_MATTER["R1f"], WHITE_MATTER["R1s"]
     rates = np.array([[-R1f - Rex * m0s, Rex * m0f], [Rex * m0s, -R1s - Rex * m0f]])
     values, modes = np.linalg.eig(rates)
     amplitudes = np.linalg.solve(modes, np.array([start[2] - m0f, start[4] - m0s]))
+
     times = TR * (1 + np.arange(n))
     expected = [m0f, m0s] + (np.exp(np.multiply.outer(times, values)) * amplitudes) @ modes.T
     return float(np.abs(states - expected).max())
 
 
 def error_of_inversion_recovery(model: str) -> float:
-    """zf of a single pool after an inversion at once, against 1 - 2 exp(-R1 t)."""
-    seq = pulses([pi] + [0.0] * 199, moment="crusher", start="thermal")
-    states = magnetization(seq, Tissue(**WATER), model)
+    """Compare zf of a single pool after an inversion at once to 1 - 2 exp(-R1 t)."""
+    seq = make_train([pi] + [0.0] * 199, moment="crusher", start="thermal")
+    states = simulate_magnetization(seq, Tissue(**WATER), model)
     times = TR * (0.5 + np.arange(200))
     return float(np.abs(states[:, 2] - (1 - 2 * np.exp(-WATER["R1f"] * times))).max())
 
 
-def for_hard_pulses(alpha: npt.ArrayLike, moment: str, tissue: Tissue, model: str) -> npt.NDArray[np.float64]:
-    """xf at every echo, extrapolated from two short pulse durations to none: it changes with TRF/TR to first order."""
-    short, twice = (magnetization(pulses(alpha, TRF, moment), tissue, model)[:, 0] for TRF in (SHORTEST, 2 * SHORTEST))
+def extrapolate_to_hard_pulses(
+    alpha: npt.ArrayLike, moment: str, tissue: Tissue, model: str
+) -> npt.NDArray[np.float64]:
+    """Extrapolate xf at every echo from two short pulse durations to none, as it is linear in TRF/TR to first order."""
+    short, twice = (
+        simulate_magnetization(make_train(alpha, TRF, moment), tissue, model)[:, 0] for TRF in (SHORTEST, 2 * SHORTEST)
+    )
     return 2 * short - twice
 
 
 def balanced_signal(model: str) -> float:
-    """Steady state of a balanced sequence of hard pulses, single pool, relative to its closed form."""
+    """Return the steady state of a balanced train of hard pulses, single pool, relative to its closed form."""
     alpha = 0.6
-    E1, E2 = exp(-WATER["R1f"] * TR), exp(-WATER["R2f"] * TR)
-    closed = exp(-WATER["R2f"] * TR / 2) * sin(alpha) * (1 - E1) / (1 - (E1 - E2) * cos(alpha) - E1 * E2)
-    return abs(float(for_hard_pulses([alpha], "balanced", Tissue(**WATER), model)[0])) / closed
+    e1, e2 = exp(-WATER["R1f"] * TR), exp(-WATER["R2f"] * TR)
+    closed = exp(-WATER["R2f"] * TR / 2) * sin(alpha) * (1 - e1) / (1 - (e1 - e2) * cos(alpha) - e1 * e2)
+    return abs(float(extrapolate_to_hard_pulses([alpha], "balanced", Tissue(**WATER), model)[0])) / closed
 
 
 def hybrid_error(with_inversion: bool) -> float:
-    """The hybrid model of a single pool at a constant flip angle against its closed form, off resonance.
+    """Compare the hybrid model of a single pool at a constant flip angle to its closed form, off resonance.
 
     r relaxes at the rate a = cos^2 R1 + sin^2 R2 towards cos R1/a; an inversion turns its sign.
     """
@@ -94,8 +101,9 @@ def hybrid_error(with_inversion: bool) -> float:
     angles = np.full(n, alpha)
     if with_inversion:
         angles[0] = pi
+
     moment = "crusher" if with_inversion else "balanced"
-    signal = for_hard_pulses(angles, moment, Tissue(**WATER, omega0=omega0), "hybrid")
+    signal = extrapolate_to_hard_pulses(angles, moment, Tissue(**WATER, omega0=omega0), "hybrid")
     theta = atan2(sin(alpha / 2), cos(alpha / 2) * cos(omega0 * TR / 2))
     a = cos(theta) ** 2 * WATER["R1f"] + sin(theta) ** 2 * WATER["R2f"]
     steady, decay = cos(theta) * WATER["R1f"] / a, exp(-a * n * TR)

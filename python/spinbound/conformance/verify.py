@@ -1,8 +1,8 @@
 """Physics checks of the installed package, on the machine where it runs.
 
-conformance.constants    numbers of the literature, and of its equations solved by other means
+conformance.constants    numbers of the literature, and solutions of its equations by other means
 conformance.limits       closed forms, and models where they must agree
-conformance.arrays       signals and sensitivities of every model, made by plain code that is kept in tools/
+conformance.arrays       signals and sensitivities of every model, computed by the plain code in tools/
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ class Verification:
     Attributes
     ----------
     what
-        What was computed, with its unit if it has one.
+        Name of the computed number, with its unit if it has one.
     expected, got
-        What it should be and what it is; NaN if computing it failed.
+        The expected and the computed value; NaN if the computation failed.
     tolerance
         Largest absolute difference that passes.
     source
-        Where the expected value comes from.
+        Source of the expected value.
     problem
-        The error that computing it raised, if it did.
+        The error that the computation raised, if it did.
 
     Examples
     --------
@@ -57,7 +57,7 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """Whether `got` is within the tolerance of `expected`."""
+        """Whether `got` lies within the tolerance of `expected`."""
         return abs(self.got - self.expected) <= self.tolerance
 
 
@@ -91,20 +91,20 @@ def verify(*, progress: bool | Progress | None = None) -> list[Verification]:
     True
     """
     check_progress(progress)
-    with show_progress(progress, len(CHECKS), "verify", "check") as report:
-        return list(_outcomes(CHECKS, report))
+    with show_progress(progress, len(CHECKS), "verify", "check") as advance:
+        return list(_run_checks(CHECKS, advance))
 
 
-def _outcomes(checks: tuple[Check, ...], report: Progress | None) -> Iterable[Verification]:
+def _run_checks(checks: tuple[Check, ...], advance: Progress | None) -> Iterable[Verification]:
     for done, check in enumerate(checks, 1):
-        yield _outcome(check)
-        if report is not None:
-            report(done, len(checks))
+        yield _run_check(check)
+        if advance is not None:
+            advance(done, len(checks))
 
 
-def _outcome(check: Check) -> Verification:
+def _run_check(check: Check) -> Verification:
     try:
         got, problem = check.compute(), None
-    except Exception as error:  # whatever it is, the other checks are to run
+    except Exception as error:  # of any kind: the other checks must run
         got, problem = nan, f"{type(error).__name__}: {error}"
     return Verification(check.what, check.expected, got, check.tolerance, check.source, problem)

@@ -33,7 +33,7 @@ from spinbound.work.run import Run
 
 from .dictionary import Dictionary, norms
 from .job import DictionaryJob
-from .making import made
+from .making import open_store
 from .recipe import DERIVATIVES, Recipe, check_chunk, default_chunk, refuse_invalid
 from .store import StoredDictionary
 
@@ -58,14 +58,14 @@ def dictionary(
     seq
         The pulse sequence, or a list of them as in `simulate`.
     source
-        A `Prior` to draw from, or the tissues themselves: all voxels of a `Tissue`, in one axis; their M0 is left out.
+        A `Prior` to draw from, or the tissues themselves: all voxels of a `Tissue`, in one axis; their M0 is ignored.
     n
         Number of tissues to draw; 20,000 unless given, or each once where all parameters are grids or constants. Not
         for a `Tissue`.
     seed
-        Of the draw.
+        Seed of the draw.
     basis
-        Signals are kept in its coefficients. A dictionary takes 16 n bytes per sample: 4 MB for 20,000 atoms in 13
+        Signals are stored as its coefficients. A dictionary takes 16 n bytes per sample: 4 MB for 20,000 atoms in 13
         vectors, 370 MB in the time domain of a train of 1142 pulses.
     model, threads, progress
         As in `simulate`.
@@ -131,45 +131,46 @@ def build_dictionary(
 ) -> StoredDictionary:
     """Simulate the signals of many tissues and their bounds, chunk by chunk, into a dictionary on disk.
 
-    A run that was killed is called again with the same arguments: it goes on, to the same bits. No more than a chunk
-    is ever in memory.
+    After a kill the same call goes on where it stopped, to the same bits. Memory never holds more than a chunk.
 
     Parameters
     ----------
     seq
         The pulse sequence, or a list of them as in `simulate`.
     source
-        A `Prior` to draw from, or the tissues themselves: all voxels of a `Tissue`, in one axis; their M0 is left out.
-        Those that cannot be simulated stay as rows of NaN.
+        A `Prior` to draw from, or the tissues themselves: all voxels of a `Tissue`, in one axis; their M0 is ignored.
+        Tissues that cannot be simulated are rows of NaN.
     n
         Number of tissues to draw; None for a `Tissue`.
     path
         The folder of the store, in Zarr format 3 (extra `io`).
     basis
-        Signals and sensitivities are kept in its coefficients, and bounds are those of such data.
+        Signals and sensitivities are stored as its coefficients, and bounds hold for such data.
     wrt, sigma, form
-        Of the bounds and sensitivities, as in `crb`; sigma is one number.
+        Options of the bounds and sensitivities, as in `crb`; sigma is one number.
     derivatives
-        What to keep beside the signals: ``crb`` (default), ``fisher``, ``sensitivities``, several of them, or None.
+        Arrays to keep beside the signals: ``crb`` (default), ``fisher``, ``sensitivities``, several of them, or None.
     seed, first
-        Of the draw: tissues `first` to `first + n - 1`, as in `Prior.sample`.
+        Seed of the draw, and the first tissue: tissues `first` to `first + n - 1`, as in `Prior.sample`.
     chunk
-        Tissues of a chunk; 4096 unless given, or fewer where those fill more than 64 MB. No number depends on it.
+        Number of tissues in a chunk; by default 4096, or fewer where those fill more than 64 MB. No result depends on
+        it.
     dtype
         complex128, or complex64: computed in double precision, stored in single, bounds as well.
     overwrite
         Replace a dictionary of that name.
     rebuild
-        Check what is there first, and make damaged chunks anew.
+        Check the existing chunks first, and compute damaged ones again.
     runner
-        Who does the chunks: one of `sb.cluster`, or any `concurrent.futures.Executor`; by default this process.
+        A runner of `sb.cluster` or any `concurrent.futures.Executor`, which gives the chunks to other processes; by
+        default this process.
     model, threads, progress
         As in `simulate`.
 
     Returns
     -------
     StoredDictionary
-        A `Dictionary` on disk. Not complete if the runner does a part only.
+        A `Dictionary` on disk. It is not complete if the runner does a part only.
 
     Raises
     ------
@@ -195,32 +196,34 @@ def build_dictionary(
     recipe = Recipe(
         forward=ForwardModel.of(seq, model, basis),
         wrt=as_parameter_names(wrt),
-        derivatives=_derivatives(derivatives),
+        derivatives=_check_derivatives(derivatives),
         sigma=as_positive("sigma", sigma),
         form=as_one_of("form", form, FORMS),
         dtype=str(as_result_dtype(dtype, np.complex128)),
     )
-    tissues = _source(source, n, seed, first)
+
+    tissues = _open_source(source, n, seed, first)
     chunk = default_chunk(recipe, tissues.n) if chunk is None else min(as_count("chunk", chunk, 1), tissues.n)
+
     run = Run.of(path, runner, threads, progress, option="path")
     if overwrite and run.part:
         raise InvalidParameter(f"overwrite goes with the whole work, not with part {run.part}")
     check_chunk(recipe, chunk)
     refuse_invalid(recipe, tissues)
 
-    with made(Path(path), recipe, tissues, chunk, run.part, overwrite=overwrite, rebuild=rebuild) as store:
+    with open_store(Path(path), recipe, tissues, chunk, run.part, overwrite=overwrite, rebuild=rebuild) as store:
         run.do(DictionaryJob(store, tissues, recipe), "dictionary", "tissue")
     return store
 
 
-def _derivatives(derivatives: str | Iterable[str] | None) -> tuple[str, ...]:
-    """The words, in the order in which they are stored."""
+def _check_derivatives(derivatives: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Return the derivatives in the order in which they are stored."""
     given = (derivatives,) if isinstance(derivatives, str) else tuple(derivatives or ())
     chosen = {as_one_of("derivatives", word, DERIVATIVES) for word in given}
     return tuple(word for word in DERIVATIVES if word in chosen)
 
 
-def _source(source: Prior | Tissue, n: int | None, seed: int, first: int) -> Source:
+def _open_source(source: Prior | Tissue, n: int | None, seed: int, first: int) -> Source:
     if isinstance(source, Prior):
         return DrawnTissues(source, as_count("n", n, 1), as_count("seed", seed, 0), as_count("first", first, 0))
     return GivenTissues(as_tissues(source, n, ATOMS, 0))

@@ -1,4 +1,4 @@
-"""What a dictionary on disk holds beside its tissues: the trains, the basis, and what it says of itself."""
+"""The contents of a dictionary on disk beside its tissues: the trains, the basis, and its description."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ ATTRIBUTES: dict[str, dict[str, Any]] = {  # for readers without spinbound
 }
 
 
-def said_sha256(attributes: Mapping[str, Any]) -> str:
-    """Hash of what a store says of itself."""
-    said = [attributes.get(name) for name in ("configuration", "contents")]
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+def description_sha256(attributes: Mapping[str, Any]) -> str:
+    """Return the hash of the description of a store."""
+    description = [attributes.get(name) for name in ("configuration", "contents")]
+    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
 
 
-def makes_sense(attributes: Mapping[str, Any]) -> bool:
-    """Whether a store says what it holds, and how much of it, in the types that it should."""
+def is_sound(attributes: Mapping[str, Any]) -> bool:
+    """Say whether a store describes its content and its size, in the right types."""
     configuration, contents = attributes.get("configuration"), attributes.get("contents")
     if not isinstance(configuration, dict) or not isinstance(contents, dict):
         return False
@@ -50,7 +50,7 @@ def makes_sense(attributes: Mapping[str, Any]) -> bool:
 
 
 def small_arrays(trains: Trains, basis: Basis | None) -> dict[str, Array]:
-    """What does not grow with the tissues: the trains and the basis, by their names in a store."""
+    """Return the arrays of the trains and the basis, whose size does not depend on the tissues, by names in a store."""
     arrays: dict[str, Array] = {}
     for k, train in enumerate(trains.sequences):
         fields = {name: np.broadcast_to(getattr(train, name), train.n_pulses) for name in EVERY_PULSE}
@@ -65,27 +65,27 @@ def small_arrays(trains: Trains, basis: Basis | None) -> dict[str, Array]:
 
 
 def small_layout(name: str, values: Array) -> Layout:
-    """How one of them is stored: in one chunk."""
+    """Return the layout of a small array, which is one chunk."""
     word = name.rpartition("/")[2]
     axes, attributes = AXES.get(word, ("pulse",)), ATTRIBUTES.get(word, {})
     return Layout(values.shape, str(values.dtype), len(values), axes, attributes)
 
 
-def allow(path: Path, name: str, layout: Layout) -> None:
-    """Refuse, before it is allocated, an array of more than most of the memory."""
-    claimed = prod(layout.shape) * np.dtype(layout.dtype).itemsize
-    Allowance(path, InvalidData).take(name, claimed, claimed)
+def check_memory(path: Path, name: str, layout: Layout) -> None:
+    """Refuse, before it is allocated, an array that takes more than most of the memory."""
+    n_bytes = prod(layout.shape) * np.dtype(layout.dtype).itemsize
+    Allowance(path, InvalidData).take(name, n_bytes, n_bytes)
 
 
 def read_small(path: Path, name: str) -> Array:
-    """One of these arrays."""
+    """Read a small array."""
     layout = stores.read_layout(path, name)
-    allow(path, name, layout)
+    check_memory(path, name, layout)
     return stores.read(path, name, layout)
 
 
 def read_train(path: Path, k: int, contents: Mapping[str, Any]) -> Sequence:
-    """The k-th train."""
+    """Read the k-th train."""
     fields: dict[str, Any] = {name: read_small(path, f"sequence/{k}/{name}") for name in EVERY_PULSE}
     fields["gradient_moment"] = [GRADIENT_MOMENTS[code] for code in fields["gradient_moment"]]
     if f"sequence/{k}/shape" in contents["small_arrays"]:
@@ -94,7 +94,7 @@ def read_train(path: Path, k: int, contents: Mapping[str, Any]) -> Sequence:
 
 
 def read_basis(path: Path, contents: Mapping[str, Any], seq: Sequence | list[Sequence]) -> Basis:
-    """The basis, which belongs to a sequence if it did when it was stored."""
+    """Read the basis, which belongs to a sequence if it did when it was stored."""
     parts: dict[str, Any] = {
         name: read_small(path, place) for name, place in BASIS.items() if place in contents["small_arrays"]
     }

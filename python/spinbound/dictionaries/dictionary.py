@@ -1,4 +1,4 @@
-"""Dictionaries: tissues with their signals and bounds, in memory; those on disk are of the same kind."""
+"""Dictionaries: tissues with their signals and bounds, in memory; those on disk have the same interface."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ TISSUES = tuple(f"tissue/{name}" for name in TISSUE)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dictionary:
-    """Tissues of M0 = 1 with their noise-free signals, in memory or on disk, and what else was computed of them.
+    """Tissues of M0 = 1 with their noise-free signals and, if computed, their bounds, in memory or on disk.
 
-    `dictionary` and `reference_set` make one in memory, `build_dictionary` one on disk, which `open_dictionary` finds
-    again: of that, what is asked for is read, and checked as it is read.
+    `dictionary` and `reference_set` make one in memory, `build_dictionary` one on disk, which `open_dictionary` opens
+    again: its arrays are read on request, and checked while they are read.
 
     Attributes
     ----------
@@ -37,19 +37,19 @@ class Dictionary:
     tissue
         The tissues, of shape (n,), with M0 = 1.
     signals : (n, samples) complex
-        For M0 = 1; `samples` are echoes, or the vectors of the basis. NaN where a tissue could not be simulated.
+        Signals for M0 = 1; `samples` are echoes, or vectors of the basis. NaN where a tissue could not be simulated.
     basis
         The `Basis` of the signals; None in the time domain.
     crb : dict of str to (n,)
-        Cramér-Rao bounds by the name of the unknown, in its unit squared; empty if they were not asked for.
+        Cramér-Rao bounds by the name of the unknown, in its unit squared; empty if they were not computed.
     fisher : (n, P', P') or None
         Fisher matrices, as in `fisher`.
     sensitivities : (n, samples, P) or None
         Derivatives of the signals, as in `sensitivities`.
     first : int
-        Of a block: the number of its first tissue within the whole.
+        Number of the first tissue of a block within the whole dictionary.
     configuration : dict
-        What was computed, how and from what, as far as it is known.
+        The settings of the computation, as far as they are known.
 
     Raises
     ------
@@ -82,7 +82,7 @@ class Dictionary:
                 raise InvalidData(f"{what} has shape {shape}; allowed: ({n},), one for each signal")
 
     def __len__(self) -> int:
-        """Number of tissues."""
+        """Return the number of tissues."""
         return len(self.signals)
 
     @property
@@ -92,7 +92,7 @@ class Dictionary:
 
     @property
     def sequence_sha256(self) -> str:
-        """Of the sequence, or of all sequences of a joint experiment."""
+        """Hash of the sequence, or of all sequences of a joint experiment."""
         return as_trains(self.sequence).sha256
 
     @property
@@ -107,7 +107,7 @@ class Dictionary:
 
     @property
     def complete(self) -> bool:
-        """Whether everything has been computed: in memory it has."""
+        """Whether everything has been computed: in memory this is always so."""
         return True
 
     @property
@@ -128,11 +128,11 @@ class Dictionary:
         return -(-len(self) // BLOCK)
 
     def rows(self, chunk: int) -> slice:
-        """Which of the tissues a block has."""
+        """Return the rows of the tissues of a block."""
         return slice(chunk * BLOCK, min((chunk + 1) * BLOCK, len(self)))
 
     def columns(self, chunk: int, *names: str) -> dict[str, Array]:
-        """Some of the arrays of one block, by their names in a store."""
+        """Return some of the arrays of one block, by their names in a store."""
         rows = self.rows(chunk)
         columns = {"signals": self.signals[rows]}
         columns |= {f"tissue/{name}": np.broadcast_to(self.tissue[name], len(self))[rows] for name in TISSUE}

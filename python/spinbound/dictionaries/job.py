@@ -1,4 +1,4 @@
-"""The work of making a dictionary on disk: what is computed of a tissue, how it is laid out, chunk by chunk."""
+"""The work of making a dictionary on disk: its description, its layout, and the computation chunk by chunk."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from .store import MARK, StoredDictionary
 # The store
 
 
-def configuration(recipe: Recipe, source: Source, chunk: int) -> dict[str, Any]:
-    """All that the bits of a store depend on."""
+def describe_configuration(recipe: Recipe, source: Source, chunk: int) -> dict[str, Any]:
+    """Return all that the bits of a store depend on."""
     return recipe.forward.described | {
         "n": source.n,
         "chunk": chunk,
@@ -37,8 +37,8 @@ def configuration(recipe: Recipe, source: Source, chunk: int) -> dict[str, Any]:
     }
 
 
-def contents(recipe: Recipe, n: int, chunk: int) -> dict[str, Any]:
-    """What it takes to read a store."""
+def describe_contents(recipe: Recipe, n: int, chunk: int) -> dict[str, Any]:
+    """Return what a reader of the store needs to know."""
     trains, basis = recipe.forward.trains, recipe.forward.basis
     return {
         "arrays": list(recipe.layouts(n, chunk)),
@@ -50,7 +50,7 @@ def contents(recipe: Recipe, n: int, chunk: int) -> dict[str, Any]:
 
 
 def all_layouts(recipe: Recipe, n: int, chunk: int) -> dict[str, Layout]:
-    """Of every array of the store: those of the tissues, the mark, the trains and the basis."""
+    """Return the layouts of all arrays of the store: those of the tissues, the mark, the trains and the basis."""
     layouts = recipe.layouts(n, chunk)
     mark = Layout((-(-n // chunk), len(layouts), 32), "uint8", 1, ("chunk", "array", "byte"), {"arrays": list(layouts)})
     small = small_arrays(recipe.forward.trains, recipe.forward.basis)
@@ -62,7 +62,7 @@ def all_layouts(recipe: Recipe, n: int, chunk: int) -> dict[str, Layout]:
 
 @dataclass(frozen=True)
 class ChunkTask:
-    """Compute a chunk and store it; the mark comes last."""
+    """The task that computes a chunk and stores it; the mark comes last."""
 
     path: Path
     chunk: int
@@ -70,9 +70,9 @@ class ChunkTask:
     recipe: Recipe
     configuration: dict[str, Any]
 
-    def __call__(self, threads: int | None, report: Progress | None) -> None:
-        """Do it, unless the run is dead and its store has been replaced while this process was at work."""
-        arrays = self.recipe.computed(self.draw(), threads, report)
+    def __call__(self, threads: int | None, progress: Progress | None) -> None:
+        """Do the task, unless the run is dead and its store has been replaced in the meantime."""
+        arrays = self.recipe.compute(self.draw(), threads, progress)
         store = StoredDictionary(self.path)
         if store.configuration != self.configuration:
             raise InvalidData(f"{self.path} holds another dictionary than when chunk {self.chunk} was begun")
@@ -94,14 +94,14 @@ class DictionaryJob:
         return [last - first for first, last in pairwise((*range(0, n, chunk), n))]
 
     def is_done(self, chunk: int) -> bool:
-        """Whether a chunk has been stored."""
+        """Say whether a chunk has been stored."""
         return self.store.is_done(chunk)
 
-    def run(self, runner: Runner | None, threads: int | None, report: Progress | None) -> None:
-        """Do what is not done."""
-        (runner or run_here)(self, threads, report)
+    def run(self, runner: Runner | None, threads: int | None, progress: Progress | None) -> None:
+        """Do all chunks that are not done."""
+        (runner or run_here)(self, threads, progress)
 
     def make_task(self, chunk: int) -> Task:
-        """The work of one chunk."""
+        """Make the task of one chunk."""
         draw = self.source.rows(self.store.rows(chunk))
         return ChunkTask(self.store.path, chunk, draw, self.recipe, self.store.configuration)

@@ -1,4 +1,4 @@
-"""What is computed of each tissue of a dictionary on disk, and how its arrays are laid out."""
+"""The arrays of each tissue of a dictionary: their computation, and their layout on disk."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from spinbound.tissues.sources import Source
 from spinbound.tissues.tissue import Tissue
 
 DERIVATIVES = ("crb", "fisher", "sensitivities")
-CHUNK, CHUNK_BYTES = 4096, 1 << 26  # tissues, or as many as fill 64 MB
+CHUNK, CHUNK_BYTES = 4096, 1 << 26  # tissues of a chunk, or as many as fill 64 MB
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is computed of each tissue."""
+    """The forward model and the arrays that are computed for each tissue."""
 
     forward: ForwardModel
     wrt: tuple[str, ...]
     derivatives: tuple[str, ...]
     sigma: float
     form: str
-    dtype: str  # of the signals; what is real has the same precision
+    dtype: str  # of the signals; real arrays have the same precision
 
     def layouts(self, n: int, chunk: int) -> dict[str, Layout]:
-        """The arrays of n tissues, in the order in which they are stored."""
+        """Return the layouts of the arrays of n tissues, in the order in which they are stored."""
         samples, basis = self.forward.n_samples, self.forward.basis
         sample, P, columns = "echo" if basis is None else "vector", len(self.wrt), n_columns(self.wrt, self.form)
         real = "float64" if self.dtype == "complex128" else "float32"
         named = {"parameters": list(self.wrt), "sigma": self.sigma, "form": self.form}
         units = {"units": [f"({PARAMETERS[name].unit})^2" for name in self.wrt]}
-        tissue = {f"tissue/{name}": Layout((n,), "float64", chunk, ("tissue",), _described(name)) for name in TISSUE}
+        tissue = {f"tissue/{name}": Layout((n,), "float64", chunk, ("tissue",), _describe(name)) for name in TISSUE}
         results = {
             "crb": Layout((n, P), real, chunk, ("tissue", "parameter"), named | units),
             "fisher": Layout(
@@ -65,37 +65,38 @@ class Recipe:
         }
 
     def accepts(self, tissue: Tissue) -> BoolArray:
-        """Which of the tissues can be simulated."""
+        """Say which of the tissues can be simulated."""
         matrix = np.array([np.broadcast_to(tissue[name], tissue.shape) for name in TISSUE])
         return valid_voxels(matrix, np.ones(tissue.size, np.complex128), None, self.forward.limits)
 
-    def computed(self, tissue: Tissue, threads: int | None, report: Progress | None) -> dict[str, Array]:
-        """All arrays of some tissues; those that cannot be simulated are NaN."""
+    def compute(self, tissue: Tissue, threads: int | None, progress: Progress | None) -> dict[str, Array]:
+        """Compute all arrays of some tissues; rows of tissues that cannot be simulated are NaN."""
         layouts = self.layouts(tissue.size, tissue.size)
-        arrays = {name: np.full(layout.shape, _missing(layout), layout.dtype) for name, layout in layouts.items()}
+        arrays = {name: np.full(layout.shape, _missing_value(layout), layout.dtype) for name, layout in layouts.items()}
         for name in TISSUE:
             arrays[f"tissue/{name}"][:] = tissue[name]
         if self.accepts(tissue).any():
-            for name, values in self.results(tissue, threads, report).items():
+            for name, values in self.compute_results(tissue, threads, progress).items():
                 round_into(arrays[name], slice(None), values)
         arrays["valid"][:] = np.isfinite(arrays["signals"]).all(axis=1)
         return arrays
 
-    def results(self, tissue: Tissue, threads: int | None, report: Progress | None) -> dict[str, Array]:
-        """What the core computes; at least one of the tissues is valid."""
+    def compute_results(self, tissue: Tissue, threads: int | None, progress: Progress | None) -> dict[str, Array]:
+        """Compute the arrays of the core, where at least one of the tissues is valid."""
         forward = self.forward
         if self.derivatives and forward.basis is not None:
-            asked = self.wrt, self.sigma, self.form, self.derivatives
-            return in_one_run(forward, tissue, *asked, threads=threads, progress=report)
-        return self._in_turn(tissue, threads, report)
+            arguments = self.wrt, self.sigma, self.form, self.derivatives
+            return in_one_run(forward, tissue, *arguments, threads=threads, progress=progress)
+        return self._compute_in_turn(tissue, threads, progress)
 
-    def _in_turn(self, tissue: Tissue, threads: int | None, report: Progress | None) -> dict[str, Any]:
-        """In the time domain, where each is a run of its own."""
+    def _compute_in_turn(self, tissue: Tissue, threads: int | None, progress: Progress | None) -> dict[str, Any]:
+        """Compute the arrays in the time domain, where each needs its own run."""
         seq, basis = self.forward.sequence, self.forward.basis
         options: dict[str, Any] = {"model": self.forward.model, "basis": basis, "threads": threads}
         functions: dict[str, Callable[..., Any]] = {"fisher": fisher, "crb": crb}
         further = [name for name in functions if name in self.derivatives]
-        first, *others = split_progress(report, 1 + len(further), 0, tissue.size, tissue.size)
+        first, *others = split_progress(progress, 1 + len(further), 0, tissue.size, tissue.size)
+
         results: dict[str, Any] = {}
         if "sensitivities" in self.derivatives:
             pair = sensitivities(seq, tissue, self.wrt, progress=first, **options)
@@ -103,24 +104,24 @@ class Recipe:
         else:
             results["signals"] = simulate(seq, tissue, progress=first, **options)
         for name, share in zip(further, others, strict=True):
-            asked = self.wrt, self.sigma, self.form
-            results[name] = functions[name](seq, tissue, *asked, progress=share, **options)
+            arguments = self.wrt, self.sigma, self.form
+            results[name] = functions[name](seq, tissue, *arguments, progress=share, **options)
         if "crb" in results:
             results["crb"] = np.stack([results["crb"][name] for name in self.wrt], axis=-1)
         return results
 
 
-def _missing(layout: Layout) -> complex | float | int:
-    """What the core writes where a tissue is invalid."""
+def _missing_value(layout: Layout) -> complex | float | int:
+    """Return the value that the core writes where a tissue is invalid."""
     return complex(np.nan, np.nan) if layout.dtype.startswith("complex") else layout.fill
 
 
-def _described(name: str) -> dict[str, Any]:
+def _describe(name: str) -> dict[str, Any]:
     return {"units": PARAMETERS[name].unit, "long_name": PARAMETERS[name].description}
 
 
 def default_chunk(recipe: Recipe, n: int) -> int:
-    """Tissues of a chunk unless told: 4096, or a smaller power of two whose arrays fill 64 MB."""
+    """Return the default size of a chunk: 4096 tissues, or a smaller power of two whose arrays fill 64 MB."""
     chunk = CHUNK
     while chunk > 1 and sum(layout.chunk_bytes for layout in recipe.layouts(chunk, chunk).values()) > CHUNK_BYTES:
         chunk //= 2
@@ -128,18 +129,18 @@ def default_chunk(recipe: Recipe, n: int) -> int:
 
 
 def refuse_invalid(recipe: Recipe, source: Source) -> None:
-    """Refuse, before any work, what cannot be computed of the first valid tissue, or tissues none of which is."""
+    """Refuse, before any work, arrays that the first valid tissue does not allow, or tissues of which none is valid."""
     for start in range(0, source.n, CHUNK):
         tissue = source.rows(slice(start, min(start + CHUNK, source.n)))()
         valid = recipe.accepts(tissue)
         if valid.any():
-            recipe.computed(tissue[valid][:1], 1, None)
+            recipe.compute(tissue[valid][:1], 1, None)
             return
-    recipe.results(source.rows(slice(0, 1))(), 1, None)  # says why
+    recipe.compute_results(source.rows(slice(0, 1))(), 1, None)  # raises an error that says why
 
 
 def check_chunk(recipe: Recipe, chunk: int) -> None:
-    """Refuse chunks of an array that cannot be packed at once."""
+    """Refuse chunks that are too large to be packed in one piece."""
     for name, layout in recipe.layouts(chunk, chunk).items():
         if layout.chunk_bytes > stores.MAX_CHUNK:
             most = chunk * stores.MAX_CHUNK // layout.chunk_bytes

@@ -1,15 +1,15 @@
-"""Dictionaries on disk: what a store holds, how it is read block by block, and how it checks itself.
+"""Dictionaries on disk: their arrays, read block by block, and the check of a store against its checksums.
 
 ===================  ================================  =====================================================
-array                shape                             what
+array                shape                             content
 ===================  ================================  =====================================================
 tissue/NAME          (n,)                              the eight parameters; M0 = 1
-valid                (n,)                              whether the tissue could be simulated; the rest is NaN
+valid                (n,)                              whether the tissue could be simulated; if not, rows are NaN
 signals              (n, samples)                      echoes, or coefficients of the basis
 crb                  (n, P)                            Cramér-Rao bounds
 fisher               (n, P', P')                       Fisher matrices
 sensitivities        (n, samples, P)                   derivatives of the signals
-chunk_sha256         (chunks, arrays, 32)              of the files of each chunk; written last: it is done
+chunk_sha256         (chunks, arrays, 32)              hash of each chunk's files; written last, as the mark "done"
 sequence/K/NAME      (pulses,)                         the arguments of each `Sequence`
 basis/NAME           (echoes, rank), (values,)         vectors, singular_values
 ===================  ================================  =====================================================
@@ -38,7 +38,7 @@ from spinbound.sequences.sequence import Sequence
 from spinbound.signals.basis import Basis
 from spinbound.tissues.tissue import Tissue
 
-from .contents import allow, makes_sense, read_basis, read_train, said_sha256
+from .contents import check_memory, description_sha256, is_sound, read_basis, read_train
 from .dictionary import TISSUES, Dictionary, norms, tissue_from
 
 FORMAT, VERSION = "spinbound dictionary", 1
@@ -48,18 +48,18 @@ RESULTS = ("valid", "signals", "crb", "fisher", "sensitivities")
 
 @dataclass(frozen=True)
 class StoreCheck:
-    """What a store found when it checked itself.
+    """The result of the check of a store.
 
     Attributes
     ----------
     n_chunks : int
-        That the store should have.
+        Number of chunks that the store should have.
     missing : tuple of int
         Chunks that are not done.
     damaged : dict of int to str
-        What is wrong with a chunk.
+        The problem of a chunk, in words.
     other : tuple of str
-        What is wrong with the sequence or the basis.
+        Problems of the sequence or the basis, in words.
 
     Examples
     --------
@@ -75,12 +75,12 @@ class StoreCheck:
 
     @property
     def ok(self) -> bool:
-        """Whether everything is there and as it was written."""
+        """Whether all chunks are there and unchanged."""
         return not (self.missing or self.damaged or self.other)
 
 
 class StoredDictionary(Dictionary):
-    """A dictionary on disk, which is read chunk by chunk: what `open_dictionary` and `build_dictionary` return.
+    """A dictionary on disk, which is read chunk by chunk; `open_dictionary` and `build_dictionary` return it.
 
     Attributes
     ----------
@@ -91,21 +91,21 @@ class StoredDictionary(Dictionary):
     path: Path
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        object.__setattr__(self, "path", Path(path).absolute())  # wherever the process goes
+        object.__setattr__(self, "path", Path(path).absolute())  # valid even if the process changes its folder
         attributes = stores.read_attributes(self.path)
         kind = attributes.get("format"), attributes.get("format_version")
         if kind != (FORMAT, VERSION):
             raise InvalidData(f"{self.path}: format {kind[0]!r} of version {kind[1]!r}; read: {FORMAT!r} of {VERSION}")
-        if said_sha256(attributes) != attributes.get("sha256"):
+        if description_sha256(attributes) != attributes.get("sha256"):
             raise OSError(f"{self.path}: its description is damaged: the sha256 is not that of what was written")
-        if not makes_sense(attributes):
+        if not is_sound(attributes):
             raise InvalidData(f"{self.path}: its description lacks what was computed, or how much of it")
 
-    # What it is
+    # Description
 
     @cached_property
     def configuration(self) -> dict[str, Any]:
-        """What was computed, how and from what: all that its numbers depend on."""
+        """The settings of the computation: all that the numbers depend on."""
         return dict(stores.read_attributes(self.path)["configuration"])
 
     @cached_property
@@ -118,7 +118,7 @@ class StoredDictionary(Dictionary):
         return stores.read_attributes(self.path).get("complete") is True
 
     def __len__(self) -> int:
-        """Number of tissues."""
+        """Return the number of tissues."""
         return int(self.configuration["n"])
 
     @property
@@ -138,12 +138,12 @@ class StoredDictionary(Dictionary):
 
     @property
     def shapes(self) -> dict[str, tuple[tuple[int, ...], str]]:
-        """Shape and type of each of them."""
+        """Shape and type of each array."""
         return {name: (self._layouts[name].shape, self._layouts[name].dtype) for name in self.arrays}
 
     @property
     def sequence_sha256(self) -> str:
-        """Of the sequence, or of all sequences of a joint experiment."""
+        """Hash of the sequence, or of all sequences of a joint experiment."""
         return str(self.configuration["sequence_sha256"])
 
     @cached_property
@@ -170,37 +170,37 @@ class StoredDictionary(Dictionary):
         state = "" if self.complete else ", incomplete"
         return f"Dictionary({str(self.path)!r}, {len(self)} tissues of {self.n_samples} samples{state})"
 
-    # What it holds
+    # Content
 
     @property
     def tissue(self) -> Tissue:
         """All tissues, of shape (n,), with M0 = 1."""
-        return tissue_from({name: self._whole(name) for name in TISSUES})
+        return tissue_from({name: self._read_whole(name) for name in TISSUES})
 
     @property
     def valid(self) -> BoolArray:
         """(n,) whether each tissue could be simulated; the results of others are NaN."""
-        return self._whole("valid")
+        return self._read_whole("valid")
 
     @property
     def signals(self) -> Array:
         """(n, samples) signals for M0 = 1, not scaled."""
-        return self._whole("signals")
+        return self._read_whole("signals")
 
     @property
     def crb(self) -> dict[str, FloatArray]:
         """Cramér-Rao bounds (n,) by the name of the parameter, in its unit squared."""
-        return dict(zip(self.configuration["wrt"], self._whole("crb").T, strict=True))
+        return dict(zip(self.configuration["wrt"], self._read_whole("crb").T, strict=True))
 
     @property
     def fisher(self) -> Array:
         """(n, P', P') Fisher matrices, as in `fisher`."""
-        return self._whole("fisher")
+        return self._read_whole("fisher")
 
     @property
     def sensitivities(self) -> Array:
         """(n, samples, P) derivatives of the signals, as in `sensitivities`."""
-        return self._whole("sensitivities")
+        return self._read_whole("sensitivities")
 
     def block(self, chunk: int) -> Dictionary:
         """Read the tissues of one chunk."""
@@ -219,9 +219,9 @@ class StoredDictionary(Dictionary):
         )
 
     def columns(self, chunk: int, *names: str) -> dict[str, Array]:
-        """Some of the arrays of one chunk."""
-        sha256 = self._sha256(chunk)
-        return {name: self._chunk(name, chunk, sha256[name]) for name in names}
+        """Read some of the arrays of one chunk."""
+        sha256 = self._read_sha256(chunk)
+        return {name: self._read_chunk(name, chunk, sha256[name]) for name in names}
 
     def blocks(self) -> Iterator[Dictionary]:
         """Yield all tissues, chunk by chunk."""
@@ -235,16 +235,16 @@ class StoredDictionary(Dictionary):
 
     @property
     def sha256(self) -> str:
-        """Hash of all that it was made from."""
+        """Hash of all that the numbers depend on."""
         return hash_arrays(np.frombuffer(json.dumps(self.configuration, sort_keys=True).encode(), np.uint8))
 
     @cached_property
     def _layouts(self) -> dict[str, Layout]:
-        """Of all arrays that have a row for each tissue, and of the mark."""
+        """Layouts of all arrays that have a row for each tissue, and of the mark."""
         with name_damage(self.path, InvalidData):
-            return self._checked_layouts([str(name) for name in self._contents["arrays"]])
+            return self._check_layouts([str(name) for name in self._contents["arrays"]])
 
-    def _checked_layouts(self, names: list[str]) -> dict[str, Layout]:
+    def _check_layouts(self, names: list[str]) -> dict[str, Layout]:
         if not set(names) <= {*TISSUES, *RESULTS}:
             raise InvalidData(f"{self.path}: unknown arrays among {', '.join(names)}")
         layouts = {name: stores.read_layout(self.path, name) for name in (*names, MARK)}
@@ -256,32 +256,32 @@ class StoredDictionary(Dictionary):
                 raise InvalidData(f"{self.path}: {name} has shape {layout.shape}, but the store {n} tissues")
         return layouts
 
-    def _whole(self, name: str) -> Array:
-        layout = self._layout(name)
-        allow(self.path, name, layout)
+    def _read_whole(self, name: str) -> Array:
+        layout = self._find_layout(name)
+        check_memory(self.path, name, layout)
         whole = np.empty(layout.shape, layout.dtype)
         for chunk in range(layout.n_chunks):
-            whole[layout.rows(chunk)] = self._chunk(name, chunk, self._sha256(chunk)[name])
+            whole[layout.rows(chunk)] = self._read_chunk(name, chunk, self._read_sha256(chunk)[name])
         return whole
 
-    def _layout(self, name: str) -> Layout:
+    def _find_layout(self, name: str) -> Layout:
         if name not in self._layouts:
             raise InvalidData(f"{self.path} holds no {name}; it has: {', '.join(self.arrays)}")
         return self._layouts[name]
 
-    def _chunk(self, name: str, chunk: int, sha256: bytes) -> Array:
+    def _read_chunk(self, name: str, chunk: int, sha256: bytes) -> Array:
         return stores.read_chunk(self.path, name, self._layouts[name], chunk, sha256)
 
     def rows(self, chunk: int) -> slice:
-        """Which of the tissues a chunk has."""
+        """Return the rows of the tissues of a chunk."""
         return self._layouts["signals"].rows(chunk)
 
     def is_done(self, chunk: int) -> bool:
-        """Whether a chunk has been stored."""
+        """Say whether a chunk has been stored."""
         return stores.has_chunk(self.path, MARK, self._layouts[MARK], chunk)
 
     def forget(self, chunk: int) -> None:
-        """Have a chunk made anew."""
+        """Remove the mark of a chunk, so that it is computed again."""
         stores.remove_chunk(self.path, MARK, self._layouts[MARK], chunk)
 
     def put(self, chunk: int, arrays: Mapping[str, Array]) -> None:
@@ -291,14 +291,14 @@ class StoredDictionary(Dictionary):
         marks = np.frombuffer(b"".join(sha256), np.uint8).reshape(1, -1, 32)
         stores.write_chunk(self.path, MARK, layouts[MARK], chunk, marks)
 
-    def _sha256(self, chunk: int) -> dict[str, bytes]:
-        """Of the files of a chunk that is done."""
+    def _read_sha256(self, chunk: int) -> dict[str, bytes]:
+        """Read the hashes of the files of a chunk that is done."""
         if not self.is_done(chunk):
             raise InvalidData(f"{self.path} is not complete: chunk {chunk} of {self.n_chunks} is not done")
         marks = stores.read_chunk(self.path, MARK, self._layouts[MARK], chunk)[0]
         return {name: mark.tobytes() for name, mark in zip(self.arrays, marks, strict=True)}
 
-    # Whether it is whole
+    # Check
 
     def verify(self, progress: bool | Progress | None = None) -> StoreCheck:
         """Read everything and compare it with its checksums.
@@ -308,29 +308,31 @@ class StoredDictionary(Dictionary):
         progress
             True: a bar on stderr; or a callable (done, total), in chunks.
         """
-        store = StoredDictionary(self.path)  # which has read nothing yet
-        allow(self.path, MARK, store._layouts[MARK])  # else a few bytes could have it look for chunks for years
+        store = StoredDictionary(self.path)  # a new object, which has read nothing yet
+        check_memory(self.path, MARK, store._layouts[MARK])  # else a damaged number of chunks could cost years
         missing, damaged = [], {}
-        with show_progress(progress, store.n_chunks, "verify", "chunk") as report:
+        with show_progress(progress, store.n_chunks, "verify", "chunk") as advance:
             for chunk in range(store.n_chunks):
                 if not store.is_done(chunk):
                     missing.append(chunk)
-                elif problem := _problem(partial(store.block, chunk)):
+                elif problem := _describe_problem(partial(store.block, chunk)):
                     damaged[chunk] = problem
-                if report:
-                    report(chunk + 1, store.n_chunks)
-        other = filter(None, map(_problem, (store._check_headers, lambda: store.sequence, lambda: store.basis)))
+                if advance:
+                    advance(chunk + 1, store.n_chunks)
+        other = filter(
+            None, map(_describe_problem, (store._check_headers, lambda: store.sequence, lambda: store.basis))
+        )
         return StoreCheck(store.n_chunks, tuple(missing), damaged, tuple(other))
 
     def _check_headers(self) -> None:
-        """Compare what is said of each array, units and names among it, with what was written."""
+        """Compare the header of each array, with its units and names, to the one that was written."""
         for name, sha256 in self._contents.get("headers_sha256", {}).items():
             if stores.read_layout(self.path, name).sha256 != sha256:
                 raise OSError(f"{self.path}: {name}/{stores.HEADER} is damaged: it is not what was written")
 
 
 def open_dictionary(path: str | os.PathLike[str]) -> StoredDictionary:
-    """Open a dictionary on disk; what is asked for is read, and checked as it is read.
+    """Open a dictionary on disk; arrays are read on request, and checked while they are read.
 
     Parameters
     ----------
@@ -340,10 +342,10 @@ def open_dictionary(path: str | os.PathLike[str]) -> StoredDictionary:
     Raises
     ------
     InvalidData
-        If it is no dictionary, or was laid out by other means; where something is read also if its chunk is not done,
-        or it does not fit into memory.
+        If it is no dictionary, or was created by another program; when an array is read, also if its chunk is not
+        done, or if it does not fit into memory.
     OSError
-        If it cannot be read; where something is read also if its chunk is missing or damaged.
+        If it cannot be read; when an array is read, also if its chunk is missing or damaged.
 
     Examples
     --------
@@ -359,12 +361,12 @@ def open_dictionary(path: str | os.PathLike[str]) -> StoredDictionary:
 
 
 def bytes_of(path: Path) -> int:
-    """How much of its disk a store takes."""
+    """Return the number of bytes of a store on its disk."""
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
-def _problem(read: Callable[[], object]) -> str:
-    """What is wrong with what is read, or nothing."""
+def _describe_problem(read: Callable[[], object]) -> str:
+    """Describe the problem of a read, or return an empty text."""
     try:
         read()
     except (OSError, ValueError) as problem:

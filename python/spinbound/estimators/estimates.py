@@ -1,4 +1,4 @@
-"""What a trained estimator says of the voxels of a volume."""
+"""The estimates of a trained estimator for the voxels of a volume."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .result import Result
 
 
 class EstimateStatus(IntEnum):
-    """What became of a voxel of an estimation; `sentence` says it in words.
+    """The status of a voxel of an estimation; `sentence` describes it in words.
 
     Examples
     --------
@@ -29,7 +29,7 @@ class EstimateStatus(IntEnum):
 
     @property
     def sentence(self) -> str:
-        """For the user."""
+        """The status in words for the user."""
         return SENTENCES[self]
 
 
@@ -46,22 +46,22 @@ ESTIMATED = (EstimateStatus.estimated, EstimateStatus.novel, EstimateStatus.out_
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Estimates(Result):
-    """Estimates of every voxel, how unlike the training its data are, and what became of the voxel.
+    """Estimates of every voxel, its status, and its novelty: how unlike the training its data are.
 
     Attributes
     ----------
     names : tuple of str
         The parameters that were estimated.
     estimates
-        The tissue of the voxels (...): the named parameters, NaN where there is no estimate; all others are NaN, as
-        nothing is known of them.
+        The tissue of the voxels (...): the named parameters, NaN where there is no estimate; all others are NaN,
+        because they are unknown.
     status : (...) int8
         Codes of `EstimateStatus`; `counts` has them in words.
     novelty : (...) or None
         Distance of the data from those of the training, about 1 for data like them; NaN where there is no estimate.
-        None where the estimator does not know what it was trained with, or novelty was not wanted.
+        None if the estimator does not know its training data, or novelty was not wanted.
     settings : dict
-        What estimated, and how it was trained, as plain numbers and words.
+        The estimator and its training, as plain numbers and words.
 
     Examples
     --------
@@ -83,15 +83,15 @@ class Estimates(Result):
 
     @property
     def estimated(self) -> BoolArray:
-        """Where (...) there are estimates, whatever they are worth."""
+        """Whether each voxel (...) has an estimate, of any quality."""
         return np.isin(self.status, ESTIMATED)
 
     @property
-    def _estimated(self) -> tuple[str, ...]:
+    def _names(self) -> tuple[str, ...]:
         return self.names
 
     def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """All maps by name: the parameters, status, novelty."""
+        """Return all maps by name: the parameters, status, novelty."""
         arrays: dict[str, npt.NDArray[Any]] = {name: np.asarray(self.estimates[name]) for name in self.names}
         arrays["status"] = self.status
         return arrays if self.novelty is None else arrays | {"novelty": self.novelty}

@@ -1,4 +1,4 @@
-"""What results of voxels have in common, whoever estimated: counts of statuses, a tissue, a file."""
+"""The common part of all results of voxels: counts of statuses, a tissue, a file."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ class Result(ABC):
     status : (...) int8
         Codes of `statuses`.
     settings : dict
-        What was done and how, as plain numbers and words.
+        The settings of the estimation, as plain numbers and words.
     """
 
     statuses: ClassVar[type[IntEnum]]
-    called: ClassVar[str]  # in sentences, with its verb
+    called: ClassVar[str]  # name of the result in messages, with its verb
     status: npt.NDArray[np.int8]
     settings: dict[str, Any]
 
     @property
     @abstractmethod
-    def _estimated(self) -> tuple[str, ...]:
+    def _names(self) -> tuple[str, ...]:
         """The parameters that were estimated."""
 
     @abstractmethod
     def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """All maps by name."""
+        """Return all maps by name."""
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many voxels have each status, of those that occur."""
+        """Number of voxels of each status that occurs."""
         return counts_of(self.status, self.statuses)
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -55,24 +55,24 @@ class Result(ABC):
         InvalidData
             For another suffix.
         OSError
-            If the file cannot be written; nothing is left behind then.
+            If the file cannot be written; no incomplete file remains then.
         """
         settings = np.array(json.dumps(self.settings, allow_nan=False))
         save_npz(path, self.called, self.as_arrays() | {"settings": settings})
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{number} {name}" for name, number in self.counts.items())
-        return f"{type(self).__name__}({', '.join(self._estimated)}; shape {self.status.shape}: {told})"
+        counts = ", ".join(f"{number} {name}" for name, number in self.counts.items())
+        return f"{type(self).__name__}({', '.join(self._names)}; shape {self.status.shape}: {counts})"
 
 
 def counts_of(status: npt.NDArray[np.int8], statuses: type[IntEnum]) -> dict[str, int]:
-    """How many voxels have each status, of those that occur."""
+    """Count the voxels of each status that occurs."""
     numbers = np.bincount(status.ravel(), minlength=len(statuses))
     return {code.name: int(numbers[code]) for code in statuses if numbers[code]}
 
 
 def tissue_with(known: Values, found: Mapping[str, npt.NDArray[Any]]) -> Tissue:
-    """What was known, and what was found; NaN is a finding even where a tissue of one voxel would refuse it."""
+    """Make a tissue of known and estimated values; estimates may be NaN, which a tissue of one voxel would refuse."""
     values = dict(known)
     for name, estimate in found.items():
         with np.errstate(divide="ignore"):

@@ -1,4 +1,4 @@
-"""What an evaluation found, tissue by tissue and over all of them."""
+"""The result of an evaluation, tissue by tissue and over all of them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from spinbound.base.checks import as_number
 from spinbound.base.errors import FloatArray, InvalidParameter
 from spinbound.files.npz import save_npz
 
-from .card_file import arrays_of, read
+from .card_file import as_arrays, read_card
 from .pairs import modulo
 from .score import Score, SquaredError
-from .statistics import Found, Means, Parts, Verdict, means_of, p_values, parts_of
-from .table import level_table, score_table, title_of
+from .statistics import LossParts, Means, Statistics, Verdict, bootstrap_means, compute_parts, p_values
+from .table import level_table, make_title, score_table
 
 QUANTILES = (0.05, 0.5, 0.95)
 
@@ -29,7 +29,7 @@ QUANTILES = (0.05, 0.5, 0.95)
 class Evaluation:
     """The report card of an estimator; as text, a table.
 
-    Maps have the shape (...) of the test set's grid; along their first axis are the S levels of the SNR.
+    Maps have the shape (...) of the reference set's grid; along their first axis are the S levels of the SNR.
 
     Attributes
     ----------
@@ -46,13 +46,13 @@ class Evaluation:
     bias : dict of str to (S, ...)
         Mean of the finite estimates minus the truth (eq. 2).
     variance : dict of str to (S, ...)
-        Mean square of their distance from their mean (eq. 3).
+        Mean square of the distance of the estimates from their mean (eq. 3).
     n_finite : dict of str to (S, ...) int32
         Number of finite estimates; -1 where the estimator was not asked.
     omega0_period : float
-        omega0 counts modulo this; else infinite.
+        omega0 counts modulo this period; else infinite.
     settings : dict
-        What was judged and how, as plain numbers and words.
+        The settings of the evaluation, as plain numbers and words.
 
     References
     ----------
@@ -78,7 +78,7 @@ class Evaluation:
     omega0_period: float
     settings: Mapping[str, Any]
 
-    # Of every tissue
+    # Numbers of every tissue
 
     @property
     def grid_shape(self) -> tuple[int, ...]:
@@ -86,75 +86,75 @@ class Evaluation:
         return self.crb[self.names[0]].shape
 
     def bound(self, name: str) -> FloatArray:
-        """(S, ...) Cramér-Rao bound of a parameter at each SNR."""
-        return np.asarray(np.multiply.outer(self.snr**-2.0, self.crb[self._known(name)]))
+        """Return the Cramér-Rao bound (S, ...) of a parameter at each SNR."""
+        return np.asarray(np.multiply.outer(self.snr**-2.0, self.crb[self._check_name(name)]))
 
     def std_ratio(self, name: str) -> FloatArray:
-        """(S, ...) standard deviation over the root of the bound; NaN where there is none, or no two estimates."""
+        """Return standard deviation over root of the bound (S, ...); NaN without a bound or without two estimates."""
         return np.asarray(np.sqrt(self.variance_part(name)))
 
     def bias_part(self, name: str, corrected: bool = False) -> FloatArray:
-        """(S, ...) bias^2/CRB; corrected for the number of realisations: unbiased, and sometimes negative."""
-        return self._part(name, 0, corrected)
+        """Return bias^2/CRB (S, ...); corrected for the number of realisations: unbiased, and sometimes negative."""
+        return self._loss_part(name, 0, corrected)
 
     def variance_part(self, name: str, corrected: bool = False) -> FloatArray:
-        """(S, ...) variance/CRB; corrected: with N - 1 in the place of N."""
-        return self._part(name, 1, corrected)
+        """Return variance/CRB (S, ...); corrected: with N - 1 in the place of N."""
+        return self._loss_part(name, 1, corrected)
 
     def loss(self, name: str) -> FloatArray:
-        """(S, ...) mean squared error/CRB (eq. 4), the sum of both parts."""
+        """Return mean squared error/CRB (S, ...) (eq. 4), the sum of both parts."""
         return self.bias_part(name) + self.variance_part(name)
 
     def mse(self, name: str) -> SquaredError:
-        """Mean squared error over all tissues with at least two finite estimates, with or without a bound."""
-        known = self.n_finite[self._known(name)] > 1
+        """Return the mean squared error over all tissues with two or more finite estimates, even without a bound."""
+        known = self.n_finite[self._check_name(name)] > 1
         squared, variance = (
             _mean(np.where(known, values, np.nan)) for values in (self.bias[name] ** 2, self.variance[name])
         )
         return SquaredError(squared + variance, squared, variance)
 
-    def _part(self, name: str, which: int, corrected: bool) -> FloatArray:
-        found = self._found(name)
-        parts = parts_of(found)
+    def _loss_part(self, name: str, which: int, corrected: bool) -> FloatArray:
+        found = self._statistics(name)
+        parts = compute_parts(found)
         if corrected:
             part = (parts.bias, parts.variance)[which]
         else:
-            part = _over((found.bias**2, found.variance)[which], found)
+            part = _divide_by_bound((found.bias**2, found.variance)[which], found)
         return np.asarray(np.where(parts.used, part, np.nan))
 
-    def _found(self, name: str) -> Found:
-        """Of one parameter, (S, ...)."""
-        return Found(self.bias[self._known(name)], self.variance[name], self.n_finite[name], self.bound(name))
+    def _statistics(self, name: str) -> Statistics:
+        """Return the statistics (S, ...) of one parameter."""
+        return Statistics(self.bias[self._check_name(name)], self.variance[name], self.n_finite[name], self.bound(name))
 
-    def _known(self, name: str) -> str:
+    def _check_name(self, name: str) -> str:
         if name not in self.names:
             raise InvalidParameter(f"{name} was not judged; allowed: {', '.join(self.names)}")
         return name
 
-    # Over all tissues
+    # Numbers over all tissues
 
     @cached_property
     def scores(self) -> Mapping[str, Score]:
         """Numbers over all tissues, by parameter."""
-        return {name: self._score(k) for k, name in enumerate(self.names)}
+        return {name: self._compute_score(k) for k, name in enumerate(self.names)}
 
     @cached_property
     def overall(self) -> Score:
         """Numbers over all tissues and parameters (eq. 5)."""
-        return self._score(len(self.names))
+        return self._compute_score(len(self.names))
 
     def ratio_quantiles(self, name: str) -> FloatArray:
-        """(S, 3) 5 %, 50 % and 95 % quantiles over the tissues of `std_ratio`."""
+        """Return the quantiles (S, 3) 5 %, 50 % and 95 % of `std_ratio` over the tissues."""
         ratios = self.std_ratio(name).reshape(self.snr.size, -1)
         return np.array([_quantiles(level[~np.isnan(level)]) for level in ratios])
 
     def verdicts(self, margin: float = 0.1, level: float = 0.05) -> dict[str, tuple[Verdict, ...]]:
-        """Whether each parameter's estimates are efficient and unbiased, at each SNR.
+        """Judge whether each parameter's estimates are efficient and unbiased, at each SNR.
 
         Parameters
         ----------
         margin
-            How far from the bound is near: of bias^2/CRB from 0, and of variance/CRB from 1.
+            Largest distance from the bound that counts as near: of bias^2/CRB from 0, and of variance/CRB from 1.
         level
             Probability with which any of the tests finds a deviation of estimates that have none.
 
@@ -166,14 +166,15 @@ class Evaluation:
         for option, value in (("margin", margin), ("level", level)):
             if not 0 < as_number(option, value) < 1:
                 raise InvalidParameter(f"{option} is {value:g}; allowed: 0 < {option} < 1")
+
         n_tests = 3 * len(self.names) * self.snr.size
         return {
-            name: tuple(self._verdict(name, k, n_tests, margin, level) for k in range(self.snr.size))
+            name: tuple(self._judge(name, k, n_tests, margin, level) for k in range(self.snr.size))
             for name in self.names
         }
 
-    def _verdict(self, name: str, k: int, n_tests: int, margin: float, level: float) -> Verdict:
-        found, score = self._found(name).part(k), self.scores[name]
+    def _judge(self, name: str, k: int, n_tests: int, margin: float, level: float) -> Verdict:
+        found, score = self._statistics(name).select(k), self.scores[name]
         missing = self.realizations - found.n_finite[found.is_bounded & (found.n_finite >= 0)]
         p_bias, p_variance, p_spread = (float(np.minimum(1, n_tests * p)) for p in p_values(found, self.realizations))
         return Verdict(
@@ -190,26 +191,27 @@ class Evaluation:
         )
 
     @cached_property
-    def _all(self) -> Found:
-        """Of all parameters, (S, n, P)."""
-        flat = [[values.reshape(self.snr.size, -1) for values in self._found(name)] for name in self.names]
-        return Found(*(np.stack(kind, axis=-1) for kind in zip(*flat, strict=True)))
+    def _all_statistics(self) -> Statistics:
+        """The statistics (S, n, P) of all parameters."""
+        flat = [[values.reshape(self.snr.size, -1) for values in self._statistics(name)] for name in self.names]
+        return Statistics(*(np.stack(kind, axis=-1) for kind in zip(*flat, strict=True)))
 
     @cached_property
-    def _parts(self) -> Parts:
-        return parts_of(self._all)
+    def _parts(self) -> LossParts:
+        return compute_parts(self._all_statistics)
 
     @cached_property
     def _means(self) -> Means:
-        return means_of(self._parts)
+        return bootstrap_means(self._parts)
 
-    def _score(self, column: int) -> Score:
-        """Of the parameter of this number; of all together, if there is none of it."""
+    def _compute_score(self, column: int) -> Score:
+        """Compute the score of the parameter in a column; the column after the last stands for all together."""
         every = slice(None) if column == len(self.names) else slice(column, column + 1)
-        found = self._all.part((..., every))
+        found = self._all_statistics.select((..., every))
         asked = found.n_finite >= 0
         means, low, high = (values[..., column] for values in self._means)
         intervals = np.stack([low, high], axis=-1)
+
         return Score(
             loss=means[0],
             loss_interval=intervals[0],
@@ -230,7 +232,7 @@ class Evaluation:
 
     @property
     def _constant_errors(self) -> FloatArray:
-        """(n, P) of the mean of the true values."""
+        """Errors (n, P) of the mean of the true values, as an estimate."""
         each = []
         for name in self.names:
             error = np.nanmean(self.truth[name]) - self.truth[name].ravel()
@@ -240,16 +242,16 @@ class Evaluation:
     # As text, and in files
 
     def table(self, margin: float = 0.1) -> str:
-        """The scores and verdicts as text, a block for each SNR.
+        """Format the scores and verdicts as text, a block for each SNR.
 
         Parameters
         ----------
         margin
-            Of the verdicts.
+            Margin of the verdicts.
         """
         verdicts = self.verdicts(margin)
         scores = {**self.scores, "overall": self.overall}
-        title = title_of(self.realizations, self.crb[self.names[0]].size)
+        title = make_title(self.realizations, self.crb[self.names[0]].size)
         blocks = (
             level_table(
                 f"SNR {level:g}",
@@ -263,19 +265,19 @@ class Evaluation:
 
     @staticmethod
     def compare(reports: Mapping[str, Evaluation]) -> str:
-        """Several report cards side by side, as text: a block for each SNR and parameter, a line for each estimator.
+        """Format report cards side by side: a block for each SNR and parameter, a line for each estimator.
 
         Parameters
         ----------
         reports
-            By the names of the estimators.
+            The report cards by the names of the estimators.
 
         Raises
         ------
         InvalidParameter
             If there is none, or they have no parameter or SNR in common.
         """
-        names, levels = common(list(reports.values()))
+        names, levels = find_common(list(reports.values()))
         blocks = (
             score_table(
                 f"{name}, SNR {level:g}", {label: card._score_at(name, level) for label, card in reports.items()}
@@ -286,7 +288,7 @@ class Evaluation:
         return "\n\n".join(blocks)
 
     def _score_at(self, name: str, level: float) -> tuple[Score, int]:
-        """The score of a parameter or of all, and where in it the level of the SNR stands."""
+        """Return the score of a parameter or of all, and the index of the level of the SNR in it."""
         score = self.overall if name == "overall" else self.scores[name]
         return score, int(np.flatnonzero(self.snr == level)[0])
 
@@ -305,17 +307,17 @@ class Evaluation:
         InvalidData
             For another suffix.
         OSError
-            If the file cannot be written; nothing is left behind then.
+            If the file cannot be written; no incomplete file remains then.
         """
         save_npz(path, "an evaluation is", self.as_arrays())
 
     def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """What a file holds."""
-        return arrays_of(vars(self))
+        """Return the arrays of a file."""
+        return as_arrays(vars(self))
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Evaluation:
-        """Read what `save` wrote.
+        """Read a file that `save` wrote.
 
         Raises
         ------
@@ -324,10 +326,10 @@ class Evaluation:
         OSError
             If it cannot be read.
         """
-        return cls(**read(Path(path)))
+        return cls(**read_card(Path(path)))
 
 
-def common(cards: list[Evaluation]) -> tuple[list[str], list[float]]:
+def find_common(cards: list[Evaluation]) -> tuple[list[str], list[float]]:
     """Return the parameters and the levels of the SNR that all report cards have.
 
     Raises
@@ -343,21 +345,21 @@ def common(cards: list[Evaluation]) -> tuple[list[str], list[float]]:
 
 
 def _mean(maps: FloatArray) -> FloatArray:
-    """(S,) means of what is not NaN."""
+    """Return means (S,) of all values but NaN."""
     rows = maps.reshape(len(maps), -1)
     count = (~np.isnan(rows)).sum(axis=1)
     with np.errstate(invalid="ignore", over="ignore"):
         return np.asarray(np.nansum(rows, axis=1) / count)
 
 
-def _over(values: FloatArray, found: Found) -> FloatArray:
+def _divide_by_bound(values: FloatArray, found: Statistics) -> FloatArray:
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         return np.asarray(values / found.bound)
 
 
-def _mean_over(values: FloatArray, found: Found) -> FloatArray:
-    """(S,) mean of values over the bound, each (S, n, P), over what is used."""
-    ratios = np.where(found.used, _over(values, found), 0)
+def _mean_over(values: FloatArray, found: Statistics) -> FloatArray:
+    """Return the mean (S,) of values over the bound, each (S, n, P), over all tissues that are used."""
+    ratios = np.where(found.used, _divide_by_bound(values, found), 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(ratios.sum(axis=(1, 2)) / found.used.sum(axis=(1, 2)))
 

@@ -1,7 +1,7 @@
 """Files of report cards.
 
 =============================  =============  ===================================================
-variable                       shape          what
+variable                       shape          content
 =============================  =============  ===================================================
 snr                            (S,)           levels
 realizations, omega0_period    ()             numbers
@@ -31,8 +31,8 @@ MAPS = ("truth", "crb", "bias", "variance", "n_finite")  # by parameter
 OTHERS = ("snr", "realizations", "omega0_period", "names", "settings")
 
 
-def arrays_of(card: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
-    """What a file holds of the attributes of a report card."""
+def as_arrays(card: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
+    """Return the attributes of a report card as the arrays of a file."""
     return {
         **{name: np.array(card[name]) for name in OTHERS if name != "settings"},
         "settings": np.array(json.dumps(dict(card["settings"]), allow_nan=False)),
@@ -40,8 +40,8 @@ def arrays_of(card: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
     }
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The attributes of a report card.
+def read_card(path: Path) -> dict[str, Any]:
+    """Read the attributes of a report card.
 
     Raises
     ------
@@ -53,7 +53,8 @@ def read(path: Path) -> dict[str, Any]:
     arrays = read_npz(path, read_npz_names(path, InvalidData), InvalidData)
     if missing := [name for name in OTHERS if name not in arrays]:
         raise InvalidData(f"{path} is no evaluation: it lacks {', '.join(missing)}")
-    maps = {kind: dict(_of_kind(arrays, kind)) for kind in MAPS}
+
+    maps = {kind: dict(_select_kind(arrays, kind)) for kind in MAPS}
     names = tuple(str(name) for name in np.ravel(arrays["names"]))
     _check_numbers(path, arrays, names)
     _check_maps(path, maps, names, arrays["snr"])
@@ -63,23 +64,24 @@ def read(path: Path) -> dict[str, Any]:
         "snr": arrays["snr"],
         "realizations": int(arrays["realizations"]),
         "omega0_period": float(arrays["omega0_period"]),
-        "settings": _settings(path, arrays["settings"]),
+        "settings": _read_settings(path, arrays["settings"]),
         **maps,
     }
 
 
-def _of_kind(arrays: Mapping[str, npt.NDArray[Any]], kind: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+def _select_kind(arrays: Mapping[str, npt.NDArray[Any]], kind: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
     for name, values in arrays.items():
         if name.startswith(f"{kind}_"):
             yield name.removeprefix(f"{kind}_"), values
 
 
 def _check_numbers(path: Path, arrays: Mapping[str, npt.NDArray[Any]], names: tuple[str, ...]) -> None:
-    """Refuse what names no parameter, or whose numbers are none."""
+    """Refuse a file that names no parameter, or whose numbers have wrong types or values."""
     wanted = {"snr": ("f", 1), "realizations": ("i", 0), "omega0_period": ("f", 0)}
     is_sound = all((arrays[name].dtype.kind, arrays[name].ndim) == form for name, form in wanted.items())
     if not is_sound or arrays["snr"].size == 0 or not names or not set(names) <= set(PARAMETERS):
         raise InvalidData(f"{path} is no evaluation: it names no parameters, or no levels of the SNR")
+
     snr = arrays["snr"]
     makes_sense = {
         "names": len(set(names)) == len(names),
@@ -94,7 +96,7 @@ def _check_numbers(path: Path, arrays: Mapping[str, npt.NDArray[Any]], names: tu
 def _check_maps(
     path: Path, maps: Mapping[str, Mapping[str, npt.NDArray[Any]]], names: tuple[str, ...], snr: npt.NDArray[Any]
 ) -> None:
-    """Refuse maps that are missing, no numbers, or of different shapes."""
+    """Refuse maps that are missing, that hold no numbers, or that differ in shape."""
     grid = maps["crb"][names[0]].shape if names[0] in maps["crb"] else ()
     for kind, by_name in maps.items():
         shape = grid if kind in ("truth", "crb") else (*snr.shape, *grid)
@@ -107,14 +109,14 @@ def _check_maps(
 def _check_counts(
     path: Path, maps: Mapping[str, Mapping[str, npt.NDArray[Any]]], names: tuple[str, ...], realizations: int
 ) -> None:
-    """Refuse more estimates than there were, and negative variances."""
+    """Refuse more estimates than realisations, and negative variances."""
     for name in names:
         count = maps["n_finite"][name]
         if ((count < -1) | (count > realizations)).any() or (maps["variance"][name] < 0).any():
             raise InvalidData(f"{path}: numbers of estimates of {name} beyond {realizations}, or negative variances")
 
 
-def _settings(path: Path, text: npt.NDArray[Any]) -> dict[str, Any]:
+def _read_settings(path: Path, text: npt.NDArray[Any]) -> dict[str, Any]:
     try:
         return dict(json.loads(str(text)))
     except (ValueError, TypeError, RecursionError):

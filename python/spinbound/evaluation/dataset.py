@@ -1,4 +1,4 @@
-"""Reference sets: tissues in memory with their signals and bounds, that estimators are judged by."""
+"""Reference sets: tissues in memory with their signals and bounds, to judge estimators by."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spinbound.base.checks import as_count, as_instance, as_parameter_names
 from spinbound.base.errors import InvalidData, Progress
 from spinbound.base.progress import show_progress
 from spinbound.dictionaries.dictionary import Dictionary
-from spinbound.dictionaries.job import configuration
+from spinbound.dictionaries.job import describe_configuration
 from spinbound.dictionaries.recipe import Recipe, refuse_invalid
 from spinbound.sequences.experiment import Experiment, as_trains
 from spinbound.sequences.model import Model
@@ -25,18 +25,18 @@ from spinbound.tissues.sources import DrawnTissues, GivenTissues, Source, as_tis
 from spinbound.tissues.tissue import Tissue
 
 FULL_MODEL = ("M0", "m0s", "T1a", "T2f", "Rex", "T2s", "omega0", "B1")
-TISSUES = 9056  # of a prior, unless a number is given: as many as arXiv 2109.10535 has in its test set
+TISSUES = 9056  # of a prior, unless a number is given: the size of the test set of arXiv 2109.10535
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ReferenceSet(Dictionary):
-    """A `Dictionary` in memory whose bounds are those for noise of sigma = 1, and whose tissues are arranged in maps.
+    """A `Dictionary` in memory with bounds for noise of sigma = 1, and with tissues that are arranged in maps.
 
     Attributes
     ----------
     grid_shape : tuple of int
-        The shape of maps: that of the tissues that were given, or of the grids of a prior if the tissues are all of
-        their combinations in order; by default (n,).
+        The shape of maps: that of given tissues, or of the grids of a prior if the tissues are all combinations of
+        their values in order; by default (n,).
 
     Raises
     ------
@@ -106,18 +106,18 @@ def reference_set(
     seq
         The pulse sequence, or a list of them as in `simulate`.
     source
-        A `Prior` to draw from, or the tissues themselves; their M0 is left out.
+        A `Prior` to draw from, or the tissues themselves; their M0 is ignored.
     n
         Number of tissues to draw; by default each combination of the prior's grids once, or 9056 if it has none. Not
         for a `Tissue`.
     basis
-        Signals are kept in its coefficients, and bounds are those of such data.
+        Signals are stored as its coefficients, and bounds hold for such data.
     wrt
         The unknowns of the full model, in whose presence each parameter is estimated; by default M0, m0s, T1a, T2f,
         Rex, T2s, omega0 and B1. The estimator is told all other parameters.
     seed, first
-        Of the draw: tissues `first` to `first + n - 1`, as in `Prior.sample`. Those of grids become maps if `first` is
-        a multiple of the number of combinations.
+        Seed of the draw, and the first tissue: tissues `first` to `first + n - 1`, as in `Prior.sample`. Tissues of
+        grids become maps if `first` is a multiple of the number of combinations.
     model, threads, progress
         As in `simulate`.
 
@@ -142,20 +142,20 @@ def reference_set(
     """
     forward = ForwardModel.of(seq, model, basis)
     recipe = Recipe(forward, as_parameter_names(wrt), ("crb",), sigma=1.0, form="real", dtype="complex128")
-    tissues, shape = _source(source, n, seed, first)
+    tissues, shape = _open_source(source, n, seed, first)
     refuse_invalid(recipe, tissues)
 
     tissue = tissues.rows(slice(0, tissues.n))()
-    with show_progress(progress, tissues.n, "reference set", "tissue") as report:
-        results = recipe.computed(tissue, threads, report)
+    with show_progress(progress, tissues.n, "reference set", "tissue") as advance:
+        results = recipe.compute(tissue, threads, advance)
 
     crb = dict(zip(recipe.wrt, np.ascontiguousarray(results["crb"].T), strict=True))
-    made = configuration(recipe, tissues, tissues.n)
-    return ReferenceSet(seq, tissue, results["signals"], basis, crb, configuration=made, grid_shape=shape)
+    content = describe_configuration(recipe, tissues, tissues.n)
+    return ReferenceSet(seq, tissue, results["signals"], basis, crb, configuration=content, grid_shape=shape)
 
 
-def _source(source: Prior | Tissue, n: int | None, seed: int, first: int) -> tuple[Source, tuple[int, ...]]:
-    """The tissues in one axis, and the shape of their maps."""
+def _open_source(source: Prior | Tissue, n: int | None, seed: int, first: int) -> tuple[Source, tuple[int, ...]]:
+    """Return the tissues in one axis, and the shape of their maps."""
     if not isinstance(source, Prior):
         tissue = as_tissues(source, n, TISSUES, 0)
         return GivenTissues(tissue), source.shape or (1,)
@@ -166,19 +166,19 @@ def _source(source: Prior | Tissue, n: int | None, seed: int, first: int) -> tup
 
 
 def _shape(grid: tuple[int, ...], count: int, first: int) -> tuple[int, ...]:
-    """That of the maps of tissues of a prior: of its grids, if they are each of the combinations once and in order."""
+    """Return the shape of maps of a prior's tissues: its grids' if the tissues are all combinations once, in order."""
     return grid if grid and count == prod(grid) and first % count == 0 else (count,)
 
 
 def _shape_of_store(configuration: Mapping[str, Any]) -> tuple[int, ...]:
-    """That of the maps of the tissues on disk."""
+    """Return the shape of maps of the tissues on disk."""
     n = int(configuration["n"])
     grid = read_grid_shape(str(configuration["prior"])) if "prior" in configuration else ()
     return _shape(grid, n, int(configuration.get("first", 0)))
 
 
 def as_reference_set(dataset: object) -> ReferenceSet:
-    """Return a reference set, or that of a dictionary on disk, whose bounds are brought to sigma = 1.
+    """Return a reference set, or make that of a dictionary, whose bounds are scaled to sigma = 1.
 
     Raises
     ------

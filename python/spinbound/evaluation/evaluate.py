@@ -1,7 +1,7 @@
 """The report card of an estimator: its bias and variance in units of the Cramér-Rao bound, at any SNR.
 
-Every tissue of a test set is measured N times, each time with new noise. With the mean of the estimates of a parameter
-theta over the realisations and their variance (eqs. 2 and 3 of arXiv 2109.10535)
+Every tissue of a reference set is measured N times, each time with new noise. With the mean of the estimates of a
+parameter theta over the realisations and their variance (eqs. 2 and 3 of arXiv 2109.10535)
 
     bias = mean - theta,    var = sum (estimate - mean)^2/N,    loss = bias^2/CRB + var/CRB  (eq. 4)
 
@@ -30,14 +30,14 @@ from spinbound.work.distribute import check_travels
 from spinbound.work.job import Runner
 from spinbound.work.run import Run
 
-from .adapter import Estimator, check_made_for, estimator_of
+from .adapter import Adapter, adapt_estimator, check_made_for
 from .card import Evaluation
 from .dataset import ReferenceSet, as_reference_set
-from .identity import identity_of
-from .pairs import Pairs, Plan, job_of, true_values
+from .identity import describe_identity
+from .pairs import Pairs, Plan, make_job, true_values
 
 PHASES = ("fixed", "random")
-MIN_REALIZATIONS = 2  # of which a variance is known
+MIN_REALIZATIONS = 2  # fewer have no variance
 
 
 def evaluate(
@@ -59,13 +59,13 @@ def evaluate(
     Parameters
     ----------
     estimator
-        A callable that takes data (m, samples), complex, and gives a mapping of names to arrays (m,), a `Tissue`, or
-        what `fit` and `match` give; or an object with such a method `estimate`. If its signature names them, it also
-        gets `threads`; `truth`, the `Tissue` (m,) that the data are of, for what it is allowed to know; and
-        `novelty=False`. Data are M0 s + noise, in the basis of the test set if it has one. If it has a method `check`
-        of `seq` and `basis`, as networks do, that is asked first whether they are those that it was made for.
+        A callable that takes data (m, samples), complex, and returns a mapping of names to arrays (m,), a `Tissue`, or
+        the result of `fit` or `match`; or an object with such a method `estimate`. If its signature names them, it also
+        gets `threads`; `truth`, the `Tissue` (m,) of the data, for the parameters that it may know; and
+        `novelty=False`. Data are M0 s + noise, in the basis of the reference set if it has one. If it has a method
+        `check` of `seq` and `basis`, as networks do, that is called first and can refuse them.
     dataset
-        What `reference_set` or `build_dictionary` made, with bounds; its signals are read into memory. Tissues that
+        A result of `reference_set` or `build_dictionary`, with bounds; its signals are read into memory. Tissues that
         could not be simulated are left out.
     snr
         ``|M0|/sigma``, one number or several, > 0; sigma is the standard deviation of the noise in the real and in the
@@ -73,21 +73,21 @@ def evaluate(
     realizations
         Number N of realisations of the noise of each tissue, at least 2.
     names
-        The parameters to judge, unknowns of the test set other than M0; by default those in the estimator's
+        The parameters to judge, unknowns of the reference set other than M0; by default those in the estimator's
         attribute `names`, if it has one, or all.
     phase
         ``fixed``: M0 = 1 in all data. ``random``: ``|M0| = 1``, with a new phase in each realisation.
     seed
-        Of the noise; that of a tissue depends on the seed, the SNR and the tissue's number alone.
+        Seed of the noise; the noise of a tissue depends on the seed, the SNR and the tissue's number alone.
     resume
         A folder for the work, written after every 16,384 signals. A run that was killed goes on from there, to the
         same bits.
     runner
-        Who does the work: one of `sb.cluster`, which are other processes or machines or this one for a part of it, or
-        any `concurrent.futures.Executor`, of which each worker uses `threads`. It needs `resume`, and an estimator that
-        can be pickled. What is not done then is NaN.
+        A runner of `sb.cluster`, which gives the work to other processes or machines, or a part of it to this one; or any
+        `concurrent.futures.Executor`, of which each worker uses `threads`. It needs `resume`, and an estimator that can
+        be pickled. Results that are not done then are NaN.
     threads
-        For the estimator, if it takes `threads`.
+        Number of threads of the estimator, if it takes `threads`.
     progress
         As in `simulate`, in tissues at each SNR.
 
@@ -99,8 +99,8 @@ def evaluate(
     Raises
     ------
     InvalidData
-        If the test set has no bounds, the estimator was made for another sequence or basis, or gives something else
-        than is asked for, or `resume` holds the work of another evaluation or is in use by another run.
+        If the reference set has no bounds, the estimator was made for another sequence or basis, or returns other
+        values than asked for, or `resume` holds the work of another evaluation or is in use by another run.
     InvalidParameter
         If another argument is not accepted, or the estimator cannot be sent to the processes of the runner.
     OSError
@@ -127,31 +127,33 @@ def evaluate(
     True
     """
     data = as_reference_set(dataset)
-    judged = _names(names, estimator, data)
+    chosen = _choose_names(names, estimator, data)
     plan = Plan(
-        names=judged,
-        snr=_levels(snr),
+        names=chosen,
+        snr=_check_levels(snr),
         realizations=as_count("realizations", realizations, MIN_REALIZATIONS),
         seed=as_count("seed", seed, 0),
         random_phase=as_one_of("phase", phase, PHASES) == "random",
         period=data.omega0_period,
     )
-    called = estimator_of(estimator, judged)
+
+    adapter = adapt_estimator(estimator, chosen)
     check_made_for(estimator, data)
     run = Run.of(resume, runner, threads, progress)
-    check_travels(called.call, "the estimator", run.runner)
+    check_travels(adapter.call, "the estimator", run.runner)
+
     results = Results(data, plan)
-    described = _described(data, plan)
-    job = job_of(data, plan, called, run.folder, results.take)
-    run.carry_out(job, described | (_hashes(data, called) if run.folder else {}), "evaluation", "tissue")
+    settings = _describe(data, plan)
+    job = make_job(data, plan, adapter, run.folder, results.take)
+    run.carry_out(job, settings | (_hashes(data, adapter) if run.folder else {}), "evaluation", "tissue")
 
-    return results.evaluation(described)
-
-
-# What is asked
+    return results.make_evaluation(settings)
 
 
-def _names(names: str | Iterable[str] | None, estimator: object, data: ReferenceSet) -> tuple[str, ...]:
+# The task
+
+
+def _choose_names(names: str | Iterable[str] | None, estimator: object, data: ReferenceSet) -> tuple[str, ...]:
     allowed = [name for name in data.wrt if name != "M0"]
     own = getattr(estimator, "names", None)
     given = None if own is None else as_parameter_names(own, "the estimator's names")
@@ -168,7 +170,7 @@ def _names(names: str | Iterable[str] | None, estimator: object, data: Reference
     return chosen
 
 
-def _levels(snr: npt.ArrayLike) -> FloatArray:
+def _check_levels(snr: npt.ArrayLike) -> FloatArray:
     levels = np.atleast_1d(as_real("snr", snr))
     if levels.ndim > 1 or levels.size == 0 or not (np.isfinite(levels) & (levels > 0)).all():
         raise InvalidParameter(f"snr is {snr!r}; allowed: one number or a list of them, > 0, finite")
@@ -177,8 +179,8 @@ def _levels(snr: npt.ArrayLike) -> FloatArray:
     return levels
 
 
-def _described(data: ReferenceSet, plan: Plan) -> dict[str, Any]:
-    """What is judged and how, in plain words and numbers."""
+def _describe(data: ReferenceSet, plan: Plan) -> dict[str, Any]:
+    """Describe the task in plain words and numbers."""
     return {
         "spinbound": _core.version,
         "instruction_set": _core.isa_in_use(),
@@ -193,16 +195,16 @@ def _described(data: ReferenceSet, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _hashes(data: ReferenceSet, estimator: Estimator) -> dict[str, Any]:
-    """Of all else that the results depend on."""
+def _hashes(data: ReferenceSet, adapter: Adapter) -> dict[str, Any]:
+    """Return hashes of all else that the results depend on."""
     return {
         "signals": hash_arrays(data.signals),
         "tissue": hash_arrays(*data.tissue.as_dict().values()),
-        "estimator": identity_of(estimator, data),
+        "estimator": describe_identity(adapter, data),
     }
 
 
-# What is found
+# The results
 
 
 class Results:
@@ -218,12 +220,12 @@ class Results:
         }
 
     def take(self, levels: Pairs, rows: Pairs, results: Arrays) -> None:
-        """Those of some pairs."""
+        """Take the results of some pairs."""
         for name, values in results.items():
             self.arrays[name][levels, rows] = values
 
-    def evaluation(self, settings: dict[str, Any]) -> Evaluation:
-        """All of it, as maps."""
+    def make_evaluation(self, settings: dict[str, Any]) -> Evaluation:
+        """Make the report card, with all results as maps."""
         data, plan = self.data, self.plan
         grid = data.grid_shape
 

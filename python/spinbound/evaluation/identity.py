@@ -1,7 +1,7 @@
-"""What tells one estimator from another, so that the work of one is not taken for that of another.
+"""The identity of an estimator, so that stored work of one estimator is never used for another.
 
-Its answers to a few noise-free data tell networks apart, whatever they are made of. Fits all give the truth there: so
-what an estimator is made of counts as well, as far as it can be looked into.
+Answers to a few noise-free data tell networks apart, whatever their type. Fits all return the truth there, so the
+content of an estimator counts as well, as far as it can be read.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ import numpy as np
 
 from spinbound.files.hashes import hash_arrays
 
-from .adapter import Estimator
+from .adapter import Adapter
 from .dataset import ReferenceSet
 
-TISSUES = 4  # whose data are asked about
+TISSUES = 4  # whose data the estimator answers
 
 
-def identity_of(estimator: Estimator, data: ReferenceSet) -> list[Any]:
-    """As JSON takes it: what the estimator is made of, and six digits of its answers."""
+def describe_identity(estimator: Adapter, data: ReferenceSet) -> list[Any]:
+    """Describe an estimator for JSON, by its content and by six digits of its answers."""
     rows = np.flatnonzero(data.valid)[:TISSUES]
     answers = estimator(data.signals[rows], data.tissue[rows], 1)
-    return [made_of(estimator.call), [f"{value:.6g}" for value in answers.ravel()]]
+    return [describe_value(estimator.call), [f"{value:.6g}" for value in answers.ravel()]]
 
 
-def made_of(value: object) -> Any:
-    """Numbers and words as they are, arrays by their hash, functions and other objects by their names."""
+def describe_value(value: object) -> Any:
+    """Describe a value for JSON: numbers and words unchanged, arrays by hash, functions and other objects by name."""
     match value:
         case None | bool() | int() | float() | str():
             return value
@@ -42,13 +42,16 @@ def made_of(value: object) -> Any:
         case np.ndarray():
             return hash_arrays(value)
         case partial():
-            return [made_of(value.func), made_of(value.args), made_of(value.keywords)]
+            return [describe_value(value.func), describe_value(value.args), describe_value(value.keywords)]
         case MethodType():
-            return [value.__qualname__, made_of(value.__self__)]
+            return [value.__qualname__, describe_value(value.__self__)]
         case Mapping():
-            return {str(name): made_of(entry) for name, entry in value.items()}
+            return {str(name): describe_value(entry) for name, entry in value.items()}
         case list() | tuple():
-            return [made_of(entry) for entry in value]
+            return [describe_value(entry) for entry in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return [type(value).__qualname__, {field.name: made_of(getattr(value, field.name)) for field in fields(value)}]
+        return [
+            type(value).__qualname__,
+            {field.name: describe_value(getattr(value, field.name)) for field in fields(value)},
+        ]
     return getattr(value, "__qualname__", type(value).__qualname__)

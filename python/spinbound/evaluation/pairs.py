@@ -1,8 +1,8 @@
 """The work of an evaluation: noise, estimates and their statistics, a few tissues at a time.
 
-A *pair* is one tissue at one SNR. The noise of a pair is a stream of its own: a Philox generator whose key is the
-sha256 of the seed, the SNR and the tissue's number. So it depends on nothing else, whoever draws it and with which
-others.
+A *pair* is one tissue at one SNR. Every pair has its own stream of noise: a Philox generator whose key is the
+sha256 of the seed, the SNR and the tissue's number. So the noise depends on nothing else, neither on the process that
+draws it nor on other pairs.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from spinbound.base.errors import ComplexArray, FloatArray, Progress
 from spinbound.tissues.tissue import Tissue
 from spinbound.work.chunks import Arrays, VoxelJob, cut
 
-from .adapter import Estimator
+from .adapter import Adapter
 from .dataset import ReferenceSet
 
-ROWS = 1 << 14  # signals that the estimator gets at once,
-BYTES = 1 << 26  # and how much memory they may fill
+ROWS = 1 << 14  # largest number of signals that the estimator gets in one call
+BYTES = 1 << 26  # largest memory that they fill
 
 Pairs = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked: estimates of these parameters, from so many realisations of noise at each SNR."""
+    """The task: parameters to estimate, levels of the SNR, and realisations of noise at each."""
 
     names: tuple[str, ...]
     snr: FloatArray  # (S,)
@@ -41,23 +41,23 @@ class Plan:
     period: float  # of omega0
 
     def rows(self, n_samples: int) -> int:
-        """Signals that the estimator gets at once."""
+        """Return the number of signals that the estimator gets in one call."""
         return max(1, min(ROWS, BYTES // (16 * n_samples)))
 
 
 @dataclass(frozen=True)
-class Chunk:
-    """Some pairs, apart from all others."""
+class NoisyPairs:
+    """Some pairs, whose results depend on no other pairs."""
 
     plan: Plan
-    estimator: Estimator
-    numbers: Pairs  # (m,) of the tissues in the test set
+    estimator: Adapter
+    numbers: Pairs  # (m,) of the tissues in the reference set
     snr: FloatArray  # (m,)
     signals: ComplexArray  # (m, samples)
     tissue: Tissue  # (m,)
 
-    def __call__(self, threads: int | None, report: Progress | None) -> Arrays:
-        """Bias, variance and the number of finite estimates of every parameter, each (m, P)."""
+    def __call__(self, threads: int | None, _progress: Progress | None) -> Arrays:
+        """Compute bias, variance and the number of finite estimates of every parameter, each (m, P)."""
         errors = self._errors(threads)
         is_finite = np.isfinite(errors)
         count = is_finite.sum(axis=-1)
@@ -68,23 +68,24 @@ class Chunk:
         return {"bias": bias, "variance": variance, "n_finite": count.astype(np.int32)}
 
     def _errors(self, threads: int | None) -> FloatArray:
-        """(m, P, N): realisations last, so that they are summed in the same order in any chunk."""
+        """Compute errors (m, P, N): realisations last, so that any chunk sums them in the same order."""
         plan, m = self.plan, self.numbers.size
         noise = [Noise(plan, snr, number) for snr, number in zip(self.snr, self.numbers, strict=True)]
+
         errors = np.empty((m, len(plan.names), plan.realizations))
         step = max(1, plan.rows(self.signals.shape[1]) // m)
         for first in range(0, plan.realizations, step):
-            part = slice(first, min(first + step, plan.realizations))
-            n = part.stop - part.start
-            data = np.stack([one.added(signal, n) for one, signal in zip(noise, self.signals, strict=True)])
+            draws = slice(first, min(first + step, plan.realizations))
+            n = draws.stop - draws.start
+            data = np.stack([one.add_noise(signal, n) for one, signal in zip(noise, self.signals, strict=True)])
             rows = np.repeat(np.arange(m), n)
             estimates = self.estimator(data.reshape(m * n, -1), self.tissue[rows], threads)
-            errors[..., part] = estimates.reshape(-1, m, n).swapaxes(0, 1)
-        return errors_of(errors, self.tissue, plan)
+            errors[..., draws] = estimates.reshape(-1, m, n).swapaxes(0, 1)
+        return subtract_truth(errors, self.tissue, plan)
 
 
-def errors_of(estimates: FloatArray, tissue: Tissue, plan: Plan) -> FloatArray:
-    """Estimates (m, P, N) minus the truth, in place; those of omega0 within half a period."""
+def subtract_truth(estimates: FloatArray, tissue: Tissue, plan: Plan) -> FloatArray:
+    """Subtract the truth from estimates (m, P, N), in place; errors of omega0 lie within half a period."""
     with np.errstate(invalid="ignore", over="ignore"):
         for k, name in enumerate(plan.names):
             estimates[:, k] -= true_values(tissue, name)[:, None]
@@ -94,12 +95,12 @@ def errors_of(estimates: FloatArray, tissue: Tissue, plan: Plan) -> FloatArray:
 
 
 def modulo(errors: FloatArray, period: float) -> FloatArray:
-    """Errors within half a period."""
+    """Return errors within half a period."""
     return errors - period * np.round(errors / period) if math.isfinite(period) else errors
 
 
 def true_values(tissue: Tissue, name: str) -> FloatArray:
-    """A parameter of every tissue."""
+    """Return a parameter of every tissue."""
     return np.broadcast_to(np.asarray(tissue[name], np.float64), tissue.shape)
 
 
@@ -108,49 +109,49 @@ class Noise:
 
     def __init__(self, plan: Plan, snr: float, number: int) -> None:
         self.sigma = 1 / snr
-        self.numbers = _stream(f"{plan.seed} {float(snr)!r} {number}")
-        self.phases = _stream(f"{plan.seed} {float(snr)!r} {number} phase") if plan.random_phase else None
+        self.numbers = _make_stream(f"{plan.seed} {float(snr)!r} {number}")
+        self.phases = _make_stream(f"{plan.seed} {float(snr)!r} {number} phase") if plan.random_phase else None
 
-    def added(self, signal: ComplexArray, n: int) -> ComplexArray:
-        """(n, samples) the next n realisations of the data of a signal (samples,) of M0 = 1, or of random phase."""
+    def add_noise(self, signal: ComplexArray, n: int) -> ComplexArray:
+        """Return the next n realisations (n, samples) of data: a signal (samples,) of M0 = 1 or of random phase."""
         data = self.sigma * self.numbers.standard_normal((n, 2 * signal.size)).view(np.complex128)
         M0 = 1.0 if self.phases is None else np.exp(2j * np.pi * self.phases.random((n, 1)))
         data += M0 * signal
         return data
 
 
-def _stream(words: str) -> np.random.Generator:
+def _make_stream(words: str) -> np.random.Generator:
     key = int.from_bytes(hashlib.sha256(words.encode()).digest()[:16], "little")
     return np.random.Generator(np.random.Philox(key=key))
 
 
-def job_of(
+def make_job(
     data: ReferenceSet,
     plan: Plan,
-    estimator: Estimator,
+    estimator: Adapter,
     folder: Path | None,
     take: Callable[[Pairs, Pairs, Arrays], object],
 ) -> VoxelJob:
-    """All valid tissues at each SNR in turn; `take` gets indices of SNRs and of tissues, and their results."""
+    """Make the job for all valid tissues at each SNR; `take` gets indices of SNRs and tissues, and their results."""
     valid = np.flatnonzero(data.valid)
 
-    def places(pairs: slice) -> tuple[Pairs, Pairs]:
+    def find_places(pairs: slice) -> tuple[Pairs, Pairs]:
         level, place = np.divmod(np.arange(pairs.start, pairs.stop), valid.size)
         return level, valid[place]
 
-    def chunk(pairs: slice) -> Chunk:
-        level, rows = places(pairs)
-        return Chunk(plan, estimator, rows, plan.snr[level], data.signals[rows], data.tissue[rows])
+    def make_pairs(pairs: slice) -> NoisyPairs:
+        level, rows = find_places(pairs)
+        return NoisyPairs(plan, estimator, rows, plan.snr[level], data.signals[rows], data.tissue[rows])
 
-    def layout(n: int) -> Arrays:
+    def make_layout(n: int) -> Arrays:
         shape = (n, len(plan.names))
         return {"bias": np.empty(shape), "variance": np.empty(shape), "n_finite": np.empty(shape, np.int32)}
 
     size = max(1, plan.rows(data.n_samples) // plan.realizations)
     return VoxelJob(
         sizes=cut(valid.size * plan.snr.size, size),
-        compute=chunk,
-        layout=layout,
-        take=lambda pairs, results: take(*places(pairs), results),
+        compute=make_pairs,
+        layout=make_layout,
+        take=lambda pairs, results: take(*find_places(pairs), results),
         folder=folder,
     )

@@ -12,27 +12,27 @@ from spinbound.base.errors import FloatArray
 
 @dataclass(frozen=True)
 class Score:
-    """Numbers over all tissues of one parameter, or of all together; each (S,), an interval (S, 2).
+    """Numbers over all tissues, of one parameter or of all together; each (S,), an interval (S, 2).
 
     Attributes
     ----------
     loss, loss_interval
         Mean squared error in units of the bound (eqs. 4, 5): 1 for an efficient unbiased estimator.
     bias_part, variance_part
-        Its two parts as they are defined in eq. (4).
+        The two parts of the loss, as eq. (4) defines them.
     bias_part_corrected, bias_interval, variance_part_corrected, variance_interval
-        The same, corrected for the number N of realisations: of N estimates alone the mean scatters, which adds
-        variance/N to the one and is missing in the other.
+        The two parts, corrected for the number N of realisations: the mean of N estimates scatters, which adds
+        variance/N to the bias part and removes it from the variance part.
     spread
-        Root mean square of variance/CRB - 1 over the tissues: what a mean hides where too small and too large
-        variances compensate.
+        Root mean square of variance/CRB - 1 over the tissues. It shows too small and too large variances, which
+        compensate in a mean.
     constant_loss
-        The loss of the predictor that always answers the mean of the true values of the test set.
+        The loss of the predictor that always answers the mean of the true values of the reference set.
     n_tissues, n_unbounded, n_failed : (S,) int
-        Tissues that count (of all parameters together for the overall score), those that are left out as their bound
-        is not finite, and those with a bound but fewer than two finite estimates.
+        Numbers of tissues: those that count (of all parameters together for the overall score), those that are left
+        out because their bound is not finite, and those with a bound but fewer than two finite estimates.
     n_not_finite : (S,) int
-        Estimates that are not finite, wherever the estimator was asked.
+        Number of estimates that are not finite, over all tissues for which the estimator was asked.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""From bias and variance of every tissue to numbers over all tissues, their intervals, and a verdict.
+"""Numbers over all tissues, their intervals and a verdict, from bias and variance of every tissue.
 
 With N realisations, s^2 = N var/(N - 1), and bias, variance in units of the bound, these have the expectations
 
@@ -22,36 +22,36 @@ import numpy.typing as npt
 from spinbound.base.errors import BoolArray, FloatArray
 
 RESAMPLES, SEED = 1000, 0
-LEVELS = (0.025, 0.975)  # between which 95 % of the resamples lie
-MIN_TISSUES = 10  # fewer resemble themselves too much for a bootstrap
+LEVELS = (0.025, 0.975)  # 95 % of the resamples lie between them
+MIN_TISSUES = 10  # resamples of fewer tissues are too much alike for a bootstrap
 
 
-class Found(NamedTuple):
-    """What estimates have shown of each tissue, all of one shape: (S, n, P), or any part of it."""
+class Statistics(NamedTuple):
+    """Statistics of the estimates of each tissue, all of one shape: (S, n, P), or a selection of it."""
 
     bias: FloatArray
     variance: FloatArray
     n_finite: npt.NDArray[np.int32]
     bound: FloatArray
 
-    def part(self, index: Any) -> Found:
-        """Some of it."""
-        return Found(self.bias[index], self.variance[index], self.n_finite[index], self.bound[index])
+    def select(self, index: Any) -> Statistics:
+        """Select the statistics at an index."""
+        return Statistics(self.bias[index], self.variance[index], self.n_finite[index], self.bound[index])
 
     @property
     def is_bounded(self) -> BoolArray:
-        """Where the bound can be divided by."""
+        """Whether the bound can be a divisor."""
         return np.asarray(np.isfinite(self.bound) & (self.bound > 0))
 
     @property
     def used(self) -> BoolArray:
-        """Where there is a bound, and at least two estimates."""
+        """Whether there is a bound, and at least two estimates."""
         return self.is_bounded & (self.n_finite > 1)
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Of every tissue in units of the bound, each (S, n, P), zero where `used` is False."""
+class LossParts:
+    """Parts of the loss of every tissue in units of the bound, each (S, n, P), zero where `used` is False."""
 
     loss: FloatArray
     bias: FloatArray
@@ -61,13 +61,13 @@ class Parts:
 
     @property
     def stacked(self) -> FloatArray:
-        """(n, 5, S, P): the four, and 1 where they are used."""
+        """(n, 5, S, P): loss, bias, variance and deviation, and 1 where they are used."""
         numbers = (self.loss, self.bias, self.variance, self.deviation, self.used.astype(np.float64))
         return np.ascontiguousarray(np.stack(numbers).transpose(2, 0, 1, 3))
 
 
-def parts_of(found: Found) -> Parts:
-    """B, V, D and L."""
+def compute_parts(found: Statistics) -> LossParts:
+    """Compute B, V, D and L."""
     used = found.used
     N = np.where(used, found.n_finite, 2)
     bound = np.where(used, found.bound, 1)
@@ -75,7 +75,7 @@ def parts_of(found: Found) -> Parts:
         squared, var = (np.where(used, values, 0) / bound for values in (found.bias**2, found.variance))
         V = var * N / (N - 1)
         D = V**2 * (N - 1) / (N + 1) - 2 * V + 1
-        return Parts(squared + var, squared - V / N, V, np.where(used, D, 0), used)
+        return LossParts(squared + var, squared - V / N, V, np.where(used, D, 0), used)
 
 
 # Means over tissues, and their intervals
@@ -89,21 +89,22 @@ class Means(NamedTuple):
     high: FloatArray
 
 
-def means_of(parts: Parts) -> Means:
-    """Means with 95 % intervals by a bootstrap over tissues, NaN where these are fewer than 10."""
+def bootstrap_means(parts: LossParts) -> Means:
+    """Compute means with 95 % intervals by a bootstrap over tissues, NaN where these are fewer than 10."""
     values = parts.stacked
     sums = values.sum(axis=0)
     resampled = np.stack(list(_resamples(values)), axis=1)
     with np.errstate(invalid="ignore"):
         low, high = np.quantile(_means(resampled), LEVELS, axis=1)
-    enough = _with_total(sums[-1]) >= MIN_TISSUES
+
+    enough = _append_total(sums[-1]) >= MIN_TISSUES
     return Means(_means(sums), np.where(enough, low, np.nan), np.where(enough, high, np.nan))
 
 
 def _resamples(values: FloatArray) -> Iterator[FloatArray]:
-    """(5, S, P) sums over as many tissues as there are, drawn with replacement: all numbers of the same draw.
+    """Yield sums (5, S, P) over as many tissues as there are, drawn with replacement: all numbers of the same draw.
 
-    `scipy.stats.bootstrap` would draw anew for each of them, and hold a copy of every resample.
+    `scipy.stats.bootstrap` would draw again for each of them, and hold a copy of every resample.
     """
     n, rng = len(values), np.random.default_rng(SEED)
     for _ in range(RESAMPLES):
@@ -112,13 +113,13 @@ def _resamples(values: FloatArray) -> Iterator[FloatArray]:
 
 
 def _means(sums: FloatArray) -> FloatArray:
-    """(4, ..., S, P + 1) from sums (5, ..., S, P)."""
-    *totals, count = (_with_total(each) for each in sums)
+    """Return means (4, ..., S, P + 1) from sums (5, ..., S, P)."""
+    *totals, count = (_append_total(each) for each in sums)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.stack(totals) / count)
 
 
-def _with_total(values: FloatArray) -> FloatArray:
+def _append_total(values: FloatArray) -> FloatArray:
     return np.concatenate([values, values.sum(axis=-1, keepdims=True)], axis=-1)
 
 
@@ -127,12 +128,12 @@ def _with_total(values: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the estimates of a parameter are efficient and unbiased, at one SNR.
+    """The answer whether the estimates of a parameter are efficient and unbiased, at one SNR.
 
     Attributes
     ----------
     name, snr
-        Of the parameter; the level.
+        Name of the parameter, and level of the SNR.
     p_bias, p_variance, p_spread : float
         Probabilities, times the number of all tests but at most 1, of results as extreme as these if the estimates were
         normal, unbiased and of the bound's variance: of the biases of all tissues, of the mean variance, and of
@@ -143,9 +144,9 @@ class Verdict:
         The upper end of the interval of the root mean square of variance/CRB - 1 over the tissues; not less than the
         distance from 1 of either end of that of the mean of variance/CRB, which holds whatever the distribution.
     n_not_finite : int
-        Estimates that are not finite, of tissues that have a bound; with any the answer to both questions is no.
+        Number of estimates that are not finite, of tissues with a bound; unless it is 0, both answers are no.
     level, margin : float
-        What is asked.
+        The level of the tests, and the margin of the verdict, as given.
 
     Examples
     --------
@@ -170,18 +171,18 @@ class Verdict:
 
     @property
     def detected(self) -> tuple[str, ...]:
-        """Which deviations are significant: bias, variance, spread."""
+        """The significant deviations: bias, variance, spread."""
         found = {"bias": self.p_bias, "variance": self.p_variance, "spread": self.p_spread}
         return tuple(name for name, p in found.items() if p < self.level)
 
     @property
     def no_deviation(self) -> bool:
-        """Whether no test finds a deviation: it may be there all the same, if there are few data."""
+        """Whether no test finds a deviation; with few data there may still be one."""
         return min(self.p_bias, self.p_variance, self.p_spread) >= self.level and self.n_not_finite == 0
 
     @property
     def within_margin(self) -> bool:
-        """Whether it is shown that bias and variance are within the margin of an efficient unbiased estimator's.
+        """Whether bias and variance are shown to be within the margin of an efficient unbiased estimator's.
 
         bias^2/CRB adds less than the margin to the loss, and variance/CRB is 1 up to the margin (root mean square over
         tissues), each with the upper end of its 95 % interval.
@@ -204,10 +205,10 @@ class Verdict:
         return f"no: deviations are detectable ({', '.join(self.detected)}), not shown to be {near}"
 
 
-def p_values(found: Found, realizations: int) -> tuple[float, float, float]:
-    """Of one parameter at one SNR, (n,) each, from the tissues whose estimates are all finite.
+def p_values(found: Statistics, realizations: int) -> tuple[float, float, float]:
+    """Return p values of one parameter at one SNR, (n,) each, from the tissues whose estimates are all finite.
 
-    Of normal estimates, t = bias/(s/sqrt(N)) has Student's distribution and N var/CRB is chi^2 with N - 1 degrees of
+    For normal estimates, t = bias/(s/sqrt(N)) has Student's distribution and N var/CRB is chi^2 with N - 1 degrees of
     freedom. Both are turned into the square of a standard normal number of the same two-sided probability, the sum of
     which over n tissues is chi^2 with n degrees; the sum of N var/CRB itself has n (N - 1).
     """
@@ -216,7 +217,8 @@ def p_values(found: Found, realizations: int) -> tuple[float, float, float]:
     whole = found.is_bounded & (found.n_finite == realizations)
     if not whole.any():
         return np.nan, np.nan, np.nan
-    bias, variance, _, bound = found.part(whole)
+
+    bias, variance, _, bound = found.select(whole)
     n, N = int(whole.sum()), realizations
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         t_squared = np.where(bias == 0, 0, bias**2 * (N - 1) / variance)

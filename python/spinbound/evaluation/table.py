@@ -1,4 +1,4 @@
-"""Scores of report cards as text: of one estimator at a level of the SNR, or of several side by side."""
+"""Scores of report cards as text, for one estimator at a level of the SNR, or for several side by side."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ERRORS = ("RMSE", "unit", "std/sqrt(CRB): 5 %", "50 %", "95 %")
 Scores = Mapping[str, tuple[Score, int]]  # by the label of a line, each with its level of the SNR
 
 
-def title_of(realizations: int, n: int) -> str:
+def make_title(realizations: int, n: int) -> str:
     """Return the line above the blocks of a report card."""
     return (
         f"{realizations} realisations of {n:,} tissue{'s'[: n != 1]}; the parts of the loss are corrected for "
@@ -35,7 +35,7 @@ def level_table(head: str, scores: Scores, errors: Mapping[str, tuple[float, ...
 
 
 def score_table(head: str, scores: Scores) -> str:
-    """Format scores, one a line."""
+    """Format scores, one per line."""
     rows = ((label, *_numbers(score, k), *_further(score, k)) for label, (score, k) in scores.items())
     return "\n".join(align_columns([(head, *NUMBERS, *FURTHER), *rows]))
 

@@ -21,7 +21,7 @@ from spinbound.base.errors import BoolArray, FloatArray, InvalidData, Progress
 from spinbound.base.parameters import ALL, PARAMETERS
 from spinbound.base.progress import show_progress, split_progress
 from spinbound.estimators.estimates import Estimates, EstimateStatus
-from spinbound.estimators.matching.search import normalised, usable
+from spinbound.estimators.matching.search import find_usable, normalise
 from spinbound.estimators.result import tissue_with
 from spinbound.nn.novelty.novelty import Novelty, as_sigmas
 from spinbound.signals.batch import n_threads_of
@@ -131,7 +131,7 @@ def _estimate_rows(
     progress: Progress | None,
 ) -> FloatArray:
     """Return the estimates (P_e, voxels) of data (voxels, rank); NaN where there are none."""
-    voxels = np.flatnonzero(usable(rows) & chosen)
+    voxels = np.flatnonzero(find_usable(rows) & chosen)
     found = np.full((len(estimator.names), len(rows)), np.nan)
     with _place_estimator(estimator, place, threads):
         for start in range(0, voxels.size, BATCH):
@@ -145,7 +145,7 @@ def _estimate_rows(
 def _estimate_batch(estimator: Estimator, rows: npt.NDArray[Any], place: torch.device) -> FloatArray:
     """Return the estimates (`BATCH`, P_e) of at most as many rows."""
     units = np.zeros((BATCH, rows.shape[1], 2))
-    units[: len(rows)] = normalised(rows)[0].reshape(len(rows), -1, 2)  # in range of single precision
+    units[: len(rows)] = normalise(rows)[0].reshape(len(rows), -1, 2)  # in range of single precision
     parts = torch.from_numpy(units).to(place, estimator.centre.dtype)
     return np.asarray(estimator.from_parts(parts[..., 0], parts[..., 1]).double().cpu().numpy())
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spinbound.base.errors import FloatArray, InvalidParameter
-from spinbound.evaluation.card import common
+from spinbound.evaluation.card import find_common
 
 from .maps import make_panels, set_log_ticks
 from .style import QUANTITIES, WIDTH, Quantity, apply_style, make_figure
@@ -182,7 +182,7 @@ def select_cards(
     cards = dict(reports) if isinstance(reports, Mapping) else {"": reports}
     if any_level and cards:
         return cards, 0.0
-    names, levels = common(list(cards.values()))
+    names, levels = find_common(list(cards.values()))
     if name is not None and name not in names:
         raise InvalidParameter(f"{name} was not judged; allowed: {', '.join(names)}")
     if snr is not None and snr not in levels:
@@ -193,7 +193,7 @@ def select_cards(
 
 def find_common_names(cards: Cards) -> list[str]:
     """Find the parameters that all report cards have."""
-    return common(list(cards.values()))[0]
+    return find_common(list(cards.values()))[0]
 
 
 def select_level(card: Evaluation, level: float, values: FloatArray) -> FloatArray:

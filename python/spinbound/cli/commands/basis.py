@@ -19,9 +19,9 @@ from spinbound.cli.shared.arguments import (
     SequenceSource,
     UsageError,
     open_sequence,
-    progress_bar,
-    unknowns,
-    words_of,
+    parse_unknowns,
+    show_bar,
+    split_words,
 )
 from spinbound.cli.shared.outputs import check_figure, check_npz, check_output, provenance_of, save_arrays, save_figure
 from spinbound.cli.shared.prior import PAPER, PriorSource, open_prior
@@ -44,7 +44,7 @@ def basis(
     figure: Path | None = None,
     inputs: Inputs | None = None,
 ) -> int:
-    """A basis of signals: the vectors that hold most of their energy and, on request, of what Cramér-Rao bounds need.
+    """Build a basis of signals: the vectors that hold most of their energy and, on request, what the bounds need.
 
     Parameters
     ----------
@@ -55,50 +55,54 @@ def basis(
     rank
         Number of vectors.
     real
-        Real vectors, for priors in which omega0 and -omega0 are equally frequent.
+        Make real vectors, for priors in which omega0 and -omega0 are equally frequent.
     bounds
-        Parameters whose bounds the basis is to keep low, separated by commas, or "all" of the unknown ones.
+        Parameters whose bounds the basis should keep low, separated by commas, or "all" of the unknown ones.
     wrt
         The unknown parameters, separated by commas; by default the nine of the model.
     seed
-        Of the draw.
+        Seed of the draw.
     report
-        Number of further tissues to report energy and bounds of; 0: no report.
+        Number of further tissues for which energy and bounds are measured; 0: none.
     figure
-        Figure of the report.
+        Figure of energy and bounds over the number of vectors.
     """
-    inputs, names = inputs or Inputs(), unknowns(wrt)
-    kept = names if bounds == "all" else words_of(bounds)
+    inputs, names = inputs or Inputs(), parse_unknowns(wrt)
+    kept = names if bounds == "all" else split_words(bounds)
     check_usage(output, figure, report, inputs)
+
     seq = open_sequence(sequence, inputs)
     tissues = open_prior(prior, seq, inputs)
     options: dict[str, Any] = {"model": inputs.chosen_model, "threads": inputs.threads}
+
     begin = perf_counter()
-    with progress_bar(n, "basis") as told:
-        made = build_basis(
-            seq, tissues, n, rank, real=real, bounds=kept, wrt=names, seed=seed, **options, progress=told
+    with show_bar(n, "basis") as progress:
+        built = build_basis(
+            seq, tissues, n, rank, real=real, bounds=kept, wrt=names, seed=seed, **options, progress=progress
         )
+
     seconds = perf_counter() - begin
     settings = (
         provenance_of(seq, sequence) | inputs.chosen_model.described | {"prior": repr(tissues), "n": n, "seed": seed}
     )
     settings |= {"rank": rank, "real": real, "bounds": kept, "wrt": names}
-    save_arrays(output, made.as_dict(), settings)
+    save_arrays(output, built.as_dict(), settings)
+
     written, kept_of = [str(output)], None
     if report:
-        with progress_bar(report, "report") as told:
-            kept_of = basis_report(made, seq, tissues, report, names, seed=seed + 1, **options, progress=told)
+        with show_bar(report, "report") as progress:
+            kept_of = basis_report(built, seq, tissues, report, names, seed=seed + 1, **options, progress=progress)
     if figure and kept_of:
         import spinbound.plot as plot
 
         save_figure(figure, plot.basis_report(kept_of))
         written.append(str(figure))
-    tell(settings | {"seconds": seconds, "written": written}, kept_of, inputs.json)
+    print_outcome(settings | {"seconds": seconds, "written": written}, kept_of, inputs.json)
     return DONE
 
 
 def check_usage(output: Path, figure: Path | None, report: int, inputs: Inputs) -> None:
-    """Refuse, before any work, what makes no sense together or cannot be written."""
+    """Refuse, before any work, arguments that make no sense together and outputs that cannot be written."""
     if inputs.basis:
         raise UsageError("--basis has no meaning here: the basis is what is made")
     if figure and not report:
@@ -109,10 +113,10 @@ def check_usage(output: Path, figure: Path | None, report: int, inputs: Inputs) 
         check_figure(figure, output, inputs.overwrite)
 
 
-def tell(settings: Mapping[str, Any], kept: BasisQuality | None, as_json: bool) -> None:
-    """The report as JSON or as a table, and where the basis lies."""
+def print_outcome(settings: Mapping[str, Any], kept: BasisQuality | None, as_json: bool) -> None:
+    """Print what the basis keeps, as JSON or as a table, and where the basis is."""
     if as_json:
-        print_json(dict(settings) | ({"report": tree_of(kept)} if kept else {}))
+        print_json(dict(settings) | ({"report": as_tree(kept)} if kept else {}))
         return
     if kept:
         print(kept)
@@ -120,8 +124,8 @@ def tell(settings: Mapping[str, Any], kept: BasisQuality | None, as_json: bool) 
     print(f"wrote {' and '.join(settings['written'])}")
 
 
-def tree_of(kept: BasisQuality) -> dict[str, Any]:
-    """Medians and 95th percentiles of a report."""
+def as_tree(kept: BasisQuality) -> dict[str, Any]:
+    """Return medians and 95th percentiles as numbers and lists."""
     quantiles = {name: kept.quantiles(q) for name, q in (("median", 0.5), ("p95", 0.95))}
     return {
         "ranks": kept.ranks,

@@ -20,24 +20,24 @@ from spinbound.cli.shared.arguments import (
     open_basis,
     open_sequence,
     open_tissue,
-    progress_bar,
-    unknowns,
+    parse_unknowns,
+    show_bar,
 )
 from spinbound.cli.shared.outputs import (
     can_draw,
     check_figure,
     check_npz,
     check_output,
-    failed_status,
+    exit_status,
     provenance_of,
     save_arrays,
     save_figure,
     work_beside,
 )
-from spinbound.cli.shared.report import bound_row, bounds_table, print_json
-from spinbound.cli.shared.runner import Workers, runner_of, told_part
+from spinbound.cli.shared.report import bound_row, print_bounds, print_json
+from spinbound.cli.shared.runner import Workers, make_runner, print_part_done
 from spinbound.signals.crb import CHUNK
-from spinbound.signals.crb import crb as bounds_of
+from spinbound.signals.crb import crb as compute_crb
 from spinbound.tissues.tissue import Tissue
 from spinbound.work.folder import count_missing
 from spinbound.work.job import as_part
@@ -56,7 +56,7 @@ def crb(
     workers: Workers | None = None,
     inputs: Inputs | None = None,
 ) -> int:
-    """Cramér-Rao bounds of tissue parameters: the least variance of an unbiased estimate, in every voxel.
+    """Compute Cramér-Rao bounds of tissue parameters: the least variance of an unbiased estimate, in every voxel.
 
     A run that was killed goes on where it stopped when the same command is given again.
 
@@ -73,27 +73,31 @@ def crb(
     form
         Fisher matrix over real parameters, over complex ones, or with M0 real.
     """
-    inputs, names, runner, work = inputs or Inputs(), unknowns(wrt), runner_of(workers), work_beside(output, "crb")
+    inputs, names = inputs or Inputs(), parse_unknowns(wrt)
+    runner, work = make_runner(workers), work_beside(output, "crb")
     check_npz(output)
-    overwrite = inputs.overwrite or work.exists()  # what an earlier run has left is part of this one
+    overwrite = inputs.overwrite or work.exists()  # this run goes on with the work of an earlier one
     check_output(output, overwrite)
     picture = figure or (output.with_suffix(".png") if can_draw() else None)
     if picture:
         check_figure(picture, output, overwrite)
+
     seq, basis = open_sequence(sequence, inputs), open_basis(inputs.basis)
     voxels, given = open_tissue(tissue)
     check_output(output, overwrite, n_bytes=8 * voxels.size * len(names))
+
     begin = perf_counter()
-    with progress_bar(voxels.size, "CRB") as report:
+    with show_bar(voxels.size, "CRB") as progress:
         options: dict[str, Any] = {
             "model": inputs.chosen_model,
             "basis": basis,
             "threads": inputs.threads,
-            "progress": report,
+            "progress": progress,
         }
-        bounds = bounds_of(seq, voxels, names, sigma, form, resume=work, runner=runner, **options)
+        bounds = compute_crb(seq, voxels, names, sigma, form, resume=work, runner=runner, **options)
     if as_part(runner):
-        return told_part(runner, work, inputs.json)
+        return print_part_done(runner, work, inputs.json)
+
     seconds = perf_counter() - begin
     chosen = {"tissue": str(tissue), "wrt": names, "sigma": sigma, "form": form}
     settings = provenance_of(seq, sequence) | inputs.chosen_model.described | chosen
@@ -101,17 +105,18 @@ def crb(
     written = [output]
     if picture:
         written.append(draw(picture, voxels, given, bounds, f"$\\sigma$ = {sigma:g} per channel, {form} form"))
+
     rows = [bound_row(voxels, name, np.asarray(variance)) for name, variance in bounds.items()]
     outcome = {"voxels": voxels.size, "seconds": seconds, "bounds": rows, "written": [*map(str, written)]}
-    (print_json if inputs.json else bounds_table)(settings | outcome)
+    (print_json if inputs.json else print_bounds)(settings | outcome)
     if count_missing(work, voxels.size, CHUNK):
-        return failed_status(rows[0]["invalid"], voxels.size, "invalid or not computed: their results are NaN")
+        return exit_status(rows[0]["invalid"], voxels.size, "invalid or not computed: their results are NaN")
     shutil.rmtree(work, ignore_errors=True)
-    return failed_status(rows[0]["invalid"], voxels.size)
+    return exit_status(rows[0]["invalid"], voxels.size)
 
 
 def draw(path: Path, voxels: Tissue, given: tuple[str, ...], bounds: Mapping[str, NDArray[Any]], noise: str) -> Path:
-    """The figure of all bounds, with the axes of a grid where the file's parameters span one."""
+    """Draw all bounds, over the axes of a grid where the file's parameters span one."""
     from spinbound.plot import crb_maps, grid_axes
 
     title = f"{noise}; unknown: {', '.join(bounds)}"

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 
 from spinbound.base.progress import shift_progress
 from spinbound.base.text import as_percent
-from spinbound.cli.shared.arguments import Output, Threads, UsageError, progress_bar
+from spinbound.cli.shared.arguments import Output, Threads, UsageError, show_bar
 from spinbound.cli.shared.outputs import can_draw, make_folder, provenance_of, save_arrays, save_figure
 from spinbound.cli.shared.report import bound_row, print_footer, print_json, print_table
 from spinbound.sequences import library
 from spinbound.sequences.sequence import Sequence
 from spinbound.signals.crb import crb
 from spinbound.signals.simulate import sensitivities
-from spinbound.signals.simulate import simulate as simulated
+from spinbound.signals.simulate import simulate as compute_signals
 from spinbound.tissues.tissue import Tissue
 
 if TYPE_CHECKING:
@@ -49,14 +49,14 @@ class Plane(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What its files are called."""
+        """The name of its files."""
         return "crb_" + "_".join(self.axes)
 
 
 def demo(
     *, output: Output = Path("spinbound-demo"), tissues: int = 100_000, threads: Threads = None, json: bool = False
 ) -> None:
-    """Bound maps of the bundled sequence for 100,000 tissues over T1 x T2f and T1 x m0s, with figures.
+    """Map the bounds of the bundled sequence for 100,000 tissues over T1 x T2f and T1 x m0s, with figures.
 
     Parameters
     ----------
@@ -67,27 +67,30 @@ def demo(
     threads
         Number of threads; all cores by default.
     json
-        Report as JSON on stdout.
+        Print the outcome as JSON on stdout.
     """
     if tissues < 40:
         raise UsageError(f"two planes take at least 40 tissues; given {tissues}")
     make_folder(output)
+
     drawing, seq, begin = can_draw(), library.load(SEQUENCE), perf_counter()
-    planes = with_bounds(seq, empty_planes(tissues), threads)
+    planes = add_bounds(seq, make_planes(tissues), threads)
+
     seconds = perf_counter() - begin
     settings = provenance_of(seq, SEQUENCE) | {"wrt": UNKNOWN, "sigma": 1 / SNR, "form": "real"}
     written = [save_plane(output, plane, settings) for plane in planes]
     if drawing:
-        written += [save(output, name, figure) for name, figure in figures(seq, planes)]
+        written += [save_png(output, name, figure) for name, figure in draw_figures(seq, planes)]
+
     at_mean = crb(seq, Tissue.from_dict(TRAINING_MEAN), UNKNOWN, 1 / SNR, threads=threads)
     rows = [plane_row(plane, name, at_mean[name]) for plane in planes for name in SHOWN]
     size = sum(plane.tissue.size for plane in planes)
     outcome = {"voxels": size, "seconds": seconds, "bounds": rows, "written": [*map(str, written)]}
-    (print_json if json else demo_table)(settings | outcome)
+    (print_json if json else print_demo)(settings | outcome)
 
 
-def empty_planes(tissues: int) -> list[Plane]:
-    """The two planes, of 4 by 5 proportion: T1a and m0s in equal steps, T2f by equal factors."""
+def make_planes(tissues: int) -> list[Plane]:
+    """Make the two planes, of 4 by 5 proportion: T1a and m0s in equal steps, T2f by equal factors."""
     rows = 4 * isqrt(tissues // 40)
     columns = rows * 5 // 4
     T1a = np.linspace(0.5, 4.0, columns)
@@ -98,13 +101,13 @@ def empty_planes(tissues: int) -> list[Plane]:
     ]
 
 
-def with_bounds(seq: Sequence, planes: list[Plane], threads: int | None) -> list[Plane]:
-    """The planes with their bounds, under one progress bar."""
+def add_bounds(seq: Sequence, planes: list[Plane], threads: int | None) -> list[Plane]:
+    """Add the bounds to the planes, under one progress bar."""
     total, done, filled = sum(plane.tissue.size for plane in planes), 0, []
-    with progress_bar(total, "CRB") as report:
+    with show_bar(total, "CRB") as progress:
         for plane in planes:
-            progress = shift_progress(report, done, total)
-            bounds = crb(seq, plane.tissue, UNKNOWN, 1 / SNR, threads=threads, progress=progress)
+            of_plane = shift_progress(progress, done, total)
+            bounds = crb(seq, plane.tissue, UNKNOWN, 1 / SNR, threads=threads, progress=of_plane)
             filled.append(plane._replace(bounds=bounds))
             done += plane.tissue.size
     return filled
@@ -120,14 +123,14 @@ def save_plane(folder: Path, plane: Plane, settings: Mapping[str, Any]) -> Path:
     return path
 
 
-def figures(seq: Sequence, planes: list[Plane]) -> Iterator[tuple[str, Figure]]:
-    """All figures with their names: the train and what it does at the training mean, then the maps."""
+def draw_figures(seq: Sequence, planes: list[Plane]) -> Iterator[tuple[str, Figure]]:
+    """Yield all figures with their names: the train and its signals at the training mean, then the maps."""
     import spinbound.plot as plot
 
     mean, sizes = Tissue.from_dict(TRAINING_MEAN), [0.05, 0.12, 0.25]
     yield "sequence", plot.sequence(seq)
-    yield "signal", plot.signal(seq, simulated(seq, mean.replace(m0s=sizes)), [f"$m_0^s$ = {m}" for m in sizes])
-    yield "magnetization", plot.magnetization(seq, simulated(seq, mean, output="magnetization"))
+    yield "signal", plot.signal(seq, compute_signals(seq, mean.replace(m0s=sizes)), [f"$m_0^s$ = {m}" for m in sizes])
+    yield "magnetization", plot.magnetization(seq, compute_signals(seq, mean, output="magnetization"))
     yield "sensitivities", plot.sensitivities(seq, sensitivities(seq, mean, UNKNOWN)[1], mean, UNKNOWN)
     title = f"{SEQUENCE}, {seq.duration:.3g} s; unknown: {', '.join(UNKNOWN)}; ring: training mean"
     for plane in planes:
@@ -136,7 +139,7 @@ def figures(seq: Sequence, planes: list[Plane]) -> Iterator[tuple[str, Figure]]:
         yield plane.name, maps(plane.tissue, plane.bounds, mark=mark, title=title)
 
 
-def save(folder: Path, name: str, figure: Figure) -> Path:
+def save_png(folder: Path, name: str, figure: Figure) -> Path:
     """Write one figure."""
     path = folder / f"{name}.png"
     save_figure(path, figure)
@@ -144,23 +147,23 @@ def save(folder: Path, name: str, figure: Figure) -> Path:
 
 
 def plane_row(plane: Plane, name: str, at_mean: NDArray[Any]) -> dict[str, Any]:
-    """Statistics of one parameter over a plane, and its relative deviation at the training mean."""
+    """Return statistics of one parameter over a plane, and its relative deviation at the training mean."""
     statistics = bound_row(plane.tissue, name, plane.bounds[name])
     relative = float(np.sqrt(at_mean)) / TRAINING_MEAN[name]
     return {"plane": " x ".join(plane.axes), **statistics, "relative_std_at_mean": relative}
 
 
-def demo_table(report: Mapping[str, Any]) -> None:
-    """The bounds of the demo, one parameter of one plane per line."""
-    duration = report["sequence"]["duration"]
+def print_demo(outcome: Mapping[str, Any]) -> None:
+    """Print the bounds of the demo, one parameter of one plane per line."""
+    duration = outcome["sequence"]["duration"]
     print(f"{SEQUENCE}, {duration:.3g} s; SNR = |M0|/sigma = {SNR:g} per channel; unknown: {', '.join(UNKNOWN)}")
     print("least relative standard deviation of an unbiased estimate, sqrt(CRB)/theta:")
     head = ("plane", "parameter", "training mean", "5 %", "median", "95 %", "not identifiable")
-    print_table(head, map(plane_cells, report["bounds"]))
-    print_footer(report)
+    print_table(head, map(plane_cells, outcome["bounds"]))
+    print_footer(outcome)
 
 
 def plane_cells(row: Mapping[str, Any]) -> list[str]:
-    """The cells of one line."""
+    """Return the cells of one line."""
     relative = (row["relative_std_at_mean"], *row["relative_std"].values())
     return [row["plane"], row["parameter"], *map(as_percent, relative), str(row["not_identifiable"])]

@@ -20,13 +20,13 @@ from spinbound.cli.shared.arguments import (
     UsageError,
     open_basis,
     open_sequence,
-    progress_bar,
-    unknowns,
+    parse_unknowns,
+    show_bar,
 )
-from spinbound.cli.shared.outputs import failed_status, provenance_of
+from spinbound.cli.shared.outputs import exit_status, provenance_of
 from spinbound.cli.shared.prior import PAPER, PriorSource, open_prior
 from spinbound.cli.shared.report import print_json, print_table
-from spinbound.cli.shared.runner import Workers, runner_of, told_part
+from spinbound.cli.shared.runner import Workers, make_runner, print_part_done
 from spinbound.dictionaries.build import build_dictionary
 from spinbound.dictionaries.store import StoredDictionary, bytes_of
 from spinbound.work.job import as_part
@@ -51,7 +51,7 @@ def dictionary(
     workers: Workers | None = None,
     inputs: Inputs | None = None,
 ) -> int:
-    """Signals of many tissues and their Cramér-Rao bounds, into a Zarr store: a dictionary, or a training set.
+    """Write signals of many tissues and their Cramér-Rao bounds into a Zarr store: a dictionary, or a training set.
 
     A run that was killed goes on where it stopped when the same command is given again.
 
@@ -62,11 +62,11 @@ def dictionary(
     n
         Number of tissues to draw.
     first
-        Number of the first: tissue k of a seed is always the same.
+        Number of the first tissue: tissue k of a seed is always the same.
     seed
-        Of the draw.
+        Seed of the draw.
     derivatives
-        What to keep beside the signals, separated by commas: crb, fisher, sensitivities; or none.
+        Arrays to keep beside the signals, separated by commas: crb, fisher, sensitivities; or none.
     wrt
         The unknown parameters, separated by commas; by default the nine of the model.
     sigma
@@ -74,15 +74,16 @@ def dictionary(
     form
         Fisher matrix over real parameters, over complex ones, or with M0 real.
     chunk
-        Tissues of a chunk; 4096 unless their arrays fill more than 64 MB.
+        Number of tissues in a chunk; 4096 unless their arrays fill more than 64 MB.
     single
         Store in single precision.
     rebuild
-        Check what is there first, and make damaged chunks anew.
+        Check the existing chunks first, and compute damaged ones again.
     """
-    inputs, names, runner = inputs or Inputs(), unknowns(wrt), runner_of(workers)
+    inputs, names, runner = inputs or Inputs(), parse_unknowns(wrt), make_runner(workers)
     if output.suffix.lower() != ".zarr":
         raise UsageError(f"{output}: the output is a folder, NAME.zarr")
+
     seq, basis = open_sequence(sequence, inputs), open_basis(inputs.basis)
     tissues = open_prior(prior, seq, inputs)
     options: dict[str, Any] = {
@@ -93,29 +94,34 @@ def dictionary(
         "seed": seed,
         "first": first,
     }
-    options |= {"derivatives": words(derivatives), "chunk": chunk, "dtype": "complex64" if single else None}
+    options |= {"derivatives": split_derivatives(derivatives), "chunk": chunk, "dtype": "complex64" if single else None}
     options |= {"overwrite": inputs.overwrite, "rebuild": rebuild, "threads": inputs.threads, "runner": runner}
+
     begin = perf_counter()
-    with progress_bar(n, "dictionary") as report:
-        store = build_dictionary(seq, tissues, n, output, basis=basis, progress=report, **options)
+    with show_bar(n, "dictionary") as progress:
+        store = build_dictionary(seq, tissues, n, output, basis=basis, progress=progress, **options)
     if as_part(runner):
-        return told_part(runner, output, inputs.json)
+        return print_part_done(runner, output, inputs.json)
+
     seconds = perf_counter() - begin
     if not store.complete:
         print(f"spinbound: {output} is not complete: the same command does what is missing", file=sys.stderr)
         return DONE_WITH_FAILED_VOXELS
-    outcome = provenance_of(seq, sequence) | described(store, True) | {"seconds": seconds, "written": [str(output)]}
-    tell(outcome, inputs.json)
-    return failed_status(outcome["invalid"], n, "cannot be simulated: their rows are NaN")
+
+    outcome = (
+        provenance_of(seq, sequence) | describe_store(store, True) | {"seconds": seconds, "written": [str(output)]}
+    )
+    print_outcome(outcome, inputs.json)
+    return exit_status(outcome["invalid"], n, "cannot be simulated: their rows are NaN")
 
 
-def words(derivatives: str) -> tuple[str, ...]:
-    """The words in a list with commas; none for ``none``."""
+def split_derivatives(derivatives: str) -> tuple[str, ...]:
+    """Split a list with commas into words; ``none`` stands for no word."""
     return () if derivatives == "none" else tuple(derivatives.replace(",", " ").split())
 
 
-def described(store: StoredDictionary, is_whole: bool) -> dict[str, Any]:
-    """What a store has, and how much of its disk it takes; whole ones also tell how many tissues are invalid."""
+def describe_store(store: StoredDictionary, is_whole: bool) -> dict[str, Any]:
+    """Describe the content of a store and its size on disk; of a whole one also the number of invalid tissues."""
     return {
         "tissues": len(store),
         "invalid": int(np.count_nonzero(~store.valid)) if is_whole else None,
@@ -127,19 +133,19 @@ def described(store: StoredDictionary, is_whole: bool) -> dict[str, Any]:
     }
 
 
-def tell(outcome: Mapping[str, Any], as_json: bool) -> None:
-    """The report as JSON, or as a table."""
+def print_outcome(outcome: Mapping[str, Any], as_json: bool) -> None:
+    """Print the outcome as JSON, or as a table."""
     if as_json:
         print_json(outcome)
         return
-    arrays_table(outcome)
+    print_arrays(outcome)
     rate = outcome["tissues"] / outcome["seconds"]
     print(f"{outcome['tissues']:,} tissues in {outcome['seconds']:.2f} s ({rate:,.0f} per second)")
     print(f"wrote {outcome['written'][0]} ({outcome['bytes'] / 1e6:.1f} MB)")
 
 
-def arrays_table(outcome: Mapping[str, Any]) -> None:
-    """The arrays of a store, one per line."""
+def print_arrays(outcome: Mapping[str, Any]) -> None:
+    """Print the arrays of a store, one per line."""
     rows = (
         (name, " x ".join(f"{length:,}" for length in shape), kind) for name, (shape, kind) in outcome["arrays"].items()
     )

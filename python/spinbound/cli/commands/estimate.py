@@ -10,12 +10,12 @@ from typing import Annotated, Any
 from cyclopts import Parameter, validators
 
 import spinbound._core as _core
-from spinbound.cli.shared.arguments import Sources, open_basis, open_sequence, progress_bar
-from spinbound.cli.shared.estimate_output import STATUSES, maps_of
+from spinbound.cli.shared.arguments import Sources, open_basis, open_sequence, show_bar
+from spinbound.cli.shared.estimate_output import STATUSES, make_maps
 from spinbound.cli.shared.images import DataFile, Images, open_volume
 from spinbound.cli.shared.map_output import Delivery, Target, default_output
 
-Checkpoint = Annotated[Path, Parameter(help="A trained estimator: the .safetensors file that a training has left.")]
+Checkpoint = Annotated[Path, Parameter(help="A trained estimator: the .safetensors file that a training has written.")]
 
 
 def estimate(
@@ -43,10 +43,10 @@ def estimate(
     figure
         The figure of the maps; by default beside the output as .png, if the extra "plot" is installed.
     prefix
-        Of the files in the folder: sub-LABEL or sub-LABEL_ses-LABEL.
+        Prefix of the files in the folder: sub-LABEL or sub-LABEL_ses-LABEL.
     sequence
-        The sequence of the data, by name or file: refused if the estimator was trained for another. So is another
-        --basis.
+        The sequence of the data, by name or file. An estimator that was trained for another sequence is refused, and
+        so is one of another --basis.
     sigma
         Standard deviation of the noise in the real and in the imaginary part each, to which novelty is relative; by
         default that of the training.
@@ -58,14 +58,16 @@ def estimate(
     from spinbound.nn import Estimator
 
     images, sources = images or Images(), sources or Sources()
+
     estimator = Estimator.load(checkpoint)
     target = Target(output or default_output(data, "estimate"), prefix)
     target.check(estimator.names, (), sources.overwrite)
-    picture = target.picture(figure, sources.overwrite)
+    picture = target.choose_figure(figure, sources.overwrite)
     seq = None if sequence is None else open_sequence(sequence, sources)
     estimator.check(seq, open_basis(sources.basis))
+
     volume, begin = open_volume(data, images), perf_counter()
-    with progress_bar(volume.n_voxels, "estimate") as report:
+    with show_bar(volume.n_voxels, "estimate") as progress:
         result = estimator.estimate(
             volume.data.data,
             volume.mask,
@@ -73,16 +75,18 @@ def estimate(
             novelty=not no_novelty,
             threads=sources.threads,
             device=device,
-            progress=report,
+            progress=progress,
         )
+
     seconds = perf_counter() - begin
-    chosen = {"data": data, "images": vars(images), "checkpoint": checkpoint_of(checkpoint)}
+    chosen = {"data": data, "images": vars(images), "checkpoint": describe_checkpoint(checkpoint)}
     settings = {"spinbound": _core.version, "instruction_set": _core.isa_in_use(), **result.settings, **chosen}
+
     delivery = Delivery(target, picture, f"estimates of {checkpoint.name}", seconds, sources.json)
-    return delivery.of(maps_of(result), STATUSES, volume, settings)
+    return delivery.deliver(make_maps(result), STATUSES, volume, settings)
 
 
-def checkpoint_of(path: Path) -> dict[str, Any]:
-    """Which file of all it was."""
-    with open(path, "rb") as stream:
+def describe_checkpoint(path: Path) -> dict[str, Any]:
+    """Return the path and the hash of a checkpoint."""
+    with path.open("rb") as stream:
         return {"file": str(path), "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}

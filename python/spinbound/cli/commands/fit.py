@@ -10,14 +10,14 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from spinbound.cli.shared.arguments import Inputs, SequenceSource, UsageError, open_basis, open_sequence, progress_bar
-from spinbound.cli.shared.fit_output import STATUSES, maps_of, unfinished
-from spinbound.cli.shared.fit_unknowns import Unknowns, numbers
+from spinbound.cli.shared.arguments import Inputs, SequenceSource, UsageError, open_basis, open_sequence, show_bar
+from spinbound.cli.shared.fit_output import STATUSES, make_maps, work_folder
+from spinbound.cli.shared.fit_unknowns import Unknowns, parse_numbers
 from spinbound.cli.shared.images import DataFile, Scan, Volume, open_volume
 from spinbound.cli.shared.map_output import Delivery, Target, default_output
 from spinbound.cli.shared.outputs import provenance_of
-from spinbound.cli.shared.runner import Workers, runner_of, told_part
-from spinbound.estimators.fitting.fit import fit as fitted
+from spinbound.cli.shared.runner import Workers, make_runner, print_part_done
+from spinbound.estimators.fitting.fit import fit as fit_voxels
 from spinbound.estimators.fitting.result import FitStatus
 from spinbound.work.job import as_part
 
@@ -47,40 +47,44 @@ def fit(
     figure
         The figure of the maps; by default beside the output as .png, if the extra "plot" is installed.
     prefix
-        Of the files in the folder: sub-LABEL or sub-LABEL_ses-LABEL.
+        Prefix of the files in the folder: sub-LABEL or sub-LABEL_ses-LABEL.
     """
     scan, unknowns, inputs = scan or Scan(), unknowns or Unknowns(), inputs or Inputs()
-    target, arguments = Target(output or default_output(data, "fit"), prefix), unknowns.arguments(scan.known)
-    picture, runner = checked_outputs(target, figure, arguments["free"], inputs.overwrite), runner_of(workers)
+    target, arguments = Target(output or default_output(data, "fit"), prefix), unknowns.as_arguments(scan.known)
+    picture, runner = check_outputs(target, figure, arguments["free"], inputs.overwrite), make_runner(workers)
+
     seq, basis, volume = open_sequence(sequence, inputs), open_basis(inputs.basis), open_volume(data, scan)
-    known = numbers("--fixed", unknowns.fixed)
-    options = arguments | {"model": inputs.chosen_model, "fixed": merged(known, volume), "mask": volume.mask}
+    known = parse_numbers("--fixed", unknowns.fixed)
+    options = arguments | {"model": inputs.chosen_model, "fixed": merge_known(known, volume), "mask": volume.mask}
+
     begin = perf_counter()
-    with progress_bar(volume.n_voxels, "fit") as report:
-        options |= {"threads": inputs.threads, "progress": report, "resume": unfinished(target), "runner": runner}
-        result = fitted(volume.data.data, seq, basis, **options)
+    with show_bar(volume.n_voxels, "fit") as progress:
+        options |= {"threads": inputs.threads, "progress": progress, "resume": work_folder(target), "runner": runner}
+        result = fit_voxels(volume.data.data, seq, basis, **options)
     if as_part(runner):
-        return told_part(runner, unfinished(target), inputs.json)
+        return print_part_done(runner, work_folder(target), inputs.json)
+
     seconds = perf_counter() - begin
     chosen = {"data": data, "images": vars(scan), "basis": str(inputs.basis or ""), "start": arguments["start"]}
     settings = provenance_of(seq, sequence) | result.settings | chosen
     title = f"{result.settings['model']}, {result.settings['lineshape']} lineshape"
+
     delivery = Delivery(target, picture, title, seconds, inputs.json)
-    status = delivery.of(maps_of(result), STATUSES, volume, settings)
+    status = delivery.deliver(make_maps(result), STATUSES, volume, settings)
     if not result.counts.get(FitStatus.unfinished.name):
-        shutil.rmtree(unfinished(target), ignore_errors=True)
+        shutil.rmtree(work_folder(target), ignore_errors=True)
     return status
 
 
-def checked_outputs(target: Target, figure: Path | None, names: tuple[str, ...], overwrite: bool) -> Path | None:
-    """Refuse, before any work, outputs that cannot be written or exist; returns the place of the figure."""
-    overwrite = overwrite or unfinished(target).exists()  # what an earlier run has left is part of this one
+def check_outputs(target: Target, figure: Path | None, names: tuple[str, ...], overwrite: bool) -> Path | None:
+    """Refuse, before any work, outputs that cannot be written or that exist, and return the place of the figure."""
+    overwrite = overwrite or work_folder(target).exists()  # this run goes on with the work of an earlier one
     target.check(names, names, overwrite)
-    return target.picture(figure, overwrite)
+    return target.choose_figure(figure, overwrite)
 
 
-def merged(known: Mapping[str, float], volume: Volume) -> dict[str, Any] | None:
-    """What is known of the voxels: numbers, and maps."""
+def merge_known(known: Mapping[str, float], volume: Volume) -> dict[str, Any] | None:
+    """Merge what is known of the voxels: numbers, and maps."""
     for name in known:
         if name in volume.known:
             raise UsageError(f"{name} is given as a number and as a map; give one")

@@ -1,4 +1,4 @@
-"""``spinbound info``: what is installed and what it runs on, or what a store holds and whether it is whole."""
+"""``spinbound info``: the installed package and its machine, or the content of a store and its state."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import spinbound._core as _core
-from spinbound.cli.shared.arguments import DONE, FAILED, progress_bar
+from spinbound.cli.shared.arguments import DONE, FAILED, show_bar
 from spinbound.cli.shared.report import print_json
 from spinbound.dictionaries.store import StoreCheck, open_dictionary
 from spinbound.sequences import library
 
-from .dictionary import arrays_table
-from .dictionary import described as described_store
+from .dictionary import describe_store, print_arrays
 
 
 def info(store: Path | None = None, /, *, json: bool = False) -> int:
-    """Version, instruction sets, threads, compiler, bundled sequences and extras; or what a store holds.
+    """Show version, instruction sets, threads, compiler, bundled sequences and extras; or what a store holds.
 
     A store is read and compared with its checksums. The exit status is 1 if something is missing or damaged.
 
@@ -29,66 +28,67 @@ def info(store: Path | None = None, /, *, json: bool = False) -> int:
     store
         The folder of a dictionary.
     json
-        Report as JSON on stdout.
+        Print the outcome as JSON on stdout.
     """
     if store is None:
-        installed(json)
+        print_installed(json)
         return DONE
     opened = open_dictionary(store)
-    with progress_bar(opened.n_chunks, "check") as progress:
+    with show_bar(opened.n_chunks, "check") as progress:
         checked = opened.verify(progress)
-    report = described_store(opened, is_whole=checked.ok) | {"check": asdict(checked) | {"ok": checked.ok}}
+    outcome = describe_store(opened, is_whole=checked.ok) | {"check": asdict(checked) | {"ok": checked.ok}}
     if json:
-        print_json(report)
+        print_json(outcome)
     else:
-        tell_store(report)
-    for line in complaints(checked):
+        print_store(outcome)
+    for line in describe_damage(checked):
         print(f"spinbound: {store}: {line}", file=sys.stderr)
     return DONE if checked.ok else FAILED
 
 
-def tell_store(report: dict[str, Any]) -> None:
-    """What a store holds and where it comes from, one thing per line."""
-    arrays_table(report)
-    for name, value in report["configuration"].items():
+def print_store(outcome: dict[str, Any]) -> None:
+    """Print what a store holds and where it comes from, one thing per line."""
+    print_arrays(outcome)
+    for name, value in outcome["configuration"].items():
         if value is not None and name != "prior":
             print(f"{name:<16} {', '.join(map(str, value)) if isinstance(value, list) else value}")
-    if prior := report["configuration"].get("prior"):
+    if prior := outcome["configuration"].get("prior"):
         print(f"prior:\n{prior.rstrip()}")
-    invalid = "" if not report["invalid"] else f", {report['invalid']:,} of them invalid"
-    size, state = f"{report['bytes'] / 1e6:.1f} MB", "checked" if report["check"]["ok"] else "NOT whole"
-    print(f"{report['tissues']:,} tissues{invalid} in {report['chunks']} chunks, {size}: {state}")
+    invalid = "" if not outcome["invalid"] else f", {outcome['invalid']:,} of them invalid"
+    size, state = f"{outcome['bytes'] / 1e6:.1f} MB", "checked" if outcome["check"]["ok"] else "NOT whole"
+    print(f"{outcome['tissues']:,} tissues{invalid} in {outcome['chunks']} chunks, {size}: {state}")
 
 
-def complaints(checked: StoreCheck) -> list[str]:
-    """What is wrong with a store, in sentences."""
+def describe_damage(checked: StoreCheck) -> list[str]:
+    """Describe in sentences what is wrong with a store."""
     missing = [f"{len(checked.missing)} of {checked.n_chunks} chunks are not done"] if checked.missing else []
     return [*missing, *checked.damaged.values(), *checked.other]
 
 
-def installed(json: bool) -> None:
-    """What is installed and what it runs on."""
-    report = described()
+def print_installed(json: bool) -> None:
+    """Print what is installed and what it runs on."""
+    outcome = describe_installation()
     if json:
-        print_json(report)
+        print_json(outcome)
         return
+
     lines = {
-        "spinbound": report["version"],
-        "instruction set": f"{report['instruction_set']} (available: {', '.join(report['available'])})",
-        "threads": str(report["threads"]),
-        "compiler": report["compiler"],
+        "spinbound": outcome["version"],
+        "instruction set": f"{outcome['instruction_set']} (available: {', '.join(outcome['available'])})",
+        "threads": str(outcome["threads"]),
+        "compiler": outcome["compiler"],
         "sequences": "; ".join(
             f"{name} ({seq['pulses']} repetitions, {seq['duration']:.3g} s)"
-            for name, seq in report["sequences"].items()
+            for name, seq in outcome["sequences"].items()
         ),
-        "extras": "; ".join(f"{name}: {extra_state(missing)}" for name, missing in report["extras"].items()),
+        "extras": "; ".join(f"{name}: {describe_extra(missing)}" for name, missing in outcome["extras"].items()),
     }
     for title, text in lines.items():
         print(f"{title:<16} {text}")
 
 
-def described() -> dict[str, Any]:
-    """Everything that the command tells."""
+def describe_installation() -> dict[str, Any]:
+    """Return the numbers and names that the command prints."""
     bundled = {name: library.load(name) for name in library.names()}
     return {
         "version": _core.version,
@@ -101,13 +101,13 @@ def described() -> dict[str, Any]:
     }
 
 
-def extra_state(missing: list[str]) -> str:
-    """An extra's state in words."""
+def describe_extra(missing: list[str]) -> str:
+    """Describe the state of an extra in words."""
     return f"needs {', '.join(missing)}" if missing else "installed"
 
 
 def missing_by_extra() -> dict[str, list[str]]:
-    """For each extra that users install: those of its distributions that are not there."""
+    """Return, for each extra that users install, its distributions that are not installed."""
     needs: dict[str, list[str]] = {}
     for requirement in metadata.requires("spinbound") or []:
         match = re.match(r"([\w.-]+).*;.*extra == ['\"](\w+)['\"]", requirement)
@@ -117,7 +117,7 @@ def missing_by_extra() -> dict[str, list[str]]:
 
 
 def is_installed(distribution: str) -> bool:
-    """Whether a distribution is installed."""
+    """Say whether a distribution is installed."""
     try:
         metadata.version(distribution)
     except metadata.PackageNotFoundError:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 OPTIONS = Parameter(negative=())
-reproduce = App(name="reproduce", help="The experiments of a paper, made anew.", default_parameter=OPTIONS)
+reproduce = App(name="reproduce", help="Repeat the experiments of a paper.", default_parameter=OPTIONS)
 
 
 @reproduce.command(name="crb-paper")
@@ -37,17 +37,17 @@ def crb_paper(
     threads: Threads = None,
     json: bool = False,
 ) -> None:
-    """Networks trained with the Cramér-Rao bound against those trained with squared errors (arXiv 2109.10535).
+    """Compare networks trained with the Cramér-Rao bound to those trained with squared errors (arXiv 2109.10535).
 
-    Trains both, judges them, compares them with least squares, and writes report.html with the paper's figures and
-    numbers. A run that was killed goes on where it stopped when the same command is given again.
+    The command trains both, judges them, compares them with least squares, and writes report.html with the paper's
+    figures and numbers. A run that was killed goes on where it stopped when the same command is given again.
 
     Parameters
     ----------
     output
         The folder for everything.
     quick
-        An hour of two cores, with a smaller network and fewer tissues, instead of what the paper did on a GPU.
+        Take an hour of two cores, with a smaller network and fewer tissues, instead of the paper's work on a GPU.
     train
         The pulse sequence: a bundled one, or a file.
     TR
@@ -58,35 +58,35 @@ def crb_paper(
     basis
         File of a basis, of which the first 13 vectors are used; by default it is made from the tissues' distribution.
     in_vivo
-        Coefficients of a slice in the basis (.npz, .nii, .mat, .cfl): adds Fig. 8.
+        Coefficients of a slice in the basis (.npz, .nii, .mat, .cfl), for Fig. 8.
     model
         The model of magnetization transfer.
     seed
-        Of tissues, weights and noise.
+        Seed of tissues, weights and noise.
     device
-        Of the networks: cpu, cuda, ...; by default a GPU if there is one.
+        Device of the networks: cpu, cuda, ...; by default a GPU if there is one.
     threads
         Number of threads; all cores by default.
     json
-        Report as JSON on stdout.
+        Print the outcome as JSON on stdout.
     """
     import spinbound.reproduce as library
 
     inputs = Inputs(TR=TR, gradient_moment=gradient_moment, model=model, threads=threads)
-    seq, settings = open_sequence(train, inputs), chosen(library.Settings, quick, seed)
+    seq, settings = open_sequence(train, inputs), choose_settings(library.Settings, quick, seed)
     options: dict[str, Any] = {"model": inputs.chosen_model, "device": device, "threads": threads}
     data = None if in_vivo is None else open_data(in_vivo, Images()).data
-    report = library.crb_paper(
-        seq, output, settings, basis=open_basis(basis), in_vivo=data, progress=sys.stderr.isatty(), tell=told, **options
-    )
+
+    options |= {"progress": sys.stderr.isatty(), "tell": print_step}
+    report = library.crb_paper(seq, output, settings, basis=open_basis(basis), in_vivo=data, **options)
     print_json({"written": [str(report)]}) if json else print(f"wrote {report}")
 
 
-def chosen(settings: type[Settings], quick: bool, seed: int) -> Settings:
-    """The settings that the flags ask for."""
+def choose_settings(settings: type[Settings], quick: bool, seed: int) -> Settings:
+    """Choose the settings that the flags ask for."""
     return replace(settings.quick() if quick else settings.full(), seed=seed)
 
 
-def told(line: str) -> None:
-    """What is done now, on stderr."""
+def print_step(line: str) -> None:
+    """Print on stderr what is done now."""
     print(f"spinbound: {line}", file=sys.stderr, flush=True)

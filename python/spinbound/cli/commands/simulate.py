@@ -18,13 +18,13 @@ from spinbound.cli.shared.arguments import (
     open_basis,
     open_sequence,
     open_tissue,
-    progress_bar,
+    show_bar,
 )
 from spinbound.cli.shared.outputs import (
     check_figure,
     check_npz,
     check_output,
-    failed_status,
+    exit_status,
     provenance_of,
     save_arrays,
     save_figure,
@@ -32,7 +32,7 @@ from spinbound.cli.shared.outputs import (
 from spinbound.cli.shared.report import print_footer, print_json
 from spinbound.sequences.sequence import Sequence
 from spinbound.signals.basis import Basis
-from spinbound.signals.simulate import simulate as simulated
+from spinbound.signals.simulate import simulate as compute_signals
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +51,7 @@ def simulate(
     magnetization: bool = False,
     inputs: Inputs | None = None,
 ) -> int:
-    """Signals of tissues, or the magnetization of both their pools, at every echo.
+    """Simulate the signals of tissues, or the magnetization of both their pools, at every echo.
 
     Parameters
     ----------
@@ -63,40 +63,45 @@ def simulate(
         Give the magnetization rather than the signal.
     """
     inputs, name = inputs or Inputs(), "magnetization" if magnetization else "signal"
+
     if magnetization and inputs.basis:
         raise UsageError("--basis compresses signals; it has no meaning with --magnetization")
     check_npz(output)
     check_output(output, inputs.overwrite)
     if figure:
         check_figure(figure, output, inputs.overwrite)
+
     seq, basis = open_sequence(sequence, inputs), open_basis(inputs.basis)
     voxels, _ = open_tissue(tissue)
     size = seq.n_echoes * (5 if magnetization else 1) if basis is None else basis.rank
     check_output(output, inputs.overwrite, n_bytes=16 * voxels.size * size)
+
     begin = perf_counter()
-    with progress_bar(voxels.size, "signals") as report:
+    with show_bar(voxels.size, "signals") as progress:
         options: dict[str, Any] = {
             "model": inputs.chosen_model,
             "basis": basis,
             "threads": inputs.threads,
-            "progress": report,
+            "progress": progress,
         }
-        values = simulated(seq, voxels, output=name, **options)
+        values = compute_signals(seq, voxels, output=name, **options)
+
     seconds = perf_counter() - begin
     settings = provenance_of(seq, sequence) | inputs.chosen_model.described | {"tissue": str(tissue)}
     save_arrays(output, {name: values}, settings)
     written = [str(output)]
     if figure:
-        save_figure(figure, drawn(seq, values, basis, magnetization))
+        save_figure(figure, draw_voxels(seq, values, basis, magnetization))
         written.append(str(figure))
+
     outcome = {"voxels": voxels.size, "seconds": seconds, "written": written}
     (print_json if inputs.json else print_footer)(settings | outcome)
     invalid = np.isnan(values).reshape(voxels.size, -1).any(axis=1)
-    return failed_status(int(invalid.sum()), voxels.size)
+    return exit_status(int(invalid.sum()), voxels.size)
 
 
-def drawn(seq: Sequence, values: NDArray[Any], basis: Basis | None, magnetization: bool) -> Figure:
-    """The figure of the first valid voxels."""
+def draw_voxels(seq: Sequence, values: NDArray[Any], basis: Basis | None, magnetization: bool) -> Figure:
+    """Draw the first valid voxels."""
     import spinbound.plot as plot
 
     per_voxel = values.reshape(-1, *values.shape[-2 if magnetization else -1 :])

@@ -1,4 +1,4 @@
-"""``spinbound train``: an estimator that learns, as a TOML file describes it."""
+"""``spinbound train``: the training of an estimator, as a TOML file describes it."""
 
 from __future__ import annotations
 
@@ -33,18 +33,19 @@ def train(
     Parameters
     ----------
     configuration
-        What learns, from which data, and how: the page "Learning" of the documentation lists the keys.
+        The file that names the network, the data and the settings: the page "Learning" of the documentation lists the
+        keys.
     output
         The folder for checkpoints and the log; by default one of the file's name without .toml, where the command is
         given.
     epochs
-        In place of those of the file.
+        Number of epochs, in place of that of the file.
     device
         Where to compute: cpu, cuda, ...; by default the GPU if there is one.
     threads
-        Of the network on a CPU; all cores by default.
+        Number of threads of the network on a CPU; all cores by default.
     json
-        Report as JSON on stdout.
+        Print the outcome as JSON on stdout.
     """
     from spinbound.nn import Training
     from spinbound.nn.device import use_torch_threads
@@ -52,17 +53,18 @@ def train(
     training, folder = Training.load(configuration), output or Path(configuration.stem)
     given = {"epochs": epochs, "device": device}
     options = {name: value for name, value in given.items() if value is not None}
+
     begin = perf_counter()
     with use_torch_threads(threads):
         history = training.run(folder, progress=sys.stderr.isatty(), **options)
-    tell(training, history, folder, perf_counter() - begin, json)
+    print_epochs(training, history, folder, perf_counter() - begin, json)
     return DONE
 
 
-def tell(training: Training, history: History, folder: Path, seconds: float, as_json: bool) -> None:
-    """The first, the best and the last epoch, or all of them as JSON."""
+def print_epochs(training: Training, history: History, folder: Path, seconds: float, as_json: bool) -> None:
+    """Print the first, the best and the last epoch, or all of them as JSON."""
     if as_json:
-        print_json(report(training, history, folder, seconds))
+        print_json(describe_training(training, history, folder, seconds))
         return
     rows = sorted({0, history.best_epoch - 1, len(history) - 1})
     head = ("epoch", "learning rate", "loss", "validation", "CRB loss")
@@ -72,8 +74,8 @@ def tell(training: Training, history: History, folder: Path, seconds: float, as_
     print(f"wrote {folder / 'best.safetensors'} and {folder / 'last.safetensors'}")
 
 
-def report(training: Training, history: History, folder: Path, seconds: float) -> dict[str, Any]:
-    """What was trained and how it went."""
+def describe_training(training: Training, history: History, folder: Path, seconds: float) -> dict[str, Any]:
+    """Return the description of the network, and the history of its training."""
     from spinbound.nn.training.history import COLUMNS
 
     return {

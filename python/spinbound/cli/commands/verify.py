@@ -1,4 +1,4 @@
-"""``spinbound verify``: physics checks of what is installed."""
+"""``spinbound verify``: physics checks of the installed package."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from spinbound.base.text import align_columns
 from spinbound.cli.shared.arguments import DONE, FAILED
 from spinbound.cli.shared.report import print_json
 from spinbound.conformance.verify import Verification
-from spinbound.conformance.verify import verify as verified
+from spinbound.conformance.verify import verify as run_checks
 
 
 def verify(*, json: bool = False) -> int:
-    """Physics checks on this machine: constants of the literature, closed forms, and arrays by reference code.
+    """Check the physics on this machine: constants of the literature, closed forms, and arrays by reference code.
 
-    Each line says what was computed, what it should be, what it is, by how much it may differ, and who says so. The
-    exit status is 1 if a check has failed.
+    Each line names the number that was computed, its expected and its computed value, the tolerance, and the source.
+    The exit status is 1 if a check has failed.
 
     Parameters
     ----------
     json
-        Report as JSON on stdout.
+        Print the outcome as JSON on stdout.
     """
     begin = perf_counter()
-    rows = verified(progress=sys.stderr.isatty())
+    rows = run_checks(progress=sys.stderr.isatty())
+
     seconds, failed = perf_counter() - begin, [row for row in rows if not row.passed]
     if json:
         checks = [asdict(row) | {"passed": row.passed} for row in rows]
@@ -38,12 +39,13 @@ def verify(*, json: bool = False) -> int:
         for line, source in zip(table, ("source", *(row.source for row in rows)), strict=True):
             print(f"{line.ljust(width)}  {source}")
         print(f"{len(rows)} checks in {seconds:.1f} s, {len(failed)} failed")
+
     for row in failed:
         print(f"spinbound: failed: {row.what}{f': {row.problem}' if row.problem else ''}", file=sys.stderr)
     return FAILED if failed else DONE
 
 
 def cells(row: Verification) -> list[str]:
-    """The cells of one check, but for its source."""
+    """Return the cells of one check, without its source."""
     numbers = (f"{row.expected:.10g}", f"{row.got:.10g}" if row.expected else f"{row.got:.1e}", f"{row.tolerance:.0e}")
     return [row.what, *numbers, "passed" if row.passed else "FAILED"]

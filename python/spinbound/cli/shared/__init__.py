@@ -1,1 +1,1 @@
-"""What the commands share."""
+"""Inputs, outputs and options that several commands share."""

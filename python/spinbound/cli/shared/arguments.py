@@ -1,4 +1,4 @@
-"""What the commands share: their inputs, their outputs and their report."""
+"""The arguments that several commands share, and the inputs that they name."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class UsageError(Exception):
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """How to read a sequence and a basis, and how to run.
+    """Options on how to read a sequence and a basis, and how to run.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Sources:
     overwrite
         Replace output files that exist.
     json
-        Report as JSON on stdout.
+        Print the outcome as JSON on stdout.
     """
 
     TR: Annotated[float | None, Parameter(name="--TR")] = None
@@ -76,14 +76,14 @@ class Sources:
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Inputs(Sources):
-    """How to read the inputs, what is simulated, and how to run.
+    """Options on how to read the inputs, what to simulate, and how to run.
 
     Parameters
     ----------
     model
         The model of magnetization transfer.
     lineshape
-        Of the semi-solid pool.
+        The absorption lineshape of the semi-solid pool.
     rtol
         Error of the propagator of a pulse, for the models gbloch-ide and sled.
     """
@@ -99,25 +99,29 @@ class Inputs(Sources):
 
 
 def open_sequence(source: str, inputs: Sources) -> Sequence:
-    """A bundled sequence by its name, or one from a file."""
+    """Load a bundled sequence by its name, or one from a file."""
     if source in library.names():
         if inputs.TR is not None or inputs.gradient_moment is not None:
             raise UsageError(f"{source} has its own TR and gradient moments; leave --TR and --gradient-moment out")
         return library.load(source)
+
     path = Path(source)
     if not path.suffix and not path.exists():
         hint = suggest(source, library.names())
         raise UsageError(f"{source!r} is neither a file nor a bundled sequence{hint}; see `spinbound info`")
+
     if inputs.gradient_moment is None or "," not in inputs.gradient_moment:
         return Sequence.load(path, inputs.TR, inputs.gradient_moment)
+
     words = inputs.gradient_moment.split(",")
     seq = Sequence.load(path, inputs.TR, words[-1])
     return seq.replace(gradient_moment=words + words[-1:] * (seq.n_pulses - len(words)))
 
 
 def open_tissue(path: Path) -> tuple[Tissue, tuple[str, ...]]:
-    """The voxels of a file, and the names that the file gives; a note on stderr says what it leaves out."""
+    """Read the voxels of a file and the parameters that it gives; a note on stderr names those that it leaves out."""
     tissue, names = read_tissue(path)
+
     values = tissue.as_dict()
     missing = [name for name in values if name not in {base for given in names for base in bases(given)}]
     if missing:
@@ -127,19 +131,19 @@ def open_tissue(path: Path) -> tuple[Tissue, tuple[str, ...]]:
 
 
 def open_basis(path: Path | None) -> Basis | None:
-    """The basis of a file, if one is named."""
+    """Load the basis of a file, if one is named."""
     return None if path is None else Basis.load(path)
 
 
-def words_of(text: str) -> tuple[str, ...] | None:
-    """The words of a list with commas; None if there are none."""
+def split_words(text: str) -> tuple[str, ...] | None:
+    """Split a list with commas into words; None if there are none."""
     return tuple(text.replace(",", " ").split()) or None
 
 
-def unknowns(wrt: str) -> tuple[str, ...]:
-    """The names in a list with commas; the nine base parameters if it is empty."""
+def parse_unknowns(wrt: str) -> tuple[str, ...]:
+    """Return the parameters that a list with commas names; the nine base parameters if it is empty."""
     try:
-        return as_parameter_names(words_of(wrt) or ALL)
+        return as_parameter_names(split_words(wrt) or ALL)
     except InvalidParameter as problem:
         raise UsageError(f"--wrt: {problem}") from None
 
@@ -147,6 +151,6 @@ def unknowns(wrt: str) -> tuple[str, ...]:
 # Progress
 
 
-def progress_bar(total: int, label: str) -> AbstractContextManager[Progress | None]:
-    """A bar on stderr where that is a terminal, as a callable (done, total); nothing elsewhere."""
+def show_bar(total: int, label: str) -> AbstractContextManager[Progress | None]:
+    """Show a bar on stderr where that is a terminal, and yield it as a callable (done, total); elsewhere None."""
     return show_progress(sys.stderr.isatty(), total, label)

@@ -1,4 +1,4 @@
-"""The maps that an estimation leaves."""
+"""The maps that an estimation writes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ STATUSES = Statuses(
 )
 
 
-def maps_of(result: Estimates) -> Maps:
-    """All maps of an estimation."""
+def make_maps(result: Estimates) -> Maps:
+    """Make all maps of an estimation."""
     estimates = {name: np.asarray(result.estimates[name]) for name in result.names}
     novelty = {} if result.novelty is None else {"novelty": result.novelty}
+
     return Maps(
         entry="Estimate",
         algorithm="neural network",

@@ -1,4 +1,4 @@
-"""The estimators that a command names: fits, matches, and networks from files."""
+"""The estimators that a command can name: fits, matches, and networks from files."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ OTHER_SEED = 1  # atoms must not be the tissues that are judged
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """How an estimator works.
+    """Options of an estimator.
 
     Parameters
     ----------
     atoms
         A dictionary, NAME.zarr, for matches and the starts of fits; by default atoms drawn from the prior.
     n_atoms
-        How many to draw.
+        Number of atoms to draw.
     start_at_truth
-        Have fits start at the true values: what their best minimum gives, whether or not it is found.
+        Start fits at the true values: this judges their best minimum, whether or not a start would find it.
     multi_start
         Number of matches that a fit starts from.
     """
@@ -57,9 +57,9 @@ class Choices:
 
 @dataclass(frozen=True)
 class Fitting:
-    """Non-linear least squares: all unknowns of the test set are free, what else there is is told."""
+    """Non-linear least squares: all unknowns of the reference set are free, and all other parameters are known."""
 
-    data: ReferenceSet  # of which no tissue is kept
+    data: ReferenceSet  # without tissues
     limits: tuple[float, float] | None  # of omega0
     dictionary: Dictionary | None
     choices: Choices
@@ -88,7 +88,7 @@ class Fitting:
 
 @dataclass(frozen=True)
 class Matching:
-    """The best atoms of a dictionary, or what lies between them."""
+    """The best atoms of a dictionary, or an interpolation between them."""
 
     dictionary: Dictionary
     interpolate: bool
@@ -100,59 +100,59 @@ class Matching:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained network, which every process reads for itself."""
+    """A trained network; every process reads its file itself."""
 
     path: Path
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What it estimates."""
-        return tuple(_network(self.path).names)
+        """The parameters that the network estimates."""
+        return tuple(_load_network(self.path).names)
 
     def __call__(self, signals: np.ndarray[Any, Any], threads: int | None) -> Any:
-        """Have it estimate."""
-        return _network(self.path).estimate(signals, novelty=False, threads=threads)
+        """Estimate with the network."""
+        return _load_network(self.path).estimate(signals, novelty=False, threads=threads)
 
 
 @cache
-def _network(path: Path) -> Any:
+def _load_network(path: Path) -> Any:
     from spinbound.nn import Estimator
 
     return Estimator.load(path)
 
 
 def check_word(word: str) -> None:
-    """Refuse, before any work, what is no estimator.
+    """Refuse, before any work, a word that names no estimator.
 
     Raises
     ------
     UsageError
-        If it is neither a word nor the name of a checkpoint.
+        If it is neither one of `WORDS` nor the name of a checkpoint.
     """
     if word not in WORDS and Path(word).suffix.lower() != CHECKPOINT:
         raise UsageError(f"{word!r} is no estimator; allowed: {', '.join(WORDS)}, or a file NAME{CHECKPOINT}")
 
 
-def estimator_named(
+def make_estimator(
     word: str, data: ReferenceSet, prior: Callable[[], Prior], choices: Choices, model: Model
 ) -> Callable[..., Any]:
-    """What `evaluate` takes for a word or a checkpoint; atoms are drawn from the prior."""
+    """Make the callable that `evaluate` takes, from a word or a checkpoint; atoms are drawn from the prior."""
     if Path(word).suffix.lower() == CHECKPOINT:
-        _network(Path(word)).check(data.sequence, data.basis)
+        _load_network(Path(word)).check(data.sequence, data.basis)
         return Checkpoint(Path(word))
 
-    def atoms() -> Dictionary:
+    def make_atoms() -> Dictionary:
         if choices.atoms is not None:
-            return _of_the_same(open_dictionary(choices.atoms), data)
+            return _refuse_other_atoms(open_dictionary(choices.atoms), data)
         return dictionary(data.sequence, prior(), choices.n_atoms, seed=OTHER_SEED, basis=data.basis, model=model)
 
     if word != "nlls":
-        return Matching(atoms(), word == "interpolate")
-    return Fitting(data[:0], _limits(data), None if choices.start_at_truth else atoms(), choices, model)
+        return Matching(make_atoms(), word == "interpolate")
+    return Fitting(data[:0], _limit_omega0(data), None if choices.start_at_truth else make_atoms(), choices, model)
 
 
-def _of_the_same(atoms: StoredDictionary, data: ReferenceSet) -> Dictionary:
-    """Refuse atoms of another sequence or basis: a match looks at the number of samples alone."""
+def _refuse_other_atoms(atoms: StoredDictionary, data: ReferenceSet) -> Dictionary:
+    """Refuse atoms of another sequence or basis, because a match checks the number of samples alone."""
     if atoms.sequence_sha256 != as_trains(data.sequence).sha256:
         raise InvalidData(f"--atoms: {atoms.path} is of another sequence than the reference set")
     if atoms.configuration["basis_sha256"] != (None if data.basis is None else data.basis.sha256):
@@ -160,7 +160,7 @@ def _of_the_same(atoms: StoredDictionary, data: ReferenceSet) -> Dictionary:
     return atoms
 
 
-def _limits(data: ReferenceSet) -> tuple[float, float] | None:
-    """Of omega0, where that of a tissue is beyond a period: in the wrong one a fit ends at wrong values of others."""
+def _limit_omega0(data: ReferenceSet) -> tuple[float, float] | None:
+    """Return limits of omega0 if a tissue is beyond a period: in a wrong period a fit gets other parameters wrong."""
     largest = float(np.nanmax(np.abs(data.tissue["omega0"]), initial=0))
     return (-1.25 * largest, 1.25 * largest) if largest > data.omega0_period / 2 else None

@@ -1,4 +1,4 @@
-"""The maps that a fit leaves."""
+"""The maps that a fit writes."""
 
 from __future__ import annotations
 
@@ -23,21 +23,24 @@ STATUSES = Statuses(
 )
 
 
-def unfinished(target: Target) -> Path:
-    """The folder of work in progress, beside or inside the output; while it is there, a run has not finished."""
+def work_folder(target: Target) -> Path:
+    """Return the folder of work in progress, beside or inside the output; while it exists, a run has not finished."""
     return work_beside(target.path, "fit") if target.is_file else target.path / UNFINISHED
 
 
-def maps_of(result: Fit) -> Maps:
-    """All maps of a fit."""
+def make_maps(result: Fit) -> Maps:
+    """Make all maps of a fit."""
     bits = {1 << k: name for k, name in enumerate(result.at_bound)}
     at_bound = sum(
         (bit * result.at_bound[name] for bit, name in bits.items()), np.zeros(result.status.shape, np.uint16)
     )
+
     further: dict[str, Any] = {"status": result.status, "iterations": result.iterations, "at_bound": at_bound}
     further |= {"residual": result.residual, "sigma": result.sigma}
     further |= {} if result.agreement is None else {"agreement": result.agreement}
+
     estimates = {name: result.estimates[name] for name in result.free}
+
     return Maps(
         entry="Fit",
         algorithm=ALGORITHM,

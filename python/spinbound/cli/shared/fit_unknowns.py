@@ -1,4 +1,4 @@
-"""What a fit takes on the command line: unknown parameters, known ones, starts and limits."""
+"""The options of a fit on the command line: unknown parameters, known ones, starts and limits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .arguments import UsageError
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Unknowns:
-    """What is fitted, and how.
+    """Options on what to fit, and how.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Unknowns:
         The unknown parameters, separated by commas; by default "M0,m0s,R1a,R2f,Rex,T2s,omega0,B1", but those that are
         known.
     fixed
-        Known values of others, in SI units: "T2s=12e-6,R1s=3".
+        Known values of other parameters, in SI units: "T2s=12e-6,R1s=3".
     start
         Where the fit starts: "m0s=0.1,R1a=0.8"; by default at the best match of a dictionary.
     bounds
@@ -34,9 +34,9 @@ class Unknowns:
     sigma
         Standard deviation of the noise in the real and in the imaginary part each; from the residual by default.
     multi_start
-        Number of matches to start from; beyond 1 other omega0 beside them are tried, too, and the best result counts.
+        Number of matches to start from; above 1 the fit also tries other omega0 beside them, and keeps the best result.
     max_iterations
-        Iterations of a voxel.
+        Largest number of iterations of a voxel.
     """
 
     free: str = ""
@@ -47,21 +47,21 @@ class Unknowns:
     multi_start: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 1
     max_iterations: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 100
 
-    def names(self, maps: Collection[str]) -> tuple[str, ...]:
-        """The unknown parameters: as given, or the usual ones but those that are known."""
-        known = {*maps, *pairs("--fixed", self.fixed)}
+    def parse_names(self, maps: Collection[str]) -> tuple[str, ...]:
+        """Return the unknown parameters: those given, or else the usual ones without those that are known."""
+        known = {*maps, *parse_pairs("--fixed", self.fixed)}
         given = self.free.replace(",", " ").split()
         try:
             return as_parameter_names(given or [name for name in FREE if name not in known], "--free")
         except InvalidParameter as problem:
             raise UsageError(str(problem)) from None
 
-    def arguments(self, maps: Collection[str]) -> dict[str, Any]:
-        """As the function takes them, where maps of these parameters are known."""
-        limits = {name: limits_of(text, name) for name, text in pairs("--bounds", self.bounds).items()}
+    def as_arguments(self, maps: Collection[str]) -> dict[str, Any]:
+        """Return the arguments of the function `fit`, where `maps` names the parameters with a map."""
+        limits = {name: parse_limits(text, name) for name, text in parse_pairs("--bounds", self.bounds).items()}
         return {
-            "free": self.names(maps),
-            "start": numbers("--start", self.start) or None,
+            "free": self.parse_names(maps),
+            "start": parse_numbers("--start", self.start) or None,
             "bounds": limits or None,
             "sigma": self.sigma,
             "multi_start": self.multi_start,
@@ -69,8 +69,8 @@ class Unknowns:
         }
 
 
-def pairs(option: str, text: str) -> dict[str, str]:
-    """NAME=VALUE of a list with commas."""
+def parse_pairs(option: str, text: str) -> dict[str, str]:
+    """Split a list NAME=VALUE with commas into names and values."""
     found: dict[str, str] = {}
     for item in filter(None, text.replace(" ", "").split(",")):
         name, equals, value = item.partition("=")
@@ -83,23 +83,24 @@ def pairs(option: str, text: str) -> dict[str, str]:
     return found
 
 
-def numbers(option: str, text: str) -> dict[str, float]:
-    """The values of a list as numbers."""
-    return {name: number(value, f"{option}: {name}") for name, value in pairs(option, text).items()}
+def parse_numbers(option: str, text: str) -> dict[str, float]:
+    """Split a list NAME=VALUE with commas, where each value is a number."""
+    return {name: parse_number(value, f"{option}: {name}") for name, value in parse_pairs(option, text).items()}
 
 
-def number(text: str, what: str) -> float:
-    """One number."""
+def parse_number(text: str, what: str) -> float:
+    """Read one number."""
     try:
         return float(text)
     except ValueError:
         raise UsageError(f"{what} is {text!r}, no number") from None
 
 
-def limits_of(text: str, name: str) -> tuple[float, float]:
-    """LOW:HIGH; a limit that is left out is none."""
+def parse_limits(text: str, name: str) -> tuple[float, float]:
+    """Read LOW:HIGH, where an empty side means no limit."""
     low, colon, high = text.partition(":")
     if not colon:
         raise UsageError(f"--bounds: {name}={text} is not NAME=LOW:HIGH")
+
     what = f"--bounds: a limit of {name}"
-    return number(low or "-inf", what), number(high or "inf", what)
+    return parse_number(low or "-inf", what), parse_number(high or "inf", what)

@@ -1,4 +1,4 @@
-"""The images that fits and estimates take."""
+"""The images that fits and estimates read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DataFile = Annotated[
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """Which images belong to the data.
+    """The images that belong to the data.
 
     Parameters
     ----------
@@ -37,9 +37,9 @@ class Images:
     phase
         The phase in rad; the data are the magnitude then.
     mask
-        The voxels that count: all that are not zero.
+        The voxels to work on: all where the mask is not zero.
     ignore_affine
-        Take images at their word that their grids are one.
+        Accept images of equal shape even if their affine matrices differ.
     """
 
     imag: str | None = None
@@ -51,7 +51,7 @@ class Images:
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Scan(Images):
-    """Which images belong to the data, and which maps are known.
+    """The images that belong to the data, and the maps that are known.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class Scan(Images):
 
     @property
     def known(self) -> tuple[str, ...]:
-        """The parameters of which there are maps."""
+        """The parameters that have a map."""
         return tuple(name for name, file in (("B1", self.B1), ("omega0", self.B0)) if file is not None)
 
 
@@ -86,18 +86,19 @@ class Volume:
 
     @property
     def n_voxels(self) -> int:
-        """Number of voxels that count."""
+        """Number of voxels in the mask."""
         return prod(self.data.shape) if self.mask is None else int(self.mask.sum())
 
 
 def open_volume(data: str, scan: Images) -> Volume:
-    """Read all images, and refuse those of another grid than the data's."""
+    """Read all images, and refuse any on another grid than the data's."""
     option = {"ignore_affine": scan.ignore_affine}
     images = {"data": open_data(data, scan)}
     if scan.mask is not None:
         images["mask"] = read_mask(scan.mask, **option)
     if isinstance(scan, Scan):
-        images |= known_maps(scan)
+        images |= read_known_maps(scan)
+
     check_same_grid(images, **option)
     shape = images["data"].shape
     maps = {name: image.data.reshape(shape) for name, image in images.items() if name != "data"}
@@ -109,8 +110,8 @@ def open_volume(data: str, scan: Images) -> Volume:
     return Volume(images["data"], mask, maps)
 
 
-def known_maps(scan: Scan) -> dict[str, Image]:
-    """Those of B1 and B0."""
+def read_known_maps(scan: Scan) -> dict[str, Image]:
+    """Read the maps of B1 and B0, where there are any."""
     option = {"ignore_affine": scan.ignore_affine}
     maps = {}
     if scan.B1 is not None:
@@ -121,7 +122,7 @@ def known_maps(scan: Scan) -> dict[str, Image]:
 
 
 def open_data(data: str, scan: Images) -> Image:
-    """The complex data of one file, or of a pair."""
+    """Read the complex data of one file, or of a pair."""
     option = {"ignore_affine": scan.ignore_affine}
     if scan.imag is not None and scan.phase is not None:
         raise UsageError("--imag and --phase are two ways to complete the data; name one")
@@ -129,6 +130,7 @@ def open_data(data: str, scan: Images) -> Image:
         return read_complex((data, scan.imag), "real-imag", **option)
     if scan.phase is not None:
         return read_complex((data, scan.phase), "magnitude-phase", **option)
+
     image = read_image(data, **option)
     if image.data.dtype.kind != "c":
         raise InvalidData(f"{data} holds real numbers; --imag or --phase names the file that makes them complex")

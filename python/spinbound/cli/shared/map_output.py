@@ -1,4 +1,4 @@
-"""Where maps go, and how they are written: a .npz file, or a BIDS derivative dataset."""
+"""The output of maps: a .npz file, or a BIDS derivative dataset."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from spinbound.io import bids
 
 from .arguments import UsageError
 from .images import Volume
-from .outputs import can_draw, check_figure, check_output, failed_status, save_arrays, save_figure
+from .outputs import can_draw, check_figure, check_output, exit_status, save_arrays, save_figure
 from .report import print_footer, print_json, print_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-ENTRIES = ("Fit", "Estimate")  # of sidecars: maps with one of them are ours to replace
+ENTRIES = ("Fit", "Estimate")  # of sidecars: they mark the maps that this package has written and may replace
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where the maps go: a .npz file, or a folder that becomes a BIDS derivative dataset."""
+    """The place of the maps: a .npz file, or a folder that becomes a BIDS derivative dataset."""
 
     path: Path
     prefix: str
@@ -40,14 +40,15 @@ class Target:
 
     @property
     def figure(self) -> Path:
-        """Where the figure goes unless told."""
+        """The place of the figure by default."""
         return self.path.with_suffix(".png") if self.is_file else self.path.with_name(f"{self.path.name}.png")
 
     def check(self, estimates: Iterable[str], std: Iterable[str], overwrite: bool) -> None:
-        """Refuse, before any work, what cannot be written or exists."""
+        """Refuse, before any work, outputs that cannot be written or that exist."""
         if self.is_file:
             check_output(self.path, overwrite)
             return
+
         if not self.path.name or (self.path.suffix and not self.path.is_dir()):
             raise UsageError(f"{self.path}: the output is a folder with a name, or a .npz file")
         files = bids.map_files(estimates, std, bids.FURTHER).values()
@@ -55,8 +56,8 @@ class Target:
         if not overwrite:
             bids.refuse_existing(paths)
 
-    def picture(self, figure: Path | None, overwrite: bool) -> Path | None:
-        """The place of the figure, if one is drawn; refuses one that cannot be written or exists."""
+    def choose_figure(self, figure: Path | None, overwrite: bool) -> Path | None:
+        """Return the place of the figure, if one is drawn; refuse one that cannot be written or that exists."""
         picture = figure or (self.figure if can_draw() else None)
         if picture:
             check_figure(picture, self.path, overwrite)
@@ -65,16 +66,16 @@ class Target:
 
 @dataclass(frozen=True)
 class Maps:
-    """What is written of a result.
+    """The maps of a result, as the output needs them.
 
     Attributes
     ----------
     entry
-        Of the sidecars, one of `ENTRIES`: it has the settings.
+        The entry of the sidecars that holds the settings, one of `ENTRIES`.
     algorithm
-        Its name in the sidecars.
+        Name of the algorithm in the sidecars.
     arrays
-        Of a .npz file.
+        The arrays of a .npz file.
     estimates, std, further, levels
         As in `bids.write_maps`.
     drawn
@@ -92,7 +93,7 @@ class Maps:
 
 
 def default_output(data: str, command: str) -> Path:
-    """A folder for data in NIfTI, else a file."""
+    """Return the default output: a folder for data in NIfTI, else a file."""
     return Path(f"spinbound-{command}" if data.lower().endswith((".nii", ".nii.gz")) else f"{command}.npz")
 
 
@@ -101,6 +102,7 @@ def write(target: Target, maps: Maps, volume: Volume, settings: Mapping[str, Any
     if target.is_file:
         save_arrays(target.path, maps.arrays, settings)
         return [target.path]
+
     files = bids.write_maps(
         target.path,
         maps.estimates,
@@ -114,29 +116,29 @@ def write(target: Target, maps: Maps, volume: Volume, settings: Mapping[str, Any
             maps.entry: dict(settings),
         },
         prefix=target.prefix,
-        overwrite=True,  # what exists was refused before the work
+        overwrite=True,  # `Target.check` has refused existing files before the work
     )
-    bids.remove_others(target.path, target.prefix, files, ENTRIES)  # of earlier work, and no part of this
+    bids.remove_others(target.path, target.prefix, files, ENTRIES)  # maps of earlier work that this one lacks
     return files
 
 
-# What is told of them
+# Printed outcome
 
 
 @dataclass(frozen=True)
 class Statuses:
-    """What may become of a voxel.
+    """The status codes of voxels, and their words.
 
     Attributes
     ----------
     kind
         The codes, each with a `sentence`.
     unwanted
-        Of voxels from which nobody wanted anything.
+        Codes of voxels that were not asked for.
     failed
-        Of voxels without a result.
+        Codes of voxels without a result.
     done, missing
-        What was done to the others, and what those without a result lack, in words.
+        Words for what was done to the other voxels, and for what the failed ones lack.
     """
 
     kind: type[Any]
@@ -147,13 +149,13 @@ class Statuses:
 
     @property
     def sentences(self) -> dict[int, str]:
-        """What each code means."""
+        """The meaning of each code."""
         return {int(status): status.sentence for status in self.kind}
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """The end of a command: maps and figure are written, and told of."""
+    """The end of a command: it writes maps and figure, and prints the outcome."""
 
     target: Target
     picture: Path | None
@@ -161,19 +163,20 @@ class Delivery:
     seconds: float
     as_json: bool
 
-    def of(self, maps: Maps, statuses: Statuses, volume: Volume, settings: Mapping[str, Any]) -> int:
-        """Those of a result; returns the exit status."""
+    def deliver(self, maps: Maps, statuses: Statuses, volume: Volume, settings: Mapping[str, Any]) -> int:
+        """Write the maps and the figure of a result, print the outcome, and return the exit status."""
         files = write(self.target, maps, volume, settings)
         pictures = [self.picture] if self.picture else []
         for path in pictures:
-            save_figure(path, drawn(maps, statuses, self.title))
+            save_figure(path, draw_maps(maps, statuses, self.title))
+
         outcome = {**settings, "seconds": self.seconds, "written": [str(path) for path in files + pictures]}
         places = [str(path) for path in [self.target.path, *pictures]]
-        return told(maps.further["status"], statuses, outcome, places, self.as_json)
+        return print_statuses(maps.further["status"], statuses, outcome, places, self.as_json)
 
 
-def drawn(maps: Maps, statuses: Statuses, title: str) -> Figure:
-    """The figure of the maps where there were data."""
+def draw_maps(maps: Maps, statuses: Statuses, title: str) -> Figure:
+    """Draw the maps where there were data."""
     from spinbound.plot import fit_maps
 
     status = maps.further["status"]
@@ -181,25 +184,27 @@ def drawn(maps: Maps, statuses: Statuses, title: str) -> Figure:
     return fit_maps(maps.drawn, mask=mask, status=status, levels=statuses.sentences, title=title)
 
 
-def told(
+def print_statuses(
     status: NDArray[np.int8], statuses: Statuses, outcome: Mapping[str, Any], places: list[str], as_json: bool
 ) -> int:
-    """The table of status counts, or JSON; returns the exit status."""
+    """Print the table of status counts, or JSON, and return the exit status."""
     counts = counts_of(status, statuses.kind)
     n_wanted = int((~np.isin(status, statuses.unwanted)).sum())
-    report = {**outcome, "voxels": n_wanted, "status": counts}
+    outcome = {**outcome, "voxels": n_wanted, "status": counts}
+
     if as_json:
-        print_json(report)
+        print_json(outcome)
     else:
         rows = status_rows(counts, statuses, n_wanted)
         print_table(("status", "voxels", f"of those {statuses.done}"), rows)
-        print_footer(report | {"written": places})
+        print_footer(outcome | {"written": places})
+
     n_failed = int(np.isin(status, statuses.failed).sum())
-    return failed_status(n_failed, n_wanted, statuses.missing)
+    return exit_status(n_failed, n_wanted, statuses.missing)
 
 
 def status_rows(counts: Mapping[str, int], statuses: Statuses, n_wanted: int) -> Iterator[tuple[str, str, str]]:
-    """What became of the voxels, and of how many."""
+    """Yield the sentence, the count and the share of each status."""
     for name, n in counts.items():
         status = statuses.kind[name]
         yield status.sentence, f"{n:,}", "" if status in statuses.unwanted else as_percent(n / n_wanted)

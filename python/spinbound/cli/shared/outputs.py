@@ -1,4 +1,4 @@
-"""The outputs of commands: refused before any work, and written whole."""
+"""The outputs of commands: checked before any work, and written whole."""
 
 from __future__ import annotations
 
@@ -42,13 +42,14 @@ def check_output(path: Path, overwrite: bool, n_bytes: int = 0) -> None:
         raise FileNotFoundError(f"{folder}: there is no such folder")
     if not os.access(folder, os.W_OK):
         raise PermissionError(f"{folder}: no permission to write there")
+
     free = shutil.disk_usage(folder).free
     if n_bytes > free:
         raise OSError(f"{path} takes {n_bytes / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free")
 
 
 def check_npz(path: Path) -> None:
-    """Refuse an output of another suffix: its content is .npz."""
+    """Refuse an output of another suffix than .npz."""
     if path.suffix.lower() != ".npz":
         raise UsageError(f"{path}: the output is .npz; --figure names the figure")
 
@@ -61,12 +62,12 @@ def make_folder(path: Path) -> None:
 
 
 def work_beside(output: Path, command: str) -> Path:
-    """The folder beside an output where a command keeps work in progress; while it is there, a run has not finished."""
+    """Return the folder beside an output for work in progress; while it exists, a run has not finished."""
     return output.with_name(f".{output.name}.spinbound-{command}")
 
 
 def can_draw() -> bool:
-    """Whether the extra ``plot`` is installed; if not, a note on stderr says so."""
+    """Say whether the extra ``plot`` is installed; if not, a note on stderr says so."""
     try:
         require_plot()
     except ImportError as problem:
@@ -106,7 +107,7 @@ def save_figure(path: Path, figure: Figure) -> None:
 
 
 def provenance_of(seq: Sequence, source: str) -> dict[str, Any]:
-    """What was computed with: the version, the instruction set, the sequence."""
+    """Return what a computation depends on: the version, the instruction set, the sequence."""
     return {
         "spinbound": _core.version,
         "instruction_set": _core.isa_in_use(),
@@ -114,8 +115,8 @@ def provenance_of(seq: Sequence, source: str) -> dict[str, Any]:
     }
 
 
-def failed_status(n_failed: int, n_voxels: int, what: str = "invalid: their results are NaN") -> int:
-    """Exit status of a command that is done: 3 if voxels have failed, which a line on stderr says."""
+def exit_status(n_failed: int, n_voxels: int, what: str = "invalid: their results are NaN") -> int:
+    """Return the exit status of a command that is done: 3 if voxels have failed, which a line on stderr says."""
     if not n_failed:
         return DONE
     print(f"spinbound: {n_failed} of {n_voxels} voxels {what}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The prior that a command draws tissues from."""
+"""The prior from which a command draws tissues."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PriorSource = Annotated[
 
 
 def open_prior(source: str, seq: Sequence, inputs: Inputs) -> Prior:
-    """The prior of a file; or that of the paper for the sequence's TR, within what the model takes in the sequence."""
+    """Load the prior of a file, or make the paper's for the sequence's TR, within the limits of the model there."""
     if source == PAPER:
         return Prior.paper(float(np.median(seq.repetition_times))).within(seq, inputs.model)
     path = Path(source)

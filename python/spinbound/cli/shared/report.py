@@ -1,4 +1,4 @@
-"""What a command tells when it is done: a table for people, or JSON for programs."""
+"""The printed outcome of a command: a table for people, or JSON for programs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from spinbound.base.parameters import PARAMETERS
 from spinbound.base.text import align_columns, as_finite, as_percent
 from spinbound.tissues.tissue import Tissue, read_value
 
-Report = Mapping[str, Any]
+Outcome = Mapping[str, Any]
 
 
 def bound_row(tissue: Tissue, name: str, variance: NDArray[Any]) -> dict[str, Any]:
-    """Statistics over all voxels of the least standard deviation, absolute (SI) and relative to the parameter."""
+    """Return percentiles over voxels of the least standard deviation, absolute (SI) and relative to the parameter."""
     std = np.sqrt(variance)
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = std / np.abs(read_value(tissue, name, ~np.isnan(std)))
@@ -33,27 +33,27 @@ def bound_row(tissue: Tissue, name: str, variance: NDArray[Any]) -> dict[str, An
 
 
 def percentiles(values: NDArray[Any]) -> dict[str, float]:
-    """The 5th, 50th and 95th percentile of all values but NaN; an unidentifiable voxel counts as infinite."""
+    """Return the 5th, 50th and 95th percentile of all values but NaN; an unidentifiable voxel counts as infinite."""
     known = values[~np.isnan(values)]
     found = np.percentile(known, (5, 50, 95), method="inverted_cdf")  # of the values themselves: inf has no mean
     return dict(zip(("p5", "median", "p95"), map(float, found), strict=True))
 
 
-def print_json(report: Report) -> None:
-    """One JSON object on stdout; what is not finite becomes null, as JSON has no word for it."""
-    print(json.dumps(as_finite(report), indent=2, allow_nan=False))
+def print_json(outcome: Outcome) -> None:
+    """Print one JSON object on stdout; a value that is not finite becomes null, as JSON has no word for it."""
+    print(json.dumps(as_finite(outcome), indent=2, allow_nan=False))
 
 
-def bounds_table(report: Report) -> None:
-    """The bounds of `spinbound crb`, one parameter per line."""
-    print(f"sqrt(CRB) for sigma = {report['sigma']:g} per channel, {report['form']} form")
+def print_bounds(outcome: Outcome) -> None:
+    """Print the bounds of `spinbound crb`, one parameter per line."""
+    print(f"sqrt(CRB) for sigma = {outcome['sigma']:g} per channel, {outcome['form']} form")
     head = ("", "unit", "5 %", "median", "95 %", "median/theta", "not identifiable", "invalid")
-    print_table(head, map(bound_cells, report["bounds"]))
-    print_footer(report)
+    print_table(head, map(bound_cells, outcome["bounds"]))
+    print_footer(outcome)
 
 
 def bound_cells(row: Mapping[str, Any]) -> list[str]:
-    """The cells of one parameter."""
+    """Return the cells of one parameter."""
     return [
         row["parameter"],
         row["unit"],
@@ -64,14 +64,14 @@ def bound_cells(row: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def print_footer(report: Report) -> None:
-    """How much was computed, how fast, and where it lies."""
-    rate = report["voxels"] / report["seconds"]
-    print(f"{report['voxels']:,} tissues in {report['seconds']:.2f} s ({rate:,.0f} per second)")
-    files = report["written"]
+def print_footer(outcome: Outcome) -> None:
+    """Print how much was computed, how fast, and where the results are."""
+    rate = outcome["voxels"] / outcome["seconds"]
+    print(f"{outcome['voxels']:,} tissues in {outcome['seconds']:.2f} s ({rate:,.0f} per second)")
+    files = outcome["written"]
     print(f"wrote {len(files)} files to {Path(files[0]).parent}" if len(files) > 2 else f"wrote {' and '.join(files)}")
 
 
 def print_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """Columns of text on stdout: the first to the left, all others to the right."""
+    """Print columns of text on stdout, the first aligned to the left, all others to the right."""
     print("\n".join(align_columns([head, *rows])))

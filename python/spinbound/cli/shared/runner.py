@@ -1,4 +1,4 @@
-"""Who does the work of a command: this process, others on this machine, jobs of a cluster, or every part its own."""
+"""The workers of a command: this process, others on this machine, jobs of a cluster, or one process per part."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_BYTES = 1 << 20  # of a file that describes jobs
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Workers:
-    """Who does the work.
+    """Options on which processes do the work.
 
     Parameters
     ----------
@@ -45,22 +45,23 @@ class Workers:
     part: str | None = None
 
 
-def runner_of(workers: Workers | None) -> Runner | None:
-    """What a function takes as `runner`; None for this process alone."""
+def make_runner(workers: Workers | None) -> Runner | None:
+    """Make the argument `runner` of the library's functions; None for this process alone."""
     chosen = workers or Workers()
     if chosen.part is not None:
         if chosen.workers is not None or chosen.cluster is not None:
             raise UsageError("--part is done by this process alone; leave --workers and --cluster out")
-        return part_named(chosen.part)
+        return parse_part(chosen.part)
+
     if chosen.cluster is not None:
         if chosen.workers is None:
             raise UsageError("--cluster needs the number of jobs: --workers")
-        return jobs(chosen.cluster, chosen.workers)
+        return make_jobs(chosen.cluster, chosen.workers)
     return None if chosen.workers is None else runners.workers(chosen.workers)
 
 
-def part_named(text: str) -> Runner:
-    """The runner of the part I/K."""
+def parse_part(text: str) -> Runner:
+    """Make the runner of the part I/K."""
     numbers = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text.strip())
     try:
         return runners.part(*map(int, numbers.groups() if numbers else (0, 0)))
@@ -68,13 +69,14 @@ def part_named(text: str) -> Runner:
         raise UsageError(f"--part {text}: a part is one of several, such as 2/5") from None
 
 
-def jobs(source: str, n: int) -> Runner:
-    """Jobs of SLURM, described by a file or else by Dask's configuration."""
+def make_jobs(source: str, n: int) -> Runner:
+    """Make a runner of SLURM jobs, as a file or else Dask's configuration describes them."""
     if source == "slurm":
         return runners.slurm(n)
     path = Path(source)
     if path.suffix.lower() != ".toml":
         raise UsageError(f"--cluster {source}: allowed are slurm, and a .toml file that describes its jobs")
+
     options = read_toml(path, MAX_BYTES, InvalidData)
     allowed = [name for name in inspect.signature(runners.slurm).parameters if name != "jobs"]
     for name in options:
@@ -83,8 +85,8 @@ def jobs(source: str, n: int) -> Runner:
     return runners.slurm(n, **options)
 
 
-def told_part(runner: Runner | None, work: Path, as_json: bool) -> int:
-    """Say that a part is done; returns the exit status."""
+def print_part_done(runner: Runner | None, work: Path, as_json: bool) -> int:
+    """Say that a part is done, and return the exit status."""
     if as_json:
         print_json({"part": str(as_part(runner)), "work": str(work)})
     else:

@@ -26,7 +26,7 @@ Columns = dict[str, NDArray[Any]]
 
 
 def read_tissue(path: Path) -> tuple[Tissue, tuple[str, ...]]:
-    """The voxels of a .npz or .csv file, and the names of the parameters that it gives.
+    """Read the voxels of a .npz or .csv file, and the names of the parameters that it gives.
 
     Raises
     ------
@@ -44,7 +44,8 @@ def read_tissue(path: Path) -> tuple[Tissue, tuple[str, ...]]:
     readers = {".npz": read_npz_columns, ".csv": read_csv_columns}
     if path.suffix.lower() not in readers:
         raise InvalidData(f"{path}: tissue maps are read from {' or '.join(readers)} files")
-    columns = in_si_units(readers[path.suffix.lower()](path), path)
+
+    columns = convert_to_si(readers[path.suffix.lower()](path), path)
     for name, values in columns.items():
         check_plausible(name, values, path, f"A column '{name} [{{unit}}]' would be converted")
     try:
@@ -57,47 +58,49 @@ def read_tissue(path: Path) -> tuple[Tissue, tuple[str, ...]]:
 
 
 def read_npz_columns(path: Path) -> Columns:
-    """All arrays of the file."""
+    """Read all arrays of the file."""
     return read_npz(path, read_npz_names(path, InvalidData), InvalidData)
 
 
 def read_csv_columns(path: Path) -> Columns:
-    """The columns under a header of names."""
+    """Read the columns under a header of names."""
     try:
-        with open(path, newline="", encoding="utf-8-sig") as stream:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
             table = csv.reader(stream, skipinitialspace=True)
             head = [name.strip() for name in next(table, [])]
             rows = [parse_row(head, row, f"{path}, line {table.line_num}") for row in table if row]
     except (UnicodeDecodeError, csv.Error) as problem:
         raise InvalidData(f"{path}: not a table of text ({problem})") from None
+
     if not rows:
         raise InvalidData(f"{path}: a header of names and at least one line of values is needed")
     if len(set(head)) < len(head):
         raise InvalidData(f"{path}: the header names a column twice: {', '.join(head)}")
+
     columns = dict(zip(head, np.array(rows).T, strict=True))
     return {name: values if values.imag.any() else values.real for name, values in columns.items()}
 
 
 def parse_row(head: list[str], row: list[str], place: str) -> list[complex]:
-    """The numbers of one line; an empty cell is NaN."""
+    """Read the numbers of one line; an empty cell is NaN."""
     if len(row) != len(head):
         raise InvalidData(f"{place}: {len(row)} values under {len(head)} names")
     return [parse_cell(cell, f"{place}, {name}") for name, cell in zip(head, row, strict=True)]
 
 
 def parse_cell(cell: str, place: str) -> complex:
-    """One number, complex if need be (0.8+0.1j)."""
+    """Read one number, which may be complex (0.8+0.1j)."""
     try:
         return complex(cell.replace(" ", "") or "nan")
     except ValueError:
         raise InvalidData(f"{place}: {cell!r} is not a number") from None
 
 
-def in_si_units(columns: Columns, path: Path) -> Columns:
-    """The same columns under the bare names of their parameters, converted to SI."""
+def convert_to_si(columns: Columns, path: Path) -> Columns:
+    """Convert columns to SI units, under the bare names of their parameters."""
     converted: Columns = {}
     for title, values in columns.items():
-        name, factor = name_and_factor(title, path)
+        name, factor = parse_title(title, path)
         if name in converted:
             raise InvalidData(f"{path}: {name} is given twice")
         if values.dtype.kind not in "iufc":
@@ -106,14 +109,15 @@ def in_si_units(columns: Columns, path: Path) -> Columns:
     return converted
 
 
-def name_and_factor(title: str, path: Path) -> tuple[str, float]:
-    """The parameter that a title names, and the factor from the unit that it states to SI."""
+def parse_title(title: str, path: Path) -> tuple[str, float]:
+    """Return the parameter that a title names, and the factor from the unit that it states to SI."""
     match = re.fullmatch(r"\s*(\w+)\s*(?:\[\s*(\S+)\s*\])?\s*", title)
     name, unit = match.groups() if match else (title, None)
     if name not in PARAMETERS:
         raise InvalidData(
             f"{path}: unknown parameter {name!r}{suggest(name, tuple(PARAMETERS))}; known: {', '.join(PARAMETERS)}"
         )
+
     units = UNITS[PARAMETERS[name].unit]
     if unit is not None and unit not in units:
         raise InvalidData(f"{path}: {name} in {unit!r} is not understood; allowed: {', '.join(units)}")

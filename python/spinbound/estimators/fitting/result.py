@@ -117,7 +117,7 @@ class Fit(Result):
         return np.isin(self.status, CONVERGED)
 
     @property
-    def _estimated(self) -> tuple[str, ...]:
+    def _names(self) -> tuple[str, ...]:
         return self.free
 
     def std_of(self, parameter: str | Mapping[str, npt.ArrayLike]) -> FloatArray:

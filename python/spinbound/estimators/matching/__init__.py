@@ -1,1 +1,1 @@
-"""Matches of a dictionary."""
+"""Matching of data to the atoms of a dictionary."""

@@ -19,26 +19,26 @@ Index = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class AtomBlock:
-    """Some atoms: their numbers, which rise, their signals of unit norm (atoms, 2 n), and the norms of these before."""
+    """Some atoms: their rising numbers, their signals of unit norm (atoms, 2 n), and the norms before the scaling."""
 
     numbers: Index
     signals: FloatArray
     scale: FloatArray
 
-    def part(self, chosen: BoolArray) -> AtomBlock:
-        """Return some of them."""
+    def select(self, chosen: BoolArray) -> AtomBlock:
+        """Return some of the atoms."""
         return self if chosen.all() else AtomBlock(self.numbers[chosen], self.signals[chosen], self.scale[chosen])
 
 
 @dataclass(frozen=True, eq=False)
 class Atoms:
-    """What a match needs of a dictionary; tissues that could not be simulated or give no signal match nothing."""
+    """The atoms of a dictionary; tissues that could not be simulated or give no signal match nothing."""
 
     dictionary: Dictionary
 
     @property
     def n_blocks(self) -> int:
-        """How many blocks there are."""
+        """Number of blocks."""
         return self.dictionary.n_chunks
 
     def blocks(self) -> Iterator[AtomBlock]:
@@ -51,7 +51,7 @@ class Atoms:
             yield AtomBlock(self.dictionary.rows(chunk).start + rows, unit.view(np.float64), scale[rows])
 
     def signals(self, numbers: Index) -> FloatArray:
-        """Return (m, 2 n), of unit norm, of atoms by their numbers, which rise; zero for the number -1."""
+        """Return signals (m, 2 n) of unit norm of atoms by their numbers, which rise; zero for the number -1."""
         signals = np.zeros((len(numbers), 2 * self.dictionary.n_samples))
         for block in self.blocks():
             _, rows, places = np.intersect1d(numbers, block.numbers, assume_unique=True, return_indices=True)
@@ -60,22 +60,22 @@ class Atoms:
 
     def values(self, name: str) -> FloatArray:
         """Return a parameter (n,) of all atoms."""
-        return np.concatenate([self._tissue(chunk)[name] for chunk in range(self.n_blocks)])
+        return np.concatenate([self._read_tissue(chunk)[name] for chunk in range(self.n_blocks)])
 
     def tissue(self, index: Index) -> dict[str, FloatArray]:
-        """Return the base parameters, but M0, of atoms by their numbers; NaN for the number -1."""
+        """Return the base parameters without M0 of atoms by their numbers; NaN for the number -1."""
         numbers, place = np.unique(index, return_inverse=True)
         values = {name: np.full(numbers.size, np.nan) for name in TISSUE}
         for chunk in range(self.n_blocks):
             rows = self.dictionary.rows(chunk)
             own = slice(*np.searchsorted(numbers, (rows.start, rows.stop)))
             if own.start < own.stop:
-                tissue = self._tissue(chunk)
+                tissue = self._read_tissue(chunk)
                 for name, column in values.items():
                     column[own] = tissue[name][numbers[own] - rows.start]
         return {name: column[place].reshape(index.shape) for name, column in values.items()}
 
-    def _tissue(self, chunk: int) -> Tissue:
+    def _read_tissue(self, chunk: int) -> Tissue:
         return tissue_from(self.dictionary.columns(chunk, *TISSUES))
 
 
@@ -85,7 +85,7 @@ def atoms_of(dictionary: Dictionary) -> Atoms:
     Raises
     ------
     InvalidParameter
-        If it is none.
+        If it is no dictionary.
     InvalidData
         If it is on disk and not complete.
     """

@@ -5,9 +5,10 @@ with the distance 1 - |<s_j, d>|^2, the regression predicts
 
     p(d) = q + C_ps (C_ss + lambda I)^-1 (d - m),    m = sum_j w_j s_j,  q = sum_j w_j p_j,
 
-where C are the weighted covariances. As lambda stands the mean square of those components of d - m that are not among
-the `LEADING` principal ones of C_ss: tissues vary along no more directions than there are parameters, and what lies in
-the others is noise, or the curvature of the signals. With noise the estimate so returns to the mean of the neighbours.
+where C are the weighted covariances. lambda is the mean square of the components of d - m that are not among the
+`LEADING` principal ones of C_ss: tissues vary along no more directions than there are parameters, and the components
+in the others are noise, or the curvature of the signals. So with noise the estimate returns to the mean of the
+neighbours.
 With the rows sqrt(w_j) (s_j - m) of Y it is p = q + sum_j sqrt(w_j) x_j (p_j - q), (Y Y^T + lambda I) x = Y (d - m).
 The principal components come from `STEPS` steps of orthogonal iteration, which is near enough for lambda.
 
@@ -27,18 +28,18 @@ from spinbound.base.errors import BoolArray, ComplexArray, FloatArray
 from spinbound.base.parameters import TISSUE
 
 from .atoms import Atoms, Index
-from .search import Best, normalised, power_of, times
+from .search import Best, apply_scale, normalise, power_of
 
 NEIGHBOURS = 48
-LEADING, STEPS = 8, 3  # as many as a tissue has parameters
+LEADING, STEPS = 8, 3  # a tissue has 8 parameters
 SLICE = 64  # numbers of a matrix product: so few that the linear algebra library computes it in one thread
 FALL = 2.0  # of the logarithm of the weights, from a correlation of one to that of the last neighbour
-VOXELS = 64  # at a time
+VOXELS = 64  # in one task of a thread
 INTERPOLATED = tuple(name for name in TISSUE if name != "omega0")
 
 
-def interpolated(rows: npt.NDArray[Any], best: Best, atoms: Atoms, n_threads: int) -> dict[str, npt.NDArray[Any]]:
-    """The estimate of each voxel, (voxels, 1), from its data (voxels, n) and nearest atoms; NaN where none is."""
+def interpolate_atoms(rows: npt.NDArray[Any], best: Best, atoms: Atoms, n_threads: int) -> dict[str, npt.NDArray[Any]]:
+    """Estimate each voxel, (voxels, 1), from its data (voxels, n) and its nearest atoms; NaN where there is none."""
     tissue = atoms.tissue(best.index)
     estimate: dict[str, npt.NDArray[Any]] = {name: tissue[name][:, :1].copy() for name in TISSUE}
     estimate["M0"] = np.full((len(rows), 1), complex(np.nan, np.nan))
@@ -47,13 +48,13 @@ def interpolated(rows: npt.NDArray[Any], best: Best, atoms: Atoms, n_threads: in
     targets = np.stack([*(tissue[name] for name in INTERPOLATED), best.scale], axis=-1)  # (voxels, K, targets)
 
     def fill(voxels: Index) -> None:
-        data, norm, exponent = normalised(rows[voxels])
+        data, norm, exponent = normalise(rows[voxels])
         product, found = best.product[voxels], best.index[voxels] >= 0
-        values = _regressed(data, signals[place[voxels]], product, targets[voxels], found)
+        values = _regress(data, signals[place[voxels]], product, targets[voxels], found)
         for name, column in zip(INTERPOLATED, values.T, strict=False):
             estimate[name][voxels, 0] = column
         phase = product[:, :1] / np.abs(product[:, :1])
-        estimate["M0"][voxels] = times(phase, norm / values[:, -1:], exponent)
+        estimate["M0"][voxels] = apply_scale(phase, norm / values[:, -1:], exponent)
 
     usable = np.flatnonzero(best.index[:, 0] >= 0)
     with ThreadPoolExecutor(n_threads) as pool:
@@ -62,13 +63,13 @@ def interpolated(rows: npt.NDArray[Any], best: Best, atoms: Atoms, n_threads: in
     return estimate
 
 
-def _regressed(
+def _regress(
     data: FloatArray, signals: FloatArray, product: ComplexArray, targets: FloatArray, found: BoolArray
 ) -> FloatArray:
-    """Predictions (voxels, targets) from signals (voxels, K, 2 n) and targets (voxels, K, targets) of neighbours."""
+    """Predict (voxels, targets) from signals (voxels, K, 2 n) and targets (voxels, K, targets) of neighbours."""
     targets = np.where(found[..., None], targets, targets[:, :1])  # with fewer neighbours: the best, of no weight
-    weights = _weights(power_of(product), found)
-    aligned = _turned(signals, product)
+    weights = _compute_weights(power_of(product), found)
+    aligned = _turn(signals, product)
     mean = np.sum(weights[..., None] * aligned, axis=1)
     root, off = np.sqrt(weights), data - mean
     y = root[..., None] * (aligned - mean[:, None])
@@ -76,45 +77,45 @@ def _regressed(
     size = np.trace(gram, axis1=1, axis2=2)
     least = np.finfo(np.float64).eps * size + np.finfo(np.float64).tiny
     ridge = np.maximum(_noise(off, gram, c, least), least)
-    b = root * np.linalg.solve(_raised(gram, ridge), c)[..., 0]
+    b = root * np.linalg.solve(_add_ridge(gram, ridge), c)[..., 0]
     centre = np.sum(weights[..., None] * targets, axis=1)
     values = centre + np.sum(b[..., None] * (targets - centre[:, None]), axis=1)
     return np.clip(values, targets.min(axis=1), targets.max(axis=1))
 
 
-def _weights(power: FloatArray, found: BoolArray) -> FloatArray:
-    """Of sum one, by the squared correlation of each neighbour."""
+def _compute_weights(power: FloatArray, found: BoolArray) -> FloatArray:
+    """Return weights of sum one, from the squared correlation of each neighbour."""
     distance = np.where(found, np.maximum(1 - power, 0), 0)
     farthest = distance.max(axis=1, keepdims=True)
     weights = found * np.exp(-FALL * distance / np.where(farthest > 0, farthest, 1))
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def _turned(signals: FloatArray, product: ComplexArray) -> FloatArray:
-    """Signals with the phase of the data."""
+def _turn(signals: FloatArray, product: ComplexArray) -> FloatArray:
+    """Turn signals to the phase of the data."""
     size = np.abs(product)
     phase = np.where(size > 0, product, 1) / np.where(size > 0, size, 1)
     return (signals.view(np.complex128) * phase[..., None]).view(np.float64)
 
 
 def _gram(y: FloatArray) -> FloatArray:
-    """Y Y^T of each voxel."""
-    parts = (y[..., start : start + SLICE] for start in range(0, y.shape[2], SLICE))
-    return np.asarray(sum(part @ part.swapaxes(1, 2) for part in parts))
+    """Return Y Y^T of each voxel."""
+    slices = (y[..., start : start + SLICE] for start in range(0, y.shape[2], SLICE))
+    return np.asarray(sum(rows @ rows.swapaxes(1, 2) for rows in slices))
 
 
-def _raised(matrices: FloatArray, ridge: FloatArray) -> FloatArray:
-    """matrices + ridge I."""
+def _add_ridge(matrices: FloatArray, ridge: FloatArray) -> FloatArray:
+    """Return matrices + ridge I."""
     return matrices + ridge[:, None, None] * np.eye(matrices.shape[1])
 
 
 def _noise(off: FloatArray, gram: FloatArray, c: FloatArray, least: FloatArray) -> FloatArray:
-    """Mean square (voxels,) of the components of d - m that are not among the leading ones."""
+    """Return the mean square (voxels,) of the components of d - m that are not among the leading ones."""
     Z = gram[:, :, :LEADING]
     for _ in range(STEPS):
         Z = gram @ np.linalg.qr(Z)[0]
     Z = np.linalg.qr(Z)[0]
     inner = Z.swapaxes(1, 2) @ c
-    within = np.sum(inner * np.linalg.solve(_raised(Z.swapaxes(1, 2) @ gram @ Z, least), inner), axis=(1, 2))
+    within = np.sum(inner * np.linalg.solve(_add_ridge(Z.swapaxes(1, 2) @ gram @ Z, least), inner), axis=(1, 2))
     n_others = max(off.shape[1] - 2 - LEADING, 1)  # of all, two are scale and phase
     return np.asarray((np.sum(np.square(off), axis=1) - within) / n_others)

@@ -1,4 +1,4 @@
-"""Matching: the atoms of a dictionary whose signals are most alike the data, whatever their scale and phase."""
+"""Matching: the atoms of a dictionary whose signals are most like the data, at any scale and phase."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from spinbound.signals.valid import SLAB
 from spinbound.tissues.tissue import Tissue
 
 from .atoms import AtomBlock, Atoms, Index, atoms_of
-from .interpolation import NEIGHBOURS, interpolated
-from .search import Best, normalised, times, usable
+from .interpolation import NEIGHBOURS, interpolate_atoms
+from .search import Best, apply_scale, find_usable, normalise
 
-VOXELS = 64  # that a thread searches at a time
-TOGETHER = 4096  # voxels with the signals of their neighbours: up to 40 MB in 13 coefficients
-BINS = 10  # of the atoms by each restricted parameter
+VOXELS = 64  # in one task of a thread
+TOGETHER = 4096  # voxels that are interpolated with their neighbours' signals: up to 40 MB in 13 coefficients
+BINS = 10  # of each restricted parameter, over the atoms
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Match:
-    """The k best atoms of each voxel, best first; of two that are equally good the earlier one.
+    """The k best atoms of each voxel, best first; of two equally good atoms the earlier one.
 
-    Voxels that are all zero or hold what is not finite have no match: index -1, and NaN in all else.
+    Voxels whose data are all zero or not finite have no match: index -1, and NaN in all else.
 
     Attributes
     ----------
     index : (..., k) int64
-        Of the atoms in the dictionary.
+        Index of the atoms in the dictionary.
     correlation : (..., k)
         ``|s^H d|/(|s| |d|)`` of signal s and data d, 0 to 1.
     tissue
@@ -78,15 +78,15 @@ def match(
     threads: int | None = None,
     progress: bool | Progress | None = None,
 ) -> Match:
-    """The atoms of a dictionary that are most alike the data.
+    """Find the atoms of a dictionary that are most like the data.
 
     Parameters
     ----------
     data : (..., samples)
         Signals, in the basis of the dictionary if it has one, of any scale and phase.
     dictionary
-        What `dictionary` made, or `build_dictionary`: of a store no more than a chunk is in memory at a time, and the
-        tissues that could not be simulated match nothing.
+        A result of `dictionary` or `build_dictionary`: memory holds no more than a chunk of a store, and tissues that
+        could not be simulated match nothing.
     k
         Number of atoms per voxel.
     restrict
@@ -133,126 +133,130 @@ def match(
     check_progress(progress)
     if interpolate and k != 1:
         raise InvalidParameter(f"k is {k}; allowed where interpolate is set: 1")
+
     rows, shape = array.reshape(-1, dictionary.n_samples), array.shape[:-1]
-    maps, n_threads = _maps(restrict or {}, shape), n_threads_of(threads)
-    with show_progress(progress, len(rows), "match") as report:
+    maps, n_threads = _check_maps(restrict or {}, shape), n_threads_of(threads)
+    with show_progress(progress, len(rows), "match") as advance:
         if interpolate:
-            index, correlation, tissue = _between(rows, maps, atoms, len(dictionary), n_threads, report)
+            index, correlation, tissue = _interpolate(rows, maps, atoms, len(dictionary), n_threads, advance)
         else:
-            best = _best(rows, maps, atoms, k, n_threads, report)
+            best = _find_best(rows, maps, atoms, k, n_threads, advance)
             index, correlation = best.index, best.correlation
-            tissue = atoms.tissue(index) | {"M0": _scales(rows, best)}
+            tissue = atoms.tissue(index) | {"M0": _compute_M0(rows, best)}
+
     values = {name: value.reshape(*shape, k) for name, value in tissue.items()}
     return Match(index.reshape(*shape, k), correlation.reshape(*shape, k), Tissue.from_dict(values))
 
 
-def _between(
+def _interpolate(
     rows: npt.NDArray[Any],
     maps: Mapping[str, FloatArray],
     atoms: Atoms,
     n_atoms: int,
     n_threads: int,
-    report: Progress | None,
+    progress: Progress | None,
 ) -> tuple[Index, FloatArray, dict[str, npt.NDArray[Any]]]:
-    """The best atom's index and correlation, and the interpolated tissue, all (voxels, 1)."""
+    """Return the best atom's index and correlation, and the interpolated tissue, all (voxels, 1)."""
     index, correlation, tissues = [], [], []
     for start in range(0, max(len(rows), 1), TOGETHER):
-        part = slice(start, start + TOGETHER)
-        near = {name: values[part] for name, values in maps.items()}
+        here = slice(start, start + TOGETHER)
+        near = {name: values[here] for name, values in maps.items()}
         k = min(NEIGHBOURS, n_atoms)
-        best = _best(rows[part], near, atoms, k, n_threads, shift_progress(report, start, len(rows)))
+        best = _find_best(rows[here], near, atoms, k, n_threads, shift_progress(progress, start, len(rows)))
         index.append(best.index[:, :1])
         correlation.append(best.correlation[:, :1])
-        tissues.append(interpolated(rows[part], best, atoms, n_threads))
+        tissues.append(interpolate_atoms(rows[here], best, atoms, n_threads))
     tissue = {name: np.concatenate([values[name] for values in tissues]) for name in tissues[0]}
     return np.concatenate(index), np.concatenate(correlation), tissue
 
 
-def _best(
+def _find_best(
     rows: npt.NDArray[Any],
     maps: Mapping[str, FloatArray],
     atoms: Atoms,
     k: int,
     n_threads: int,
-    report: Progress | None,
+    progress: Progress | None,
 ) -> Best:
-    """The k best atoms of data (voxels, n) with maps (voxels,) of known parameters."""
-    return _searched(rows, list(_groups(atoms, maps, usable(rows), k)), atoms, k, n_threads, report)
+    """Find the k best atoms of data (voxels, n) with maps (voxels,) of known parameters."""
+    return _search(rows, list(_make_groups(atoms, maps, find_usable(rows), k)), atoms, k, n_threads, progress)
 
 
-def _searched(
-    rows: npt.NDArray[Any], groups: list[Group], atoms: Atoms, k: int, n_threads: int, report: Progress | None
+def _search(
+    rows: npt.NDArray[Any], groups: list[Group], atoms: Atoms, k: int, n_threads: int, progress: Progress | None
 ) -> Best:
-    """The k best atoms of data (voxels, n)."""
+    """Search all atoms for the k best of data (voxels, n)."""
     best, done = Best.none(len(rows), k), 0
 
     def improve(voxels: Index, block: AtomBlock) -> int:
-        best.improve(voxels, normalised(rows[voxels])[0], block)
+        best.improve(voxels, normalise(rows[voxels])[0], block)
         return voxels.size
 
-    with closing(_in_threads(improve, groups, atoms, n_threads)) as sizes:  # what fails leaves no block waiting
+    with closing(
+        _improve_in_threads(improve, groups, atoms, n_threads)
+    ) as sizes:  # closed after an error, so that no block waits
         for size in sizes:
             done += size
-            if report is not None:
-                report(done // atoms.n_blocks, len(rows))
-    if report is not None and done < len(rows) * atoms.n_blocks:
-        report(len(rows), len(rows))
+            if progress is not None:
+                progress(done // atoms.n_blocks, len(rows))
+    if progress is not None and done < len(rows) * atoms.n_blocks:
+        progress(len(rows), len(rows))
     return best
 
 
-def _in_threads(
+def _improve_in_threads(
     improve: Callable[[Index, AtomBlock], int], groups: list[Group], atoms: Atoms, n_threads: int
 ) -> Generator[int]:
-    """What `improve` returns for every block of atoms and the voxels that they count for, some at a time."""
+    """Yield the results of `improve` for every block of atoms and the voxels that may match them."""
     with ThreadPoolExecutor(n_threads) as pool:
         for block in atoms.blocks():
             for group in groups:
-                part = group.chosen(block)
+                atoms_here = group.select(block)
                 blocks = [group.voxels[start : start + VOXELS] for start in range(0, len(group.voxels), VOXELS)]
-                if part.numbers.size:
-                    yield from pool.map(improve, blocks, repeat(part))
+                if atoms_here.numbers.size:
+                    yield from pool.map(improve, blocks, repeat(atoms_here))
                 else:
                     yield group.voxels.size
 
 
-def _scales(rows: npt.NDArray[Any], best: Best) -> ComplexArray:
-    """M0 of each match, (voxels, k)."""
+def _compute_M0(rows: npt.NDArray[Any], best: Best) -> ComplexArray:
+    """Compute M0 of each match, (voxels, k)."""
     M0 = np.full(best.index.shape, complex(np.nan, np.nan))
     voxels = np.flatnonzero(best.index[:, 0] >= 0)
     for start in range(0, len(voxels), SLAB):
-        part = voxels[start : start + SLAB]
-        _, norm, exponent = normalised(rows[part])
-        M0[part] = times(best.product[part], norm / best.scale[part], exponent)
+        slab = voxels[start : start + SLAB]
+        _, norm, exponent = normalise(rows[slab])
+        M0[slab] = apply_scale(best.product[slab], norm / best.scale[slab], exponent)
     M0[best.index < 0] = complex(np.nan, np.nan)
     return M0
 
 
-# Which atoms count for which voxels
+# The atoms that voxels may match
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Voxels, and which atoms count for them: all, or those near a cell of bins by restricted parameters (p, n)."""
+    """Voxels, and the atoms that they may match: all, or those near a cell of bins by restricted parameters (p, n)."""
 
     voxels: npt.NDArray[np.intp]
     bins: npt.NDArray[np.int8] | None = None
     cell: npt.NDArray[np.int8] | None = None  # (p, 1)
     reach: int = 0
 
-    def chosen(self, block: AtomBlock) -> AtomBlock:
-        """Those of a block."""
+    def select(self, block: AtomBlock) -> AtomBlock:
+        """Select the atoms of a block that the voxels may match."""
         if self.bins is None or self.cell is None:
             return block
-        return block.part(np.abs(self.bins[:, block.numbers] - self.cell).max(axis=0) <= self.reach)
+        return block.select(np.abs(self.bins[:, block.numbers] - self.cell).max(axis=0) <= self.reach)
 
 
-def _groups(atoms: Atoms, maps: Mapping[str, FloatArray], usable: BoolArray, k: int) -> Iterator[Group]:
-    """All usable voxels."""
+def _make_groups(atoms: Atoms, maps: Mapping[str, FloatArray], usable: BoolArray, k: int) -> Iterator[Group]:
+    """Yield groups of all usable voxels."""
     if not maps:
         yield Group(np.flatnonzero(usable))
         return
     voxels = np.flatnonzero(np.all([usable, *(PARAMETERS[name].contains(maps[name]) for name in maps)], axis=0))
-    pairs = (_bins(atoms.values(name), maps[name][voxels]) for name in maps)
+    pairs = (_find_bins(atoms.values(name), maps[name][voxels]) for name in maps)
     bins, of_voxels = (np.stack(rows) for rows in zip(*pairs, strict=True))
     cells, cell = np.unique(of_voxels, axis=1, return_inverse=True)
     for number in range(cells.shape[1]):
@@ -262,8 +266,8 @@ def _groups(atoms: Atoms, maps: Mapping[str, FloatArray], usable: BoolArray, k: 
         yield Group(voxels[cell.ravel() == number], bins, chosen, reach)
 
 
-def _maps(restrict: Mapping[str, npt.ArrayLike], shape: tuple[int, ...]) -> dict[str, FloatArray]:
-    """The maps (voxels,) of known parameters, checked as those of a tissue are."""
+def _check_maps(restrict: Mapping[str, npt.ArrayLike], shape: tuple[int, ...]) -> dict[str, FloatArray]:
+    """Return the maps (voxels,) of known parameters, with the checks of a tissue."""
     try:
         known = Tissue.from_dict(restrict)
     except InvalidParameter as problem:
@@ -276,8 +280,8 @@ def _maps(restrict: Mapping[str, npt.ArrayLike], shape: tuple[int, ...]) -> dict
         raise InvalidParameter(f"restrict has shape {known.shape}, the data have voxels of shape {shape}") from None
 
 
-def _bins(of_atoms: FloatArray, of_voxels: FloatArray) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
-    """Numbers of the bins, which hold equally many atoms, of atoms and of voxels."""
+def _find_bins(of_atoms: FloatArray, of_voxels: FloatArray) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
+    """Find the bins of atoms and of voxels; all bins hold equally many atoms."""
     edges = np.quantile(of_atoms[np.isfinite(of_atoms)], np.arange(1, BINS) / BINS)
     atoms, voxels = (np.searchsorted(edges, values, "right") for values in (of_atoms, of_voxels))
     return atoms.astype(np.int8), voxels.astype(np.int8)

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from spinbound.base.errors import ComplexArray, FloatArray, Progress
 from spinbound.dictionaries.dictionary import norms
 from spinbound.estimators.matching.atoms import AtomBlock, Index
-from spinbound.estimators.matching.search import Best, normalised
+from spinbound.estimators.matching.search import Best, normalise
 
 NEIGHBOURS = 16
 TURNS = 2  # of steps and scale; a third turn lowers the distance of tissues of the prior by some per cent
@@ -109,7 +109,7 @@ class Charts:
         _ = self.block, self.planes, self.axes  # computed once, before several threads need them
 
         def search(slab: slice) -> tuple[npt.NDArray[Any], ...]:
-            data = normalised(rows[slab])[0]
+            data = normalise(rows[slab])[0]
             own = np.arange(slab.start, slab.stop) if are_atoms else None
             index, product = self._find_neighbours(data, own)
             return *self._fit_planes(data.view(np.complex128), noise[slab], index, product), index

@@ -13,7 +13,7 @@ from spinbound.base.checks import as_count, as_parameter_names, check_progress
 from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import TISSUE, bases
 from spinbound.base.progress import shift_progress, show_progress
-from spinbound.estimators.matching.search import usable
+from spinbound.estimators.matching.search import find_usable
 from spinbound.nn.noise import Noise
 from spinbound.sequences.experiment import Experiment
 from spinbound.signals.batch import n_threads_of
@@ -70,7 +70,7 @@ def make_novelty_parts(
     measure = Measure(charts, floor, find_relative_noise(noise))
 
     return NoveltyParts(
-        varying, charts, floor, _measure_percentiles(measure, noise, signals[usable(signals)], n_threads)
+        varying, charts, floor, _measure_percentiles(measure, noise, signals[find_usable(signals)], n_threads)
     )
 
 
@@ -88,7 +88,7 @@ def _make_charts(
         [name for name, of_atoms in values.items() if np.ptp(of_atoms) > 0], "varying parameters"
     )
     signals, tangents = sensitivities(seq, atoms, varying, **options)
-    valid = usable(signals) & np.isfinite(tangents).all(axis=(1, 2))
+    valid = find_usable(signals) & np.isfinite(tangents).all(axis=(1, 2))
     places = np.stack([values[name][valid] for name in varying], axis=1)
     width = places.std(axis=0)
     charts = Charts(*map(_round_to_single, (signals[valid], tangents[valid] * width, places / width)))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.errors import FloatArray, Progress
-from spinbound.estimators.matching.search import normalised
+from spinbound.estimators.matching.search import normalise
 
 from .charts import Charts
 
@@ -37,7 +37,7 @@ class Measure:
     ) -> FloatArray:
         """Compute the novelty of data (n, samples), finite and not zero; sigma (n,) is NaN where it is not known."""
         charts, scale = self.charts, self.charts.block.scale
-        _, norm, exponent = normalised(rows)
+        _, norm, exponent = normalise(rows)
         with np.errstate(over="ignore", under="ignore"):
             noise = np.ldexp(sigma / norm[:, 0], -exponent[:, 0])
         usual = self.assumed / float(np.median(scale))

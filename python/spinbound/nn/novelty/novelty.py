@@ -17,7 +17,7 @@ import numpy.typing as npt
 from spinbound.base.checks import as_data, as_instance, as_mask, as_parameter_names, as_real, check_progress
 from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter, Progress
 from spinbound.base.progress import shift_progress, show_progress
-from spinbound.estimators.matching.search import usable
+from spinbound.estimators.matching.search import find_usable
 from spinbound.nn.noise import Noise
 from spinbound.sequences.experiment import Experiment
 from spinbound.sequences.model import Model
@@ -208,7 +208,7 @@ class Novelty:
         array = as_data("data", data, self.n_samples, "as that of the training's signals")
         rows, shape = array.reshape(-1, self.n_samples), array.shape[:-1]
         sizes = as_sigmas(sigma, shape)
-        chosen = usable(rows) & as_mask("mask", mask, shape).ravel() & (np.isnan(sizes) == (sigma is None))
+        chosen = find_usable(rows) & as_mask("mask", mask, shape).ravel() & (np.isnan(sizes) == (sigma is None))
         check_progress(progress)
 
         novelty = np.full(len(rows), np.nan)

@@ -269,7 +269,7 @@ class SimulatedData:
     def _simulate(self, epoch: int) -> dict[str, npt.NDArray[Any]]:
         """Simulate the arrays of all tissues of an epoch."""
         source = replace(self._source, first=self._source.first + epoch * self.n)
-        return self._recipe.computed(source.rows(slice(0, self.n))(), self._threads, self._stop_if_ended)
+        return self._recipe.compute(source.rows(slice(0, self.n))(), self._threads, self._stop_if_ended)
 
     def _stop_if_ended(self, _done: int, _total: int) -> None:
         """Raise to end a simulation; the core calls this as its progress, a few times a second."""
