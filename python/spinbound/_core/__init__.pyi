@@ -39,7 +39,7 @@ class PoolResponse:
     def tau_max(self) -> float:
         ...
 class LeastSquares:
-    def __init__(self, start: typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, 1]"], low: typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, 1]"], high: typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, 1]"], prior_mean: typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, 1]"], prior_weight: typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, 1]"], gradient: typing.SupportsFloat | typing.SupportsIndex, step: typing.SupportsFloat | typing.SupportsIndex, cost: typing.SupportsFloat | typing.SupportsIndex, max_iterations: typing.SupportsInt | typing.SupportsIndex) -> None:
+    def __init__(self, start: typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, 1]"], low: typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, 1]"], high: typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, 1]"], *, prior: tuple[typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, 1]"], typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, 1]"]] | None = None, stopping: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]) -> None:
         ...
     def refuse(self) -> None:
         ...
@@ -99,11 +99,11 @@ def isa_in_use() -> str:
     """
 def magnetization(experiment: Experiment, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], M0: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], valid: typing.Annotated[numpy.typing.ArrayLike, numpy.bool], physics: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex], single: bool, threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, out: numpy.typing.NDArray[numpy.complex128]) -> None:
     ...
-def pulse_propagator(model: typing.SupportsInt | typing.SupportsIndex, lineshape: typing.SupportsInt | typing.SupportsIndex, tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], alpha: typing.SupportsFloat | typing.SupportsIndex, TRF: typing.SupportsFloat | typing.SupportsIndex, shape: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None, rtol: typing.SupportsFloat | typing.SupportsIndex, n_elements: typing.SupportsInt | typing.SupportsIndex = 0) -> tuple:
+def pulse_propagator(model: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex], tissue: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], *, alpha: typing.SupportsFloat | typing.SupportsIndex, TRF: typing.SupportsFloat | typing.SupportsIndex, shape: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None = None, n_elements: typing.SupportsInt | typing.SupportsIndex = 0) -> tuple:
     """
     A pulse as affine map of (xf yf zf zs): P (4, 5), its derivatives (8, 4, 5) by the tissue (8,), and the elements per sample of the shape; 0 elements: as many as rtol takes. Models: gbloch-ide 1, graham 2, graham-single-frequency 3, sled 4.
     """
-def response_table(lineshape: typing.SupportsInt | typing.SupportsIndex, tau_max: typing.SupportsFloat | typing.SupportsIndex, tau: typing.SupportsFloat | typing.SupportsIndex, theta: typing.SupportsFloat | typing.SupportsIndex, which: str, x_low: typing.SupportsFloat | typing.SupportsIndex | None = None, theta_max: typing.SupportsFloat | typing.SupportsIndex | None = None) -> numpy.typing.NDArray[numpy.float64]:
+def response_table(lineshape: typing.SupportsInt | typing.SupportsIndex, tau_max: typing.SupportsFloat | typing.SupportsIndex, tau: typing.SupportsFloat | typing.SupportsIndex, theta: typing.SupportsFloat | typing.SupportsIndex, which: str, *, x_low: typing.SupportsFloat | typing.SupportsIndex | None = None, theta_max: typing.SupportsFloat | typing.SupportsIndex | None = None) -> numpy.typing.NDArray[numpy.float64]:
     """
     Value and partials f f_x f_u f_xx f_xu f_uu of the table of 'rho' or 'z', x = ln tau, u = theta^2, in the patch that holds [x_low, x_low + ln 1.5] (x_low: ln tau unless given) and [0, theta_max] (theta).
     """
