@@ -5,7 +5,9 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <complex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,15 +16,29 @@
 namespace spinbound::bindings {
 
 namespace py = pybind11;
+using namespace py::literals;  // "name"_a is an argument
 
 template <class T>
 using Array = py::array_t<T, py::array::c_style>;
 
-template <class T, int flags>
-void require_shape(const py::array_t<T, flags>& array, const std::vector<py::ssize_t>& shape, const char* name) {
-    bool same = array.ndim() == static_cast<py::ssize_t>(shape.size());
-    for (std::size_t k = 0; same && k < shape.size(); ++k) same = array.shape(static_cast<py::ssize_t>(k)) == shape[k];
-    if (!same) throw InvalidArgument(std::string(name) + " has a wrong shape");
+using Shape = std::vector<py::ssize_t>;
+
+inline void require_shape(const py::array& array, const Shape& shape, const char* name) {
+    if (!std::equal(shape.begin(), shape.end(), array.shape(), array.shape() + array.ndim()))
+        throw InvalidArgument(std::string(name) + " has a wrong shape");
+}
+
+// Where to write results.
+template <class T>
+T* as_output(Array<T>& array, const Shape& shape, const char* name) {
+    require_shape(array, shape, name);
+    return array.mutable_data();
+}
+
+// Null where they are not wanted.
+template <class T>
+T* as_output(std::optional<Array<T>>& array, const Shape& shape, const char* name) {
+    return array ? as_output(*array, shape, name) : nullptr;
 }
 
 }  // namespace spinbound::bindings

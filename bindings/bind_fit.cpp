@@ -1,68 +1,72 @@
 #include <pybind11/stl.h>
 
-#include "call.hpp"
+#include "bind_call.hpp"
 #include "fit/fit.hpp"
 
 namespace spinbound::bindings {
 namespace {
 
-template <class T>
-T* data_or_null(std::optional<Array<T>>& array, const std::vector<py::ssize_t>& shape, const char* name) {
-    if (!array) return nullptr;
-    require_shape(*array, shape, name);
-    return array->mutable_data();
+// What a fit is asked beside its call; one entry per unknown, unless said otherwise.
+struct FitProblem {
+    Array<Complex> data;  // (n_voxels, n_samples)
+    M0Treatment M0;
+    std::vector<double> low, high;
+    std::optional<Array<double>> prior_mean;  // (unknowns, n_voxels)
+    std::vector<double> prior_std;
+    StoppingRules stopping;
+};
+
+struct FitResults {
+    Array<double> estimates;
+    Array<Complex> M0;
+    Array<double> covariance, sigma, residual;
+    Array<std::int8_t> status;
+    Array<std::int32_t> iterations;
+    Array<std::uint16_t> at_bound;
+};
+
+FitProblem make_problem(Array<Complex> data, int M0, std::vector<double> low, std::vector<double> high,
+                        std::optional<Array<double>> prior_mean, std::vector<double> prior_std,
+                        const StoppingTuple& stopping) {
+    return {std::move(data),      static_cast<M0Treatment>(M0), std::move(low), std::move(high), std::move(prior_mean),
+            std::move(prior_std), as_stopping_rules(stopping)};
 }
 
-template <class T>
-T* output(Array<T>& array, const std::vector<py::ssize_t>& shape, const char* name) {
-    require_shape(array, shape, name);
-    return array.mutable_data();
+void require_shapes(const FitProblem& problem, const Call& call, const Unknowns& unknowns) {
+    require_shape(problem.data, {call.n_voxels(), call.n_samples()}, "data");
+    if (problem.prior_mean) require_shape(*problem.prior_mean, {unknowns.size(), call.n_voxels()}, "prior_mean");
+    for (const auto* list : {&problem.low, &problem.high, &problem.prior_std})
+        if (list->size() != unknowns.parameters.size())
+            throw InvalidArgument("low, high and prior_std need one entry for each unknown");
 }
 
-using Stopping = std::tuple<double, double, double, int>;  // gradient, step, cost, max_iterations
+spinbound::FitResults as_outputs(FitResults& results, py::ssize_t n_unknowns, py::ssize_t size, py::ssize_t n) {
+    return {as_output(results.estimates, {n_unknowns, n}, "estimates"),
+            as_output(results.M0, {n}, "M0"),
+            as_output(results.covariance, {n, size, size}, "covariance"),
+            as_output(results.sigma, {n}, "sigma"),
+            as_output(results.residual, {n}, "residual"),
+            as_output(results.status, {n}, "status"),
+            as_output(results.iterations, {n}, "iterations"),
+            as_output(results.at_bound, {n}, "at_bound")};
+}
 
-void py_fit(const Experiment& experiment, Array<Complex> data, Array<double> tissue, Array<Complex> M0,
-            Array<bool> valid, std::optional<Array<double>> sigma, ModelCodes model, const std::vector<int>& unknowns,
-            int M0_treatment, const std::vector<double>& low, const std::vector<double>& high,
-            std::optional<Array<double>> prior_mean, const std::vector<double>& prior_std, Stopping stopping,
-            const OptionalBasis& basis, int threads, py::object progress, Array<double> estimates,
-            Array<Complex> estimated_M0, Array<double> covariance, Array<double> estimated_sigma,
-            Array<double> residual, Array<std::int8_t> status, Array<std::int32_t> iterations,
-            Array<std::uint16_t> at_bound) {
-    const Voxels voxels{std::move(tissue), std::move(M0), std::move(valid)};
-    const Options options{model, threads, std::move(progress)};
-    const py::ssize_t n = voxels.size(), n_unknowns = static_cast<py::ssize_t>(unknowns.size());
-    const auto [gradient, step, cost, max_iterations] = stopping;
-    const FitProblem problem{experiment,
-                             voxels.view(),
-                             data.data(),
-                             data_or_null(sigma, {n}, "sigma"),
-                             parameters_of(unknowns),
-                             static_cast<M0Treatment>(M0_treatment),
-                             low,
-                             high,
-                             data_or_null(prior_mean, {n_unknowns, n}, "prior_mean"),
-                             prior_std,
-                             {gradient, step, cost, max_iterations},
-                             basis_of(basis, experiment),
-                             options.run(voxels)};
-    require_shape(data, {n, static_cast<py::ssize_t>(problem.basis.n_samples(experiment))}, "data");
-    for (const std::size_t size : {low.size(), high.size(), prior_std.size()})
-        if (size != unknowns.size()) throw InvalidArgument("low, high and prior_std need one entry for each unknown");
-    const auto size = static_cast<py::ssize_t>(problem.size());
-    const FitResults results{output(estimates, {n_unknowns, n}, "estimates"),
-                             output(estimated_M0, {n}, "estimated_M0"),
-                             output(covariance, {n, size, size}, "covariance"),
-                             output(estimated_sigma, {n}, "estimated_sigma"),
-                             output(residual, {n}, "residual"),
-                             output(status, {n}, "status"),
-                             output(iterations, {n}, "iterations"),
-                             output(at_bound, {n}, "at_bound")};
+void py_fit(const Call& call, const std::optional<Noise>& noise, const Unknowns& unknowns, const FitProblem& problem,
+            FitResults& results) {
+    require_shapes(problem, call, unknowns);
+    const double* const sigma = noise ? noise->of(call) : nullptr;
+    const double* const prior_mean = problem.prior_mean ? problem.prior_mean->data() : nullptr;
+    const spinbound::FitProblem fits{call.experiment(),   call.tissue(),     problem.data.data(), sigma,
+                                     unknowns.parameters, problem.M0,        problem.low,         problem.high,
+                                     prior_mean,          problem.prior_std, problem.stopping,    call.basis(),
+                                     call.options()};
+    const spinbound::FitResults outputs =
+        as_outputs(results, unknowns.size(), static_cast<py::ssize_t>(fits.size()), call.n_voxels());
     const WithoutGil nogil;
-    fit(problem, results);
+    fit(fits, outputs);
 }
 
-py::list statuses() {
+py::tuple statuses() {
     py::list table;
     for (const StatusInfo& status : status_table) table.append(py::make_tuple(status.name, status.sentence));
     return table;
@@ -71,14 +75,23 @@ py::list statuses() {
 }  // namespace
 
 void bind_fit(py::module_& m) {
-    m.attr("statuses") = py::tuple(statuses());
-    m.def("fit", &py_fit, py::arg("experiment"), py::arg("data"), py::arg("tissue"), py::arg("M0"), py::arg("valid"),
-          py::arg("sigma"), py::arg("physics"), py::arg("unknowns"), py::arg("M0_treatment"), py::arg("low"),
-          py::arg("high"), py::arg("prior_mean"), py::arg("prior_std"), py::arg("stopping"), py::arg("basis"),
-          py::arg("threads"), py::arg("progress"), py::arg("estimates").noconvert(),
-          py::arg("estimated_M0").noconvert(), py::arg("covariance").noconvert(),
-          py::arg("estimated_sigma").noconvert(), py::arg("residual").noconvert(), py::arg("status").noconvert(),
-          py::arg("iterations").noconvert(), py::arg("at_bound").noconvert());
+    m.attr("statuses") = statuses();
+    py::class_<FitProblem>(m, "FitProblem",
+                           "data (n, n_samples); the treatment of M0: known, eliminated, fitted; low and high of every "
+                           "unknown; prior_mean (unknowns, n) or None; prior_std of every unknown, inf: no prior; "
+                           "stopping (gradient, step, cost, max_iterations).")
+        .def(py::init(&make_problem), "data"_a, py::kw_only(), "M0"_a, "low"_a, "high"_a, "prior_mean"_a, "prior_std"_a,
+             "stopping"_a);
+    py::class_<FitResults>(m, "FitResults",
+                           "Arrays to fill: estimates (unknowns, n), covariance (n, size, size) of the unknowns and of "
+                           "Re M0 and Im M0 unless it is known, at_bound with bit k for unknown k; the others (n,).")
+        .def(py::init<Array<double>, Array<Complex>, Array<double>, Array<double>, Array<double>, Array<std::int8_t>,
+                      Array<std::int32_t>, Array<std::uint16_t>>(),
+             py::kw_only(), "estimates"_a.noconvert(), "M0"_a.noconvert(), "covariance"_a.noconvert(),
+             "sigma"_a.noconvert(), "residual"_a.noconvert(), "status"_a.noconvert(), "iterations"_a.noconvert(),
+             "at_bound"_a.noconvert());
+    m.def("fit", &py_fit, "call"_a, "noise"_a, "unknowns"_a, "problem"_a, "results"_a,
+          "Least squares from the tissue and M0 of the call; without noise sigma is estimated.");
 }
 
 }  // namespace spinbound::bindings

@@ -47,21 +47,20 @@ Array<double> py_response_table(int lineshape, double tau_max, double tau, doubl
 }  // namespace
 
 void bind_lineshape(py::module_& m) {
-    m.def("greens_function", py::vectorize(py_greens_function), py::arg("lineshape"), py::arg("kappa"),
+    m.def("greens_function", py::vectorize(py_greens_function), "lineshape"_a, "kappa"_a,
           "G(kappa), kappa = (t - s)/T2s >= 0; lineshape: superlorentzian 0, gaussian 1, lorentzian 2.");
-    m.def("greens_slope", py::vectorize(py_greens_slope), py::arg("lineshape"), py::arg("kappa"),
-          "dG/dkappa of the same.");
+    m.def("greens_slope", py::vectorize(py_greens_slope), "lineshape"_a, "kappa"_a, "dG/dkappa of the same.");
     py::class_<PoolResponse>(m, "PoolResponse",
                              "Exact response of the isolated semi-solid pool to a rectangular pulse, tau = TRF/T2s.")
         .def(py::init([](int lineshape, double tau_max) { return PoolResponse(lineshape_of(lineshape), tau_max); }),
-             py::arg("lineshape"), py::arg("tau_max"))
+             "lineshape"_a, "tau_max"_a)
         .def_property_readonly("tau_max", &PoolResponse::tau_max)
-        .def("z", py::vectorize(static_cast<Scalar>(&PoolResponse::z)), py::arg("tau"), py::arg("theta"),
+        .def("z", py::vectorize(static_cast<Scalar>(&PoolResponse::z)), "tau"_a, "theta"_a,
              "zs at the end of a pulse of flip angle theta (rad), from zs = 1.")
-        .def("rho", py::vectorize(static_cast<Scalar>(&PoolResponse::rho)), py::arg("tau"), py::arg("theta"),
+        .def("rho", py::vectorize(static_cast<Scalar>(&PoolResponse::rho)), "tau"_a, "theta"_a,
              "R2sl T2s, the rate of the linear model that ends the pulse with the same zs.");
-    m.def("response_table", &py_response_table, py::arg("lineshape"), py::arg("tau_max"), py::arg("tau"),
-          py::arg("theta"), py::arg("which"), py::arg("x_low") = py::none(), py::arg("theta_max") = py::none(),
+    m.def("response_table", &py_response_table, "lineshape"_a, "tau_max"_a, "tau"_a, "theta"_a, "which"_a,
+          py::kw_only(), "x_low"_a = py::none(), "theta_max"_a = py::none(),
           "Value and partials f f_x f_u f_xx f_xu f_uu of the table of 'rho' or 'z', x = ln tau, u = theta^2, in the "
           "patch that holds [x_low, x_low + ln 1.5] (x_low: ln tau unless given) and [0, theta_max] (theta).");
 }

@@ -6,7 +6,6 @@ namespace spinbound::bindings {
 namespace {
 
 using Complex = std::complex<double>;
-using Shape = std::vector<py::ssize_t>;
 
 py::tuple simulate(const Sequence& sequence, const Array<double>& tissue, const Array<double>& R2sl, bool extended) {
     const py::ssize_t n = sequence.n_pulses();
@@ -49,15 +48,14 @@ py::tuple exponential(const Array<double>& a, const Array<double>& directions) {
 
 void bind_reference(py::module_& m) {
     py::module_ reference = m.def_submodule("reference", "The model by matrix exponentials: the tests' oracle.");
-    reference.def("simulate", &simulate, py::arg("sequence"), py::arg("tissue"), py::arg("R2sl"),
-                  py::arg("extended") = true,
+    reference.def("simulate", &simulate, "sequence"_a, "tissue"_a, "R2sl"_a, "extended"_a = true,
                   "Magnetization (n, 5) at the echoes and its derivatives (n, 5, 8); tissue (8,), R2sl (n, 3). "
                   "Extended: in long double, else in double.");
-    reference.def("simulate_complex", &simulate_complex, py::arg("sequence"), py::arg("tissue"), py::arg("R2sl"),
+    reference.def("simulate_complex", &simulate_complex, "sequence"_a, "tissue"_a, "R2sl"_a,
                   "Magnetization (n, 5) of a complex tissue (8,) and R2sl (n, 3), for complex-step derivatives.");
-    reference.def("pulse", &pulse, py::arg("alpha"), py::arg("TRF"), py::arg("tissue"), py::arg("R2sl"),
-                  py::arg("magnetization"), "Magnetization (5,) after one rectangular pulse; xs is kept.");
-    reference.def("exponential", &exponential, py::arg("a"), py::arg("directions"),
+    reference.def("pulse", &pulse, "alpha"_a, "TRF"_a, "tissue"_a, "R2sl"_a, "magnetization"_a,
+                  "Magnetization (5,) after one rectangular pulse; xs is kept.");
+    reference.def("exponential", &exponential, "a"_a, "directions"_a,
                   "exp(a), a (6, 6), and its Frechet derivatives (8, 6, 6) in the directions (8, 6, 6).");
 }
 

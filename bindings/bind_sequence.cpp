@@ -39,16 +39,16 @@ Sequence make_sequence(const Array<double>& alpha, const Array<double>& TRF, con
 
 void bind_sequence(py::module_& m) {
     py::class_<Sequence>(m, "Sequence")
-        .def(py::init(&make_sequence), py::arg("alpha"), py::arg("TRF"), py::arg("TR"), py::arg("rf_phase_increment"),
-             py::arg("gradient_moment"), py::arg("echo"), py::arg("shape"), py::arg("start"), py::arg("initial"))
+        .def(py::init(&make_sequence), py::kw_only(), "alpha"_a, "TRF"_a, "TR"_a, "rf_phase_increment"_a,
+             "gradient_moment"_a, "echo"_a, "shape"_a, "start"_a, "initial"_a)
         .def_property_readonly("n_pulses", &Sequence::n_pulses)
         .def_property_readonly("n_echoes", &Sequence::n_echoes);
-    py::class_<Experiment>(m, "Experiment")
+    py::class_<Experiment, std::shared_ptr<Experiment>>(m, "Experiment")
         .def(py::init([](const std::vector<Sequence>& trains) {
                  if (trains.empty()) throw InvalidArgument("trains is empty");
                  return Experiment{trains};
              }),
-             py::arg("trains"));
+             "trains"_a);
 }
 
 }  // namespace spinbound::bindings

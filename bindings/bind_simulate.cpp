@@ -1,59 +1,33 @@
-#include <pybind11/stl.h>
-
-#include "call.hpp"
+#include "bind_call.hpp"
 #include "voxels/simulate.hpp"
 
 namespace spinbound::bindings {
 namespace {
 
-using Signal = Array<Complex>;
-
-void py_simulate(const Experiment& experiment, Array<double> tissue, Signal M0, Array<bool> valid, ModelCodes model,
-                 bool single, const OptionalBasis& basis, int threads, py::object progress, Signal out) {
-    const Voxels voxels{std::move(tissue), std::move(M0), std::move(valid)};
-    const Options options{model, threads, std::move(progress), single};
-    const Basis vectors = basis_of(basis, experiment);
-    require_shape(out, {voxels.size(), static_cast<py::ssize_t>(vectors.n_samples(experiment))}, "out");
-    const TissueView view = voxels.view();
-    const RunOptions run = options.run(voxels);
-    Complex* s = out.mutable_data();
+void py_simulate(const Call& call, Array<Complex> out) {
+    Complex* const s = as_output(out, {call.n_voxels(), call.n_samples()}, "out");
+    const RunOptions options = call.options();
     const WithoutGil nogil;
-    simulate(experiment, view, vectors, run, s);
+    simulate(call.experiment(), call.tissue(), call.basis(), options, s);
 }
 
-void py_magnetization(const Experiment& experiment, Array<double> tissue, Signal M0, Array<bool> valid,
-                      ModelCodes model, bool single, int threads, py::object progress, Signal out) {
-    const Voxels voxels{std::move(tissue), std::move(M0), std::move(valid)};
-    const Options options{model, threads, std::move(progress), single};
-    require_shape(out, {voxels.size(), static_cast<py::ssize_t>(experiment.n_echoes()), 5}, "out");
-    const TissueView view = voxels.view();
-    const RunOptions run = options.run(voxels);
-    Complex* m = out.mutable_data();
+void py_magnetization(const Call& call, Array<Complex> out) {
+    Complex* const m = as_output(out, {call.n_voxels(), call.n_echoes(), 5}, "out");
+    const RunOptions options = call.options();
     const WithoutGil nogil;
-    simulate_magnetization(experiment, view, run, m);
+    simulate_magnetization(call.experiment(), call.tissue(), options, m);
 }
 
-void py_sensitivities(const Experiment& experiment, Array<double> tissue, Signal M0, Array<bool> valid,
-                      ModelCodes model, bool single, const std::vector<int>& wrt, const OptionalBasis& basis,
-                      int threads, py::object progress, Signal out_s, Signal out_J) {
-    const Voxels voxels{std::move(tissue), std::move(M0), std::move(valid)};
-    const Options options{model, threads, std::move(progress), single};
-    const Basis vectors = basis_of(basis, experiment);
-    const std::vector<Parameter> parameters = parameters_of(wrt);
-    const auto n_samples = static_cast<py::ssize_t>(vectors.n_samples(experiment));
-    require_shape(out_s, {voxels.size(), n_samples}, "out_s");
-    require_shape(out_J, {voxels.size(), n_samples, static_cast<py::ssize_t>(wrt.size())}, "out_J");
-    const TissueView view = voxels.view();
-    const RunOptions run = options.run(voxels);
-    Complex* s = out_s.mutable_data();
-    Complex* J = out_J.mutable_data();
+void py_sensitivities(const Call& call, const Unknowns& unknowns, Array<Complex> out_s, Array<Complex> out_J) {
+    Complex* const s = as_output(out_s, {call.n_voxels(), call.n_samples()}, "s");
+    Complex* const J = as_output(out_J, {call.n_voxels(), call.n_samples(), unknowns.size()}, "J");
+    const RunOptions options = call.options();
     const WithoutGil nogil;
-    sensitivities(experiment, view, parameters, vectors, run, s, J);
+    sensitivities(call.experiment(), call.tissue(), unknowns.parameters, call.basis(), options, s, J);
 }
 
-// (n_pulses, 3): R2sl, dR2sl/dT2s, dR2sl/dB1; for a crusher z, dz/dT2s, dz/dB1
 Array<double> py_R2sl(const Sequence& sequence, int lineshape, double T2s, double B1) {
-    Array<double> out({static_cast<py::ssize_t>(sequence.n_pulses()), py::ssize_t{3}});
+    Array<double> out(Shape{sequence.n_pulses(), 3});
     tabulated_R2sl(sequence, static_cast<Lineshape>(lineshape), T2s, B1, out.mutable_data());
     return out;
 }
@@ -61,15 +35,13 @@ Array<double> py_R2sl(const Sequence& sequence, int lineshape, double T2s, doubl
 }  // namespace
 
 void bind_simulate(py::module_& m) {
-    m.def("simulate", &py_simulate, py::arg("experiment"), py::arg("tissue"), py::arg("M0"), py::arg("valid"),
-          py::arg("physics"), py::arg("single"), py::arg("basis"), py::arg("threads"), py::arg("progress"),
-          py::arg("out").noconvert());
-    m.def("magnetization", &py_magnetization, py::arg("experiment"), py::arg("tissue"), py::arg("M0"), py::arg("valid"),
-          py::arg("physics"), py::arg("single"), py::arg("threads"), py::arg("progress"), py::arg("out").noconvert());
-    m.def("sensitivities", &py_sensitivities, py::arg("experiment"), py::arg("tissue"), py::arg("M0"), py::arg("valid"),
-          py::arg("physics"), py::arg("single"), py::arg("wrt"), py::arg("basis"), py::arg("threads"),
-          py::arg("progress"), py::arg("out_s").noconvert(), py::arg("out_J").noconvert());
-    m.def("R2sl", &py_R2sl, py::arg("sequence"), py::arg("lineshape"), py::arg("T2s"), py::arg("B1"));
+    m.def("simulate", &py_simulate, "call"_a, "out"_a.noconvert(), "Signals (n, n_samples).");
+    m.def("magnetization", &py_magnetization, "call"_a, "out"_a.noconvert(),
+          "M0 times xf yf zf xs zs (n, n_echoes, 5) at the echoes.");
+    m.def("sensitivities", &py_sensitivities, "call"_a, "unknowns"_a, "s"_a.noconvert(), "J"_a.noconvert(),
+          "Signals (n, n_samples) and their derivatives (n, n_samples, unknowns).");
+    m.def("R2sl", &py_R2sl, "sequence"_a, "lineshape"_a, "T2s"_a, "B1"_a,
+          "(n_pulses, 3): R2sl, dR2sl/dT2s, dR2sl/dB1 as tabulated; for a crusher z, dz/dT2s, dz/dB1.");
 }
 
 }  // namespace spinbound::bindings

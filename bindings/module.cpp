@@ -6,6 +6,7 @@ namespace spinbound::bindings {
 void bind_parameter(pybind11::module_& m);
 void bind_sequence(pybind11::module_& m);
 void bind_lineshape(pybind11::module_& m);
+void bind_call(pybind11::module_& m);
 void bind_simulate(pybind11::module_& m);
 void bind_fisher(pybind11::module_& m);
 void bind_fit(pybind11::module_& m);
@@ -24,6 +25,7 @@ PYBIND11_MODULE(_core, m) {
     bind_parameter(m);
     bind_sequence(m);
     bind_lineshape(m);
+    bind_call(m);
     bind_simulate(m);
     bind_fisher(m);
     bind_fit(m);

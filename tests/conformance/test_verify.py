@@ -9,8 +9,8 @@ from math import inf, nan
 import numpy as np
 import pytest
 import spinbound as sb
-from spinbound import conformance
 from spinbound.cli.main import main
+from spinbound.conformance import cases
 from spinbound.sequences.model import MODELS
 
 from tests.support.paths import ROOT
@@ -47,7 +47,7 @@ def test_tolerances_leave_no_room_for_another_answer(rows):
 
 
 def test_every_model_has_stored_arrays_or_a_closed_form(rows):
-    assert {case.model for case in conformance.CASES} == set(MODELS)
+    assert {case.model for case in cases.CASES} == set(MODELS)
     assert any("hybrid" in row.what for row in rows)
 
 
@@ -71,8 +71,8 @@ def test_wrong_constant_fails_its_row_and_the_command(few, capsys):
 
 @pytest.mark.parametrize("field", ["signal", "jacobian"])
 def test_wrong_array_fails_its_row(monkeypatch, field):
-    (case,) = (case for case in conformance.CASES if case.train == "hybrid-mt-4s")
-    spoilt = dict(conformance.load(case))
+    (case,) = (case for case in cases.CASES if case.train == "hybrid-mt-4s")
+    spoilt = dict(cases.load(case))
     spoilt[field] = spoilt[field] * (1 + 3e-7)
     monkeypatch.setattr(arrays, "load", lambda _: spoilt)
     checks = [check for check in verification.CHECKS if check.what.startswith(case.train)]
@@ -81,8 +81,8 @@ def test_wrong_array_fails_its_row(monkeypatch, field):
 
 
 def test_sensitivity_to_what_has_no_influence_must_vanish(monkeypatch):
-    (case,) = (case for case in conformance.CASES if case.train == "hybrid-mt-4s")
-    spoilt = dict(conformance.load(case))
+    (case,) = (case for case in cases.CASES if case.train == "hybrid-mt-4s")
+    spoilt = dict(cases.load(case))
     spoilt["jacobian"] = spoilt["jacobian"] * np.array([1, 1, 1, 0, 1, 1, 1, 1])
     monkeypatch.setattr(arrays, "load", lambda _: spoilt)
     assert arrays.jacobian_error(case) == inf
@@ -152,14 +152,14 @@ def script(monkeypatch):
 
 
 def test_arrays_are_those_that_their_script_makes(script):
-    for case in conformance.CASES:
+    for case in cases.CASES:
         if case.model in ("bloch", "graham", "graham-single-frequency") or case.lineshape == "lorentzian":
             # Rounding, of steady states that multiply it; BLAS differs between machines.
-            assert max(script.difference(script.by_plain_models(case), conformance.load(case))) < 1e-11, case
+            assert max(script.difference(script.by_plain_models(case), cases.load(case))) < 1e-11, case
 
 
 def test_train_is_that_of_the_script(script):
-    assert conformance.CASES[0].sequence() == script.ten_pulses()
+    assert cases.CASES[0].sequence() == script.ten_pulses()
 
 
 def test_constants_are_those_that_the_script_solves_for(script):
@@ -185,7 +185,7 @@ def test_constants_are_those_that_the_script_solves_for(script):
 
 def test_files_are_those_of_the_cases_and_small():
     files = {
-        path.name: path.stat().st_size for path in conformance.FOLDER.iterdir() if path.suffix in (".npz", ".toml")
+        path.name: path.stat().st_size for path in cases.FOLDER.iterdir() if path.suffix in (".npz", ".toml")
     }
-    assert set(files) == {"ten-pulses.toml", "ten-turns.toml", *(f"{case.name}.npz" for case in conformance.CASES)}
+    assert set(files) == {"ten-pulses.toml", "ten-turns.toml", *(f"{case.name}.npz" for case in cases.CASES)}
     assert sum(files.values()) < 200_000

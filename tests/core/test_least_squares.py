@@ -16,12 +16,12 @@ WITH_RESIDUAL = [(name, start) for name, start in CERTIFIED if name != "Lanczos1
 MULTIPLES = [(name, factor) for name in PROBLEMS for factor in (1, 10, 100) if (name, factor) not in HOPELESS]
 
 
-def fit(evaluate, start, low=None, high=None, prior=((), ()), rules=NONE, max_iterations=3000):
+def fit(evaluate, start, low=None, high=None, prior=None, rules=NONE, max_iterations=3000):
     """The minimiser after its last evaluation; a model without finite values is refused."""
     start = np.asarray(start, dtype=float)
     low = np.full(start.size, -np.inf) if low is None else np.asarray(low, dtype=float)
     high = np.full(start.size, np.inf) if high is None else np.asarray(high, dtype=float)
-    state = _core.LeastSquares(start, low, high, *prior, *rules, max_iterations)
+    state = _core.LeastSquares(start, low, high, prior=prior, stopping=(*rules, max_iterations))
     while state.outcome == "running":
         assert np.all((low <= state.trial) & (state.trial <= high))
         with np.errstate(all="ignore"):
@@ -143,7 +143,7 @@ def test_bounded_regressions_end_no_higher_than_scipy(name):
 
 
 def test_start_outside_the_box_is_moved_to_its_nearest_point():
-    state = _core.LeastSquares([3.0, -7.0, 0.5], [0, 0, 0], [1, 1, 1], [], [], *NONE, 10)
+    state = _core.LeastSquares([3.0, -7.0, 0.5], [0, 0, 0], [1, 1, 1], stopping=(*NONE, 10))
     assert np.array_equal(state.trial, [1, 0, 0.5])
 
 
@@ -228,7 +228,7 @@ def test_region_without_values_is_left_alone():
 @pytest.mark.parametrize("where", ["r", "J"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_value_that_is_no_number_is_refused(where, value):
-    state = _core.LeastSquares([1.0], [-5.0], [5.0], [], [], *NONE, 10)
+    state = _core.LeastSquares([1.0], [-5.0], [5.0], stopping=(*NONE, 10))
     assert state.take(np.ones((2, 1)), np.ones(2))
     r, J = np.zeros(2), np.ones((2, 1))
     {"r": r, "J": J}[where][1] = value
@@ -238,13 +238,13 @@ def test_value_that_is_no_number_is_refused(where, value):
 
 
 def test_fit_fails_where_the_model_has_no_value_at_the_start():
-    state = _core.LeastSquares([1.0], [-5.0], [5.0], [], [], *NONE, 10)
+    state = _core.LeastSquares([1.0], [-5.0], [5.0], stopping=(*NONE, 10))
     state.refuse()
     assert state.outcome == "failed"
 
 
 def test_fit_fails_after_ten_refusals_in_a_row_and_keeps_its_estimate():
-    state = _core.LeastSquares([1.0], [-5.0], [5.0], [], [], *NONE, 100)
+    state = _core.LeastSquares([1.0], [-5.0], [5.0], stopping=(*NONE, 100))
     state.take(np.ones((2, 1)), np.ones(2))
     refusals = 0
     while state.outcome == "running":

@@ -32,7 +32,8 @@ SHAPES = {
 def pulse(model, lineshape, tissue=WHITE_MATTER, alpha=1.5, TRF=300e-6, shape=None, rtol=1e-8, n_elements=0):
     """P (4, 5), dP (8, 4, 5) and the elements taken."""
     samples = None if shape is None else np.asarray(shape, complex)
-    return _core.pulse_propagator(model, lineshape, np.asarray(tissue, float), alpha, TRF, samples, rtol, n_elements)
+    how = {"alpha": alpha, "TRF": TRF, "shape": samples, "n_elements": n_elements}
+    return _core.pulse_propagator((model, lineshape, rtol), np.asarray(tissue, float), **how)
 
 
 def isolated(model, lineshape, alpha, TRF, T2s, R1s=0.0, shape=None, rtol=1e-11):

@@ -23,15 +23,15 @@ def rng():
 def sequence(alpha, TRF, gradient_moment=BALANCED, start=PERIODIC, initial=(0, 0, 0, 0, 0), increment=np.pi):
     codes = np.broadcast_to(gradient_moment, np.shape(alpha)).astype(np.int32)
     return _core.Sequence(
-        np.array(alpha, float),
-        np.array(TRF, float),
-        np.full(codes.size, TR),
-        np.full(codes.size, increment),
-        codes,
-        np.ones(codes.size, bool),
-        np.empty(0, complex),
-        start,
-        np.array(initial, float),
+        alpha=np.array(alpha, float),
+        TRF=np.array(TRF, float),
+        TR=np.full(codes.size, TR),
+        rf_phase_increment=np.full(codes.size, increment),
+        gradient_moment=codes,
+        echo=np.ones(codes.size, bool),
+        shape=np.empty(0, complex),
+        start=start,
+        initial=np.array(initial, float),
     )
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import spinbound as sb
 from spinbound.dictionaries import contents as _dictionary_contents
-from spinbound.dictionaries import job as _dictionary_job
 from spinbound.dictionaries import making as _dictionary_making
 from spinbound.dictionaries.store import MARK
 from spinbound.files.stores import HEADER
@@ -97,7 +96,7 @@ def test_damage_to_the_description_is_found(tmp_path):
 
 def test_another_instruction_set_is_another_configuration(tmp_path, monkeypatch):
     built(tmp_path / "a.zarr")
-    monkeypatch.setattr(_dictionary_job._core, "isa_in_use", lambda: "abacus")
+    monkeypatch.setattr("spinbound._core.isa_in_use", lambda: "abacus")
     with pytest.raises(sb.InvalidData, match="differs in instruction_set;"):
         built(tmp_path / "a.zarr")
 

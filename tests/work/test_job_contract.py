@@ -172,7 +172,7 @@ def test_progress_of_a_part_is_that_of_its_voxels(job):
 
 def test_workers_give_the_same_bits_and_tell_how_far_they_are(job, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr(cluster, "_cores", lambda: 2)  # whatever the machine has
+    monkeypatch.setattr(cluster, "_count_cores", lambda: 2)  # whatever the machine has
     variant = list(VARIANTS[job.kind].values())[1]
     whole, reports = job.alone(**variant), []
     runner = cluster.workers(2)

@@ -162,7 +162,7 @@ def build_dictionary(
     rebuild
         Check the existing chunks first, and compute damaged ones again.
     runner
-        A runner of `sb.cluster`, or any `concurrent.futures.Executor`, that gives the chunks to other processes; by
+        A runner of `sb.cluster` or any `concurrent.futures.Executor`, that gives the chunks to other processes; by
         default this process does them.
     model, threads, progress
         As in `simulate`.

@@ -1,4 +1,4 @@
-#include "call.hpp"
+#include "without_gil.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -47,54 +47,20 @@ Gate gate;
 
 }  // namespace
 
-TissueView Voxels::view() const {
-    require_shape(tissue, {n_tissue_parameters, size()}, "tissue");
-    require_shape(M0, {size()}, "M0");
-    require_shape(valid, {size()}, "valid");
-    TissueView view;
-    view.n_voxels = static_cast<std::size_t>(size());
-    view.M0 = M0.data();
-    for (py::ssize_t p = 0; p < n_tissue_parameters; ++p) view.value[static_cast<std::size_t>(p)] = tissue.data(p, 0);
-    return view;
-}
-
-RunOptions Options::run(const Voxels& voxels) const {
-    RunOptions options;
-    const auto [name, lineshape, rtol] = model;
-    options.model = {static_cast<ModelName>(name), static_cast<Lineshape>(lineshape), rtol};
-    options.threads = threads;
-    options.precision = single ? Precision::single : Precision::full;
-    options.valid = voxels.valid.data();
+Monitor monitor_of(const py::object& progress) {
     if (on_main_thread())
-        options.monitor = [this](std::size_t done, std::size_t total) {
+        return [&](std::size_t done, std::size_t total) {
             const py::gil_scoped_acquire gil;
             if (PyErr_CheckSignals() != 0) throw py::error_already_set();
             if (!progress.is_none()) progress(done, total);
         };
-    else if (!progress.is_none())
-        options.monitor = [this](std::size_t done, std::size_t total) {
-            gate.admit([&] {
-                const py::gil_scoped_acquire gil;
-                progress(done, total);
-            });
-        };
-    return options;
-}
-
-Basis basis_of(const OptionalBasis& basis, const Experiment& experiment) {
-    if (!basis) return {};
-    if (basis->ndim() != 2 || basis->shape(0) != static_cast<py::ssize_t>(experiment.n_echoes()) || basis->shape(1) < 1)
-        throw InvalidArgument("basis has a wrong shape");
-    return {basis->data(), static_cast<int>(basis->shape(1))};
-}
-
-std::vector<Parameter> parameters_of(const std::vector<int>& codes) {
-    std::vector<Parameter> parameters;
-    for (int code : codes) {
-        if (code < 0 || code >= n_parameters) throw InvalidArgument("wrt holds an unknown parameter code");
-        parameters.push_back(static_cast<Parameter>(code));
-    }
-    return parameters;
+    if (progress.is_none()) return {};
+    return [&](std::size_t done, std::size_t total) {
+        gate.admit([&] {
+            const py::gil_scoped_acquire gil;
+            progress(done, total);
+        });
+    };
 }
 
 WithoutGil::WithoutGil() : on_main_thread_(on_main_thread()), state_(PyEval_SaveThread()) {}
