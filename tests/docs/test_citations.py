@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 THEORY = ROOT / "docs" / "theory"
 CITING = ("python", "cpp", "bindings", "tests", "docs", "benchmarks", "tools", "studies", "examples")
 SUFFIXES = {".py", ".pyi", ".cpp", ".hpp", ".md", ".toml"}
@@ -21,7 +22,9 @@ CITATION = re.compile(rf"\btheory, (?:sections? {LIST.format(SECTION)}|{LIST.for
 WITHIN = re.compile(rf"\bsections? {LIST.format(SECTION)}|(?<![\w)\]}}.\\])(?<!eq\. ){EQUATION}")
 OLD = re.compile(r"theory\.md, |\btheory, (?:sections? )?[\"“]", re.IGNORECASE)
 LINK = re.compile(r"\[theory, sections? (\d+)[^]]*\]\(([^)]*)\)", re.IGNORECASE)
-FILE = re.compile(r"(?<![\w/.-])(?:docs|tools|studies|benchmarks|examples|tests)/[\w/.-]+\.(?:md|py|png|cpp|toml)\b")
+FILE = re.compile(
+    r"(?<![\w/.-])(?:docs|tools|studies|benchmarks|examples|tests|cpp|bindings)/[\w/.-]+\.(?:md|py|png|[ch]pp|toml)\b"
+)
 
 
 def pages():
@@ -39,7 +42,7 @@ def citing_files():
 
 def is_of_the_theory(path):
     """Say if numbers alone are those of the theory."""
-    return path.name.startswith(("theory", "test_theory")) or path.parent in (THEORY, ROOT / "tests" / "theory")
+    return path == ROOT / "docs" / "theory.md" or path.parent in (THEORY, ROOT / "tests" / "theory")
 
 
 def numbers(citation):

@@ -2,14 +2,15 @@
 
 import re
 import sys
-from pathlib import Path
 
 import pytest
 import spinbound as sb
 from spinbound import nn
 from spinbound.cli.main import app
 
-DOCS = Path(__file__).parents[2] / "docs"
+from tests.support.paths import ROOT
+
+DOCS = ROOT / "docs"
 MODULES = {"cluster": "work.cluster", "phantom": "tissues.phantom"}  # the face exports them under another path
 UNLISTED = {"__version__", "parameters"}
 
