@@ -94,32 +94,43 @@ def published_train(published_data):
     return sb.Sequence.load(published_data / "published_train.mat", TR=3.5e-3, gradient_moment=moments)
 
 
-def test_published_train(published_train, monkeypatch):
-    Expected(published_train, tissues(1, 200)).check_all_isas(monkeypatch)
+def numbers(few, many):
+    """How many tissues are compared: some, or as many as the page states errors of."""
+    return pytest.mark.parametrize("n", [few, pytest.param(many, marks=pytest.mark.long)])
 
 
-def test_published_train_in_the_wide_box(published_train, monkeypatch):
-    Expected(published_train, wide_tissues(published_train, 2, 60)).check_all_isas(monkeypatch, WIDE, WIDE)
+@numbers(50, 200)
+def test_published_train(n, published_train, monkeypatch):
+    Expected(published_train, tissues(1, n)).check_all_isas(monkeypatch)
 
 
-def test_bundled_train(monkeypatch):
-    Expected(sb.sequences.load("hybrid-mt-4s"), tissues(3, 200)).check_all_isas(monkeypatch)
+@numbers(20, 60)
+def test_published_train_in_the_wide_box(n, published_train, monkeypatch):
+    Expected(published_train, wide_tissues(published_train, 2, n)).check_all_isas(monkeypatch, WIDE, WIDE)
 
 
-def test_bundled_train_in_the_wide_box(monkeypatch):
+@numbers(50, 200)
+def test_bundled_train(n, monkeypatch):
+    Expected(sb.sequences.load("hybrid-mt-4s"), tissues(3, n)).check_all_isas(monkeypatch)
+
+
+@numbers(20, 60)
+def test_bundled_train_in_the_wide_box(n, monkeypatch):
     seq = sb.sequences.load("hybrid-mt-4s")
-    Expected(seq, wide_tissues(seq, 4, 60)).check_all_isas(monkeypatch, WIDE, WIDE)
+    Expected(seq, wide_tissues(seq, 4, n)).check_all_isas(monkeypatch, WIDE, WIDE)
 
 
+@numbers(50, 200)
 @pytest.mark.parametrize("seed", range(20))
-def test_random_trains(seed, monkeypatch):
-    Expected(random_train(seed), tissues(seed, 200)).check_all_isas(monkeypatch)
+def test_random_trains(seed, n, monkeypatch):
+    Expected(random_train(seed), tissues(seed, n)).check_all_isas(monkeypatch)
 
 
+@numbers(20, 60)
 @pytest.mark.parametrize("seed", range(20))
-def test_random_trains_in_the_wide_box(seed, monkeypatch):
+def test_random_trains_in_the_wide_box(seed, n, monkeypatch):
     seq = random_train(seed, TRF=(60e-6, 1e-3))
-    tissue = wide_tissues(seq, seed, 60)
+    tissue = wide_tissues(seq, seed, n)
     tissue[0, :5] = 0, 1e-12, 1e-9, 1e-6, 1e-3  # m0s -> 0
     Expected(seq, tissue).check_all_isas(monkeypatch, WIDE, WIDE)
 
