@@ -39,7 +39,7 @@ def test_a_peer_that_is_not_installed_gives_the_reason():
 
 def test_a_peer_that_fails_is_left_out_with_its_last_words(monkeypatch):
     monkeypatch.setattr(comparison, "PEERS", (spinbound_reference.PEER,))
-    results, missing = comparison.compare("no such train", 1, 4, say=lambda line: None)
+    results, missing = comparison.compare("no such train", 1, 4, say=lambda _: None)
     assert results == []
     assert missing == {spinbound_reference.PEER.name: "KeyError: 'no such train'"}
 

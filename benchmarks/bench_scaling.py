@@ -112,7 +112,7 @@ def test_a_larger_point_is_predicted_from_the_largest_of_its_kind():
 
 def test_what_takes_too_long_is_left_out(monkeypatch):
     points = curve([1, 10], [1.0, None])
-    monkeypatch.setattr(scaling, "series", lambda quick: {"voxels": points})
+    monkeypatch.setattr(scaling, "series", lambda _: {"voxels": points})
     monkeypatch.setattr(scaling, "in_own_process", lambda point: point)
     monkeypatch.setattr(scaling, "LONGEST", 5.0)
     results, left_out = scaling.measure(quick=True)

@@ -39,11 +39,13 @@ class CommandHelp(SphinxDirective):
     """Show the help of the program, and then of each of its commands below a heading of its own."""
 
     def run(self) -> list[nodes.Node]:
+        """Return the help of the program and the sections of its commands."""
         for path in Path(program.__file__).parent.rglob("*.py"):
             self.env.note_dependency(str(path))
         return [block(()), *map(self.section, walk(program.app))]
 
     def section(self, names: tuple[str, ...]) -> nodes.section:
+        """Return the section of a command: its name, and its help."""
         title = " ".join(("spinbound", *names))
         section = nodes.section("", nodes.title(title, "", nodes.literal(title, title)), block(names))
         section["ids"].append(nodes.make_id(title))

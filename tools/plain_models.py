@@ -97,7 +97,7 @@ def _crusher(p, alpha, TRF, model, lineshape):
 # One pulse
 
 
-def _bloch(p, omega1, TRF, lineshape):
+def _bloch(p, omega1, TRF, _lineshape):
     return expm(generator(p, omega1) * TRF)
 
 

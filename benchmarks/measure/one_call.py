@@ -23,7 +23,7 @@ REPETITIONS = 7  # beside the first, which also meets cold caches and fresh memo
 BUFFER = 1 << 28  # bytes: results that need more are written in parts into the same arrays
 
 
-def parts(seq, tissue, bytes_per_voxel):
+def parts(tissue, bytes_per_voxel):
     """The tissues in parts whose results fit the buffer, and the number of voxels of the largest."""
     step = min(tissue.size, max(1, BUFFER // bytes_per_voxel))
     return [tissue[start : start + step] for start in range(0, tissue.size, step)], step
@@ -31,7 +31,7 @@ def parts(seq, tissue, bytes_per_voxel):
 
 def simulate(seq, tissue, threads):
     """A call of sb.simulate that writes into the same array each time, and the size of that."""
-    pieces, step = parts(seq, tissue, 16 * seq.n_pulses)
+    pieces, step = parts(tissue, 16 * seq.n_pulses)
     out = np.empty((step, seq.n_pulses), complex)
 
     def call():
@@ -44,7 +44,7 @@ def simulate(seq, tissue, threads):
 def sensitivities(seq, tissue, threads):
     """The same of sb.sensitivities, with all nine parameters."""
     columns = len(sb.ALL)
-    pieces, step = parts(seq, tissue, 16 * seq.n_pulses * (1 + columns))
+    pieces, step = parts(tissue, 16 * seq.n_pulses * (1 + columns))
     s, J = np.empty((step, seq.n_pulses), complex), np.empty((step, seq.n_pulses, columns), complex)
 
     def call():

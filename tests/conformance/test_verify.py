@@ -184,8 +184,6 @@ def test_constants_are_those_that_the_script_solves_for(script):
 
 
 def test_files_are_those_of_the_cases_and_small():
-    files = {
-        path.name: path.stat().st_size for path in cases.FOLDER.iterdir() if path.suffix in (".npz", ".toml")
-    }
+    files = {path.name: path.stat().st_size for path in cases.FOLDER.iterdir() if path.suffix in (".npz", ".toml")}
     assert set(files) == {"ten-pulses.toml", "ten-turns.toml", *(f"{case.name}.npz" for case in cases.CASES)}
     assert sum(files.values()) < 200_000

@@ -129,6 +129,7 @@ class Batch:
     @property
     def noise(self) -> Any:
         """The noise as the core has it."""
+        assert self.sigma is not None, "a call that has noise was prepared without"
         return _core.Noise(self.sigma)
 
     def flatten(self, result: npt.NDArray[Any]) -> npt.NDArray[Any]:

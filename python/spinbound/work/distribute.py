@@ -96,11 +96,11 @@ def _do_chunks(
     tried again, each alone.
     """
     tally = _Tally(job, sum(job.sizes) - sum(job.sizes[chunk] for chunk in todo), progress)
-    failed = _try_chunks(client, job, todo, threads, watch, tally, "")
+    failed = _try_chunks(client, job, todo, threads, watch, tally)
     if len(todo) > 1:
         for chunk in [chunk for chunk, problem in failed.items() if isinstance(problem, ChildProcessError)]:
             del failed[chunk]
-            failed |= _try_chunks(client, job, [chunk], threads, watch, tally, "-alone")
+            failed |= _try_chunks(client, job, [chunk], threads, watch, tally, suffix="-alone")
     return failed
 
 
@@ -126,7 +126,8 @@ def _try_chunks(
     threads: int | None,
     watch: _Watch,
     tally: _Tally,
-    suffix: str,
+    *,
+    suffix: str = "",
 ) -> dict[int, BaseException]:
     """Have some chunks done, a few at a time, and return the failed ones with their errors."""
     left, running, failed = iter(chunks), dict[Any, int](), dict[int, BaseException]()

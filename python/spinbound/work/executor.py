@@ -1,4 +1,4 @@
-"""Chunks handed to a `concurrent.futures.Executor`: a pool of processes, loky, mpi4py, the executor of a Dask client."""
+"""Chunks handed to a `concurrent.futures.Executor`: a pool of processes, loky, mpi4py, that of a Dask client."""
 
 from __future__ import annotations
 

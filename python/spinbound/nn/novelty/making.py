@@ -53,6 +53,7 @@ def make_novelty_parts(
     others: Tissue,
     names: Iterable[str],
     noise: Noise,
+    *,
     threads: int | None,
     progress: bool | Progress | None,
 ) -> NoveltyParts:

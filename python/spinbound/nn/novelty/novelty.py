@@ -125,7 +125,9 @@ class Novelty:
         n = choose_n_atoms(n, forward, len(names))
         atoms, others = prior.sample(n, seed), prior.sample(2 * n, seed, first=n)
         law = noise or Noise()
-        return cls._from_parts(make_novelty_parts(forward, atoms, others, names, law, threads, progress), law)
+        return cls._from_parts(
+            make_novelty_parts(forward, atoms, others, names, law, threads=threads, progress=progress), law
+        )
 
     @classmethod
     def from_store(
@@ -166,7 +168,8 @@ class Novelty:
 
         law = noise or Noise()
         return cls._from_parts(
-            make_novelty_parts(forward, tissue[:n], tissue[n : 3 * n], names, law, threads, progress), law
+            make_novelty_parts(forward, tissue[:n], tissue[n : 3 * n], names, law, threads=threads, progress=progress),
+            law,
         )
 
     @classmethod
