@@ -28,14 +28,24 @@ inline void require_shape(const py::array& array, const Shape& shape, const char
         throw InvalidArgument(std::string(name) + " has a wrong shape");
 }
 
-// Where to write results.
+// From arrays to their numbers; null where an array is optional and not there.
+template <class T>
+const T* as_input(const Array<T>& array, const Shape& shape, const char* name) {
+    require_shape(array, shape, name);
+    return array.data();
+}
+
+template <class T>
+const T* as_input(const std::optional<Array<T>>& array, const Shape& shape, const char* name) {
+    return array ? as_input(*array, shape, name) : nullptr;
+}
+
 template <class T>
 T* as_output(Array<T>& array, const Shape& shape, const char* name) {
     require_shape(array, shape, name);
     return array.mutable_data();
 }
 
-// Null where they are not wanted.
 template <class T>
 T* as_output(std::optional<Array<T>>& array, const Shape& shape, const char* name) {
     return array ? as_output(*array, shape, name) : nullptr;

@@ -24,34 +24,24 @@ Call::Call(std::shared_ptr<Experiment> experiment, Array<double> tissue, Array<C
       valid_(std::move(valid)),
       vectors_(std::move(basis)),
       progress_(std::move(progress)) {
-    require_shape(tissue_, {n_tissue_parameters, n_voxels()}, "tissue");
-    require_shape(M0_, {n_voxels()}, "M0");
-    require_shape(valid_, {n_voxels()}, "valid");
-    if (vectors_) {
-        const py::ssize_t rank = vectors_->ndim() == 2 ? vectors_->shape(1) : 0;
-        require_shape(*vectors_, {n_echoes(), std::max<py::ssize_t>(rank, 1)}, "basis");
-        basis_ = {vectors_->data(), static_cast<int>(rank)};
-    }
-
     view_.n_voxels = static_cast<std::size_t>(n_voxels());
-    view_.M0 = M0_.data();
-    for (py::ssize_t p = 0; p < n_tissue_parameters; ++p)
-        view_.value[static_cast<std::size_t>(p)] = tissue_.data() + p * n_voxels();
-    options_.model = as_model(model);
-    options_.threads = threads;
+    view_.M0 = as_input(M0_, {n_voxels()}, "M0");
+    const double* const row = as_input(tissue_, {n_tissue_parameters, n_voxels()}, "tissue");
+    for (std::size_t p = 0; p < n_tissue_parameters; ++p) view_.value[p] = row + p * view_.n_voxels;
+    if (vectors_) {
+        const py::ssize_t rank = vectors_->ndim() == 2 && vectors_->shape(1) > 0 ? vectors_->shape(1) : 1;
+        basis_ = {as_input(vectors_, {n_echoes(), rank}, "basis"), static_cast<int>(rank)};
+    }
     options_.precision = single ? Precision::single : Precision::full;
-    options_.valid = valid_.data();
+    options_.model = as_model(model);
+    options_.valid = as_input(valid_, {n_voxels()}, "valid");
+    options_.threads = threads;
 }
 
 RunOptions Call::options() const {
     RunOptions options = options_;
     options.monitor = monitor_of(progress_);
     return options;
-}
-
-const double* Noise::of(const Call& call) const {
-    require_shape(sigma, {call.n_voxels()}, "sigma");
-    return sigma.data();
 }
 
 void bind_call(py::module_& m) {

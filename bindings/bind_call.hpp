@@ -44,7 +44,7 @@ private:
 struct Noise {
     Array<double> sigma;  // (n_voxels,)
 
-    const double* of(const Call& call) const;
+    const double* of(const Call& call) const { return as_input(sigma, {call.n_voxels()}, "sigma"); }
 };
 
 struct Unknowns {

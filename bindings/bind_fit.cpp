@@ -32,12 +32,25 @@ FitProblem make_problem(Array<Complex> data, int M0, std::vector<double> low, st
             std::move(prior_std), as_stopping_rules(stopping)};
 }
 
-void require_shapes(const FitProblem& problem, const Call& call, const Unknowns& unknowns) {
-    require_shape(problem.data, {call.n_voxels(), call.n_samples()}, "data");
-    if (problem.prior_mean) require_shape(*problem.prior_mean, {unknowns.size(), call.n_voxels()}, "prior_mean");
+spinbound::FitProblem as_asked(const FitProblem& problem, const Call& call, const std::optional<Noise>& noise,
+                               const Unknowns& unknowns) {
     for (const auto* list : {&problem.low, &problem.high, &problem.prior_std})
         if (list->size() != unknowns.parameters.size())
             throw InvalidArgument("low, high and prior_std need one entry for each unknown");
+    const py::ssize_t n = call.n_voxels();
+    return {call.experiment(),
+            call.tissue(),
+            as_input(problem.data, {n, call.n_samples()}, "data"),
+            noise ? noise->of(call) : nullptr,
+            unknowns.parameters,
+            problem.M0,
+            problem.low,
+            problem.high,
+            as_input(problem.prior_mean, {unknowns.size(), n}, "prior_mean"),
+            problem.prior_std,
+            problem.stopping,
+            call.basis(),
+            call.options()};
 }
 
 spinbound::FitResults as_outputs(FitResults& results, py::ssize_t n_unknowns, py::ssize_t size, py::ssize_t n) {
@@ -53,17 +66,11 @@ spinbound::FitResults as_outputs(FitResults& results, py::ssize_t n_unknowns, py
 
 void py_fit(const Call& call, const std::optional<Noise>& noise, const Unknowns& unknowns, const FitProblem& problem,
             FitResults& results) {
-    require_shapes(problem, call, unknowns);
-    const double* const sigma = noise ? noise->of(call) : nullptr;
-    const double* const prior_mean = problem.prior_mean ? problem.prior_mean->data() : nullptr;
-    const spinbound::FitProblem fits{call.experiment(),   call.tissue(),     problem.data.data(), sigma,
-                                     unknowns.parameters, problem.M0,        problem.low,         problem.high,
-                                     prior_mean,          problem.prior_std, problem.stopping,    call.basis(),
-                                     call.options()};
-    const spinbound::FitResults outputs =
-        as_outputs(results, unknowns.size(), static_cast<py::ssize_t>(fits.size()), call.n_voxels());
+    const spinbound::FitProblem asked = as_asked(problem, call, noise, unknowns);
+    const auto size = static_cast<py::ssize_t>(asked.size());
+    const spinbound::FitResults outputs = as_outputs(results, unknowns.size(), size, call.n_voxels());
     const WithoutGil nogil;
-    fit(fits, outputs);
+    fit(asked, outputs);
 }
 
 py::tuple statuses() {

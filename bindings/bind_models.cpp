@@ -12,8 +12,7 @@ using Samples = std::optional<Array<std::complex<double>>>;
 
 py::tuple pulse_propagator(const ModelTuple& model, const Array<double>& tissue, double alpha, double TRF,
                            const Samples& shape, int n_elements) {
-    require_shape(tissue, {n_tissue_parameters}, "tissue");
-    const double* t = tissue.data();
+    const double* t = as_input(tissue, {n_tissue_parameters}, "tissue");
     Waveform waveform{nullptr, 0};
     if (shape) waveform = {shape->data(), static_cast<int>(shape->size())};
     const models::Pulse pulse{as_model(model), alpha, TRF, waveform};

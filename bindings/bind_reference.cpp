@@ -9,38 +9,32 @@ using Complex = std::complex<double>;
 
 py::tuple simulate(const Sequence& sequence, const Array<double>& tissue, const Array<double>& R2sl, bool extended) {
     const py::ssize_t n = sequence.n_pulses();
-    require_shape(tissue, {8}, "tissue");
-    require_shape(R2sl, {n, 3}, "R2sl");
     Array<double> magnetization(Shape{n, 5}), jacobian(Shape{n, 5, 8});
-    reference::simulate(sequence, tissue.data(), R2sl.data(), magnetization.mutable_data(), jacobian.mutable_data(),
-                        extended);
+    reference::simulate(sequence, as_input(tissue, {8}, "tissue"), as_input(R2sl, {n, 3}, "R2sl"),
+                        magnetization.mutable_data(), jacobian.mutable_data(), extended);
     return py::make_tuple(magnetization, jacobian);
 }
 
 Array<Complex> simulate_complex(const Sequence& sequence, const Array<Complex>& tissue, const Array<Complex>& R2sl) {
     const py::ssize_t n = sequence.n_pulses();
-    require_shape(tissue, {8}, "tissue");
-    require_shape(R2sl, {n, 3}, "R2sl");
     Array<Complex> magnetization(Shape{n, 5});
-    reference::simulate(sequence, tissue.data(), R2sl.data(), magnetization.mutable_data());
+    reference::simulate(sequence, as_input(tissue, {8}, "tissue"), as_input(R2sl, {n, 3}, "R2sl"),
+                        magnetization.mutable_data());
     return magnetization;
 }
 
 Array<double> pulse(double alpha, double TRF, const Array<double>& tissue, const Array<double>& R2sl,
                     const Array<double>& magnetization) {
-    require_shape(tissue, {8}, "tissue");
-    require_shape(R2sl, {3}, "R2sl");
-    require_shape(magnetization, {5}, "magnetization");
     Array<double> after(Shape{5});
-    reference::pulse(alpha, TRF, tissue.data(), R2sl.data(), magnetization.data(), after.mutable_data());
+    reference::pulse(alpha, TRF, as_input(tissue, {8}, "tissue"), as_input(R2sl, {3}, "R2sl"),
+                     as_input(magnetization, {5}, "magnetization"), after.mutable_data());
     return after;
 }
 
 py::tuple exponential(const Array<double>& a, const Array<double>& directions) {
-    require_shape(a, {6, 6}, "a");
-    require_shape(directions, {8, 6, 6}, "directions");
     Array<double> value(Shape{6, 6}), derivatives(Shape{8, 6, 6});
-    reference::exponential(a.data(), directions.data(), value.mutable_data(), derivatives.mutable_data());
+    reference::exponential(as_input(a, {6, 6}, "a"), as_input(directions, {8, 6, 6}, "directions"),
+                           value.mutable_data(), derivatives.mutable_data());
     return py::make_tuple(value, derivatives);
 }
 

@@ -6,32 +6,29 @@
 namespace spinbound::bindings {
 namespace {
 
-template <class T>
-std::vector<T> values(const Array<T>& array) {
-    return {array.data(), array.data() + array.size()};
+template <class Value, class T>
+std::vector<Value> as_vector(const Array<T>& array, py::ssize_t n, const char* name) {
+    const T* first = as_input(array, {n}, name);
+    return {first, first + n};
 }
 
 Sequence make_sequence(const Array<double>& alpha, const Array<double>& TRF, const Array<double>& TR,
                        const Array<double>& rf_phase_increment, const Array<int>& gradient_moment,
                        const Array<bool>& echo, const Array<std::complex<double>>& shape, int start,
                        const Array<double>& initial) {
-    require_shape(TRF, {alpha.size()}, "TRF");
-    require_shape(TR, {alpha.size()}, "TR");
-    require_shape(rf_phase_increment, {alpha.size()}, "rf_phase_increment");
-    require_shape(gradient_moment, {alpha.size()}, "gradient_moment");
-    require_shape(echo, {alpha.size()}, "echo");
-    require_shape(initial, {5}, "initial");
-    if (alpha.size() == 0) throw InvalidArgument("alpha is empty");
+    const py::ssize_t n = alpha.size();
+    if (n == 0) throw InvalidArgument("alpha is empty");
     Sequence sequence;
-    sequence.alpha = values(alpha);
-    sequence.TRF = values(TRF);
-    sequence.TR = values(TR);
-    sequence.rf_phase_increment = values(rf_phase_increment);
-    for (int code : values(gradient_moment)) sequence.gradient_moment.push_back(static_cast<GradientMoment>(code));
-    sequence.echo.assign(echo.data(), echo.data() + echo.size());
-    sequence.shape = values(shape);
+    sequence.alpha = as_vector<double>(alpha, n, "alpha");
+    sequence.TRF = as_vector<double>(TRF, n, "TRF");
+    sequence.TR = as_vector<double>(TR, n, "TR");
+    sequence.rf_phase_increment = as_vector<double>(rf_phase_increment, n, "rf_phase_increment");
+    for (int code : as_vector<int>(gradient_moment, n, "gradient_moment"))
+        sequence.gradient_moment.push_back(static_cast<GradientMoment>(code));
+    sequence.echo = as_vector<char>(echo, n, "echo");
+    sequence.shape = as_vector<std::complex<double>>(shape, shape.size(), "shape");
     sequence.start = static_cast<Start>(start);
-    std::copy(initial.data(), initial.data() + 5, sequence.initial.begin());
+    std::copy_n(as_input(initial, {5}, "initial"), 5, sequence.initial.begin());
     return sequence;
 }
 
