@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import spinbound as sb
 import spinbound._core as _core
-from spinbound.signals.batch import Batch, unknowns_of
+from spinbound.signals.batch import Batch, as_unknowns
 from spinbound.signals.forward import ForwardModel
 
 from tests.support.paths import ROOT
@@ -16,7 +16,7 @@ from tests.support.trains import random_tissues, smooth_train
 
 N, ECHOES, RANK, NAMES = 5, 20, 3, ("M0", "m0s", "R1f", "T2s")
 SEQ, TISSUE = smooth_train(ECHOES), random_tissues(N, seed=1)
-UNKNOWNS, NOISE = unknowns_of(NAMES), _core.Noise(np.full(N, 0.1))
+UNKNOWNS, NOISE = as_unknowns(NAMES), _core.Noise(np.full(N, 0.1))
 P, COLUMNS = len(NAMES), len(NAMES) + 1
 EMPTY = {
     "estimates": np.empty((P - 1, N)),
@@ -57,7 +57,7 @@ def problem(**changes):
 
 def fit(call=None, noise=None, results=EMPTY, **changes):
     call = _core.Call(**arguments()) if call is None else call
-    _core.fit(call, noise, unknowns_of(NAMES[1:]), problem(**changes), _core.FitResults(**results))
+    _core.fit(call, noise, as_unknowns(NAMES[1:]), problem(**changes), _core.FitResults(**results))
 
 
 def signals(call):
@@ -166,7 +166,7 @@ def test_fisher_matrices_are_complex_in_the_complex_form_only():
     call, real, in_numbers = _core.Call(**arguments()), np.empty((N, P, P)), np.empty((N, P, P), complex)
     for form, F in (("complex", real), ("real-M0", in_numbers)):
         with pytest.raises(ValueError, match="F has a wrong type"):
-            _core.fisher(call, NOISE, unknowns_of(NAMES, form), F)
+            _core.fisher(call, NOISE, as_unknowns(NAMES, form), F)
 
 
 def test_results_are_written_in_place_or_not_at_all():
