@@ -45,11 +45,11 @@ def fitted(data, tissue, fit, start):
         return tissue.replace(M0=x[0] + 1j * x[1], **values)
 
     def residual(x):
-        r = sb.simulate(SEQ, at(x), **fit) - data
+        r = sb.simulate(SEQ, at(x), model=fit) - data
         return np.concatenate([r.real, r.imag])
 
     def jacobian(x):
-        J = sb.sensitivities(SEQ, at(x), FITTED, **fit)[1]
+        J = sb.sensitivities(SEQ, at(x), FITTED, model=fit)[1]
         J = np.insert(J, 1, 1j * J[:, 0], axis=1) * scale
         return np.concatenate([J.real, J.imag])
 
@@ -65,8 +65,8 @@ def test_the_bias_is_that_of_a_fit_to_second_order(words):
     predicted = bias_of(words, SEQ, tissue, FITTED)
     predicted = np.array([predicted["M0"].real, predicted["M0"].imag, *(predicted[name] for name in FITTED[1:])])
     true = np.array([0.8, 0.6, *(tissue[name] for name in FITTED[1:])])
-    ours = sb.simulate(SEQ, tissue, **fit)
-    mismatch = sb.simulate(SEQ, tissue, **truth) - ours
+    ours = sb.simulate(SEQ, tissue, model=fit)
+    mismatch = sb.simulate(SEQ, tissue, model=truth) - ours
     # steps short enough for the second order to lead, long enough for it to exceed the convergence of the fit
     share = 0.02 / np.abs(predicted / true).max()
     misses = []
@@ -166,7 +166,7 @@ def test_what_neither_model_determines_has_no_error():
 
 def test_the_table_has_the_median_the_95th_percentile_and_the_largest():
     errors = np.r_[np.arange(1.0, 101), np.nan]
-    told = str(sb.ModelError("graham", "gbloch-ide", errors / 1000, {"m0s": -errors, "T2s": np.full(101, np.nan)}))
+    told = str(sb.ModelError(sb.Model("graham"), sb.Model("gbloch-ide"), errors / 1000, {"m0s": -errors, "T2s": np.full(101, np.nan)}))
     lines = [line.split() for line in told.splitlines()]
     assert told.startswith("relative error of graham against gbloch-ide, 101 voxels\n")
     assert lines[2] == ["signal", "0.05", "0.095", "0.1"]

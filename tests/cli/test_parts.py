@@ -74,7 +74,7 @@ def test_chunks_that_fail_are_left_out_and_the_next_run_does_them(command, here,
 def all_but_the_second(job, threads, _report):
     """A runner that leaves a chunk undone, as workers do that fail at it."""
     for chunk in (0, 2, 3, 4):
-        job.task(chunk)(threads, None)
+        job.make_task(chunk)(threads, None)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def arguments(**changes):
     forward = ForwardModel.of(SEQ)
     batch = Batch.of(forward, TISSUE, threads=1, progress=None)
     return {
-        "experiment": forward.trains.core(),
+        "experiment": forward.trains.as_core(),
         "tissue": batch.tissue,
         "M0": batch.M0,
         "valid": batch.valid,
@@ -80,7 +80,7 @@ def test_no_function_of_the_core_takes_more_than_six_positional_arguments():
 def test_a_call_keeps_its_arrays_and_its_experiment_alive():
     def made():
         own = {name: np.array(arguments()[name]) for name in ("tissue", "M0", "valid")}
-        core = ForwardModel.of(SEQ.replace(TR=SEQ.TR)).trains.core()
+        core = ForwardModel.of(SEQ.replace(TR=SEQ.TR)).trains.as_core()
         return _core.Call(**arguments(experiment=core, **own))
 
     call = made()

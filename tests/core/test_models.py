@@ -261,7 +261,7 @@ def test_a_voxel_out_of_reach_of_rtol_is_nan_and_alone():
     shape = 1 + 0.9 * np.sign(np.sin(np.arange(4096) * 0.7))
     seq = sb.Sequence([40.0], [4e-3], 0.1, gradient_moment="balanced", start="thermal", shape=shape)
     tissue = sb.Tissue(T2s=[2e-6, 50e-6], B1=[1.2, 1e-6])
-    s = sb.simulate(seq, tissue, model="gbloch-ide", rtol=1e-12)
+    s = sb.simulate(seq, tissue, model=sb.Model("gbloch-ide", rtol=1e-12))
     assert np.isnan(s).all(axis=1).tolist() == [True, False]
 
 

@@ -93,7 +93,7 @@ def test_answers_of_another_form_are_refused(estimator, message):
     ("changes", "error", "message"),
     [
         ({"estimator": 3}, sb.InvalidParameter, "estimator must be a callable, or have a method estimate; given int"),
-        ({"dataset": [1]}, sb.InvalidData, "dataset must be a spinbound.ReferenceSet or Dictionary; given list"),
+        ({"dataset": [1]}, sb.InvalidData, "dataset must be a spinbound.Dictionary; given list"),
         ({"snr": 0}, sb.InvalidParameter, "snr is 0; allowed: one number or a list of them, > 0, finite"),
         ({"snr": []}, sb.InvalidParameter, "snr is "),
         ({"snr": [50, 50]}, sb.InvalidParameter, "snr names a level twice"),

@@ -25,7 +25,8 @@ MODULE = sys.modules["spinbound.estimators.matching.search"]
 
 def correlations(data=DATA, atoms=ATOMS):
     """Of every voxel with every atom, in plain numpy."""
-    return np.abs(data @ atoms.signals.conj().T) / np.linalg.norm(data, axis=-1, keepdims=True)
+    signals = atoms.signals / np.linalg.norm(atoms.signals, axis=-1, keepdims=True)
+    return np.abs(data @ signals.conj().T) / np.linalg.norm(data, axis=-1, keepdims=True)
 
 
 def same(one, other):

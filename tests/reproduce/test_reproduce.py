@@ -257,7 +257,7 @@ def test_options_reach_the_library(tmp_path, monkeypatch, capsys):
     assert given["settings"] == replace(Settings.quick(), seed=3)
     assert np.array_equal(given["basis"].vectors, BASIS.vectors)
     assert given["in_vivo"].shape == (2, 3, 13)
-    assert (given["device"], given["threads"], given["model"]) == ("cpu", 2, "gbloch")
+    assert (given["device"], given["threads"], given["model"]) == ("cpu", 2, sb.Model())
 
 
 # The page

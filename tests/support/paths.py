@@ -6,8 +6,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def read_page(name: str) -> str:
-    """Return the text of a page of the documentation, which stands in docs/ or in some folder there."""
+    """Return the text of a page of the documentation: a guide by its name, or any page by its path in docs/."""
     path = ROOT / "docs" / name
-    if not path.exists():
-        (path,) = path.parent.rglob(name)
-    return path.read_text(encoding="utf-8")
+    return (path if path.exists() else path.parent / "guides" / name).read_text(encoding="utf-8")

@@ -25,9 +25,9 @@ class Noted:
     def __getattr__(self, name):
         return getattr(self.job, name)
 
-    def task(self, chunk):
+    def make_task(self, chunk):
         self.asked.append(chunk)
-        return self.job.task(chunk)
+        return self.job.make_task(chunk)
 
 
 def resumed(job):
@@ -183,7 +183,7 @@ def test_workers_give_the_same_bits_and_tell_how_far_they_are(job, monkeypatch):
 
 
 def test_what_does_not_run_is_no_runner(job):
-    with pytest.raises(sb.InvalidParameter, match=r"runner must be one of spinbound\.cluster; given int"):
+    with pytest.raises(sb.InvalidParameter, match=r"runner must be one of spinbound\.cluster, or .*; given int"):
         job.run(runner=3)
 
 

@@ -135,7 +135,7 @@ class EvaluateJob(FolderJob):
     """Twenty tissues at two SNRs."""
 
     kind = "evaluate"
-    called, computes = "evaluation", "spinbound.evaluation.pairs.Chunk.__call__"
+    called, computes = "evaluation", "spinbound.evaluation.pairs.NoisyPairs.__call__"
     size = "spinbound.evaluation.pairs.ROWS", 10 * CHUNK
 
     def call(self, **changes):

@@ -139,7 +139,7 @@ def out_of_disk(job, n_done):
 
     def runner(work, threads, report):
         for chunk in range(n_done):
-            work.task(chunk)(threads, None)
+            work.make_task(chunk)(threads, None)
         resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
         run_here(work, threads, report)
 
