@@ -81,7 +81,7 @@ def test_the_bias_is_that_of_a_fit_to_second_order(words):
 def test_the_bias_of_M0_alone_is_a_projection(words):
     # the signal is linear in M0: first order is all there is
     truth, fit = pair(words)
-    data, s = (sb.simulate(SEQ, WHITE_MATTER, **one) for one in (truth, fit))
+    data, s = (sb.simulate(SEQ, WHITE_MATTER, model=one) for one in (truth, fit))
     assert bias_of(words, SEQ, WHITE_MATTER, "M0")["M0"] == pytest.approx(
         np.vdot(s, data) / np.vdot(s, s).real - 1, rel=1e-9
     )

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.files.hashes import hash_arrays
 
 from .adapter import Adapter
@@ -41,6 +42,8 @@ def describe_value(value: object) -> Any:
             return str(value)
         case np.ndarray():
             return hash_arrays(value)
+        case Dictionary():
+            return [value.sequence_sha256, value.sha256]
         case partial():
             return [describe_value(value.func), describe_value(value.args), describe_value(value.keywords)]
         case MethodType():
