@@ -166,7 +166,8 @@ def test_what_neither_model_determines_has_no_error():
 
 def test_the_table_has_the_median_the_95th_percentile_and_the_largest():
     errors = np.r_[np.arange(1.0, 101), np.nan]
-    told = str(sb.ModelError(sb.Model("graham"), sb.Model("gbloch-ide"), errors / 1000, {"m0s": -errors, "T2s": np.full(101, np.nan)}))
+    bounds = {"m0s": -errors, "T2s": np.full(101, np.nan)}
+    told = str(sb.ModelError(sb.Model("graham"), sb.Model("gbloch-ide"), errors / 1000, bounds))
     lines = [line.split() for line in told.splitlines()]
     assert told.startswith("relative error of graham against gbloch-ide, 101 voxels\n")
     assert lines[2] == ["signal", "0.05", "0.095", "0.1"]

@@ -200,7 +200,7 @@ def test_errors_take_one_line(here, capsys):
     assert "--snr is 'loud', no number" in error([*LOUD, "loud"], capsys, 2)
     assert "--margin" in error([*MATCH, "--margin", "2"], capsys, 2)
     assert "the output is .npz" in error([*MATCH, "--output", "card.csv"], capsys, 2)
-    assert "names has B1, whose bound the test set does not have" in error([*MATCH, "--names", "B1"], capsys)
+    assert "names has B1, whose bound the reference set does not have" in error([*MATCH, "--names", "B1"], capsys)
     assert "neither a file nor a bundled sequence" in error(["evaluate", "match", "nobody"], capsys, 2)
     assert main(MATCH) == 0
     capsys.readouterr()

@@ -99,7 +99,7 @@ def test_answers_of_another_form_are_refused(estimator, message):
         ({"snr": [50, 50]}, sb.InvalidParameter, "snr names a level twice"),
         ({"realizations": 1}, sb.InvalidParameter, "realizations must be an integer of at least 2"),
         ({"names": "M0"}, sb.InvalidParameter, "names has M0, which is not judged; allowed: m0s, T2f"),
-        ({"names": "B1"}, sb.InvalidParameter, "names has B1, whose bound the test set does not have"),
+        ({"names": "B1"}, sb.InvalidParameter, "names has B1, whose bound the reference set does not have"),
         ({"names": "T2g"}, sb.InvalidParameter, "a name in names is 'T2g'"),
         ({"phase": "none"}, sb.InvalidParameter, "phase is 'none'; allowed: fixed, random"),
         ({"seed": -1}, sb.InvalidParameter, "seed must be an integer of at least 0"),

@@ -165,7 +165,7 @@ def _choose_names(names: str | Iterable[str] | None, estimator: object, data: Re
             raise InvalidParameter("names has M0, which is not judged; allowed: " + ", ".join(allowed))
         if name not in allowed:
             raise InvalidParameter(
-                f"names has {name}, whose bound the test set does not have; allowed: {', '.join(allowed)}"
+                f"names has {name}, whose bound the reference set does not have; allowed: {', '.join(allowed)}"
             )
     return chosen
 

@@ -52,9 +52,12 @@ def describe_value(value: object) -> Any:
             return {str(name): describe_value(entry) for name, entry in value.items()}
         case list() | tuple():
             return [describe_value(entry) for entry in value]
+    return describe_object(value)
+
+
+def describe_object(value: object) -> Any:
+    """Describe an object for JSON: a dataclass by its fields, a function or a class by its name."""
     if is_dataclass(value) and not isinstance(value, type):
-        return [
-            type(value).__qualname__,
-            {field.name: describe_value(getattr(value, field.name)) for field in fields(value)},
-        ]
+        entries = {field.name: describe_value(getattr(value, field.name)) for field in fields(value)}
+        return [type(value).__qualname__, entries]
     return getattr(value, "__qualname__", type(value).__qualname__)

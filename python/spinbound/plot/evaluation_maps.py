@@ -54,7 +54,7 @@ def bias_maps(
     Parameters
     ----------
     reports
-        One report card or several, of the same two-dimensional test set.
+        One report card or several, of the same two-dimensional reference set.
     name
         The parameter.
     snr
@@ -75,7 +75,7 @@ def bias_maps(
     ImportError
         If matplotlib or cmcrameri is not installed.
     InvalidParameter
-        If a test set has not two dimensions, or the report cards do not have the parameter or level in common.
+        If a reference set has not two dimensions, or the report cards do not have the parameter or level in common.
     """
     cards, level = select_cards(reports, snr, name)
     tissue = as_plane(cards)

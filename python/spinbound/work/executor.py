@@ -28,12 +28,12 @@ class ExecutorRunner:
         total = sum(job.sizes)
         done = total - sum(job.sizes[chunk] for chunk in todo)
 
-        for chunk in self._finished(job, todo, threads):
+        for chunk in self._iterate_finished(job, todo, threads):
             done += job.sizes[chunk]
             if report is not None:
                 report(done, total)
 
-    def _finished(self, job: Job, todo: list[int], threads: int | None) -> Iterator[int]:
+    def _iterate_finished(self, job: Job, todo: list[int], threads: int | None) -> Iterator[int]:
         """Yield the chunks as they are done, a few of them under way at a time."""
         waiting, under_way = iter(todo), dict[Future[Any], int]()
         try:

@@ -90,7 +90,7 @@ class StoredData:
     ----------
     store
         A store of `spinbound.build_dictionary` with ``derivatives="crb"``, M0 among its unknowns; or an object with the
-        same attributes, such as a test set in memory.
+        same attributes, such as a reference set.
 
     Raises
     ------
