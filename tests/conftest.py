@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import spinbound as sb
 from hypothesis import settings
 
 # Times of a shared machine say nothing about the code, and a suite that must pass draws the same examples each time.
@@ -18,3 +19,10 @@ def published_data() -> Path:
     if not folder:
         pytest.skip("SPINBOUND_TEST_DATA is not set")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def published_train(published_data: Path) -> sb.Sequence:
+    """The published train of 1142 pulses."""
+    moments = ["crusher"] + ["balanced"] * 1141
+    return sb.Sequence.load(published_data / "published_train.mat", TR=3.5e-3, gradient_moment=moments)

@@ -139,9 +139,8 @@ def test_bounds_are_lower_than_with_a_basis_of_signals():
     assert all(second[name] < min(1.05, first[name]) for name in UNKNOWN)
 
 
-def test_on_the_published_train_bounds_are_lower(published_data):
-    moments = ["crusher"] + ["balanced"] * 1141
-    seq = sb.Sequence.load(published_data / "published_train.mat", TR=3.5e-3, gradient_moment=moments)
+def test_on_the_published_train_bounds_are_lower(published_train):
+    seq = published_train
     prior = sb.Prior.paper().truncated(B1=(None, 4.4 / seq.alpha.max()))
     wrt = ("M0", "m0s", "R1a", "T2f", "Rex", "T2s", "omega0", "B1")
     plain, aware = (sb.build_basis(seq, prior, 500, real=True, wrt=wrt, bounds=names) for names in (None, wrt))

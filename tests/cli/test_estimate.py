@@ -14,7 +14,7 @@ from spinbound import nn
 from spinbound.cli.main import main
 from spinbound.io import nifti
 
-from tests.support.commands import failure
+from tests.support.commands import failure, report
 from tests.support.learning import BASIS, PRIOR, SEQ, estimator
 
 SHAPE = (5, 4, 2)
@@ -47,12 +47,6 @@ def here(net, tmp_path, monkeypatch):
     SEQ.save("train.npz")
     BASIS.save("basis.npz")
     return tmp_path
-
-
-def report(arguments, capsys, status=0):
-    capsys.readouterr()
-    assert main([*arguments, "--json", "--overwrite"]) == status
-    return json.loads(capsys.readouterr().out)
 
 
 # Results

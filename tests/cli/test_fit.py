@@ -18,7 +18,7 @@ from scipy.io import savemat
 from spinbound.cli.main import main
 from spinbound.io import nifti
 
-from tests.support.commands import failure
+from tests.support.commands import failure, report
 from tests.support.trains import smooth_train
 
 SEQ = smooth_train(60)
@@ -54,12 +54,6 @@ def here(tmp_path, monkeypatch):
 def stored():
     """The data as the image holds them, in single precision."""
     return DATA.astype(np.complex64)
-
-
-def report(arguments, capsys, status=0):
-    capsys.readouterr()
-    assert main([*arguments, "--json", "--overwrite"]) == status
-    return json.loads(capsys.readouterr().out)
 
 
 def assert_same_fit(first, second):

@@ -87,13 +87,6 @@ def random_train(seed, TRF=(1e-4, 1e-3)):
     )
 
 
-@pytest.fixture(scope="module")
-def published_train(published_data):
-    """The published train of 1142 pulses."""
-    moments = ["crusher"] + ["balanced"] * 1141
-    return sb.Sequence.load(published_data / "published_train.mat", TR=3.5e-3, gradient_moment=moments)
-
-
 def numbers(few, many):
     """How many tissues are compared: some, or as many as the page states errors of."""
     return pytest.mark.parametrize("n", [few, pytest.param(many, marks=pytest.mark.long)])

@@ -10,11 +10,9 @@ REALIZATIONS = 200
 
 
 @pytest.fixture(scope="module")
-def easy(published_data):
+def easy(published_data, published_train):
     """Tissues whose every unknown but M0 and omega0 has sqrt(CRB)/theta < 10 %: there a fit is nearly linear."""
-    seq = sb.Sequence.load(
-        published_data / "published_train.mat", TR=3.5e-3, gradient_moment=["crusher"] + ["balanced"] * 1141
-    )
+    seq = published_train
     basis = sb.Basis.load(published_data / "published_basis.npz").truncate(13)
     data = sb.reference_set(seq, sb.Prior.paper(3.5e-3), 400, basis=basis, first=102_400)
     known = [name for name in data.wrt if name not in ("M0", "omega0")]

@@ -28,11 +28,9 @@ def deviation(fit, truth=TRUTH, names=None):
 
 
 @pytest.fixture(scope="module")
-def published(published_data):
-    moments = ["crusher"] + ["balanced"] * 1141
-    seq = sb.Sequence.load(published_data / "published_train.mat", TR=3.5e-3, gradient_moment=moments)
+def published(published_data, published_train):
     with np.load(published_data / "published_basis.npz") as content:
-        return seq, sb.Basis(content["vectors"][:, :13], seq=seq)
+        return published_train, sb.Basis(content["vectors"][:, :13], seq=published_train)
 
 
 @pytest.mark.parametrize("in_basis", [False, True])

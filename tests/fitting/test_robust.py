@@ -12,15 +12,10 @@ from hypothesis import strategies as st
 from spinbound import FitStatus
 
 from tests.support.fits.hybrid import others
-from tests.support.fits.short import DATA, FIXED, FREE, SEQ, START, TRUTH, N, fitted
+from tests.support.fits.short import DATA, FIXED, FREE, SEQ, START, TRUTH, N, bits, fitted
 from tests.support.trains import noise
 
 ALL = fitted(threads=1)
-
-
-def bits(fit, voxels=...):
-    """Everything found in some voxels, to the bit."""
-    return {name: values[voxels].tobytes() for name, values in fit.as_arrays().items()}
 
 
 def number(fit):

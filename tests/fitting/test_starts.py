@@ -13,6 +13,7 @@ from spinbound.estimators.fitting.problem import check
 from spinbound.signals.forward import ForwardModel
 
 from tests.support.fits.hybrid import BASIS, HYBRID, NAMES, others
+from tests.support.fits.short import bits
 from tests.support.trains import noise, smooth_train
 
 # within one period of omega0, so that estimates can be compared
@@ -32,10 +33,6 @@ SHORT = sb.simulate(SEQ, PRIOR.sample(N, seed=6)) + noise((N, 40), 1, 1e-3)
 
 def fitted(data=SHORT, **changes):
     return sb.fit(**({"data": data, "seq": SEQ, "free": FEW, "dictionary": SHORT_ATOMS} | changes))
-
-
-def bits(fit, voxels=...):
-    return {name: values[voxels].tobytes() for name, values in fit.as_arrays().items()}
 
 
 ONE, THREE = fitted(), fitted(multi_start=3)

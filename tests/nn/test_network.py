@@ -7,20 +7,13 @@ import torch
 from spinbound import nn
 from spinbound.nn.network import FastGroupNorm, count_groups
 
-from tests.support.learning import ARCHITECTURE, BASIS, SEQ, estimator
+from tests.support.learning import ARCHITECTURE, BASIS, SEQ, estimator, scaled_estimator
 from tests.support.trains import smooth_train
 
 
 def coefficients(n=7, seed=0):
     rng = np.random.default_rng(seed)
     return torch.from_numpy(rng.normal(size=(n, 6)) + 1j * rng.normal(size=(n, 6)))
-
-
-def scaled_estimator(**changes):
-    """One whose outputs have a scale, but nothing learnt."""
-    net = estimator(**changes)
-    net.scale_to(torch.tensor([[0.05, 0.8], [0.2, 2.0]]))
-    return net
 
 
 # Architectures

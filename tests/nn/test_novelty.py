@@ -300,10 +300,8 @@ def test_a_file_that_makes_no_sense_is_refused(novelty, change, message):
 # Real data
 
 
-def test_a_healthy_brain_is_mostly_like_the_training(published_data):
-    seq = sb.Sequence.load(
-        published_data / "published_train.mat", TR=3.5e-3, gradient_moment=["crusher"] + ["balanced"] * 1141
-    )
+def test_a_healthy_brain_is_mostly_like_the_training(published_data, published_train):
+    seq = published_train
     basis = sb.Basis.load(published_data / "published_basis.npz").truncate(13)
     novelty = nn.Novelty.from_prior(seq, sb.Prior.paper().within(seq), basis=basis, n=2000)
     with np.load(published_data / "invivo_slice.npz") as content:

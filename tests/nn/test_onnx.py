@@ -8,20 +8,13 @@ import spinbound as sb
 import torch
 from spinbound import nn
 
-from tests.support.learning import estimator
+from tests.support.learning import estimator, scaled_estimator
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 runtime = pytest.importorskip("onnxruntime")
 
 DATA = (np.random.default_rng(31).normal(size=(50, 6, 2)) @ (1, 1j)).astype(np.complex64)
-
-
-def scaled(**changes):
-    """An estimator that knows the scale of its outputs."""
-    net = estimator(**changes)
-    net.scale_to(torch.tensor([[0.05, 0.8], [0.2, 2.0]]))
-    return net
 
 
 def run(path, data):
@@ -31,7 +24,7 @@ def run(path, data):
 
 @pytest.mark.parametrize("phase", ["standard", "random"])
 def test_another_program_estimates_the_same(tmp_path, phase):
-    net = scaled(phase=phase)
+    net = scaled_estimator(phase=phase)
     nn.export_onnx(net, tmp_path / "net.onnx")
     data = DATA.copy()
     data[3], data[4] = 0, 1e15j * data[4]
@@ -43,7 +36,7 @@ def test_another_program_estimates_the_same(tmp_path, phase):
 
 
 def test_the_model_says_what_it_is(tmp_path):
-    net = scaled()
+    net = scaled_estimator()
     nn.export_onnx(net, tmp_path / "net.onnx")
     model = onnx.load(tmp_path / "net.onnx")
     (entry,) = [entry for entry in model.metadata_props if entry.key == "spinbound"]
@@ -52,7 +45,7 @@ def test_the_model_says_what_it_is(tmp_path):
 
 
 def test_exporting_leaves_the_estimator_as_it_was(tmp_path):
-    net = scaled()
+    net = scaled_estimator()
     nn.export_onnx(net, tmp_path / "net.onnx")
     assert net.training
     assert net.estimate(DATA).estimated.all()
@@ -60,7 +53,7 @@ def test_exporting_leaves_the_estimator_as_it_was(tmp_path):
 
 @pytest.mark.parametrize(
     ("make", "file", "message"),
-    [(scaled, "net.pt", "saved as .onnx"), (estimator, "net.onnx", "has not been trained")],
+    [(scaled_estimator, "net.pt", "saved as .onnx"), (estimator, "net.onnx", "has not been trained")],
 )
 def test_what_cannot_be_exported_is_refused(tmp_path, make, file, message):
     with pytest.raises(sb.InvalidData, match=message):

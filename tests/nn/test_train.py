@@ -9,7 +9,7 @@ import spinbound as sb
 import torch
 from spinbound import nn
 from spinbound.nn.training import loop as _loop
-from spinbound.nn.training.settings import Settings
+from spinbound.nn.training.settings import TrainingSettings
 
 from tests.support.learning import (
     ARCHITECTURE,
@@ -36,7 +36,7 @@ def kept(tmp_path_factory):
 def settings_of(**changes):
     options = {"epochs": 1, "batch": 1, "learning_rate": 0.01, "halve_every": 40, "schedule": "cosine", "clip": None}
     options |= {"noise": nn.Noise(), "seed": 0, "mixed_precision": False, "compile": False}
-    return Settings(**(options | {"device": torch.device("cpu")} | changes))
+    return TrainingSettings(**(options | {"device": torch.device("cpu")} | changes))
 
 
 # Learning
@@ -190,7 +190,7 @@ def test_a_compiled_network_learns_the_same():
 
 
 def test_mixed_precision_computes_the_same_to_its_digits(monkeypatch):
-    monkeypatch.setattr(Settings, "__post_init__", lambda self: None)  # which wants a GPU
+    monkeypatch.setattr(TrainingSettings, "__post_init__", lambda self: None)  # which wants a GPU
     settings = settings_of(mixed_precision=True)
     net = estimator()
     samples = simulated(96).samples(0, NAMES)

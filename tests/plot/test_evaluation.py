@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import partial
-from io import BytesIO
 
 import numpy as np
 import pytest
@@ -11,14 +10,9 @@ from spinbound import plot
 from spinbound.plot.evaluation import BINS
 
 from tests.support.evaluations import BOUND, NAMES, SEQ, SNR, changed, efficient, toy_set
+from tests.support.figures import rendered
 
 LEVELS = [10, SNR]
-
-
-def rendered(figure):
-    image = BytesIO()
-    figure.savefig(image, format="png", dpi=50)
-    return image.getvalue()
 
 
 def plane(**changes):
@@ -143,7 +137,7 @@ def test_estimates_that_never_are_finite_are_drawn_as_nothing():
     [
         (
             lambda cards: plot.bias_maps(cards, "T2f"),
-            r"maps need test sets of one shape of two dimensions; given \(120,\)",
+            r"maps need reference sets of one shape of two dimensions; given \(120,\)",
         ),
         (lambda cards: plot.bias_maps(cards, "B1"), "B1 was not judged; allowed: m0s, T2f"),
         (lambda cards: plot.std_histograms(cards, 7), "snr is 7; the report cards have in common: 10, 50"),

@@ -1,7 +1,5 @@
 """Maps of fits: what is no value looks like none, and the status is told."""
 
-from io import BytesIO
-
 import numpy as np
 import pytest
 import spinbound as sb
@@ -9,17 +7,13 @@ from matplotlib.colors import to_rgb
 from spinbound import plot
 from spinbound.plot.maps import UNIDENTIFIABLE
 
+from tests.support.figures import rendered
+
 RNG = np.random.default_rng(11)
 MASK = np.zeros((12, 10), bool)
 MASK[2:9, 3:8] = True
 MAPS = {"M0": RNG.normal(size=MASK.shape) + 1j, "m0s": RNG.uniform(0.05, 0.2, MASK.shape)}
 LEVELS = {0: "converged", 3: "at a bound", 10: "outside the mask"}
-
-
-def rendered(figure):
-    image = BytesIO()
-    figure.savefig(image, format="png")
-    return image.getvalue()
 
 
 def panels(figure):

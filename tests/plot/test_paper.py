@@ -1,11 +1,11 @@
 """Estimators side by side: boxes of regions, maps on one scale, curves of trainings."""
 
-from io import BytesIO
-
 import numpy as np
 import pytest
 import spinbound as sb
 from spinbound import plot
+
+from tests.support.figures import rendered
 
 RNG = np.random.default_rng(5)
 SHAPE = (12, 14)
@@ -15,12 +15,6 @@ TRUTH = {"m0s": np.where(LEFT, 0.1, 0.2), "T2f": np.where(LEFT, 0.05, 0.1)}
 ESTIMATES = {
     label: {name: values * RNG.normal(1, 0.05, SHAPE) for name, values in TRUTH.items()} for label in ("one", "other")
 }
-
-
-def rendered(figure):
-    image = BytesIO()
-    figure.savefig(image, format="png")
-    return image.getvalue()
 
 
 def legend_of(figure):

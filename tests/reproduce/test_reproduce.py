@@ -16,7 +16,7 @@ from spinbound.reproduce.claims import (
     compute_median_deviation,
     compute_share_near_bound,
 )
-from spinbound.reproduce.data import Problem, find_middle, make_plane, prepare_basis
+from spinbound.reproduce.data import PaperProblem, find_middle, make_plane, prepare_basis
 from spinbound.reproduce.figures import format_median_and_spread
 from spinbound.reproduce.measured import as_slice
 from spinbound.reproduce.work import open_work
@@ -280,7 +280,7 @@ def test_the_commands_of_the_page_are_understood():
 
 
 def test_a_basis_is_made_once_where_none_is_given(tmp_path):
-    problem = Problem(seq=TRAIN, prior=sb.Prior.paper().within(TRAIN), model=sb.Model())
+    problem = PaperProblem(seq=TRAIN, prior=sb.Prior.paper().within(TRAIN), model=sb.Model())
     lines = []
     with open_work(tmp_path, {}, lines.append) as work:
         made = prepare_basis(work, problem, TINY, None)
@@ -290,6 +290,6 @@ def test_a_basis_is_made_once_where_none_is_given(tmp_path):
 
 
 def test_a_basis_with_too_few_vectors_is_refused(tmp_path):
-    problem = Problem(seq=TRAIN, prior=sb.Prior.paper(), model=sb.Model())
+    problem = PaperProblem(seq=TRAIN, prior=sb.Prior.paper(), model=sb.Model())
     with open_work(tmp_path, {}, print) as work, pytest.raises(sb.InvalidData, match="has 4 vectors; at least 13"):
         prepare_basis(work, problem, TINY, BASIS.truncate(4))

@@ -150,9 +150,8 @@ def test_matlab_73_without_h5py_names_the_extra(tmp_path, monkeypatch):
         sb.Sequence.load(path, **REST)
 
 
-def test_the_published_train_loads(published_data):
-    moments = ["crusher"] + ["balanced"] * 1141
-    seq = sb.Sequence.load(published_data / "published_train.mat", TR=3.5e-3, gradient_moment=moments)
+def test_the_published_train_loads(published_train):
+    seq = published_train
     assert seq.n_pulses == 1142
     assert seq.alpha[0] == pytest.approx(pi, rel=1e-12)
     assert seq.peak_B1 <= 2000 * pi * (1 + 1e-12)

@@ -54,12 +54,6 @@ def all_of(bounds):
 # Known values
 
 
-@pytest.fixture(scope="module")
-def published_train(published_data):
-    moments = ["crusher"] + ["balanced"] * 1141
-    return sb.Sequence.load(published_data / "published_train.mat", TR=3.5e-3, gradient_moment=moments)
-
-
 @pytest.mark.parametrize("form, known", [("real", 2.4970), ("complex", 2.5385)])
 def test_bound_of_m0s_with_the_published_train_is_the_known_one(published_train, form, known):
     # the values are known to their last digit

@@ -1,7 +1,16 @@
-"""How commands fail."""
+"""What commands report, and how they fail."""
+
+import json
 
 import pytest
 from spinbound.cli.main import main
+
+
+def report(arguments, capsys, status=0):
+    """What a command prints as JSON."""
+    capsys.readouterr()
+    assert main([*arguments, "--json", "--overwrite"]) == status
+    return json.loads(capsys.readouterr().out)
 
 
 def failure(arguments: list[str], capsys: pytest.CaptureFixture[str], status: int = 1) -> str:

@@ -39,6 +39,13 @@ def estimator(**changes):
     return nn.Estimator(**({"names": NAMES, "basis": BASIS, "architecture": ARCHITECTURE} | changes))
 
 
+def scaled_estimator(**changes):
+    """One whose outputs have a scale, but nothing learnt."""
+    net = estimator(**changes)
+    net.scale_to(torch.tensor([[0.05, 0.8], [0.2, 2.0]]))
+    return net
+
+
 def trained(data=None, net=None, **changes):
     """An estimator after a few epochs, and its history."""
     net, data = net or estimator(), simulated() if data is None else data

@@ -82,7 +82,7 @@ def test_draws_do_not_leave_the_open_interval_of_a_stream():
     [
         (lambda: sb.Mixture([]), "the mixture has no parts"),
         (lambda: sb.Mixture(3), "parts must be pairs \\(weight, distribution\\); given int"),
-        (lambda: sb.Mixture([0.5]), "part 0 must be a pair \\(weight, distribution\\); given float"),
+        (lambda: sb.Mixture([0.5]), "part 0 must be a pair \\(weight, distribution\\); given 0.5"),
         (lambda: sb.Mixture([(0, sb.Constant(1))]), "the weight of part 0 is 0; allowed: > 0"),
         (lambda: sb.Mixture([(np.nan, sb.Constant(1))]), "the weight of part 0 must be finite"),
         (lambda: sb.Mixture([(1, 0.5)]), "part 0 is a float; allowed: TruncatedNormal, Uniform, LogUniform, Constant"),

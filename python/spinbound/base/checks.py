@@ -105,6 +105,19 @@ def as_positive(name: str, value: npt.ArrayLike, error: type[ValueError] = Inval
     return number
 
 
+def as_sigma(sigma: npt.ArrayLike) -> FloatArray:
+    """Return standard deviations (...) of the noise; a wrong number is refused, a wrong entry marks its voxel."""
+    values = as_real("sigma", sigma)
+    if values.ndim == 0 and not is_valid_sigma(values):
+        raise InvalidParameter(f"sigma is {values[()]:g}; allowed: sigma > 0, finite")
+    return values
+
+
+def is_valid_sigma(sigma: FloatArray) -> BoolArray:
+    """Say which standard deviations are finite and larger than 0."""
+    return np.asarray((sigma > 0) & np.isfinite(sigma))
+
+
 def as_count(name: str, value: object, low: int) -> int:
     """Return one integer of at least `low`; booleans are not counts."""
     try:
@@ -146,6 +159,13 @@ def as_mapping(name: str, value: object, what: str = "names to values") -> Mappi
     if not isinstance(value, Mapping):
         raise InvalidParameter(f"{name} must be a mapping of {what}; given {type(value).__name__}")
     return value
+
+
+def as_pair(name: str, value: object, what: str) -> tuple[Any, Any]:
+    """Return the two entries of a tuple or a list."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise InvalidParameter(f"{name} must be a pair ({what}); given {_shorten(value)}")
+    return value[0], value[1]
 
 
 # Words

@@ -70,7 +70,7 @@ class NoisyPairs:
     def _errors(self, threads: int | None) -> FloatArray:
         """Compute errors (m, P, N): realisations last, so that any chunk sums them in the same order."""
         plan, m = self.plan, self.numbers.size
-        noise = [Noise(plan, snr, number) for snr, number in zip(self.snr, self.numbers, strict=True)]
+        noise = [NoiseStream(plan, snr, number) for snr, number in zip(self.snr, self.numbers, strict=True)]
 
         errors = np.empty((m, len(plan.names), plan.realizations))
         step = max(1, plan.rows(self.signals.shape[1]) // m)
@@ -104,7 +104,7 @@ def true_values(tissue: Tissue, name: str) -> FloatArray:
     return np.broadcast_to(np.asarray(tissue[name], np.float64), tissue.shape)
 
 
-class Noise:
+class NoiseStream:
     """The noise of one pair, realisation after realisation."""
 
     def __init__(self, plan: Plan, snr: float, number: int) -> None:

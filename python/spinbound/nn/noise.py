@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spinbound.base.checks import as_number, as_positive
+from spinbound.base.checks import as_number, as_pair, as_positive
 from spinbound.base.errors import InvalidParameter
 
 
@@ -42,9 +42,7 @@ class Noise:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sigma", as_positive("sigma", self.sigma))
-        if len(self.M0) != 2:
-            raise InvalidParameter(f"M0 must be a pair (low, high); given {self.M0!r}")
-        low, high = (as_number("M0", limit) for limit in self.M0)
+        low, high = (as_number("M0", limit) for limit in as_pair("M0", self.M0, "low, high"))
         if not 0 < low <= high:
             raise InvalidParameter(f"M0 is ({low:g}, {high:g}); allowed: 0 < low <= high")
         object.__setattr__(self, "M0", (low, high))

@@ -100,11 +100,11 @@ def bias_maps(
 
 
 def as_plane(cards: Cards) -> Tissue:
-    """Return the tissues of a slice; refuse test sets of other or different shapes."""
+    """Return the tissues of a slice; refuse reference sets of other or different shapes."""
     shapes = {card.grid_shape for card in cards.values()}
     if len(shapes) > 1 or len(next(iter(shapes))) != 2:
         raise InvalidParameter(
-            f"maps need test sets of one shape of two dimensions; given {', '.join(map(str, shapes))}"
+            f"maps need reference sets of one shape of two dimensions; given {', '.join(map(str, shapes))}"
         )
     return Tissue.from_dict(next(iter(cards.values())).truth)
 

@@ -30,7 +30,7 @@ SPAN = {"m0s": (0.01, 0.3), "T1a": (0.5, 3.5), "T2f": (0.01, 0.3)}  # chosen: th
 
 
 @dataclass(frozen=True, kw_only=True)
-class Problem:
+class PaperProblem:
     """The acquisition, its tissues, and the options of the computation."""
 
     seq: Sequence
@@ -46,7 +46,7 @@ class Problem:
         return {"model": self.model, "threads": self.threads, "progress": self.progress}
 
 
-def prepare_basis(work: Work, problem: Problem, settings: Settings, given: Basis | None) -> Basis:
+def prepare_basis(work: Work, problem: PaperProblem, settings: Settings, given: Basis | None) -> Basis:
     """Return the first vectors of the given basis; otherwise build one from signals of the prior, once."""
     if given is not None:
         if given.rank < settings.rank:
@@ -59,17 +59,17 @@ def prepare_basis(work: Work, problem: Problem, settings: Settings, given: Basis
     return Basis.load(path)
 
 
-def _build_basis(problem: Problem, settings: Settings) -> Basis:
+def _build_basis(problem: PaperProblem, settings: Settings) -> Basis:
     n, rank, seed = settings.n_basis, settings.rank, settings.seed
     return build_basis(problem.seq, problem.prior, n, rank, real=True, seed=seed, **problem.options)
 
 
 @dataclass(frozen=True)
-class Run:
+class PaperRun:
     """The folder, the acquisition, the settings and the basis that every further step needs."""
 
     work: Work
-    problem: Problem
+    problem: PaperProblem
     settings: Settings
     basis: Basis
 
@@ -84,7 +84,7 @@ class Run:
         return {"novelty": False, "threads": self.threads, "device": self.problem.device}
 
 
-def build_sets(run: Run) -> dict[str, Dictionary]:
+def build_sets(run: PaperRun) -> dict[str, Dictionary]:
     """Build the training, validation and test set, each in its store."""
     stores, first = {}, 0
     for name in SETS:
@@ -95,7 +95,7 @@ def build_sets(run: Run) -> dict[str, Dictionary]:
     return stores
 
 
-def _build_set(run: Run, name: str, n: int, first: int) -> Dictionary:
+def _build_set(run: PaperRun, name: str, n: int, first: int) -> Dictionary:
     problem, path, seed = run.problem, run.work.path(f"{name}.zarr"), run.settings.seed
     return build_dictionary(
         problem.seq, problem.prior, n, path, basis=run.basis, wrt=UNKNOWN, seed=seed, first=first, **problem.options

@@ -13,7 +13,7 @@ from spinbound.evaluation.card import Evaluation
 from spinbound.evaluation.dataset import ReferenceSet, reference_set
 from spinbound.evaluation.evaluate import evaluate
 
-from .data import Run, make_plane
+from .data import PaperRun, make_plane
 from .settings import ESTIMATED, UNKNOWN
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class AllCards:
     slices: Mapping[str, Cards]
 
 
-def judge(run: Run, networks: Mapping[str, nn.Estimator], test: Dictionary) -> AllCards:
+def judge(run: PaperRun, networks: Mapping[str, nn.Estimator], test: Dictionary) -> AllCards:
     """Evaluate both networks on the test set and on the slices."""
     levels, snr = list(run.settings.snr_levels), [run.settings.snr]
     on_test = {
@@ -49,13 +49,13 @@ def judge(run: Run, networks: Mapping[str, nn.Estimator], test: Dictionary) -> A
     return AllCards(on_test, on_slices)
 
 
-def _make_slice(run: Run, axes: tuple[str, str]) -> ReferenceSet:
+def _make_slice(run: PaperRun, axes: tuple[str, str]) -> ReferenceSet:
     tissue = make_plane(run.problem.prior, axes, run.settings.slice_shape)
     return reference_set(run.problem.seq, tissue, basis=run.basis, wrt=UNKNOWN, **run.problem.options)
 
 
 def _make_card(
-    run: Run, name: str, network: nn.Estimator, dataset: Callable[[], Dictionary], levels: list[float]
+    run: PaperRun, name: str, network: nn.Estimator, dataset: Callable[[], Dictionary], levels: list[float]
 ) -> Evaluation:
     """Load the report card of a name, or evaluate the network and save it."""
     path = run.work.path(f"{name}.npz")

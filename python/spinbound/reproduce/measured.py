@@ -19,7 +19,7 @@ from spinbound.signals.simulate import simulate
 from spinbound.tissues.phantom import Phantom, tubes
 from spinbound.tissues.tissue import Tissue
 
-from .data import Run, draw_noise
+from .data import PaperRun, draw_noise
 from .settings import ESTIMATED, UNKNOWN, Settings
 from .work import Arrays
 
@@ -37,12 +37,12 @@ def make_phantom(settings: Settings) -> Phantom:
     return tubes(settings.phantom_shape)
 
 
-def make_phantom_data(run: Run, phantom: Phantom) -> npt.NDArray[Any]:
+def make_phantom_data(run: PaperRun, phantom: Phantom) -> npt.NDArray[Any]:
     """Make noisy coefficients (rows, columns, rank) in the tubes, zero elsewhere; they are stored."""
     return run.work.load_or_compute("phantom/data", lambda: {"coefficients": _simulate(run, phantom)})["coefficients"]
 
 
-def _simulate(run: Run, phantom: Phantom) -> npt.NDArray[Any]:
+def _simulate(run: PaperRun, phantom: Phantom) -> npt.NDArray[Any]:
     in_tube = phantom.labels > 1
     signals = simulate(run.problem.seq, phantom.tissue[in_tube], basis=run.basis, **run.problem.options)
     data = np.zeros((*in_tube.shape, run.basis.rank), complex)
@@ -68,7 +68,7 @@ def has_data(data: npt.NDArray[Any]) -> BoolArray:
     return np.asarray(np.any(data != 0, axis=-1))
 
 
-def estimate_maps(run: Run, networks: Mapping[str, nn.Estimator], data: npt.NDArray[Any], name: str) -> Maps:
+def estimate_maps(run: PaperRun, networks: Mapping[str, nn.Estimator], data: npt.NDArray[Any], name: str) -> Maps:
     """Estimate maps (rows, columns) of the parameters by each estimator, stored under a name; NaN without a result."""
     mask = has_data(data)
     computed = {NLLS: partial(_fit, run, data, mask, name)}
@@ -81,18 +81,18 @@ def estimate_maps(run: Run, networks: Mapping[str, nn.Estimator], data: npt.NDAr
     return maps
 
 
-def _name_unfinished(run: Run, name: str) -> Path:
+def _name_unfinished(run: PaperRun, name: str) -> Path:
     """Name the folder in which a fit stores its chunks until it is complete."""
     return run.work.path(f"{name}/{NLLS}.unfinished")
 
 
-def _fit(run: Run, data: npt.NDArray[Any], mask: BoolArray, name: str) -> Arrays:
+def _fit(run: PaperRun, data: npt.NDArray[Any], mask: BoolArray, name: str) -> Arrays:
     seq, k, options = run.problem.seq, run.settings.multi_start, run.problem.options
     resume = _name_unfinished(run, name)
     return _as_maps(fit(data, seq, run.basis, UNKNOWN, mask=mask, multi_start=k, resume=resume, **options).estimates)
 
 
-def _estimate(run: Run, network: nn.Estimator, data: npt.NDArray[Any], mask: BoolArray) -> Arrays:
+def _estimate(run: PaperRun, network: nn.Estimator, data: npt.NDArray[Any], mask: BoolArray) -> Arrays:
     return _as_maps(network.estimate(data, mask, **run.network_options).estimates)
 
 

@@ -9,7 +9,7 @@ import spinbound.nn as nn
 from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.nn.device import use_torch_threads
 
-from .data import Run
+from .data import PaperRun
 from .settings import ESTIMATED
 from .work import Arrays
 
@@ -17,7 +17,7 @@ LOSSES = {"NN-CRB": nn.CRBLoss, "NN-MSE": nn.MSELoss}
 CURVES = ("epoch", "loss", "validation_loss", "validation_crb_loss", "seconds")
 
 
-def train_networks(run: Run, sets: Mapping[str, Dictionary]) -> tuple[dict[str, nn.Estimator], dict[str, Arrays]]:
+def train_networks(run: PaperRun, sets: Mapping[str, Dictionary]) -> tuple[dict[str, nn.Estimator], dict[str, Arrays]]:
     """Train both networks, and return them with their best weights and the curves of their training."""
     networks, curves = {}, {}
     for label in LOSSES:
@@ -27,7 +27,7 @@ def train_networks(run: Run, sets: Mapping[str, Dictionary]) -> tuple[dict[str, 
     return networks, curves
 
 
-def _train(run: Run, sets: Mapping[str, Dictionary], label: str) -> Arrays:
+def _train(run: PaperRun, sets: Mapping[str, Dictionary], label: str) -> Arrays:
     """Train a network, or resume a training that was killed, and return the curves."""
     settings = run.settings
     history = nn.train(
@@ -50,7 +50,7 @@ def _train(run: Run, sets: Mapping[str, Dictionary], label: str) -> Arrays:
     return {name: history[name] for name in CURVES}
 
 
-def _make_network(run: Run) -> nn.Estimator:
+def _make_network(run: PaperRun) -> nn.Estimator:
     """Make a network before its training; both networks begin with the same weights."""
     settings, problem = run.settings, run.problem
     architecture = getattr(nn.Architecture, settings.architecture)(settings.rank)

@@ -22,7 +22,7 @@ from spinbound.signals.forward import ForwardModel
 from spinbound.tissues.prior import Prior
 
 from . import claims, figures
-from .data import Problem, Run, build_sets, prepare_basis
+from .data import PaperProblem, PaperRun, build_sets, prepare_basis
 from .judged import judge
 from .measured import as_slice, estimate_maps, has_data, make_phantom, make_phantom_data
 from .networks import train_networks
@@ -90,7 +90,7 @@ def crb_paper(
     check_progress(progress)
 
     TR = float(np.median(seq.repetition_times))
-    problem = Problem(
+    problem = PaperProblem(
         seq=seq,
         prior=prior or Prior.paper(TR).within(seq, model),
         model=as_model(model),
@@ -101,11 +101,11 @@ def crb_paper(
     data = None if in_vivo is None else as_slice(in_vivo, settings.rank, basis)
 
     with open_work(Path(folder), _describe(problem, settings, basis), tell) as work:
-        run = Run(work, problem, settings, prepare_basis(work, problem, settings, basis))
+        run = PaperRun(work, problem, settings, prepare_basis(work, problem, settings, basis))
         return _reproduce(run, data)
 
 
-def _reproduce(run: Run, in_vivo: npt.NDArray[Any] | None) -> Path:
+def _reproduce(run: PaperRun, in_vivo: npt.NDArray[Any] | None) -> Path:
     """Do every step, and write the report."""
     sets = build_sets(run)
     networks, curves = train_networks(run, sets)
@@ -133,18 +133,18 @@ def _reproduce(run: Run, in_vivo: npt.NDArray[Any] | None) -> Path:
     return _write(run, rows, pictures)
 
 
-def _write(run: Run, rows: Rows[claims.Row], pictures: dict[str, list[Picture]]) -> Path:
+def _write(run: PaperRun, rows: Rows[claims.Row], pictures: dict[str, list[Picture]]) -> Path:
     path = run.work.path("report.html")
     provenance = {**_describe_sources(run.problem, run.basis), "seconds": run.work.seconds}
     write_report(path, TITLE, make_sections(rows, pictures, run.settings, provenance))
     return path
 
 
-def _describe(problem: Problem, settings: Settings, basis: Basis | None) -> dict[str, Any]:
+def _describe(problem: PaperProblem, settings: Settings, basis: Basis | None) -> dict[str, Any]:
     """Describe everything but the slice in vivo that the results depend on, in plain words and numbers."""
     return {**_describe_sources(problem, basis), **asdict(settings)}
 
 
-def _describe_sources(problem: Problem, basis: Basis | None) -> dict[str, Any]:
+def _describe_sources(problem: PaperProblem, basis: Basis | None) -> dict[str, Any]:
     """Describe the acquisition, the model, the basis and the prior of the results."""
     return ForwardModel.of(problem.seq, problem.model, basis).described | {"prior": problem.prior.toml}

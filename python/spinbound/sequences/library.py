@@ -20,6 +20,11 @@ def names() -> list[str]:
 def load(name: str) -> Sequence:
     """Read a sequence that ships with the package.
 
+    Parameters
+    ----------
+    name
+        One of `names()`.
+
     Raises
     ------
     InvalidSequence

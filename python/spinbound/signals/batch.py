@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 import spinbound._core as _core
-from spinbound.base.checks import as_instance, as_real, as_threads, check_progress
+from spinbound.base.checks import as_instance, as_sigma, as_threads, check_progress, is_valid_sigma
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import DERIVED, PARAMETERS, TISSUE
 from spinbound.base.progress import shift_progress, show_progress
 from spinbound.tissues.tissue import Tissue
 
 from .forward import ForwardModel
-from .valid import R1F, R1S, SLAB, describe_place, is_valid_sigma, remove_exchange, valid_voxels
+from .valid import R1F, R1S, SLAB, describe_place, remove_exchange, valid_voxels
 
 FORMS = ("real", "complex", "real-M0")  # of Fisher matrices, in the order of the core's codes
 # Values of tissues and results in a slab, where results are not stored in the precision of the core: 17 MB.
@@ -151,12 +151,10 @@ def _fill(value: npt.NDArray[Any], tissue: Tissue, dtype: Any) -> npt.NDArray[An
 
 
 def _check_sigma(sigma: npt.ArrayLike | None, tissue: Tissue) -> FloatArray | None:
-    """Return standard deviations (N,) of the noise; a wrong number is refused, a wrong entry marks its voxel."""
+    """Return standard deviations (N,) of the noise, one for each voxel."""
     if sigma is None:
         return None
-    array = as_real("sigma", sigma)
-    if array.ndim == 0 and not is_valid_sigma(array):
-        raise InvalidParameter(f"sigma is {array[()]:g}; allowed: sigma > 0, finite")
+    array = as_sigma(sigma)
     try:
         return _fill(array, tissue, np.float64)
     except ValueError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from spinbound.base.checks import is_valid_sigma
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray
 from spinbound.base.parameters import PARAMETERS, TISSUE
 from spinbound.sequences.limits import Limits
@@ -18,11 +19,6 @@ def remove_exchange(matrix: FloatArray) -> None:
     """Set the parameters of the semi-solid pool to neutral values in tissues of one pool, in place."""
     for name, value in (("Rex", 0.0), ("R1s", matrix[R1F]), ("T2s", 10e-6)):
         matrix[TISSUE.index(name)] = value
-
-
-def is_valid_sigma(sigma: FloatArray) -> BoolArray:
-    """Say which standard deviations are finite and larger than 0."""
-    return np.asarray((sigma > 0) & np.isfinite(sigma))
 
 
 # (8, 1): the least and the largest accepted value of each row of the matrix

@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_number, as_parameter, as_real
+from spinbound.base.checks import as_number, as_parameter, as_positive, as_real
 from spinbound.base.errors import BoolArray, FloatArray, InvalidParameter
 
 Limit = float | str
@@ -156,8 +156,7 @@ class TruncatedNormal(Invertible):
 
     def __post_init__(self) -> None:
         self._settle()
-        if self.std <= 0:
-            raise InvalidParameter(f"std is {self.std:g}; allowed: std > 0")
+        as_positive("std", self.std)
 
     def _invert(self, u: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
         from scipy.special import log_ndtr, ndtri_exp

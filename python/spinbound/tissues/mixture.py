@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_number
+from spinbound.base.checks import as_number, as_pair
 from spinbound.base.errors import FloatArray, InvalidParameter
 
 from .distributions import Distribution, Invertible, Limit, as_limit
@@ -105,9 +105,8 @@ def _as_parts(parts: Any) -> tuple[tuple[float, Invertible], ...]:
 
 
 def _as_part(number: int, pair: Any) -> tuple[float, Invertible]:
-    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-        raise InvalidParameter(f"part {number} must be a pair (weight, distribution); given {type(pair).__name__}")
-    weight, part = as_number(f"the weight of part {number}", pair[0]), pair[1]
+    weight, part = as_pair(f"part {number}", pair, "weight, distribution")
+    weight = as_number(f"the weight of part {number}", weight)
     if weight <= 0:
         raise InvalidParameter(f"the weight of part {number} is {weight:g}; allowed: > 0")
     if not isinstance(part, Invertible):

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_count, as_parameter, as_positive, refuse_conflicts
+from spinbound.base.checks import as_count, as_pair, as_parameter, as_positive, refuse_conflicts
 from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter
 from spinbound.base.units import check_plausible
 from spinbound.sequences.experiment import Experiment, as_trains
@@ -274,10 +274,9 @@ class Prior:
 
     def _truncate(self, name: str, pair: Any) -> Distribution:
         distribution = self[name]
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise InvalidParameter(f"{name} must be a pair (low, high); given {pair!r}")
+        low, high = as_pair(name, pair, "low, high")
         try:
-            return distribution.truncated(*pair)
+            return distribution.truncated(low, high)
         except InvalidParameter as problem:
             raise InvalidParameter(f"{name}: {problem}") from None
 

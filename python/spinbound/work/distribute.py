@@ -33,7 +33,7 @@ CONFIGURATION = {
 }
 
 
-class Source(Protocol):
+class DaskCluster(Protocol):
     """A kind of cluster of Dask."""
 
     @property
@@ -47,7 +47,7 @@ class Source(Protocol):
         """Replace workers that have gone, and say whether any may still come."""
 
 
-def distribute(job: Job, source: Source, threads: int | None, progress: Progress | None) -> None:
+def distribute(job: Job, source: DaskCluster, threads: int | None, progress: Progress | None) -> None:
     """Have workers do the chunks that are not done, and name in a warning those that failed.
 
     Raises
@@ -181,7 +181,7 @@ def _describe_failures(failed: Mapping[int, BaseException]) -> str:
 class _Watch:
     """A watch over the workers of a cluster, so that there are some."""
 
-    def __init__(self, source: Source, cluster: Any) -> None:
+    def __init__(self, source: DaskCluster, cluster: Any) -> None:
         self.source, self.cluster = source, cluster
         self.looked = self.hopeful = monotonic()
 

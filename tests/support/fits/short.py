@@ -19,3 +19,8 @@ BASE = {"seq": SEQ, "free": FREE, "start": START, "fixed": FIXED}
 
 def fitted(data=DATA, **changes):
     return sb.fit(**({"data": data} | BASE | changes))
+
+
+def bits(fit, voxels=...):
+    """Everything found in some voxels, to the bit."""
+    return {name: values[voxels].tobytes() for name, values in fit.as_arrays().items()}

@@ -29,7 +29,7 @@ Voxels = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class Settings:
+class FitSettings:
     """The stopping rules and the threads of a fit."""
 
     gradient: float
@@ -49,7 +49,7 @@ class ChunkFit:
 
     problem: Problem
     starts: Starts
-    settings: Settings
+    settings: FitSettings
 
     def __call__(self, threads: int | None, progress: Progress | None) -> Arrays:
         """Fit the voxels."""
@@ -60,7 +60,7 @@ class ChunkFit:
 def make_job(
     problem: Problem,
     starts: Starts,
-    settings: Settings,
+    settings: FitSettings,
     folder: Path | None,
     take: Callable[[Voxels, Arrays], object],
 ) -> VoxelJob:
@@ -97,7 +97,7 @@ def _make_arrays(problem: Problem, n: int) -> Arrays:
     }
 
 
-def _fit(problem: Problem, starts: Starts, settings: Settings, voxels: Voxels, progress: Progress | None) -> Arrays:
+def _fit(problem: Problem, starts: Starts, settings: FitSettings, voxels: Voxels, progress: Progress | None) -> Arrays:
     """Fit from one start to its end; or from many starts for a few iterations, and from the best to its end."""
     matches = list(starts.find(voxels, settings.threads))
     if starts.n_matches == 1:
@@ -119,7 +119,7 @@ class Search:
     """The best fit of every voxel of a chunk among those from some starts."""
 
     def __init__(
-        self, problem: Problem, settings: Settings, voxels: Voxels, progress: Progress | None, n_steps: int
+        self, problem: Problem, settings: FitSettings, voxels: Voxels, progress: Progress | None, n_steps: int
     ) -> None:
         self.problem, self.settings, self.voxels = problem, settings, voxels
         self.progress, self.n_steps = progress, n_steps
@@ -180,7 +180,12 @@ def _share_progress(progress: Progress | None, step: int, n_steps: int) -> Progr
 
 
 def _call_core(
-    problem: Problem, voxels: Voxels, start: Start, settings: Settings, max_iterations: int, progress: Progress | None
+    problem: Problem,
+    voxels: Voxels,
+    start: Start,
+    settings: FitSettings,
+    max_iterations: int,
+    progress: Progress | None,
 ) -> Arrays:
     """Fit a chunk from one start by the core."""
     matrix, M0 = _make_matrix(problem, voxels, start)

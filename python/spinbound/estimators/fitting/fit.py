@@ -27,9 +27,9 @@ from spinbound.tissues.prior import Prior
 from spinbound.work.job import Runner
 from spinbound.work.run import Run
 
-from .chunks import Settings, make_job
+from .chunks import FitSettings, make_job
 from .problem import FITTED, Maps, Problem, check
-from .result import Fit, Volume
+from .result import Fit, FittedVolume
 from .starts import Starts, make_starts
 
 FREE = ("M0", "m0s", "R1a", "R2f", "Rex", "T2s", "omega0", "B1")
@@ -167,7 +167,7 @@ def fit(
         variable_projection=variable_projection,
     )
     run = Run.of(resume, runner, threads, progress)
-    settings = Settings(
+    settings = FitSettings(
         GRADIENT,
         STEP,
         _check_tolerance(tolerance),
@@ -177,7 +177,7 @@ def fit(
 
     starts = make_starts(problem, dictionary, as_count("multi_start", multi_start, 1), threads, progress)
     description = _describe(problem, settings, starts)
-    volume = Volume(problem, covariance, several=starts.n_matches > 1)
+    volume = FittedVolume(problem, covariance, several=starts.n_matches > 1)
     job = make_job(problem, starts, settings, run.folder, volume.take)
     run.carry_out(job, description | (_hashes(problem, starts) if run.folder else {}), "fit")
 
@@ -191,7 +191,7 @@ def _check_tolerance(tolerance: npt.ArrayLike) -> float:
     return number
 
 
-def _describe(problem: Problem, settings: Settings, starts: Starts) -> dict[str, Any]:
+def _describe(problem: Problem, settings: FitSettings, starts: Starts) -> dict[str, Any]:
     """Describe the fit in plain words and numbers."""
     numbers = {name: value for name, value in problem.fixed.as_dict().items() if value.ndim == 0}
     free = {base for name in problem.free for base in bases(name)}

@@ -15,8 +15,10 @@ from spinbound.base.checks import (
     as_mapping,
     as_mask,
     as_number,
+    as_pair,
     as_parameter_names,
     as_real,
+    as_sigma,
     check_range,
     refuse_conflicts,
 )
@@ -307,10 +309,8 @@ def _default_limits(name: str, allowed: tuple[float, float], trains: Trains) -> 
 def _check_sigma(sigma: npt.ArrayLike | None, shape: tuple[int, ...]) -> FloatArray | None:
     if sigma is None:
         return None
-    values = as_real("sigma", sigma)
+    values = as_sigma(sigma)
     refuse_shape("sigma", values.shape, shape)
-    if values.ndim == 0 and not 0 < values < np.inf:
-        raise InvalidParameter(f"sigma is {values:g}; allowed: sigma > 0, finite")
     return values
 
 
@@ -355,14 +355,13 @@ def _add_prior(problem: Problem, prior: Mapping[str, tuple[npt.ArrayLike, float]
     for name, pair in given.items():
         if name not in problem.unknowns:
             raise InvalidParameter(f"prior has {name}; allowed: {', '.join(problem.unknowns)}")
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise InvalidParameter(f"the prior of {name} must be a pair (mean, standard deviation); given {pair!r}")
-        k, values = problem.unknowns.index(name), as_real(f"the mean of the prior of {name}", pair[0])
+        center, width = as_pair(f"the prior of {name}", pair, "mean, standard deviation")
+        k, values = problem.unknowns.index(name), as_real(f"the mean of the prior of {name}", center)
         refuse_shape(f"the prior of {name}", values.shape, problem.shape)
         if values.ndim == 0:
             as_number(f"the mean of the prior of {name}", values)
         mean[k] = problem.select(values, problem.voxels)
-        std[k] = as_number(f"the width of the prior of {name}", pair[1])
+        std[k] = as_number(f"the width of the prior of {name}", width)
         if not std[k] > 0:
             raise InvalidParameter(f"the standard deviation of the prior of {name} is {std[k]:g}; allowed: > 0")
     return replace(problem, prior=GaussianPrior(mean, std))

@@ -180,7 +180,7 @@ def _columns(free: tuple[str, ...]) -> list[str]:
     return [column for name in free for column in (("Re M0", "Im M0") if name == "M0" else (name,))]
 
 
-class Volume:
+class FittedVolume:
     """The maps of a fit, filled chunk by chunk."""
 
     def __init__(self, problem: Problem, covariance: bool, several: bool) -> None:

@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_data, as_instance, as_mask, as_parameter_names, as_real, check_progress
+from spinbound.base.checks import (
+    as_data,
+    as_instance,
+    as_mask,
+    as_parameter_names,
+    as_sigma,
+    check_progress,
+    is_valid_sigma,
+)
 from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter, Progress
 from spinbound.base.progress import shift_progress, show_progress
 from spinbound.estimators.matching.search import find_usable
@@ -299,13 +307,10 @@ def as_sigmas(sigma: npt.ArrayLike | None, shape: tuple[int, ...]) -> FloatArray
     """
     if sigma is None:
         return np.full(int(np.prod(shape, dtype=np.int64)), np.nan)
-    array = as_real("sigma", sigma)
-    accepted = (array > 0) & np.isfinite(array)
-    if array.ndim == 0 and not accepted:
-        raise InvalidParameter(f"sigma is {array[()]:g}; allowed: sigma > 0, finite")
+    array = as_sigma(sigma)
     if array.ndim and array.shape != shape:
         raise InvalidParameter(f"sigma has shape {array.shape}; allowed: one number, or a map of shape {shape}")
-    return np.broadcast_to(np.where(accepted, array, np.nan), shape).ravel()
+    return np.broadcast_to(np.where(is_valid_sigma(array), array, np.nan), shape).ravel()
 
 
 def _as_single(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

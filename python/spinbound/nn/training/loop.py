@@ -16,7 +16,7 @@ from spinbound.nn.loss import CRBLoss, Loss, is_usable
 from spinbound.nn.noise import make_generator
 
 from .data import Samples
-from .settings import Settings
+from .settings import TrainingSettings
 
 VALIDATED = 4096  # samples of a validation at a time
 MOST_SKIPPED = 10  # skipped steps in a row
@@ -66,7 +66,7 @@ def refuse_masked(share: float) -> None:
 class Loop:
     """The steps of a training, with the network, its loss and the optimiser."""
 
-    def __init__(self, estimator: Estimator, loss: Loss, settings: Settings) -> None:
+    def __init__(self, estimator: Estimator, loss: Loss, settings: TrainingSettings) -> None:
         self.estimator, self.loss, self.settings = estimator, loss, settings
         self.parameters = [parameter for parameter in estimator.parameters() if parameter.requires_grad]
         self.optimiser = torch.optim.Adam(self.parameters, settings.learning_rate, fused=True)

@@ -53,7 +53,7 @@ from spinbound.tissues.prior import Prior
 
 from .data import Data, SimulatedData, StoredData
 from .history import History
-from .settings import Settings
+from .settings import TrainingSettings
 from .train import train
 
 MAX_BYTES = 1 << 20
@@ -157,7 +157,7 @@ class Training:
         """Refuse options that `train` would refuse, before the work that novelty takes."""
         chosen = {name: given.default for name, given in inspect.signature(train).parameters.items()} | options
         chosen |= {"noise": self.noise, "device": as_device(chosen["device"])}
-        Settings(**{field.name: chosen[field.name] for field in fields(Settings)})
+        TrainingSettings(**{field.name: chosen[field.name] for field in fields(TrainingSettings)})
 
     def _make_novelty(self) -> Novelty:
         """Make the novelty of the data."""

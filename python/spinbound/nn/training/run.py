@@ -38,7 +38,7 @@ LOCK = "lock"
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # of Adam
 
 
-class Run:
+class TrainingRun:
     """The state of a training: the history, and the best weights so far."""
 
     def __init__(self, loop: Loop, configuration: Mapping[str, Any], folder: Path | None) -> None:

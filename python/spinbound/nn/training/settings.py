@@ -18,7 +18,7 @@ SCHEDULES = ("halving", "cosine")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class TrainingSettings:
     """The options of `train`, checked."""
 
     noise: Noise
@@ -63,11 +63,11 @@ class Settings:
         return inf if self.clip is None else self.clip
 
 
-def _halve(settings: Settings, done: float) -> float:
+def _halve(settings: TrainingSettings, done: float) -> float:
     return 0.5 ** (int(done) // settings.halve_every)
 
 
-def _follow_cosine(settings: Settings, done: float) -> float:
+def _follow_cosine(settings: TrainingSettings, done: float) -> float:
     """Rise linearly for a short time, then follow half a period of a cosine down to 0."""
     share = done / settings.epochs
     if share < WARM_UP:
@@ -75,4 +75,4 @@ def _follow_cosine(settings: Settings, done: float) -> float:
     return (1 + cos(pi * (share - WARM_UP) / (1 - WARM_UP))) / 2
 
 
-FACTORS: dict[str, Callable[[Settings, float], float]] = {"halving": _halve, "cosine": _follow_cosine}
+FACTORS: dict[str, Callable[[TrainingSettings, float], float]] = {"halving": _halve, "cosine": _follow_cosine}

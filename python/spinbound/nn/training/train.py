@@ -24,8 +24,8 @@ from .data import Data
 from .history import History
 from .loop import DeviceSamples, Loop, move_to_device
 from .progress import open_course
-from .run import Run, open_folder
-from .settings import Settings
+from .run import TrainingRun, open_folder
+from .settings import TrainingSettings
 from .tensorboard import open_writer
 
 PAPER = Noise()
@@ -131,7 +131,7 @@ def train(
     (2, Noise(sigma=0.01, M0=(0.1, 1.0)))
     """
     loss = CRBLoss() if loss is None else loss
-    settings = Settings(
+    settings = TrainingSettings(
         noise=noise,
         epochs=epochs,
         batch=batch,
@@ -153,7 +153,7 @@ def train(
         configuration = _describe(estimator, data, validation, loss, settings)
         try:
             estimator.to(settings.device)
-            run = Run(Loop(estimator, loss.to(settings.device), settings), configuration, place)
+            run = TrainingRun(Loop(estimator, loss.to(settings.device), settings), configuration, place)
             run.resume()
             _adopt(estimator, data, noise)
             _complete(run, data, validation, progress)
@@ -198,7 +198,7 @@ def _adopt(estimator: Estimator, data: Data, noise: Noise) -> None:
 
 
 def _describe(
-    estimator: Estimator, data: Data, validation: Data | None, loss: Loss, settings: Settings
+    estimator: Estimator, data: Data, validation: Data | None, loss: Loss, settings: TrainingSettings
 ) -> dict[str, Any]:
     """Describe everything that the curve depends on, so that a folder of another training is recognised."""
     sources = {"data": data, "validation": validation}
@@ -218,7 +218,7 @@ def _describe(
 # The epochs
 
 
-def _complete(run: Run, data: Data, validation: Data | None, progress: bool | Progress | None) -> None:
+def _complete(run: TrainingRun, data: Data, validation: Data | None, progress: bool | Progress | None) -> None:
     """Do the epochs that are not done; then give the estimator the best weights."""
     estimator, settings, first = run.loop.estimator, run.loop.settings, len(run.history)
     judge = None if validation is None else move_to_device(validation.samples(0, estimator.names), estimator.centre)
