@@ -170,7 +170,7 @@ def test_an_interrupted_training_leaves_no_thread_behind(tmp_path):
 
 def test_saving_is_not_done_more_often_than_it_pays(tmp_path, monkeypatch):
     saved = []
-    monkeypatch.setattr(_run.Run, "save", lambda self: saved.append(len(self.history)))
+    monkeypatch.setattr(_run.TrainingRun, "save", lambda self: saved.append(len(self.history)))
     trained(folder=tmp_path, epochs=4)
     assert saved == [4]
     monkeypatch.setattr(sys.modules["spinbound.nn.training.train"], "SAVE_EVERY", 0)
