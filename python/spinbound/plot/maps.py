@@ -149,7 +149,26 @@ def fill_map(tissue: Tissue, name: str) -> NDArray[Any]:
 
 
 def grid_axes(tissue: Tissue, names: Iterable[str]) -> tuple[str, str] | None:
-    """Find the first `names` that vary along axis 0 alone and axis 1 alone of a two-dimensional tissue, or None."""
+    """Find the first parameters that vary along axis 0 alone and along axis 1 alone of a grid of tissues.
+
+    Parameters
+    ----------
+    tissue
+        The voxels, shape (...).
+    names
+        Parameters in the order in which they are tried.
+
+    Returns
+    -------
+    (str, str) or None
+        The parameters along axis 0 and axis 1, as `crb_maps` takes them; None if tissues have not two axes, or no
+        parameter varies along one of them alone.
+
+    Raises
+    ------
+    InvalidParameter
+        If a name is not that of a parameter.
+    """
     if len(tissue.shape) != 2:
         return None
     found: dict[int, str] = {}

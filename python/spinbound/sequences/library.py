@@ -13,7 +13,13 @@ _SUFFIXES = (".npz", ".toml")
 
 
 def names() -> list[str]:
-    """Return the names of the sequences that ship with the package."""
+    """Return the names of the sequences that ship with the package.
+
+    Returns
+    -------
+    list of str
+        The names, sorted.
+    """
     return sorted(_list_files())
 
 
@@ -24,6 +30,11 @@ def load(name: str) -> Sequence:
     ----------
     name
         One of `names()`.
+
+    Returns
+    -------
+    Sequence
+        The sequence.
 
     Raises
     ------
