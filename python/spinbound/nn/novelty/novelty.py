@@ -257,7 +257,7 @@ class Novelty:
     def description(self) -> dict[str, Any]:
         """The parameters, the noise and the percentiles, as plain numbers and words."""
         percentiles = {kind: list(values) for kind, values in self.percentiles.items()}
-        return {"names": list(self.names), "noise": self.noise.described(), "percentiles": percentiles}
+        return {"names": list(self.names), "noise": self.noise.describe(), "percentiles": percentiles}
 
     def as_arrays(self) -> dict[str, npt.NDArray[np.float32]]:
         """Return the arrays in single precision, which holds them exactly; the last axis is real, imaginary."""

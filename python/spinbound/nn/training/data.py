@@ -76,7 +76,7 @@ class Data(Protocol):
     def close(self) -> None:
         """End the work that `prepare` has begun."""
 
-    def described(self, names: tuple[str, ...]) -> dict[str, Any]:
+    def describe(self, names: tuple[str, ...]) -> dict[str, Any]:
         """Describe everything that the samples depend on, in plain words and numbers."""
 
     def novelty(self, noise: Noise) -> Novelty:
@@ -139,7 +139,7 @@ class StoredData:
     def close(self) -> None:
         """Do nothing: there is nothing to end."""
 
-    def described(self, names: tuple[str, ...]) -> dict[str, Any]:
+    def describe(self, names: tuple[str, ...]) -> dict[str, Any]:
         """Describe the samples by their number and their hash."""
         samples = self.samples(0, names)
         signals = torch.view_as_real(samples.signals)
@@ -244,7 +244,7 @@ class SimulatedData:
         self._ended.clear()
         self._pool, self._begun = None, {}
 
-    def described(self, names: tuple[str, ...]) -> dict[str, Any]:  # noqa: ARG002  (as all data)
+    def describe(self, names: tuple[str, ...]) -> dict[str, Any]:  # noqa: ARG002  (as all data)
         """Describe the prior, the sequence, and the computed arrays."""
         recipe, source = self._recipe, self._source
         return {

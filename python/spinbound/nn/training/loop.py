@@ -109,7 +109,7 @@ class Loop:
     def _compute_loss(self, samples: DeviceSamples, generator: torch.Generator, loss: Loss) -> Tensor:
         """Return the loss of some samples with new scales and noise."""
         noise = self.settings.noise
-        real, imag, M0 = noise.applied(samples.real, samples.imag, generator, loss.realizations)
+        real, imag, M0 = noise.apply(samples.real, samples.imag, generator, loss.realizations)
         return loss(self._estimate(real, imag), samples.truth, samples.crb, M0, noise.sigma)
 
     def _estimate_mixed(self, real: Tensor, imag: Tensor) -> Tensor:
@@ -117,7 +117,7 @@ class Loop:
         network, inputs = self.estimator.network, self.estimator.inputs(real, imag)
         with torch.autocast(self.settings.device.type, torch.bfloat16):
             hidden = network.hidden(inputs)
-        return self.estimator.scaled(network.output(hidden.to(inputs.dtype)))
+        return self.estimator.scale_outputs(network.output(hidden.to(inputs.dtype)))
 
     def _take_step(self, value: Tensor) -> bool:
         """Take a step down the gradient, unless it is not finite; say whether it was taken.
