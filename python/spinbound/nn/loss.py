@@ -92,14 +92,10 @@ class MSELoss(Loss):
     """
 
     def forward(
-        self,
-        estimate: Tensor,
-        truth: Tensor,
-        crb: Tensor | None = None,  # noqa: ARG002  (all losses are called alike)
-        M0: Scale = None,  # noqa: ARG002
-        sigma: Scale = None,  # noqa: ARG002
+        self, estimate: Tensor, truth: Tensor, crb: Tensor | None = None, M0: Scale = None, sigma: Scale = None
     ) -> Tensor:
         """Return the loss, a tensor of no dimension; crb, M0 and sigma do not count."""
+        del crb, M0, sigma  # all losses are called alike
         check_shapes(estimate, truth)
         return (estimate - truth).square().mean()
 
@@ -116,14 +112,10 @@ class RelativeLoss(Loss):
     """
 
     def forward(
-        self,
-        estimate: Tensor,
-        truth: Tensor,
-        crb: Tensor | None = None,  # noqa: ARG002  (all losses are called alike)
-        M0: Scale = None,  # noqa: ARG002
-        sigma: Scale = None,  # noqa: ARG002
+        self, estimate: Tensor, truth: Tensor, crb: Tensor | None = None, M0: Scale = None, sigma: Scale = None
     ) -> Tensor:
         """Return the loss, a tensor of no dimension; crb, M0 and sigma do not count."""
+        del crb, M0, sigma  # all losses are called alike
         check_shapes(estimate, truth)
         usable = (truth != 0).expand(estimate.shape)
         error = torch.where(usable, estimate - truth, 0)

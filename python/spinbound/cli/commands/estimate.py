@@ -7,13 +7,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
 
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 
 import spinbound._core as _core
-from spinbound.cli.shared.arguments import Sources, open_basis, open_sequence, show_bar
+from spinbound.cli.shared.arguments import Positive, Sources, open_basis, open_sequence, show_bar
 from spinbound.cli.shared.estimate_output import STATUSES, make_maps
 from spinbound.cli.shared.images import DataFile, Images, open_volume
 from spinbound.cli.shared.map_output import Delivery, Target, default_output
+from spinbound.cli.shared.outputs import OptionalOutput
 
 Checkpoint = Annotated[Path, Parameter(help="A trained estimator: the .safetensors file that a training has written.")]
 
@@ -23,12 +24,12 @@ def estimate(
     data: DataFile,
     /,
     *,
-    output: Annotated[Path | None, Parameter(name=("--output", "-o"))] = None,
+    output: OptionalOutput = None,
     figure: Path | None = None,
     prefix: str = "sub-01",
     images: Images | None = None,
     sequence: str | None = None,
-    sigma: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
+    sigma: Positive | None = None,
     no_novelty: bool = False,
     device: str | None = None,
     sources: Sources | None = None,

@@ -19,7 +19,6 @@ from spinbound.cli.shared.arguments import (
     Count,
     Inputs,
     Number,
-    Output,
     UsageError,
     open_basis,
     open_sequence,
@@ -29,7 +28,7 @@ from spinbound.cli.shared.arguments import (
 )
 from spinbound.cli.shared.estimators import Choices, check_word, make_estimator
 from spinbound.cli.shared.fit_unknowns import parse_number
-from spinbound.cli.shared.outputs import check_figure, check_npz, check_output, save_figure, work_beside
+from spinbound.cli.shared.outputs import Output, check_files, save_figure, work_beside
 from spinbound.cli.shared.prior import PAPER, PriorSource, open_prior
 from spinbound.cli.shared.report import print_json
 from spinbound.cli.shared.runner import Workers, make_runner, print_part_done
@@ -106,10 +105,7 @@ def evaluate(
     work, levels = work_beside(output, "evaluate"), [parse_number(level, "--snr") for level in snr.split(",")]
 
     check_word(estimator)
-    check_npz(output)
-    check_output(output, inputs.overwrite or work.exists())
-    if figure:
-        check_figure(figure, output, inputs.overwrite or work.exists())
+    check_files(output, figure, inputs.overwrite or work.exists())
 
     label, *labels = make_labels(estimator, beside or [])
     others = {label: Evaluation.load(path) for label, path in zip(labels, beside or [], strict=True)}
@@ -181,15 +177,10 @@ def open_reference(
         store = open_dictionary(Path(source))
         return as_reference_set(store), Model.read(store.configuration)
     seq = open_sequence(source, inputs)
-    options: dict[str, Any] = {
-        "model": inputs.chosen_model,
-        "basis": open_basis(inputs.basis),
-        "seed": seed,
-        "first": first,
-    }
+    options = inputs.options | {"basis": open_basis(inputs.basis), "seed": seed, "first": first}
 
     names, tissues = parse_unknowns(wrt) if wrt else FULL_MODEL, open_prior(prior, seq, inputs)
-    return reference_set(seq, tissues, n, wrt=names, threads=inputs.threads, **options), inputs.chosen_model
+    return reference_set(seq, tissues, n, wrt=names, **options), inputs.chosen_model
 
 
 def draw_cards(cards: Mapping[str, Evaluation]) -> Any:

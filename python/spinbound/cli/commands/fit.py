@@ -6,16 +6,14 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from spinbound.cli.shared.arguments import Inputs, SequenceSource, UsageError, open_basis, open_sequence, show_bar
 from spinbound.cli.shared.fit_output import STATUSES, make_maps, work_folder
 from spinbound.cli.shared.fit_unknowns import Unknowns, parse_numbers
 from spinbound.cli.shared.images import DataFile, Scan, Volume, open_volume
 from spinbound.cli.shared.map_output import Delivery, Target, default_output
-from spinbound.cli.shared.outputs import provenance_of
+from spinbound.cli.shared.outputs import OptionalOutput, provenance_of
 from spinbound.cli.shared.runner import Workers, make_runner, print_part_done
 from spinbound.estimators.fitting.fit import fit as fit_voxels
 from spinbound.estimators.fitting.result import FitStatus
@@ -27,7 +25,7 @@ def fit(
     sequence: SequenceSource,
     /,
     *,
-    output: Annotated[Path | None, Parameter(name=("--output", "-o"))] = None,
+    output: OptionalOutput = None,
     figure: Path | None = None,
     prefix: str = "sub-01",
     scan: Scan | None = None,
@@ -55,11 +53,11 @@ def fit(
 
     seq, basis, volume = open_sequence(sequence, inputs), open_basis(inputs.basis), open_volume(data, scan)
     known = parse_numbers("--fixed", unknowns.fixed)
-    options = arguments | {"model": inputs.chosen_model, "fixed": merge_known(known, volume), "mask": volume.mask}
+    options = arguments | inputs.options | {"fixed": merge_known(known, volume), "mask": volume.mask}
 
     begin = perf_counter()
     with show_bar(volume.n_voxels, "fit") as progress:
-        options |= {"threads": inputs.threads, "progress": progress, "resume": work_folder(target), "runner": runner}
+        options |= {"progress": progress, "resume": work_folder(target), "runner": runner}
         result = fit_voxels(volume.data.data, seq, basis, **options)
     if as_part(runner):
         return print_part_done(runner, work_folder(target), inputs.json)

@@ -6,7 +6,7 @@ import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, validators
 
@@ -35,8 +35,8 @@ ModelName = Literal["gbloch", "gbloch-ide", "graham", "graham-single-frequency",
 LineshapeName = Literal["superlorentzian", "gaussian", "lorentzian"]
 Number = Annotated[int, Parameter(validator=validators.Number(gte=0))]
 Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
+Positive = Annotated[float, Parameter(validator=validators.Number(gt=0))]
 Threads = Annotated[int | None, Parameter(validator=validators.Number(gte=0))]
-Output = Annotated[Path, Parameter(name=("--output", "-o"))]
 
 
 class UsageError(Exception):
@@ -96,6 +96,11 @@ class Inputs(Sources):
     def chosen_model(self) -> Model:
         """The model that the flags choose."""
         return Model(self.model, self.lineshape, self.rtol)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of every computation: the model, and the number of threads."""
+        return {"model": self.chosen_model, "threads": self.threads}
 
 
 def open_sequence(source: str, inputs: Sources) -> Sequence:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 
 from spinbound.base.errors import InvalidData
 from spinbound.base.parameters import bases
@@ -18,14 +18,14 @@ from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.dictionaries.store import StoredDictionary, open_dictionary
 from spinbound.estimators.fitting.fit import fit
 from spinbound.estimators.fitting.result import Fit
-from spinbound.estimators.matching.match import Match, match
+from spinbound.estimators.matching.match import match
 from spinbound.evaluation.dataset import ReferenceSet
 from spinbound.sequences.experiment import as_trains
 from spinbound.sequences.model import Model
 from spinbound.tissues.prior import Prior
 from spinbound.tissues.tissue import Tissue
 
-from .arguments import UsageError
+from .arguments import Count, UsageError
 
 WORDS = ("nlls", "match", "interpolate")
 CHECKPOINT = ".safetensors"
@@ -50,9 +50,9 @@ class Choices:
     """
 
     atoms: Path | None = None
-    n_atoms: Annotated[int, Parameter(validator=validators.Number(gte=1))] = ATOMS
+    n_atoms: Count = ATOMS
     start_at_truth: bool = False
-    multi_start: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 1
+    multi_start: Count = 1
 
 
 @dataclass(frozen=True)
@@ -84,18 +84,6 @@ class Fitting:
             threads=threads,
             model=self.model,
         )
-
-
-@dataclass(frozen=True)
-class Matching:
-    """The best atoms of a dictionary, or an interpolation between them."""
-
-    dictionary: Dictionary
-    interpolate: bool
-
-    def __call__(self, signals: np.ndarray[Any, Any], threads: int | None) -> Match:
-        """Match data."""
-        return match(signals, self.dictionary, interpolate=self.interpolate, threads=threads)
 
 
 @dataclass(frozen=True)
@@ -147,7 +135,7 @@ def make_estimator(
         return dictionary(data.sequence, prior(), choices.n_atoms, seed=OTHER_SEED, basis=data.basis, model=model)
 
     if word != "nlls":
-        return Matching(make_atoms(), word == "interpolate")
+        return partial(match, dictionary=make_atoms(), interpolate=word == "interpolate")
     return Fitting(data[:0], _limit_omega0(data), None if choices.start_at_truth else make_atoms(), choices, model)
 
 

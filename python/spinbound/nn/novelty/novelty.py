@@ -36,15 +36,7 @@ from spinbound.signals.valid import SLAB
 from spinbound.tissues.prior import Prior
 
 from .charts import Charts
-from .making import (
-    LEAST_ATOMS,
-    SHARES,
-    NoveltyParts,
-    choose_n_atoms,
-    find_relative_noise,
-    find_varying,
-    make_novelty_parts,
-)
+from .making import LEAST_ATOMS, SHARES, choose_n_atoms, find_relative_noise, find_varying, make_fields
 from .measure import Measure
 
 LIMIT = 0.999
@@ -132,10 +124,7 @@ class Novelty:
         forward = ForwardModel.of(seq, model, basis)
         n = choose_n_atoms(n, forward, len(names))
         atoms, others = prior.sample(n, seed), prior.sample(2 * n, seed, first=n)
-        law = noise or Noise()
-        return cls._from_parts(
-            make_novelty_parts(forward, atoms, others, names, law, threads=threads, progress=progress), law
-        )
+        return cls(**make_fields(forward, atoms, others, names, noise, threads=threads, progress=progress))
 
     @classmethod
     def from_store(
@@ -174,15 +163,8 @@ class Novelty:
         if n < LEAST_ATOMS:
             raise InvalidData(f"{store!r} has {tissue.size} valid tissues; novelty needs {3 * LEAST_ATOMS}")
 
-        law = noise or Noise()
-        return cls._from_parts(
-            make_novelty_parts(forward, tissue[:n], tissue[n : 3 * n], names, law, threads=threads, progress=progress),
-            law,
-        )
-
-    @classmethod
-    def _from_parts(cls, found: NoveltyParts, noise: Noise) -> Novelty:
-        return cls(found.names, found.charts, found.floor, noise, found.percentiles)
+        atoms, others = tissue[:n], tissue[n : 3 * n]
+        return cls(**make_fields(forward, atoms, others, names, noise, threads=threads, progress=progress))
 
     # Its values
 

@@ -247,24 +247,13 @@ class SimulatedData:
     def describe(self, names: tuple[str, ...]) -> dict[str, Any]:  # noqa: ARG002  (as all data)
         """Describe the prior, the sequence, and the computed arrays."""
         recipe, source = self._recipe, self._source
-        return {
-            "n": self.n,
-            **source.described,
-            **recipe.forward.described,
-            "wrt": list(recipe.wrt),
-        }
+        return {"n": self.n, **source.described, **recipe.forward.described, "wrt": list(recipe.wrt)}
 
     def novelty(self, noise: Noise) -> Novelty:
         """Make the novelty by `Novelty.from_prior`, with no more atoms than an epoch has tissues."""
         source, n = self._source, max(self.n, LEAST_ATOMS) if self.n < ATOMS else None
-        options: dict[str, Any] = {
-            "basis": self.basis,
-            "noise": noise,
-            "seed": source.seed,
-            "threads": self._threads,
-            "model": self._recipe.forward.model,
-        }
-        return Novelty.from_prior(self.seq, source.prior, n=n, **options)
+        options: dict[str, Any] = {"basis": self.basis, "model": self.model, "threads": self._threads}
+        return Novelty.from_prior(self.seq, source.prior, noise=noise, n=n, seed=source.seed, **options)
 
     def _simulate(self, epoch: int) -> dict[str, npt.NDArray[Any]]:
         """Simulate the arrays of all tissues of an epoch."""
