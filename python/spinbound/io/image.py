@@ -277,7 +277,8 @@ def check_same_grid(images: Mapping[str, Image], *, ignore_affine: bool = False)
     (first_name, first), *others = images.items()
     for name, other in others:
         if _trim(first.shape) != _trim(other.shape):
-            raise InvalidData(f"{name} has another shape than {first_name}: {_describe_shapes(images)}")
+            shapes = ", ".join(f"{key} {image.shape} ({image.source})" for key, image in images.items())
+            raise InvalidData(f"{name} has another shape than {first_name}: {shapes}")
         if not ignore_affine and _measure_distance(first, other) > AGREEMENT:
             affines = ", ".join(f"{key} {_describe_affine(image.affine)}" for key, image in images.items())
             raise InvalidData(f"{name} lies elsewhere than {first_name}: affines {affines}; ignore_affine takes them")
@@ -286,10 +287,6 @@ def check_same_grid(images: Mapping[str, Image], *, ignore_affine: bool = False)
 def _trim(shape: tuple[int, ...]) -> tuple[int, ...]:
     last = max((axis for axis, length in enumerate(shape) if length != 1), default=-1)
     return shape[: last + 1]
-
-
-def _describe_shapes(images: Mapping[str, Image]) -> str:
-    return ", ".join(f"{name} {image.shape} ({image.source})" for name, image in images.items())
 
 
 def _describe_affine(affine: FloatArray | None) -> str:

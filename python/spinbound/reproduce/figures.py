@@ -19,7 +19,7 @@ from spinbound.pages.page import Picture
 from spinbound.tissues.phantom import Phantom
 from spinbound.tissues.prior import Prior
 
-from .claims import BOTH, WHITE_MATTER, WORDS, find_white_matter, format_with_unit
+from .claims import BOTH, MEAN_BIASES, WHITE_MATTER, WORDS, find_white_matter, format_with_unit
 from .data import find_middle
 from .judged import SLICES, AllCards
 from .measured import Maps
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-PLANES = (("2", "T2f", "T1-T2f"), ("9", "m0s", "T1-m0s"), ("10", "T1a", "T1-T2f"), ("10", "T1a", "T1-m0s"))
 BRAIN = {"m0s": (0.0, 0.25), "T1a": (1.0, 3.0), "T2f": (0.03, 0.12)}  # ends of the colours; chosen
 
 
@@ -86,7 +85,7 @@ def select_curve(columns: Arrays, name: str) -> Arrays:
 def plan_slices(judged: AllCards, settings: Settings, prior: Prior) -> Iterator[Drawing]:
     """Plan Figs. 2, 9 and 10, the last in both slices."""
     centre = find_middle(prior)
-    for number, name, plane in PLANES:
+    for number, name, plane, _ in MEAN_BIASES:
         axes = SLICES[plane]
         mark = (centre[axes[0]], centre[axes[1]])
         yield Drawing(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy.typing as npt
+
 from spinbound.base.checks import as_one_of
 from spinbound.base.errors import InvalidSequence
 
@@ -49,6 +51,14 @@ def load(name: str) -> Sequence:
     """
     files = _list_files()
     return Sequence.load(files[as_one_of("the sequence's name", name, sorted(files), InvalidSequence)])
+
+
+def read_file(path: Path, TR: npt.ArrayLike | None, moments: list[str]) -> Sequence:
+    """Read the sequence of a file, with TR and gradient moments that it lacks; the last moment holds for the rest."""
+    seq = Sequence.load(path, TR, moments[-1] if moments else None)
+    if len(moments) < 2:
+        return seq
+    return seq.replace(gradient_moment=moments + moments[-1:] * (seq.n_pulses - len(moments)))
 
 
 def _list_files() -> dict[str, Path]:

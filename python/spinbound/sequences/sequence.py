@@ -27,6 +27,7 @@ from .checks import (
     as_start,
     check_durations,
     check_pulses,
+    freeze,
 )
 from .formats import FIELDS, read_fields, write_fields
 
@@ -354,11 +355,7 @@ def _as_bytes(values: npt.ArrayLike) -> bytes:
 
 
 def _collapse(values: FloatArray) -> float | FloatArray:
-    if (values == values[0]).all():
-        return float(values[0])
-    copy = np.array(values)
-    copy.setflags(write=False)
-    return copy
+    return float(values[0]) if (values == values[0]).all() else freeze(values)
 
 
 # Files

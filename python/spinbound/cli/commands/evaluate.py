@@ -36,7 +36,6 @@ from spinbound.dictionaries.store import open_dictionary
 from spinbound.evaluation.card import Evaluation
 from spinbound.evaluation.dataset import FULL_MODEL, ReferenceSet, as_reference_set, reference_set
 from spinbound.evaluation.evaluate import evaluate as judge
-from spinbound.evaluation.score import Score
 from spinbound.sequences.experiment import as_trains
 from spinbound.sequences.model import Model
 from spinbound.work.job import as_part
@@ -211,12 +210,8 @@ def as_tree(found: Evaluation, margin: float) -> dict[str, Any]:
         name: [asdict(verdict) | {"verdict": str(verdict)} for verdict in levels]
         for name, levels in found.verdicts(margin).items()
     }
-    return {"scores": {name: as_lists(score) for name, score in scores.items()}, "verdicts": verdicts}
-
-
-def as_lists(score: Score) -> dict[str, Any]:
-    """Return a score as lists."""
-    return {name: values.tolist() for name, values in vars(score).items()}
+    lists = {name: {part: values.tolist() for part, values in vars(score).items()} for name, score in scores.items()}
+    return {"scores": lists, "verdicts": verdicts}
 
 
 def finish(found: Evaluation, dataset: ReferenceSet, work: Path) -> int:

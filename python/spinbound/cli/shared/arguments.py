@@ -115,12 +115,8 @@ def open_sequence(source: str, inputs: Sources) -> Sequence:
         hint = suggest(source, library.names())
         raise UsageError(f"{source!r} is neither a file nor a bundled sequence{hint}; see `spinbound info`")
 
-    if inputs.gradient_moment is None or "," not in inputs.gradient_moment:
-        return Sequence.load(path, inputs.TR, inputs.gradient_moment)
-
-    words = inputs.gradient_moment.split(",")
-    seq = Sequence.load(path, inputs.TR, words[-1])
-    return seq.replace(gradient_moment=words + words[-1:] * (seq.n_pulses - len(words)))
+    moments = [] if inputs.gradient_moment is None else inputs.gradient_moment.split(",")
+    return library.read_file(path, inputs.TR, moments)
 
 
 def open_tissue(path: Path) -> tuple[Tissue, tuple[str, ...]]:

@@ -81,10 +81,5 @@ class History:
         return "\n".join([",".join(COLUMNS), *map(_format_row, self.rows), ""])
 
 
-def make_empty_history() -> History:
-    """Make the history of a training that has not begun."""
-    return History(np.empty((0, len(COLUMNS))))
-
-
 def _format_row(row: Iterable[float]) -> str:
     return ",".join(str(int(value)) if float(value).is_integer() else repr(float(value)) for value in row)

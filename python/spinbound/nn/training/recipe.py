@@ -246,13 +246,12 @@ def _make_data(table: Table, folder: Path) -> Data:
 
 
 def _load_sequence(table: Table, folder: Path) -> Sequence:
-    """Load a bundled sequence by its name, or that of a file; the last gradient moment holds for the rest."""
+    """Load a bundled sequence by its name, or that of a file."""
     if table["sequence"] in library.names():
         return library.load(table["sequence"])
-    moments = table.get("gradient_moment")
-    first = [moments] if isinstance(moments, str) or moments is None else list(moments)
-    seq = Sequence.load(folder / table["sequence"], table.get("TR"), first[-1])
-    return seq if len(first) == 1 else seq.replace(gradient_moment=first + first[-1:] * (seq.n_pulses - len(first)))
+    moments = table.get("gradient_moment", [])
+    words = [moments] if isinstance(moments, str) else list(moments)
+    return library.read_file(folder / table["sequence"], table.get("TR"), words)
 
 
 def _load_prior(table: Table, seq: Sequence, folder: Path) -> Prior:
