@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO
+from operator import methodcaller
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -48,13 +49,9 @@ def draw_pictures(work: Work, drawings: Iterator[Drawing]) -> Iterator[Picture]:
         path = work.path(f"figures/{drawing.name}.png")
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
-            write_atomically(path, partial(write_content, Picture.of(drawing.draw(), drawing.caption).png))
+            png = Picture.of(drawing.draw(), drawing.caption).png
+            write_atomically(path, methodcaller("write", png))
         yield Picture(path.read_bytes(), drawing.caption)
-
-
-def write_content(content: bytes, stream: BinaryIO) -> None:
-    """Write bytes to a stream."""
-    stream.write(content)
 
 
 def plan_convergence(curves: Mapping[str, Arrays]) -> Iterator[Drawing]:

@@ -22,6 +22,7 @@ from spinbound.cli.shared.arguments import (
     open_sequence,
     parse_unknowns,
     show_bar,
+    split_words,
 )
 from spinbound.cli.shared.outputs import exit_status, provenance_of
 from spinbound.cli.shared.prior import PAPER, PriorSource, open_prior
@@ -87,7 +88,8 @@ def dictionary(
     seq, basis = open_sequence(sequence, inputs), open_basis(inputs.basis)
     tissues = open_prior(prior, seq, inputs)
     options = inputs.options | {"wrt": names, "sigma": sigma, "form": form, "seed": seed, "first": first}
-    options |= {"derivatives": split_derivatives(derivatives), "chunk": chunk, "dtype": "complex64" if single else None}
+    kept = () if derivatives == "none" else split_words(derivatives) or ()
+    options |= {"derivatives": kept, "chunk": chunk, "dtype": "complex64" if single else None}
     options |= {"overwrite": inputs.overwrite, "rebuild": rebuild, "runner": runner}
 
     begin = perf_counter()
@@ -106,11 +108,6 @@ def dictionary(
     )
     print_outcome(outcome, inputs.json)
     return exit_status(outcome["invalid"], n, "cannot be simulated: their rows are NaN")
-
-
-def split_derivatives(derivatives: str) -> tuple[str, ...]:
-    """Split a list with commas into words; ``none`` stands for no word."""
-    return () if derivatives == "none" else tuple(derivatives.replace(",", " ").split())
 
 
 def describe_store(store: StoredDictionary, is_whole: bool) -> dict[str, Any]:

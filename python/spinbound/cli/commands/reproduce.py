@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
@@ -13,10 +13,6 @@ from spinbound.cli.shared.arguments import Inputs, ModelName, Number, SequenceSo
 from spinbound.cli.shared.images import Images, open_data
 from spinbound.cli.shared.outputs import Output
 from spinbound.cli.shared.report import print_json
-
-if TYPE_CHECKING:
-    from spinbound.reproduce import Settings
-
 
 OPTIONS = Parameter(negative=())
 reproduce = App(name="reproduce", help="Repeat the experiments of a paper.", default_parameter=OPTIONS)
@@ -74,17 +70,12 @@ def crb_paper(
     import spinbound.reproduce as library
 
     inputs = Inputs(TR=TR, gradient_moment=gradient_moment, model=model, threads=threads)
-    seq, settings = open_sequence(train, inputs), choose_settings(library.Settings, quick, seed)
-    data = None if in_vivo is None else open_data(in_vivo, Images()).data
+    seq, data = open_sequence(train, inputs), None if in_vivo is None else open_data(in_vivo, Images()).data
+    settings = library.Settings.quick() if quick else library.Settings.full()
 
-    options = inputs.options | {"device": device, "progress": sys.stderr.isatty(), "tell": print_step}
-    report = library.crb_paper(seq, output, settings, basis=open_basis(basis), in_vivo=data, **options)
+    options = inputs.options | {"basis": open_basis(basis), "in_vivo": data, "device": device, "tell": print_step}
+    report = library.crb_paper(seq, output, replace(settings, seed=seed), progress=sys.stderr.isatty(), **options)
     print_json({"written": [str(report)]}) if json else print(f"wrote {report}")
-
-
-def choose_settings(settings: type[Settings], quick: bool, seed: int) -> Settings:
-    """Choose the settings that the flags ask for."""
-    return replace(settings.quick() if quick else settings.full(), seed=seed)
 
 
 def print_step(line: str) -> None:

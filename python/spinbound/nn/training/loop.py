@@ -49,18 +49,14 @@ def move_to_device(samples: Samples, like: Tensor) -> DeviceSamples:
     InvalidData
         If most bounds are not usable.
     """
-    refuse_masked(1 - is_usable(samples.crb).double().mean().item())
-    parts = samples.signals.real, samples.signals.imag, samples.truth, samples.crb
-    return DeviceSamples(*(part.to(like).contiguous() for part in parts))
-
-
-def refuse_masked(share: float) -> None:
-    """Refuse to learn if most entries of the loss are left out."""
-    if share > 0.5:
+    masked = 1 - is_usable(samples.crb).double().mean().item()
+    if masked > 0.5:
         raise InvalidData(
-            f"{100 * share:.0f} % of the entries of the loss have no usable bound; allowed: half of them. Are all "
+            f"{100 * masked:.0f} % of the entries of the loss have no usable bound; allowed: half of them. Are all "
             "parameters identifiable in these tissues?"
         )
+    parts = samples.signals.real, samples.signals.imag, samples.truth, samples.crb
+    return DeviceSamples(*(part.to(like).contiguous() for part in parts))
 
 
 class Loop:
@@ -85,7 +81,8 @@ class Loop:
         masked = torch.zeros_like(self.loss.masked)
 
         for step, rows in enumerate(order[: n_steps * batch].reshape(n_steps, batch)):
-            self._set_rate(settings.rate(number + step / n_steps))
+            for group in self.optimiser.param_groups:
+                group["lr"] = settings.rate(number + step / n_steps)
             value = self._compute_loss(samples.take(rows), generator, self.loss)
             if self._take_step(value):
                 total += torch.stack([value.detach(), torch.ones_like(value)])
@@ -101,10 +98,6 @@ class Loop:
     def count_steps(self, n: int) -> int:
         """Count the steps of an epoch of n samples; samples that fill no batch wait for another, in a new order."""
         return max(n // self.settings.batch, 1)
-
-    def _set_rate(self, rate: float) -> None:
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
 
     def _compute_loss(self, samples: DeviceSamples, generator: torch.Generator, loss: Loss) -> Tensor:
         """Return the loss of some samples with new scales and noise."""
