@@ -132,6 +132,11 @@ class Network(Module):
     n_outputs
         Width of the output layer.
 
+    Raises
+    ------
+    InvalidParameter
+        If n_outputs is not a positive integer.
+
     Examples
     --------
     >>> import torch

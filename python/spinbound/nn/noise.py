@@ -25,6 +25,11 @@ class Noise:
     M0
         The least and the largest magnitude.
 
+    Raises
+    ------
+    InvalidParameter
+        If sigma is not positive, or M0 not a pair 0 < low <= high.
+
     Examples
     --------
     >>> import torch

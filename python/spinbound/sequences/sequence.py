@@ -187,6 +187,11 @@ class Sequence:
             Time in s, > 0.
         spoil
             Whether the transverse magnetization is spoiled, in the middle; the model hybrid needs it.
+
+        Raises
+        ------
+        InvalidSequence
+            If the duration is not longer than 0 s.
         """
         time = as_number("duration", duration, InvalidSequence)
         if time <= 0:

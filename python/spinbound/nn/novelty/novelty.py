@@ -113,6 +113,11 @@ class Novelty:
         seed
             Seed of the draw.
 
+        Returns
+        -------
+        Novelty
+            The measure, of at least 17 atoms.
+
         Raises
         ------
         InvalidParameter, InvalidSequence
@@ -148,6 +153,11 @@ class Novelty:
             Number of atoms, as in `from_prior`; a third of the tissues, if they are fewer than three times as many.
         threads, progress
             As in `spinbound.simulate`.
+
+        Returns
+        -------
+        Novelty
+            The measure, of at least 17 atoms.
 
         Raises
         ------
@@ -191,6 +201,11 @@ class Novelty:
         threads, progress
             As in `spinbound.simulate`.
 
+        Returns
+        -------
+        ndarray (...)
+            The novelty, in units of the noise.
+
         Raises
         ------
         InvalidData
@@ -223,6 +238,16 @@ class Novelty:
             None: return it for data whose noise is not known.
         share
             The share of the training distribution.
+
+        Returns
+        -------
+        float
+            The novelty, in units of the noise.
+
+        Raises
+        ------
+        InvalidParameter
+            If the share is another one.
         """
         if share not in SHARES:
             raise InvalidParameter(f"share is {share}; allowed: {', '.join(map(str, SHARES))}")

@@ -58,7 +58,13 @@ class History:
         return len(self.rows)
 
     def __getitem__(self, column: str) -> FloatArray:
-        """Return a column (epochs,) by its name."""
+        """Return a column (epochs,) by its name.
+
+        Raises
+        ------
+        InvalidParameter
+            If there is no such column.
+        """
         return self.rows[:, COLUMNS.index(as_one_of("a column", column, COLUMNS))]
 
     @property

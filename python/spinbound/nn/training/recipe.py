@@ -109,6 +109,16 @@ class Training:
     def load(cls, path: str | os.PathLike[str]) -> Training:
         r"""Read a training from a TOML file.
 
+        Parameters
+        ----------
+        path
+            The file, .toml.
+
+        Returns
+        -------
+        Training
+            The estimator, its data and the options.
+
         Raises
         ------
         InvalidData
@@ -136,7 +146,25 @@ class Training:
     def run(
         self, folder: str | os.PathLike[str] | None = None, *, progress: bool | Progress | None = None, **options: Any
     ) -> History:
-        """Train the estimator as `train` does; `options` override those of the file."""
+        """Train the estimator as `train` does.
+
+        Parameters
+        ----------
+        folder, progress
+            As in `train`.
+        **options
+            Arguments of `train` in the place of those of the file.
+
+        Returns
+        -------
+        History
+            Losses by epoch.
+
+        Raises
+        ------
+        InvalidData, InvalidParameter, OSError
+            As in `train`; also if no novelty can be made of the data.
+        """
         options = self.options | options
         self._check(options)
         if self.novelty and self.estimator.novelty is None:
