@@ -82,7 +82,8 @@ class PaperRun:
 
 def build_sets(run: PaperRun) -> dict[str, Dictionary]:
     """Build the training, validation and test set, each in its store."""
-    problem, stores, first = run.problem, {}, 0
+    stores: dict[str, Dictionary] = {}
+    problem, first = run.problem, 0
     options = {"basis": run.basis, "wrt": UNKNOWN, "seed": run.settings.seed, **problem.options}
     for name in SETS:
         n, path = getattr(run.settings, f"n_{name}"), run.work.path(f"{name}.zarr")

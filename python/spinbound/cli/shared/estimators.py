@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.dictionaries.store import StoredDictionary, open_dictionary
 from spinbound.estimators.fitting.fit import fit
 from spinbound.estimators.fitting.result import Fit
-from spinbound.estimators.matching.match import match
+from spinbound.estimators.matching.match import Match, match
 from spinbound.evaluation.dataset import ReferenceSet
 from spinbound.sequences.experiment import as_trains
 from spinbound.sequences.model import Model
@@ -87,6 +87,18 @@ class Fitting:
 
 
 @dataclass(frozen=True)
+class Matching:
+    """The best atoms of a dictionary, or an interpolation between them."""
+
+    dictionary: Dictionary
+    interpolate: bool
+
+    def __call__(self, signals: np.ndarray[Any, Any], threads: int | None) -> Match:
+        """Match data."""
+        return match(signals, self.dictionary, interpolate=self.interpolate, threads=threads)
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """A trained network; every process reads its file itself."""
 
@@ -135,7 +147,7 @@ def make_estimator(
         return dictionary(data.sequence, prior(), choices.n_atoms, seed=OTHER_SEED, basis=data.basis, model=model)
 
     if word != "nlls":
-        return partial(match, dictionary=make_atoms(), interpolate=word == "interpolate")
+        return Matching(make_atoms(), word == "interpolate")
     return Fitting(data[:0], _limit_omega0(data), None if choices.start_at_truth else make_atoms(), choices, model)
 
 

@@ -117,7 +117,9 @@ def open_volume(data: str, scan: Images) -> Volume:
 def read_known_maps(scan: Scan) -> dict[str, Image]:
     """Read the maps of B1 and B0, where there are any."""
     named = {"B1": (scan.B1, "B1", scan.B1_unit), "B0": (scan.B0, "omega0", scan.B0_unit)}
-    return {key: read_map(file, *rest, **scan.options) for key, (file, *rest) in named.items() if file is not None}
+    return {
+        key: read_map(file, name, unit, **scan.options) for key, (file, name, unit) in named.items() if file is not None
+    }
 
 
 def open_data(data: str, scan: Images) -> Image:

@@ -102,8 +102,10 @@ class EventReader:
             self._refuse_extensions(row)
             played.starts.append(played.end)
             played.gradients.append(tuple(self._read_gradient(row, axis) for axis in AXES))
-            events = self._read_pulse(row, played.end), self._read_readout(row, played.end)
-            for event in sorted(filter(None, events), key=lambda event: event.middle):
+            events = [
+                event for event in (self._read_pulse(row, played.end), self._read_readout(row, played.end)) if event
+            ]
+            for event in sorted(events, key=lambda event: event.middle):
                 self._add(played, event)
             played.end += _as_ps(row["duration"] * self.block_raster)
         return played
