@@ -129,7 +129,7 @@ def parts(n, samples=6):
 def test_noise_has_its_size_in_both_channels():
     n = 20_000
     zeros = torch.zeros(n, 6, dtype=torch.float64)
-    real, imag, _ = nn.Noise(sigma=0.02).applied(zeros, zeros, make_generator("cpu", 0))
+    real, imag, _ = nn.Noise(sigma=0.02).apply(zeros, zeros, make_generator("cpu", 0))
     for channel in (real, imag):
         # the standard deviation of m numbers is known to 1/sqrt(2 m) of itself; four of these
         assert float(channel.std()) == pytest.approx(0.02, rel=4 / np.sqrt(12 * n))
@@ -140,7 +140,7 @@ def test_noise_has_its_size_in_both_channels():
 def test_scale_and_phase_are_uniform():
     real, imag = torch.ones(20_000, 1, dtype=torch.float64), torch.zeros(20_000, 1, dtype=torch.float64)
     noise = nn.Noise(sigma=1e-9, M0=(0.1, 1))
-    noisy_real, noisy_imag, M0 = noise.applied(real, imag, make_generator("cpu", 0))
+    noisy_real, noisy_imag, M0 = noise.apply(real, imag, make_generator("cpu", 0))
     value = torch.complex(noisy_real, noisy_imag)[:, 0]
     assert torch.allclose(value.abs(), M0, atol=1e-7)
     assert (float(M0.min()), float(M0.max())) == pytest.approx((0.1, 1), abs=1e-3)
@@ -152,7 +152,7 @@ def test_scale_and_phase_are_uniform():
 
 def test_realisations_share_scale_and_phase_but_not_the_noise():
     real, imag = parts(200)
-    noisy = nn.Noise(sigma=0.01).applied(real, imag, make_generator("cpu", 0), realizations=400)
+    noisy = nn.Noise(sigma=0.01).apply(real, imag, make_generator("cpu", 0), realizations=400)
     assert noisy[0].shape == (400, 200, 6)
     assert noisy[2].shape == (200,)
     std, mean = torch.std_mean(torch.complex(*noisy[:2]), dim=0)

@@ -177,7 +177,7 @@ def test_settings_name_estimator_and_training_in_json(net):
     settings = json.loads(json.dumps(net.estimate(DATA).settings, allow_nan=False))
     assert settings["names"] == list(net.names)
     assert settings["sequence_sha256"] == SEQ.sha256
-    assert settings["noise"] == net.noise.described()
+    assert settings["noise"] == net.noise.describe()
     assert settings["novelty"]["names"] == list(net.novelty.names)
 
 

@@ -209,4 +209,4 @@ def test_a_description_is_plain():
     assert described["units"] == ["1", "s"]
     assert described["sequence_sha256"] == SEQ.sha256
     assert described["prior"] == prior.toml
-    assert described["architecture"] == ARCHITECTURE.described()
+    assert described["architecture"] == ARCHITECTURE.describe()

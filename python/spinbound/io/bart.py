@@ -32,6 +32,16 @@ RA_MAGIC, RA_COMPLEX = b"rawarray", 4
 def read(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     """Read the array of a .cfl (or its .hdr) or .ra file.
 
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    ndarray of complex64
+        The values, without trailing axes of length one.
+
     Raises
     ------
     InvalidData
@@ -95,6 +105,13 @@ def _read_values(stream: BinaryIO, path: Path, shape: list[int]) -> npt.NDArray[
 
 def write(path: str | os.PathLike[str], values: npt.ArrayLike) -> None:
     """Write an array of numbers as complex64 to a .cfl with its .hdr, or to a .ra, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The file: .cfl, .hdr or .ra.
+    values
+        Numbers of any shape.
 
     Raises
     ------

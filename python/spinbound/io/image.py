@@ -69,6 +69,11 @@ def read_image(source: Source, *, ignore_affine: bool = False) -> Image:
     ignore_affine
         Take an image whose affine is singular or not finite without one.
 
+    Returns
+    -------
+    Image
+        Values of the type in the file, with the affine where the format has one.
+
     Raises
     ------
     InvalidData
@@ -130,6 +135,11 @@ def read_complex(sources: Source | Sequence[Source], parts: str = "complex", *, 
     ignore_affine
         As `read_image` takes it; the two files' affines need not agree then.
 
+    Returns
+    -------
+    Image
+        Complex data (..., n), with n samples of each voxel, in the precision of the files.
+
     Raises
     ------
     InvalidData
@@ -183,6 +193,18 @@ def _join_polar(magnitude: Image, phase: Image) -> npt.NDArray[Any]:
 def read_mask(source: Source, *, ignore_affine: bool = False) -> Image:
     """Read a mask: every value but zero includes its voxel, be they booleans, 0 and 255, or fractions.
 
+    Parameters
+    ----------
+    source
+        The file, as `read_image` takes it.
+    ignore_affine
+        As `read_image` takes it.
+
+    Returns
+    -------
+    Image
+        Booleans (...): whether the voxel is included.
+
     Raises
     ------
     InvalidData
@@ -200,13 +222,18 @@ def read_map(source: Source, name: str, unit: str | None = None, *, ignore_affin
     Parameters
     ----------
     source
-        The file.
+        The file, as `read_image` takes it.
     name
         The parameter.
     unit
         The unit of the file, such as "%" for B1 or "Hz" for omega0; SI by default.
     ignore_affine
         As `read_image` takes it.
+
+    Returns
+    -------
+    Image
+        Values (...) in SI units, in double precision.
 
     Raises
     ------
@@ -235,6 +262,13 @@ def read_map(source: Source, name: str, unit: str | None = None, *, ignore_affin
 def check_same_grid(images: Mapping[str, Image], *, ignore_affine: bool = False) -> None:
     """Refuse images, each by its name, whose voxels are not at the same places; axes of length one at the end are free.
 
+    Parameters
+    ----------
+    images
+        At least one image, by the name that an error gives it.
+    ignore_affine
+        Compare shapes alone.
+
     Raises
     ------
     InvalidData
@@ -243,7 +277,8 @@ def check_same_grid(images: Mapping[str, Image], *, ignore_affine: bool = False)
     (first_name, first), *others = images.items()
     for name, other in others:
         if _trim(first.shape) != _trim(other.shape):
-            raise InvalidData(f"{name} has another shape than {first_name}: {_describe_shapes(images)}")
+            shapes = ", ".join(f"{key} {image.shape} ({image.source})" for key, image in images.items())
+            raise InvalidData(f"{name} has another shape than {first_name}: {shapes}")
         if not ignore_affine and _measure_distance(first, other) > AGREEMENT:
             affines = ", ".join(f"{key} {_describe_affine(image.affine)}" for key, image in images.items())
             raise InvalidData(f"{name} lies elsewhere than {first_name}: affines {affines}; ignore_affine takes them")
@@ -252,10 +287,6 @@ def check_same_grid(images: Mapping[str, Image], *, ignore_affine: bool = False)
 def _trim(shape: tuple[int, ...]) -> tuple[int, ...]:
     last = max((axis for axis, length in enumerate(shape) if length != 1), default=-1)
     return shape[: last + 1]
-
-
-def _describe_shapes(images: Mapping[str, Image]) -> str:
-    return ", ".join(f"{name} {image.shape} ({image.source})" for name, image in images.items())
 
 
 def _describe_affine(affine: FloatArray | None) -> str:

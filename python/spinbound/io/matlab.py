@@ -33,6 +33,18 @@ NAME = re.compile(r"[A-Za-z]\w{0,30}", re.ASCII)
 def read(path: str | os.PathLike[str], names: Sequence[str] | None = None) -> dict[str, npt.NDArray[Any]]:
     """Read arrays of numbers by name: those of `names`, or all.
 
+    Parameters
+    ----------
+    path
+        The file, .mat.
+    names
+        Names of variables; all arrays of numbers by default.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The arrays by their names.
+
     Raises
     ------
     InvalidData

@@ -34,6 +34,11 @@ ALIGNED = 2  # the code of a transform to another image
 def read(path: str | os.PathLike[str]) -> tuple[npt.NDArray[Any], FloatArray]:
     """Read the values and the affine of an image.
 
+    Parameters
+    ----------
+    path
+        The file, .nii or .nii.gz.
+
     Returns
     -------
     values

@@ -159,7 +159,7 @@ class Estimator(torch.nn.Module):
             "spinbound": _core.version,
             **self.trained_for,
             "units": [PARAMETERS[name].unit for name in self.names],
-            "architecture": self.network.architecture.described(),
+            "architecture": self.network.architecture.describe(),
             "novelty": None if self.novelty is None else self.novelty.description,
         }
 
@@ -175,9 +175,9 @@ class Estimator(torch.nn.Module):
 
     def from_parts(self, real: Tensor, imag: Tensor) -> Tensor:
         """Return estimates (..., P_e) from the real and imaginary parts (..., rank)."""
-        return self.scaled(self.network(self.inputs(real, imag)))
+        return self.scale_outputs(self.network(self.inputs(real, imag)))
 
-    def scaled(self, outputs: Tensor) -> Tensor:
+    def scale_outputs(self, outputs: Tensor) -> Tensor:
         """Return estimates (..., P_e) in SI units from the outputs of the network."""
         return self.centre + self.width * outputs
 

@@ -67,7 +67,21 @@ class CRBLoss(Loss):
     def forward(
         self, estimate: Tensor, truth: Tensor, crb: Tensor | None, M0: Scale = None, sigma: Scale = None
     ) -> Tensor:
-        """Return the loss, a tensor of no dimension.
+        """Return the loss.
+
+        Parameters
+        ----------
+        estimate, truth : (..., P_e)
+            Estimated and true parameters in SI units.
+        crb : (..., P_e)
+            Bounds for M0 = 1 and sigma = 1, in SI units squared.
+        M0, sigma : () or (...)
+            Scale and noise of each sample; 1 unless given.
+
+        Returns
+        -------
+        Tensor
+            The loss, of no dimension and without unit.
 
         Raises
         ------
@@ -92,14 +106,28 @@ class MSELoss(Loss):
     """
 
     def forward(
-        self,
-        estimate: Tensor,
-        truth: Tensor,
-        crb: Tensor | None = None,  # noqa: ARG002  (all losses are called alike)
-        M0: Scale = None,  # noqa: ARG002
-        sigma: Scale = None,  # noqa: ARG002
+        self, estimate: Tensor, truth: Tensor, crb: Tensor | None = None, M0: Scale = None, sigma: Scale = None
     ) -> Tensor:
-        """Return the loss, a tensor of no dimension; crb, M0 and sigma do not count."""
+        """Return the loss; crb, M0 and sigma do not count.
+
+        Parameters
+        ----------
+        estimate, truth : (..., P_e)
+            Estimated and true parameters in SI units.
+        crb, M0, sigma
+            They are accepted, because all losses are called alike.
+
+        Returns
+        -------
+        Tensor
+            The loss, of no dimension; in SI units squared.
+
+        Raises
+        ------
+        InvalidData
+            If the shapes do not fit each other.
+        """
+        del crb, M0, sigma
         check_shapes(estimate, truth)
         return (estimate - truth).square().mean()
 
@@ -116,14 +144,28 @@ class RelativeLoss(Loss):
     """
 
     def forward(
-        self,
-        estimate: Tensor,
-        truth: Tensor,
-        crb: Tensor | None = None,  # noqa: ARG002  (all losses are called alike)
-        M0: Scale = None,  # noqa: ARG002
-        sigma: Scale = None,  # noqa: ARG002
+        self, estimate: Tensor, truth: Tensor, crb: Tensor | None = None, M0: Scale = None, sigma: Scale = None
     ) -> Tensor:
-        """Return the loss, a tensor of no dimension; crb, M0 and sigma do not count."""
+        """Return the loss; crb, M0 and sigma do not count.
+
+        Parameters
+        ----------
+        estimate, truth : (..., P_e)
+            Estimated and true parameters in SI units.
+        crb, M0, sigma
+            They are accepted, because all losses are called alike.
+
+        Returns
+        -------
+        Tensor
+            The loss, of no dimension and without unit.
+
+        Raises
+        ------
+        InvalidData
+            If the shapes do not fit each other.
+        """
+        del crb, M0, sigma
         check_shapes(estimate, truth)
         usable = (truth != 0).expand(estimate.shape)
         error = torch.where(usable, estimate - truth, 0)
@@ -151,6 +193,11 @@ class BiasConstrainedLoss(Loss):
     allowed
         Variance in units of the bound that costs nothing, >= 0; 0: all of it counts.
 
+    Raises
+    ------
+    InvalidParameter
+        If an argument is out of its range.
+
     Examples
     --------
     >>> import torch
@@ -175,7 +222,19 @@ class BiasConstrainedLoss(Loss):
     def forward(
         self, estimate: Tensor, truth: Tensor, crb: Tensor | None, M0: Scale = None, sigma: Scale = None
     ) -> Tensor:
-        """Return the loss of estimates (R, ..., P_e), a tensor of no dimension.
+        """Return the loss.
+
+        Parameters
+        ----------
+        estimate : (R, ..., P_e)
+            Estimates of each sample over R realisations of the noise, in SI units.
+        truth, crb, M0, sigma
+            As in `CRBLoss`.
+
+        Returns
+        -------
+        Tensor
+            The loss, of no dimension and without unit.
 
         Raises
         ------

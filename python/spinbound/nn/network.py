@@ -97,7 +97,7 @@ class Architecture:
         """Return one that two cores train in minutes: a layer of 128 channels, then six in residual steps of two."""
         return cls((128,) * 7, ((1, 3), (3, 5), (5, 7)), 2 * rank)
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """Describe the architecture as plain numbers."""
         return {"widths": list(self.widths), "skips": [list(skip) for skip in self.skips], "n_inputs": self.n_inputs}
 
@@ -131,6 +131,11 @@ class Network(Module):
         The layers.
     n_outputs
         Width of the output layer.
+
+    Raises
+    ------
+    InvalidParameter
+        If n_outputs is not a positive integer.
 
     Examples
     --------

@@ -25,6 +25,11 @@ class Noise:
     M0
         The least and the largest magnitude.
 
+    Raises
+    ------
+    InvalidParameter
+        If sigma is not positive, or M0 not a pair 0 < low <= high.
+
     Examples
     --------
     >>> import torch
@@ -32,7 +37,7 @@ class Noise:
     >>> nn.Noise(sigma=0.01, M0=(0.1, 1)).snr
     (10.0, 100.0)
     >>> signals = torch.ones(5, 13), torch.zeros(5, 13)
-    >>> real, imag, M0 = nn.Noise().applied(*signals, torch.Generator().manual_seed(0))
+    >>> real, imag, M0 = nn.Noise().apply(*signals, torch.Generator().manual_seed(0))
     >>> real.shape, M0.shape
     (torch.Size([5, 13]), torch.Size([5]))
     """
@@ -52,11 +57,11 @@ class Noise:
         """The least and the largest ``|M0|/sigma``."""
         return self.M0[0] / self.sigma, self.M0[1] / self.sigma
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """Describe the law as plain numbers."""
         return {"sigma": self.sigma, "M0": list(self.M0)}
 
-    def applied(
+    def apply(
         self, real: Tensor, imag: Tensor, generator: torch.Generator, realizations: int = 1
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the signals with a random M0 and noise, and ``|M0|``.

@@ -41,6 +41,8 @@ def basis_report(reports: BasisQuality | Mapping[str, BasisQuality]) -> Figure:
 
     Raises
     ------
+    ImportError
+        If matplotlib or cmcrameri is not installed.
     InvalidParameter
         If `reports` is empty, or its entries have different unknowns.
     """

@@ -15,20 +15,18 @@ from .maps import (
     UNIDENTIFIABLE,
     Ruler,
     choose_colour_map,
-    find_cell_edges,
+    draw_plane,
     find_colour_limits,
-    finish_axes,
     finish_bar,
     grid_axes,
+    lift_infinite,
     make_norm,
     make_rulers,
 )
 from .style import QUANTITIES, WIDTH, apply_style, make_figure
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.colorbar import Colorbar
-    from matplotlib.colors import Colormap, Normalize
     from matplotlib.figure import Figure
 
     from .evaluation import Cards, OneOrMore
@@ -134,20 +132,10 @@ def draw_stds(
     for panel, (label, values) in zip(panels, stds.items(), strict=False):
         draw_plane(panel, values, rulers, norm, colours)
         panel.set_title(f"{label}\nstandard deviation".strip(), fontsize=8)
-    shown = np.where(np.isinf(bound), 2 * high, np.minimum(bound, high))
-    image = draw_plane(panels[-1], shown, rulers, norm, colours.with_extremes(over=UNIDENTIFIABLE))
+    grey_above = colours.with_extremes(over=UNIDENTIFIABLE)
+    image = draw_plane(panels[-1], lift_infinite(bound, high), rulers, norm, grey_above)
     panels[-1].set_title(r"$\sqrt{\mathrm{CRB}}$", fontsize=8)
     finish_bar(add_bar(image, panels, f"standard deviation of {QUANTITIES[name].label}"), low, high)
-
-
-def draw_plane(panel: Axes, values: FloatArray, rulers: tuple[Ruler, Ruler], norm: Normalize, colours: Colormap) -> Any:
-    """Draw one map with its axes."""
-    vertical, horizontal = rulers
-    edges = find_cell_edges(horizontal), find_cell_edges(vertical)
-    shown = np.ma.masked_invalid(values)
-    image = panel.pcolormesh(*edges, shown, norm=norm, cmap=colours, rasterized=True)
-    finish_axes(panel, vertical, horizontal)
-    return image
 
 
 def add_bar(image: Any, panels: Any, label: str) -> Colorbar:

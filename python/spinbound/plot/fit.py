@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spinbound.base.errors import BoolArray, InvalidParameter
 
-from .maps import UNIDENTIFIABLE, choose_colour_map, draw_dots
+from .maps import DOTS_HEIGHT, UNIDENTIFIABLE, choose_colour_map, cut_middle_slice, draw_dots, make_panels
 from .style import BLUE, GREEN, PURPLE, QUANTITIES, RED, WIDTH, YELLOW, apply_style, make_figure
 
 if TYPE_CHECKING:
@@ -100,13 +100,6 @@ def scale_values(name: str, values: ArrayLike) -> NDArray[Any]:
     return QUANTITIES[name].scale * (np.abs(array) if array.dtype.kind == "c" else array)
 
 
-def cut_middle_slice(values: NDArray[Any]) -> NDArray[Any]:
-    """Return the slice along the first two axes, in the middle of all others; a single voxel becomes a list of one."""
-    for n in values.shape[:1:-1]:
-        values = values[..., n // 2]
-    return np.atleast_1d(values)
-
-
 def find_window(shown: BoolArray) -> tuple[slice, ...]:
     """Find the rows and columns with a voxel of the mask, and a few around them; all if the mask is empty."""
     if not shown.any():
@@ -126,14 +119,9 @@ def find_common_shape(arrays: Mapping[str, NDArray[Any] | None]) -> tuple[int, .
 
 def draw_dots_of_maps(maps: Mapping[str, NDArray[Any]], title: str) -> Figure:
     """Draw a panel of dots over the voxel index for each map."""
-    n_columns = min(3, len(maps))
-    n_rows = -(-len(maps) // n_columns)
-    figure = make_figure(1.8 * n_rows + 0.3, WIDTH if n_columns == 3 else 3.2 * n_columns)
-    panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
-    for panel, (name, values) in zip(panels, maps.items(), strict=False):
+    figure, panels = make_panels(len(maps), DOTS_HEIGHT)
+    for panel, (name, values) in zip(panels, maps.items(), strict=True):
         draw_dots(panel, values, QUANTITIES[name].label)
-    for panel in panels[len(maps) :]:
-        panel.set_axis_off()
     figure.suptitle(title, fontsize=8)
     return figure
 

@@ -19,6 +19,7 @@ from .style import BLUE, QUANTITIES, WIDTH, apply_style, make_figure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.collections import QuadMesh
     from matplotlib.colorbar import Colorbar
     from matplotlib.colors import Colormap, Normalize
     from matplotlib.figure import Figure
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 
 UNIDENTIFIABLE = "#b4b4b4"
+DOTS_HEIGHT = 1.8  # inches: of a panel of dots over the voxel index
 
 
 class Ruler(NamedTuple):
@@ -112,7 +114,7 @@ def crb_maps(
 def choose_panel_height(tissue: Tissue, axes: tuple[str, str] | None) -> float:
     """Choose the height of a panel in inches, so that maps of voxels keep their proportions."""
     if len(tissue.shape) < 2:
-        return 1.8
+        return DOTS_HEIGHT
     return 2.8 if axes else 0.8 + 2.0 * float(np.clip(tissue.shape[0] / max(tissue.shape[1], 1), 0.3, 1.6))
 
 
@@ -137,10 +139,14 @@ def scale_deviation(tissue: Tissue, name: str, std: NDArray[Any], relative: bool
     values, label = scale * std, f"${bound}$" + (f" ({unit})" if unit else "")
     if relative and not (is_valid & (theta == 0)).any():
         values, label = 100 * std / theta, rf"${bound}\,/\,{f'|{symbol}|' if name == 'M0' else symbol}$ (%)"
-    values = np.broadcast_to(values, tissue.shape)
-    for n in tissue.shape[:1:-1]:
+    return cut_middle_slice(np.broadcast_to(values, tissue.shape)), label
+
+
+def cut_middle_slice(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the slice along the first two axes, in the middle of all others; a single voxel becomes a list of one."""
+    for n in values.shape[:1:-1]:
         values = values[..., n // 2]
-    return values, label
+    return np.atleast_1d(values)
 
 
 def fill_map(tissue: Tissue, name: str) -> NDArray[Any]:
@@ -149,7 +155,26 @@ def fill_map(tissue: Tissue, name: str) -> NDArray[Any]:
 
 
 def grid_axes(tissue: Tissue, names: Iterable[str]) -> tuple[str, str] | None:
-    """Find the first `names` that vary along axis 0 alone and axis 1 alone of a two-dimensional tissue, or None."""
+    """Find the first parameters that vary along axis 0 alone and along axis 1 alone of a grid of tissues.
+
+    Parameters
+    ----------
+    tissue
+        The voxels, shape (...).
+    names
+        Parameters in the order in which they are tried.
+
+    Returns
+    -------
+    (str, str) or None
+        The parameters along axis 0 and axis 1, as `crb_maps` takes them; None if tissues have not two axes, or no
+        parameter varies along one of them alone.
+
+    Raises
+    ------
+    InvalidParameter
+        If a name is not that of a parameter.
+    """
     if len(tissue.shape) != 2:
         return None
     found: dict[int, str] = {}
@@ -186,16 +211,28 @@ def find_cell_edges(ruler: Ruler) -> NDArray[np.float64]:
 
 def draw_map(panel: Axes, values: NDArray[Any], label: str, name: str, rulers: tuple[Ruler, Ruler]) -> None:
     """Draw one map with its axes, and its colour bar above."""
-    vertical, horizontal = rulers
     low, high, cut = find_colour_limits(values)
-    shown = np.ma.masked_invalid(np.where(np.isinf(values), 2 * high, np.minimum(values, high)))
-    edges = find_cell_edges(horizontal), find_cell_edges(vertical)
-    image = panel.pcolormesh(*edges, shown, norm=make_norm(low, high), cmap=choose_colour_map(name), rasterized=True)
+    image = draw_plane(panel, lift_infinite(values, high), rulers, make_norm(low, high), choose_colour_map(name))
     panel.patch.set(hatch="//////", facecolor="white", edgecolor="0.7")
     bar = panel.figure.colorbar(image, ax=panel, location="top", pad=0.02, aspect=22)
     bar.set_label(label + ("\nscale ends at the 99th percentile" if cut else ""))
     finish_bar(bar, low, high)
+
+
+def lift_infinite(values: NDArray[Any], high: float) -> NDArray[Any]:
+    """Return values up to `high`, the end of the colours; infinite ones lie above it, where colours are others."""
+    return np.where(np.isinf(values), 2 * high, np.minimum(values, high))
+
+
+def draw_plane(
+    panel: Axes, values: NDArray[Any], rulers: tuple[Ruler, Ruler], norm: Normalize, colours: Colormap
+) -> QuadMesh:
+    """Draw one map with its axes; values that are not finite are left out."""
+    vertical, horizontal = rulers
+    edges, shown = (find_cell_edges(horizontal), find_cell_edges(vertical)), np.ma.masked_invalid(values)
+    image = panel.pcolormesh(*edges, shown, norm=norm, cmap=colours, rasterized=True)
     finish_axes(panel, vertical, horizontal)
+    return image
 
 
 def make_norm(low: float, high: float) -> Normalize:
@@ -270,7 +307,7 @@ def draw_dots(panel: Axes, values: NDArray[Any], label: str) -> None:
     """Draw finite values over the voxel index, on a log axis where they span more than a decade."""
     panel.plot(np.where(np.isfinite(values), values, np.nan).ravel(), "o", markersize=2.5, color=BLUE)
     low, high, _ = find_colour_limits(values)
-    if low > 0 and high > 10 * low:
+    if spans_decades(low, high):
         panel.set_yscale("log")
     panel.set(xlabel="voxel", ylabel=label)
 

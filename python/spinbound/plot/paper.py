@@ -43,6 +43,8 @@ def convergence(histories: Mapping[str, Mapping[str, Curves]]) -> Figure:
 
     Raises
     ------
+    ImportError
+        If matplotlib or cmcrameri is not installed.
     InvalidParameter
         If there are no histories.
     """
@@ -91,6 +93,8 @@ def region_boxes(
 
     Raises
     ------
+    ImportError
+        If matplotlib or cmcrameri is not installed.
     InvalidParameter
         If there are no estimates, the estimators have not the same parameters, or there is no region.
     """
@@ -178,6 +182,8 @@ def compared_maps(
 
     Raises
     ------
+    ImportError
+        If matplotlib or cmcrameri is not installed.
     InvalidParameter
         If there are no estimates, or the estimators have not the same parameters.
     """

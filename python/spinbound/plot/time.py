@@ -31,6 +31,11 @@ def sequence(seq: Sequence) -> Figure:
     -------
     Figure
         Two panels over time (s): alpha/pi, and TRF in microseconds.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib or cmcrameri is not installed.
     """
     words = np.asarray(seq.gradient_moment)
     time, figure = np.cumsum(seq.repetition_times) - seq.repetition_times / 2, make_figure(3.2)
@@ -66,6 +71,11 @@ def signal(seq: Sequence, signals: ArrayLike, labels: Series[str] = ()) -> Figur
     -------
     Figure
         A panel over time (s) for the real part, and one for the imaginary part unless that is zero.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib or cmcrameri is not installed.
     """
     curves = np.atleast_2d(np.asarray(signals))
     parts = {"Re": curves.real, "Im": curves.imag}
@@ -98,6 +108,11 @@ def magnetization(seq: Sequence, states: ArrayLike) -> Figure:
     -------
     Figure
         Two panels over time (s): the free pool, and zs of the semi-solid pool, whose xs has decayed by the echo.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib or cmcrameri is not installed.
     """
     components, figure = np.asarray(states).real, make_figure(3.6)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
@@ -133,6 +148,11 @@ def sensitivities(seq: Sequence, jacobian: ArrayLike, tissue: Tissue, wrt: Serie
     -------
     Figure
         One panel per parameter over time (s): real and imaginary part.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib or cmcrameri is not installed.
     """
     columns, n_rows = np.asarray(jacobian), -(-len(wrt) // 3)
     figure = make_figure(0.5 + 1.3 * n_rows)

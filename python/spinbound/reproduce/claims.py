@@ -27,6 +27,13 @@ CRB, MSE = "NN-CRB", "NN-MSE"
 BOTH = (CRB, MSE)
 WHITE_MATTER = (1.2, 1.6)  # s: T1a by NLLS; chosen around the lowest peak of its histogram in a healthy brain at 3 T
 DOMINANT = {True: ("variance dominates", "bias dominates"), False: ("bias dominates", "bias dominates")}  # in training
+# Mean |bias| on a slice: the figure, the parameter, the slice, the words for NN-CRB and NN-MSE.
+MEAN_BIASES = (
+    ("2", "T2f", "T1-T2f", ("5.23 ms", "14.1 ms")),
+    ("9", "m0s", "T1-m0s", ("0.0053", "0.0065")),
+    ("10", "T1a", "T1-T2f", ("0.11 s", "0.07 s")),
+    ("10", "T1a", "T1-m0s", ("0.11 s", "0.07 s")),
+)
 WORDS = {"m0s": "m0s", "T1a": "T1", "T2f": "T2f"}
 
 
@@ -59,13 +66,7 @@ def compare_convergence(curves: Mapping[str, Arrays]) -> Iterator[Row]:
 
 def compare_slices(judged: AllCards) -> Iterator[Row]:
     """Yield the rows of Figs. 2, 9 and 10; T1 is in both slices, as the paper does not tell in which it is."""
-    stated = [
-        ("2", "T2f", "T1-T2f", ("5.23 ms", "14.1 ms")),
-        ("9", "m0s", "T1-m0s", ("0.0053", "0.0065")),
-        ("10", "T1a", "T1-T2f", ("0.11 s", "0.07 s")),
-        ("10", "T1a", "T1-m0s", ("0.11 s", "0.07 s")),
-    ]
-    for where, name, plane, paper in stated:
+    for where, name, plane, paper in MEAN_BIASES:
         ours = [format_with_unit(name, compute_mean_bias(judged.slices[plane][label], name)) for label in BOTH]
         yield Row(where, f"mean |bias| of {WORDS[name]} on the slice {plane}", paper, ours)
 

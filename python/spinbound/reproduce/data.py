@@ -55,13 +55,9 @@ def prepare_basis(work: Work, problem: PaperProblem, settings: Settings, given: 
     path = work.path("basis.npz")
     with work.step("basis"):
         if not path.exists():
-            _build_basis(problem, settings).save(path)
+            options = {"real": True, "seed": settings.seed, **problem.options}
+            build_basis(problem.seq, problem.prior, settings.n_basis, settings.rank, **options).save(path)
     return Basis.load(path)
-
-
-def _build_basis(problem: PaperProblem, settings: Settings) -> Basis:
-    n, rank, seed = settings.n_basis, settings.rank, settings.seed
-    return build_basis(problem.seq, problem.prior, n, rank, real=True, seed=seed, **problem.options)
 
 
 @dataclass(frozen=True)
@@ -86,20 +82,15 @@ class PaperRun:
 
 def build_sets(run: PaperRun) -> dict[str, Dictionary]:
     """Build the training, validation and test set, each in its store."""
-    stores, first = {}, 0
+    stores: dict[str, Dictionary] = {}
+    problem, first = run.problem, 0
+    options = {"basis": run.basis, "wrt": UNKNOWN, "seed": run.settings.seed, **problem.options}
     for name in SETS:
-        n = getattr(run.settings, f"n_{name}")
+        n, path = getattr(run.settings, f"n_{name}"), run.work.path(f"{name}.zarr")
         with run.work.step(f"{name} set"):
-            stores[name] = _build_set(run, name, n, first)
+            stores[name] = build_dictionary(problem.seq, problem.prior, n, path, first=first, **options)
         first += n
     return stores
-
-
-def _build_set(run: PaperRun, name: str, n: int, first: int) -> Dictionary:
-    problem, path, seed = run.problem, run.work.path(f"{name}.zarr"), run.settings.seed
-    return build_dictionary(
-        problem.seq, problem.prior, n, path, basis=run.basis, wrt=UNKNOWN, seed=seed, first=first, **problem.options
-    )
 
 
 def find_middle(prior: Prior) -> dict[str, float]:

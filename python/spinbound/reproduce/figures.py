@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO
+from operator import methodcaller
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from spinbound.pages.page import Picture
 from spinbound.tissues.phantom import Phantom
 from spinbound.tissues.prior import Prior
 
-from .claims import BOTH, WHITE_MATTER, WORDS, find_white_matter, format_with_unit
+from .claims import BOTH, MEAN_BIASES, WHITE_MATTER, WORDS, find_white_matter, format_with_unit
 from .data import find_middle
 from .judged import SLICES, AllCards
 from .measured import Maps
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-PLANES = (("2", "T2f", "T1-T2f"), ("9", "m0s", "T1-m0s"), ("10", "T1a", "T1-T2f"), ("10", "T1a", "T1-m0s"))
 BRAIN = {"m0s": (0.0, 0.25), "T1a": (1.0, 3.0), "T2f": (0.03, 0.12)}  # ends of the colours; chosen
 
 
@@ -49,13 +49,9 @@ def draw_pictures(work: Work, drawings: Iterator[Drawing]) -> Iterator[Picture]:
         path = work.path(f"figures/{drawing.name}.png")
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
-            write_atomically(path, partial(write_content, Picture.of(drawing.draw(), drawing.caption).png))
+            png = Picture.of(drawing.draw(), drawing.caption).png
+            write_atomically(path, methodcaller("write", png))
         yield Picture(path.read_bytes(), drawing.caption)
-
-
-def write_content(content: bytes, stream: BinaryIO) -> None:
-    """Write bytes to a stream."""
-    stream.write(content)
 
 
 def plan_convergence(curves: Mapping[str, Arrays]) -> Iterator[Drawing]:
@@ -86,7 +82,7 @@ def select_curve(columns: Arrays, name: str) -> Arrays:
 def plan_slices(judged: AllCards, settings: Settings, prior: Prior) -> Iterator[Drawing]:
     """Plan Figs. 2, 9 and 10, the last in both slices."""
     centre = find_middle(prior)
-    for number, name, plane in PLANES:
+    for number, name, plane, _ in MEAN_BIASES:
         axes = SLICES[plane]
         mark = (centre[axes[0]], centre[axes[1]])
         yield Drawing(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -35,18 +35,13 @@ class AllCards:
 
 def judge(run: PaperRun, networks: Mapping[str, nn.Estimator], test: Dictionary) -> AllCards:
     """Evaluate both networks on the test set and on the slices."""
-    levels, snr = list(run.settings.snr_levels), [run.settings.snr]
-    on_test = {
-        label: _make_card(run, f"{label}/test", network, lambda: test, levels) for label, network in networks.items()
-    }
-    on_slices = {
-        name: {
-            label: _make_card(run, f"{label}/{name}", network, partial(_make_slice, run, axes), snr)
-            for label, network in networks.items()
-        }
-        for name, axes in SLICES.items()
-    }
-    return AllCards(on_test, on_slices)
+
+    def make_cards(name: str, dataset: Callable[[], Dictionary], levels: Sequence[float]) -> Cards:
+        return {label: _make_card(run, f"{label}/{name}", net, dataset, levels) for label, net in networks.items()}
+
+    on_test = make_cards("test", lambda: test, run.settings.snr_levels)
+    slices = {name: partial(_make_slice, run, axes) for name, axes in SLICES.items()}
+    return AllCards(on_test, {name: make_cards(name, make, [run.settings.snr]) for name, make in slices.items()})
 
 
 def _make_slice(run: PaperRun, axes: tuple[str, str]) -> ReferenceSet:
@@ -55,7 +50,7 @@ def _make_slice(run: PaperRun, axes: tuple[str, str]) -> ReferenceSet:
 
 
 def _make_card(
-    run: PaperRun, name: str, network: nn.Estimator, dataset: Callable[[], Dictionary], levels: list[float]
+    run: PaperRun, name: str, network: nn.Estimator, dataset: Callable[[], Dictionary], levels: Sequence[float]
 ) -> Evaluation:
     """Load the report card of a name, or evaluate the network and save it."""
     path = run.work.path(f"{name}.npz")
@@ -65,7 +60,7 @@ def _make_card(
             evaluate(
                 partial(network.estimate, **run.network_options),
                 dataset(),
-                levels,
+                list(levels),
                 run.settings.realizations,
                 names=ESTIMATED,
                 seed=run.settings.seed,

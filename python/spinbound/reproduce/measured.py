@@ -16,11 +16,11 @@ from spinbound.base.errors import BoolArray, InvalidData
 from spinbound.estimators.fitting.fit import fit
 from spinbound.signals.basis import Basis
 from spinbound.signals.simulate import simulate
-from spinbound.tissues.phantom import Phantom, tubes
+from spinbound.tissues.phantom import Phantom
 from spinbound.tissues.tissue import Tissue
 
 from .data import PaperRun, draw_noise
-from .settings import ESTIMATED, UNKNOWN, Settings
+from .settings import ESTIMATED, UNKNOWN
 from .work import Arrays
 
 if TYPE_CHECKING:
@@ -30,11 +30,6 @@ if TYPE_CHECKING:
 NLLS = "NLLS"
 
 Maps = dict[str, Arrays]  # by estimator and parameter
-
-
-def make_phantom(settings: Settings) -> Phantom:
-    """Make the phantom of six tubes."""
-    return tubes(settings.phantom_shape)
 
 
 def make_phantom_data(run: PaperRun, phantom: Phantom) -> npt.NDArray[Any]:

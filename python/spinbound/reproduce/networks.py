@@ -14,6 +14,7 @@ from .settings import ESTIMATED
 from .work import Arrays
 
 LOSSES = {"NN-CRB": nn.CRBLoss, "NN-MSE": nn.MSELoss}
+OPTIONS = ("epochs", "batch", "learning_rate", "halve_every", "schedule", "clip", "seed")  # of a training
 CURVES = ("epoch", "loss", "validation_loss", "validation_crb_loss", "seconds")
 
 
@@ -36,16 +37,10 @@ def _train(run: PaperRun, sets: Mapping[str, Dictionary], label: str) -> Arrays:
         validation=nn.StoredData(sets["validation"]),
         loss=LOSSES[label](),
         noise=nn.Noise(sigma=settings.sigma, M0=settings.M0),
-        epochs=settings.epochs,
-        batch=settings.batch,
-        learning_rate=settings.learning_rate,
-        halve_every=settings.halve_every,
-        schedule=settings.schedule,
-        clip=settings.clip,
-        seed=settings.seed,
         folder=run.work.path(label),
         device=run.problem.device,
         progress=run.problem.progress,
+        **{name: getattr(settings, name) for name in OPTIONS},
     )
     return {name: history[name] for name in CURVES}
 

@@ -19,12 +19,13 @@ from spinbound.sequences.model import Model, as_model
 from spinbound.sequences.sequence import Sequence
 from spinbound.signals.basis import Basis
 from spinbound.signals.forward import ForwardModel
+from spinbound.tissues.phantom import tubes
 from spinbound.tissues.prior import Prior
 
 from . import claims, figures
 from .data import PaperProblem, PaperRun, build_sets, prepare_basis
 from .judged import judge
-from .measured import as_slice, estimate_maps, has_data, make_phantom, make_phantom_data
+from .measured import as_slice, estimate_maps, has_data, make_phantom_data
 from .networks import train_networks
 from .pages import TITLE, make_sections
 from .settings import Settings
@@ -110,20 +111,17 @@ def _reproduce(run: PaperRun, in_vivo: npt.NDArray[Any] | None) -> Path:
     sets = build_sets(run)
     networks, curves = train_networks(run, sets)
     cards = judge(run, networks, sets["test"])
-    phantom = make_phantom(run.settings)
-    tubes = estimate_maps(run, networks, make_phantom_data(run, phantom), "phantom")
-    rows = [
-        *claims.compare_convergence(curves),
-        *claims.compare_slices(cards),
-        *claims.compare_random_tissues(cards, run.settings),
-    ]
-    rows += claims.compare_phantom(tubes, phantom)
+    phantom = tubes(run.settings.phantom_shape)
+    phantom_maps = estimate_maps(run, networks, make_phantom_data(run, phantom), "phantom")
+    rows = [*claims.compare_convergence(curves), *claims.compare_slices(cards)]
+    rows += claims.compare_random_tissues(cards, run.settings)
+    rows += claims.compare_phantom(phantom_maps, phantom)
     drawings = {
         "Convergence (Fig. 1)": figures.plan_convergence(curves),
         "Slices of tissues (Figs. 2, 9, 10)": figures.plan_slices(cards, run.settings, run.problem.prior),
         "Random tissues (Figs. 3, 4)": figures.plan_histograms(cards, run.settings),
         "Parts of the loss (Figs. 5, 6)": figures.plan_losses(cards, run.settings),
-        "Six tubes (Fig. 7)": figures.plan_phantom(tubes, phantom, run.settings),
+        "Six tubes (Fig. 7)": figures.plan_phantom(phantom_maps, phantom, run.settings),
     }
     if in_vivo is not None:
         maps = estimate_maps(run, networks, in_vivo, f"in-vivo-{hash_arrays(in_vivo):.8}")

@@ -91,9 +91,8 @@ class Settings:
         as_count("realizations", self.realizations, 2)
         as_count("seed", self.seed, 0)
         as_one_of("architecture", self.architecture, ARCHITECTURES)
-        positive = {"sigma": self.sigma, "snr": self.snr, "phantom_snr": self.phantom_snr}
-        for name, value in positive.items():
-            as_positive(name, value)
+        for name in ("sigma", "snr", "phantom_snr"):
+            as_positive(name, getattr(self, name))
         if self.snr not in self.snr_levels:
             raise InvalidParameter(f"snr is {self.snr:g}; allowed: one of snr_levels, {self.snr_levels}")
 

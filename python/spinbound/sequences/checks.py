@@ -109,10 +109,7 @@ def as_echo(echo: npt.ArrayLike, n_pulses: int) -> BoolArray:
             f"given an array of {array.dtype} and shape {array.shape}"
         )
 
-    recorded = np.array(np.broadcast_to(array, (n_pulses,)))
-    recorded.setflags(write=False)
-
-    return recorded
+    return freeze(np.broadcast_to(array, (n_pulses,)))
 
 
 def as_shape(shape: npt.ArrayLike | Callable[[FloatArray], Any] | None) -> ComplexArray | None:
@@ -131,12 +128,17 @@ def as_shape(shape: npt.ArrayLike | Callable[[FloatArray], Any] | None) -> Compl
 
 def _sample(function: Callable[[FloatArray], Any]) -> ComplexArray:
     u = (np.arange(SHAPE_SAMPLES) + 0.5) / SHAPE_SAMPLES
-    samples = np.array(as_complex("shape(u)", function(u), InvalidSequence))
+    samples = as_complex("shape(u)", function(u), InvalidSequence)
     if samples.shape != u.shape or not np.isfinite(samples).all():
         raise InvalidSequence(f"shape(u) must give one finite number for each u; given shape {samples.shape}")
     mean = samples.mean()
     if abs(mean) <= SMALLEST_MEAN * np.abs(samples).max():
         raise InvalidSequence("the mean of shape(u) nearly vanishes, so that alpha has no meaning; give samples")
-    samples /= mean
-    samples.setflags(write=False)
-    return samples
+    return freeze(samples / mean)
+
+
+def freeze(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a read-only copy."""
+    copy = np.array(values)
+    copy.setflags(write=False)
+    return copy

@@ -75,19 +75,15 @@ def as_core_sequence(seq: Sequence) -> Any:
     """Return the core's form of a sequence."""
     moments = np.array([GRADIENT_MOMENTS.index(word) for word in seq.gradient_moment], dtype=np.int32)
     is_word = isinstance(seq.start, str)
-    start = STARTS.index(seq.start) if isinstance(seq.start, str) else len(STARTS)
-    initial = np.zeros(5) if is_word else np.asarray(seq.start)
-    increments = np.broadcast_to(seq.rf_phase_increment, seq.n_pulses)
-    shape = np.empty(0, np.complex128) if seq.shape is None else seq.shape
 
     return _core.Sequence(
         alpha=seq.alpha,
         TRF=seq.TRF,
         TR=seq.repetition_times,
-        rf_phase_increment=increments,
+        rf_phase_increment=np.broadcast_to(seq.rf_phase_increment, seq.n_pulses),
         gradient_moment=moments,
         echo=seq.echo,
-        shape=shape,
-        start=start,
-        initial=initial,
+        shape=np.empty(0, np.complex128) if seq.shape is None else seq.shape,
+        start=STARTS.index(str(seq.start)) if is_word else len(STARTS),
+        initial=np.zeros(5) if is_word else np.asarray(seq.start),
     )

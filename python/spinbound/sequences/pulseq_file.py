@@ -29,6 +29,11 @@ def read(path: str | os.PathLike[str], *, strict: bool = False) -> Sequence:
     strict
         Refuse a file whose signature is not that of its content, instead of warning of it.
 
+    Returns
+    -------
+    Sequence
+        What the file plays, without slices and the gradients that encode an image.
+
     Raises
     ------
     InvalidSequence
@@ -54,6 +59,13 @@ def read(path: str | os.PathLike[str], *, strict: bool = False) -> Sequence:
 
 def write(path: str | os.PathLike[str], seq: Sequence) -> None:
     """Write a sequence, whole or not at all; alpha, TRF, TR and phases come back as they were.
+
+    Parameters
+    ----------
+    path
+        The file, .seq.
+    seq
+        The sequence.
 
     Raises
     ------

@@ -27,6 +27,7 @@ from .checks import (
     as_start,
     check_durations,
     check_pulses,
+    freeze,
 )
 from .formats import FIELDS, read_fields, write_fields
 
@@ -186,6 +187,11 @@ class Sequence:
             Time in s, > 0.
         spoil
             Whether the transverse magnetization is spoiled, in the middle; the model hybrid needs it.
+
+        Raises
+        ------
+        InvalidSequence
+            If the duration is not longer than 0 s.
         """
         time = as_number("duration", duration, InvalidSequence)
         if time <= 0:
@@ -354,11 +360,7 @@ def _as_bytes(values: npt.ArrayLike) -> bytes:
 
 
 def _collapse(values: FloatArray) -> float | FloatArray:
-    if (values == values[0]).all():
-        return float(values[0])
-    copy = np.array(values)
-    copy.setflags(write=False)
-    return copy
+    return float(values[0]) if (values == values[0]).all() else freeze(values)
 
 
 # Files

@@ -74,7 +74,7 @@ def _try_lock(file: BinaryIO, is_shared: bool) -> bool:
     """Lock a file until it is closed, and say whether that succeeded; it does where files cannot be locked."""
     if sys.platform == "win32":
         return True
-    import fcntl
+    import fcntl  # Windows lacks this module; folders cannot be locked there
 
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

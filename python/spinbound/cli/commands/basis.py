@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any
-
-from cyclopts import Parameter, validators
+from typing import Any
 
 from spinbound.analysis.basis_report import BasisQuality, basis_report
 from spinbound.analysis.build_basis import TISSUES, build_basis
@@ -15,7 +13,7 @@ from spinbound.cli.shared.arguments import (
     DONE,
     Count,
     Inputs,
-    Output,
+    Number,
     SequenceSource,
     UsageError,
     open_sequence,
@@ -23,7 +21,7 @@ from spinbound.cli.shared.arguments import (
     show_bar,
     split_words,
 )
-from spinbound.cli.shared.outputs import check_figure, check_npz, check_output, provenance_of, save_arrays, save_figure
+from spinbound.cli.shared.outputs import Output, check_files, provenance_of, save_arrays, save_figure
 from spinbound.cli.shared.prior import PAPER, PriorSource, open_prior
 from spinbound.cli.shared.report import print_json
 
@@ -39,8 +37,8 @@ def basis(
     real: bool = False,
     bounds: str = "",
     wrt: str = "",
-    seed: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 0,
-    report: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 500,
+    seed: Number = 0,
+    report: Number = 500,
     figure: Path | None = None,
     inputs: Inputs | None = None,
 ) -> int:
@@ -73,12 +71,11 @@ def basis(
 
     seq = open_sequence(sequence, inputs)
     tissues = open_prior(prior, seq, inputs)
-    options: dict[str, Any] = {"model": inputs.chosen_model, "threads": inputs.threads}
 
     begin = perf_counter()
     with show_bar(n, "basis") as progress:
         built = build_basis(
-            seq, tissues, n, rank, real=real, bounds=kept, wrt=names, seed=seed, **options, progress=progress
+            seq, tissues, n, rank, real=real, bounds=kept, wrt=names, seed=seed, progress=progress, **inputs.options
         )
 
     seconds = perf_counter() - begin
@@ -91,7 +88,8 @@ def basis(
     written, kept_of = [str(output)], None
     if report:
         with show_bar(report, "report") as progress:
-            kept_of = basis_report(built, seq, tissues, report, names, seed=seed + 1, **options, progress=progress)
+            options = inputs.options | {"seed": seed + 1, "progress": progress}
+            kept_of = basis_report(built, seq, tissues, report, names, **options)
     if figure and kept_of:
         import spinbound.plot as plot
 
@@ -107,10 +105,7 @@ def check_usage(output: Path, figure: Path | None, report: int, inputs: Inputs) 
         raise UsageError("--basis has no meaning here: the basis is what is made")
     if figure and not report:
         raise UsageError("--figure draws the report; leave --report 0 out")
-    check_npz(output)
-    check_output(output, inputs.overwrite)
-    if figure:
-        check_figure(figure, output, inputs.overwrite)
+    check_files(output, figure, inputs.overwrite)
 
 
 def print_outcome(settings: Mapping[str, Any], kept: BasisQuality | None, as_json: bool) -> None:

@@ -6,15 +6,14 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from cyclopts import Parameter, validators
 from numpy.typing import NDArray
 
 from spinbound.cli.shared.arguments import (
     Inputs,
-    Output,
+    Positive,
     SequenceSource,
     TissueFile,
     open_basis,
@@ -24,6 +23,7 @@ from spinbound.cli.shared.arguments import (
     show_bar,
 )
 from spinbound.cli.shared.outputs import (
+    Output,
     can_draw,
     check_figure,
     check_npz,
@@ -51,7 +51,7 @@ def crb(
     output: Output = Path("crb.npz"),
     figure: Path | None = None,
     wrt: str = "",
-    sigma: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 1.0,
+    sigma: Positive = 1.0,
     form: Literal["real", "complex", "real-M0"] = "real",
     workers: Workers | None = None,
     inputs: Inputs | None = None,
@@ -88,12 +88,7 @@ def crb(
 
     begin = perf_counter()
     with show_bar(voxels.size, "CRB") as progress:
-        options: dict[str, Any] = {
-            "model": inputs.chosen_model,
-            "basis": basis,
-            "threads": inputs.threads,
-            "progress": progress,
-        }
+        options = inputs.options | {"basis": basis, "progress": progress}
         bounds = compute_crb(seq, voxels, names, sigma, form, resume=work, runner=runner, **options)
     if as_part(runner):
         return print_part_done(runner, work, inputs.json)

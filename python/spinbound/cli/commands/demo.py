@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from spinbound.base.progress import shift_progress
 from spinbound.base.text import as_percent
-from spinbound.cli.shared.arguments import Output, Threads, UsageError, show_bar
-from spinbound.cli.shared.outputs import can_draw, make_folder, provenance_of, save_arrays, save_figure
+from spinbound.cli.shared.arguments import Threads, UsageError, show_bar
+from spinbound.cli.shared.outputs import Output, can_draw, make_folder, provenance_of, save_arrays, save_figure
 from spinbound.cli.shared.report import bound_row, print_footer, print_json, print_table
 from spinbound.sequences import library
 from spinbound.sequences.sequence import Sequence

@@ -6,22 +6,23 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from cyclopts import Parameter, validators
 
 from spinbound.cli.shared.arguments import (
     DONE_WITH_FAILED_VOXELS,
     Count,
     Inputs,
     Number,
+    Positive,
     SequenceSource,
     UsageError,
     open_basis,
     open_sequence,
     parse_unknowns,
     show_bar,
+    split_words,
 )
 from spinbound.cli.shared.outputs import exit_status, provenance_of
 from spinbound.cli.shared.prior import PAPER, PriorSource, open_prior
@@ -43,7 +44,7 @@ def dictionary(
     seed: Number = 0,
     derivatives: str = "crb",
     wrt: str = "",
-    sigma: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 1.0,
+    sigma: Positive = 1.0,
     form: Literal["real", "complex", "real-M0"] = "real",
     chunk: Count | None = None,
     single: bool = False,
@@ -86,16 +87,10 @@ def dictionary(
 
     seq, basis = open_sequence(sequence, inputs), open_basis(inputs.basis)
     tissues = open_prior(prior, seq, inputs)
-    options: dict[str, Any] = {
-        "model": inputs.chosen_model,
-        "wrt": names,
-        "sigma": sigma,
-        "form": form,
-        "seed": seed,
-        "first": first,
-    }
-    options |= {"derivatives": split_derivatives(derivatives), "chunk": chunk, "dtype": "complex64" if single else None}
-    options |= {"overwrite": inputs.overwrite, "rebuild": rebuild, "threads": inputs.threads, "runner": runner}
+    options = inputs.options | {"wrt": names, "sigma": sigma, "form": form, "seed": seed, "first": first}
+    kept = () if derivatives == "none" else split_words(derivatives) or ()
+    options |= {"derivatives": kept, "chunk": chunk, "dtype": "complex64" if single else None}
+    options |= {"overwrite": inputs.overwrite, "rebuild": rebuild, "runner": runner}
 
     begin = perf_counter()
     with show_bar(n, "dictionary") as progress:
@@ -113,11 +108,6 @@ def dictionary(
     )
     print_outcome(outcome, inputs.json)
     return exit_status(outcome["invalid"], n, "cannot be simulated: their rows are NaN")
-
-
-def split_derivatives(derivatives: str) -> tuple[str, ...]:
-    """Split a list with commas into words; ``none`` stands for no word."""
-    return () if derivatives == "none" else tuple(derivatives.replace(",", " ").split())
 
 
 def describe_store(store: StoredDictionary, is_whole: bool) -> dict[str, Any]:

@@ -7,15 +7,25 @@ from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
 
-from cyclopts import Parameter, validators
+import numpy as np
+from cyclopts import Parameter
 
 import spinbound._core as _core
-from spinbound.cli.shared.arguments import Sources, open_basis, open_sequence, show_bar
-from spinbound.cli.shared.estimate_output import STATUSES, make_maps
+from spinbound.cli.shared.arguments import Positive, Sources, open_basis, open_sequence, show_bar
 from spinbound.cli.shared.images import DataFile, Images, open_volume
-from spinbound.cli.shared.map_output import Delivery, Target, default_output
+from spinbound.cli.shared.map_output import Delivery, Maps, Statuses, Target, default_output
+from spinbound.cli.shared.outputs import OptionalOutput
+from spinbound.estimators.estimates import Estimates, EstimateStatus
 
 Checkpoint = Annotated[Path, Parameter(help="A trained estimator: the .safetensors file that a training has written.")]
+
+STATUSES = Statuses(
+    kind=EstimateStatus,
+    unwanted=(EstimateStatus.masked, EstimateStatus.no_data),
+    failed=(EstimateStatus.not_finite,),
+    done="estimated",
+    missing="without an estimate: their data hold NaN or infinity",
+)
 
 
 def estimate(
@@ -23,12 +33,12 @@ def estimate(
     data: DataFile,
     /,
     *,
-    output: Annotated[Path | None, Parameter(name=("--output", "-o"))] = None,
+    output: OptionalOutput = None,
     figure: Path | None = None,
     prefix: str = "sub-01",
     images: Images | None = None,
     sequence: str | None = None,
-    sigma: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
+    sigma: Positive | None = None,
     no_novelty: bool = False,
     device: str | None = None,
     sources: Sources | None = None,
@@ -90,3 +100,19 @@ def describe_checkpoint(path: Path) -> dict[str, Any]:
     """Return the path and the hash of a checkpoint."""
     with path.open("rb") as stream:
         return {"file": str(path), "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+
+
+def make_maps(result: Estimates) -> Maps:
+    """Make all maps of an estimation."""
+    estimates = {name: np.asarray(result.estimates[name]) for name in result.names}
+    novelty = {} if result.novelty is None else {"novelty": result.novelty}
+
+    return Maps(
+        entry="Estimate",
+        algorithm="neural network",
+        arrays=result.as_arrays(),
+        estimates=estimates,
+        further={"status": result.status, **novelty},
+        levels={"status": STATUSES.sentences},
+        drawn=estimates | novelty,
+    )

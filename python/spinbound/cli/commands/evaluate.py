@@ -19,7 +19,6 @@ from spinbound.cli.shared.arguments import (
     Count,
     Inputs,
     Number,
-    Output,
     UsageError,
     open_basis,
     open_sequence,
@@ -29,7 +28,7 @@ from spinbound.cli.shared.arguments import (
 )
 from spinbound.cli.shared.estimators import Choices, check_word, make_estimator
 from spinbound.cli.shared.fit_unknowns import parse_number
-from spinbound.cli.shared.outputs import check_figure, check_npz, check_output, save_figure, work_beside
+from spinbound.cli.shared.outputs import Output, check_files, save_figure, work_beside
 from spinbound.cli.shared.prior import PAPER, PriorSource, open_prior
 from spinbound.cli.shared.report import print_json
 from spinbound.cli.shared.runner import Workers, make_runner, print_part_done
@@ -37,7 +36,6 @@ from spinbound.dictionaries.store import open_dictionary
 from spinbound.evaluation.card import Evaluation
 from spinbound.evaluation.dataset import FULL_MODEL, ReferenceSet, as_reference_set, reference_set
 from spinbound.evaluation.evaluate import evaluate as judge
-from spinbound.evaluation.score import Score
 from spinbound.sequences.experiment import as_trains
 from spinbound.sequences.model import Model
 from spinbound.work.job import as_part
@@ -106,10 +104,7 @@ def evaluate(
     work, levels = work_beside(output, "evaluate"), [parse_number(level, "--snr") for level in snr.split(",")]
 
     check_word(estimator)
-    check_npz(output)
-    check_output(output, inputs.overwrite or work.exists())
-    if figure:
-        check_figure(figure, output, inputs.overwrite or work.exists())
+    check_files(output, figure, inputs.overwrite or work.exists())
 
     label, *labels = make_labels(estimator, beside or [])
     others = {label: Evaluation.load(path) for label, path in zip(labels, beside or [], strict=True)}
@@ -181,15 +176,10 @@ def open_reference(
         store = open_dictionary(Path(source))
         return as_reference_set(store), Model.read(store.configuration)
     seq = open_sequence(source, inputs)
-    options: dict[str, Any] = {
-        "model": inputs.chosen_model,
-        "basis": open_basis(inputs.basis),
-        "seed": seed,
-        "first": first,
-    }
+    options = inputs.options | {"basis": open_basis(inputs.basis), "seed": seed, "first": first}
 
     names, tissues = parse_unknowns(wrt) if wrt else FULL_MODEL, open_prior(prior, seq, inputs)
-    return reference_set(seq, tissues, n, wrt=names, threads=inputs.threads, **options), inputs.chosen_model
+    return reference_set(seq, tissues, n, wrt=names, **options), inputs.chosen_model
 
 
 def draw_cards(cards: Mapping[str, Evaluation]) -> Any:
@@ -220,12 +210,8 @@ def as_tree(found: Evaluation, margin: float) -> dict[str, Any]:
         name: [asdict(verdict) | {"verdict": str(verdict)} for verdict in levels]
         for name, levels in found.verdicts(margin).items()
     }
-    return {"scores": {name: as_lists(score) for name, score in scores.items()}, "verdicts": verdicts}
-
-
-def as_lists(score: Score) -> dict[str, Any]:
-    """Return a score as lists."""
-    return {name: values.tolist() for name, values in vars(score).items()}
+    lists = {name: {part: values.tolist() for part, values in vars(score).items()} for name, score in scores.items()}
+    return {"scores": lists, "verdicts": verdicts}
 
 
 def finish(found: Evaluation, dataset: ReferenceSet, work: Path) -> int:

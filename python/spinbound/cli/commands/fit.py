@@ -6,20 +6,27 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import Parameter
+import numpy as np
 
 from spinbound.cli.shared.arguments import Inputs, SequenceSource, UsageError, open_basis, open_sequence, show_bar
-from spinbound.cli.shared.fit_output import STATUSES, make_maps, work_folder
 from spinbound.cli.shared.fit_unknowns import Unknowns, parse_numbers
 from spinbound.cli.shared.images import DataFile, Scan, Volume, open_volume
-from spinbound.cli.shared.map_output import Delivery, Target, default_output
-from spinbound.cli.shared.outputs import provenance_of
+from spinbound.cli.shared.map_output import Delivery, Maps, Statuses, Target, default_output
+from spinbound.cli.shared.outputs import OptionalOutput, provenance_of, work_beside
 from spinbound.cli.shared.runner import Workers, make_runner, print_part_done
 from spinbound.estimators.fitting.fit import fit as fit_voxels
-from spinbound.estimators.fitting.result import FitStatus
+from spinbound.estimators.fitting.result import Fit, FitStatus
 from spinbound.work.job import as_part
+
+STATUSES = Statuses(
+    kind=FitStatus,
+    unwanted=(FitStatus.masked, FitStatus.no_data),
+    failed=(FitStatus.singular, FitStatus.not_finite, FitStatus.invalid, FitStatus.failed, FitStatus.unfinished),
+    done="fitted",
+    missing="without a result for every unknown: what is missing is NaN",
+)
 
 
 def fit(
@@ -27,7 +34,7 @@ def fit(
     sequence: SequenceSource,
     /,
     *,
-    output: Annotated[Path | None, Parameter(name=("--output", "-o"))] = None,
+    output: OptionalOutput = None,
     figure: Path | None = None,
     prefix: str = "sub-01",
     scan: Scan | None = None,
@@ -55,11 +62,11 @@ def fit(
 
     seq, basis, volume = open_sequence(sequence, inputs), open_basis(inputs.basis), open_volume(data, scan)
     known = parse_numbers("--fixed", unknowns.fixed)
-    options = arguments | {"model": inputs.chosen_model, "fixed": merge_known(known, volume), "mask": volume.mask}
+    options = arguments | inputs.options | {"fixed": merge_known(known, volume), "mask": volume.mask}
 
     begin = perf_counter()
     with show_bar(volume.n_voxels, "fit") as progress:
-        options |= {"threads": inputs.threads, "progress": progress, "resume": work_folder(target), "runner": runner}
+        options |= {"progress": progress, "resume": work_folder(target), "runner": runner}
         result = fit_voxels(volume.data.data, seq, basis, **options)
     if as_part(runner):
         return print_part_done(runner, work_folder(target), inputs.json)
@@ -89,3 +96,33 @@ def merge_known(known: Mapping[str, float], volume: Volume) -> dict[str, Any] | 
         if name in volume.known:
             raise UsageError(f"{name} is given as a number and as a map; give one")
     return {**known, **volume.known} or None
+
+
+def work_folder(target: Target) -> Path:
+    """Return the folder of work in progress, beside or inside the output; while it exists, a run has not finished."""
+    return work_beside(target.path, "fit") if target.is_file else target.path / ".spinbound-fit"
+
+
+def make_maps(result: Fit) -> Maps:
+    """Make all maps of a fit."""
+    bits = {1 << k: name for k, name in enumerate(result.at_bound)}
+    at_bound = sum(
+        (bit * result.at_bound[name] for bit, name in bits.items()), np.zeros(result.status.shape, np.uint16)
+    )
+
+    further: dict[str, Any] = {"status": result.status, "iterations": result.iterations, "at_bound": at_bound}
+    further |= {"residual": result.residual, "sigma": result.sigma}
+    further |= {} if result.agreement is None else {"agreement": result.agreement}
+
+    estimates = {name: result.estimates[name] for name in result.free}
+
+    return Maps(
+        entry="Fit",
+        algorithm="non-linear least squares (Levenberg-Marquardt)",
+        arrays=result.as_arrays(),
+        estimates=estimates,
+        drawn=estimates,
+        std=result.std,
+        further=further,
+        levels={"status": STATUSES.sentences, "at_bound": bits},
+    )

@@ -5,17 +5,14 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
-from cyclopts import App, Parameter, validators
+from cyclopts import App, Parameter
 
-from spinbound.cli.shared.arguments import Inputs, ModelName, Output, SequenceSource, Threads, open_basis, open_sequence
+from spinbound.cli.shared.arguments import Inputs, ModelName, Number, SequenceSource, Threads, open_basis, open_sequence
 from spinbound.cli.shared.images import Images, open_data
+from spinbound.cli.shared.outputs import Output
 from spinbound.cli.shared.report import print_json
-
-if TYPE_CHECKING:
-    from spinbound.reproduce import Settings
-
 
 OPTIONS = Parameter(negative=())
 reproduce = App(name="reproduce", help="Repeat the experiments of a paper.", default_parameter=OPTIONS)
@@ -32,7 +29,7 @@ def crb_paper(
     basis: Path | None = None,
     in_vivo: str | None = None,
     model: ModelName = "gbloch",
-    seed: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 0,
+    seed: Number = 0,
     device: str | None = None,
     threads: Threads = None,
     json: bool = False,
@@ -73,18 +70,12 @@ def crb_paper(
     import spinbound.reproduce as library
 
     inputs = Inputs(TR=TR, gradient_moment=gradient_moment, model=model, threads=threads)
-    seq, settings = open_sequence(train, inputs), choose_settings(library.Settings, quick, seed)
-    options: dict[str, Any] = {"model": inputs.chosen_model, "device": device, "threads": threads}
-    data = None if in_vivo is None else open_data(in_vivo, Images()).data
+    seq, data = open_sequence(train, inputs), None if in_vivo is None else open_data(in_vivo, Images()).data
+    settings = library.Settings.quick() if quick else library.Settings.full()
 
-    options |= {"progress": sys.stderr.isatty(), "tell": print_step}
-    report = library.crb_paper(seq, output, settings, basis=open_basis(basis), in_vivo=data, **options)
+    options = inputs.options | {"basis": open_basis(basis), "in_vivo": data, "device": device, "tell": print_step}
+    report = library.crb_paper(seq, output, replace(settings, seed=seed), progress=sys.stderr.isatty(), **options)
     print_json({"written": [str(report)]}) if json else print(f"wrote {report}")
-
-
-def choose_settings(settings: type[Settings], quick: bool, seed: int) -> Settings:
-    """Choose the settings that the flags ask for."""
-    return replace(settings.quick() if quick else settings.full(), seed=seed)
 
 
 def print_step(line: str) -> None:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from spinbound.cli.shared.arguments import (
     Inputs,
-    Output,
     SequenceSource,
     TissueFile,
     UsageError,
@@ -21,8 +20,8 @@ from spinbound.cli.shared.arguments import (
     show_bar,
 )
 from spinbound.cli.shared.outputs import (
-    check_figure,
-    check_npz,
+    Output,
+    check_files,
     check_output,
     exit_status,
     provenance_of,
@@ -66,10 +65,7 @@ def simulate(
 
     if magnetization and inputs.basis:
         raise UsageError("--basis compresses signals; it has no meaning with --magnetization")
-    check_npz(output)
-    check_output(output, inputs.overwrite)
-    if figure:
-        check_figure(figure, output, inputs.overwrite)
+    check_files(output, figure, inputs.overwrite)
 
     seq, basis = open_sequence(sequence, inputs), open_basis(inputs.basis)
     voxels, _ = open_tissue(tissue)
@@ -78,13 +74,7 @@ def simulate(
 
     begin = perf_counter()
     with show_bar(voxels.size, "signals") as progress:
-        options: dict[str, Any] = {
-            "model": inputs.chosen_model,
-            "basis": basis,
-            "threads": inputs.threads,
-            "progress": progress,
-        }
-        values = compute_signals(seq, voxels, output=name, **options)
+        values = compute_signals(seq, voxels, output=name, basis=basis, progress=progress, **inputs.options)
 
     seconds = perf_counter() - begin
     settings = provenance_of(seq, sequence) | inputs.chosen_model.described | {"tissue": str(tissue)}

@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import Parameter, validators
-
-from spinbound.cli.shared.arguments import DONE, Threads
+from spinbound.cli.shared.arguments import DONE, Count, Threads
+from spinbound.cli.shared.outputs import OptionalOutput
 from spinbound.cli.shared.report import print_json, print_table
 
 if TYPE_CHECKING:
@@ -20,8 +19,8 @@ def train(
     configuration: Path,
     /,
     *,
-    output: Annotated[Path | None, Parameter(name=("--output", "-o"))] = None,
-    epochs: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
+    output: OptionalOutput = None,
+    epochs: Count | None = None,
     device: str | None = None,
     threads: Threads = None,
     json: bool = False,

@@ -6,7 +6,7 @@ import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, validators
 
@@ -35,8 +35,8 @@ ModelName = Literal["gbloch", "gbloch-ide", "graham", "graham-single-frequency",
 LineshapeName = Literal["superlorentzian", "gaussian", "lorentzian"]
 Number = Annotated[int, Parameter(validator=validators.Number(gte=0))]
 Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
+Positive = Annotated[float, Parameter(validator=validators.Number(gt=0))]
 Threads = Annotated[int | None, Parameter(validator=validators.Number(gte=0))]
-Output = Annotated[Path, Parameter(name=("--output", "-o"))]
 
 
 class UsageError(Exception):
@@ -97,6 +97,11 @@ class Inputs(Sources):
         """The model that the flags choose."""
         return Model(self.model, self.lineshape, self.rtol)
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of every computation: the model, and the number of threads."""
+        return {"model": self.chosen_model, "threads": self.threads}
+
 
 def open_sequence(source: str, inputs: Sources) -> Sequence:
     """Load a bundled sequence by its name, or one from a file."""
@@ -110,12 +115,8 @@ def open_sequence(source: str, inputs: Sources) -> Sequence:
         hint = suggest(source, library.names())
         raise UsageError(f"{source!r} is neither a file nor a bundled sequence{hint}; see `spinbound info`")
 
-    if inputs.gradient_moment is None or "," not in inputs.gradient_moment:
-        return Sequence.load(path, inputs.TR, inputs.gradient_moment)
-
-    words = inputs.gradient_moment.split(",")
-    seq = Sequence.load(path, inputs.TR, words[-1])
-    return seq.replace(gradient_moment=words + words[-1:] * (seq.n_pulses - len(words)))
+    moments = [] if inputs.gradient_moment is None else inputs.gradient_moment.split(",")
+    return library.read_file(path, inputs.TR, moments)
 
 
 def open_tissue(path: Path) -> tuple[Tissue, tuple[str, ...]]:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 
 from spinbound.base.errors import InvalidData
 from spinbound.base.parameters import bases
@@ -25,7 +25,7 @@ from spinbound.sequences.model import Model
 from spinbound.tissues.prior import Prior
 from spinbound.tissues.tissue import Tissue
 
-from .arguments import UsageError
+from .arguments import Count, UsageError
 
 WORDS = ("nlls", "match", "interpolate")
 CHECKPOINT = ".safetensors"
@@ -50,9 +50,9 @@ class Choices:
     """
 
     atoms: Path | None = None
-    n_atoms: Annotated[int, Parameter(validator=validators.Number(gte=1))] = ATOMS
+    n_atoms: Count = ATOMS
     start_at_truth: bool = False
-    multi_start: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 1
+    multi_start: Count = 1
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 
 from spinbound.base.checks import as_parameter, as_parameter_names
 from spinbound.base.errors import InvalidParameter
 from spinbound.estimators.fitting.fit import FREE
 
-from .arguments import UsageError
+from .arguments import Count, Positive, UsageError
 
 
 @Parameter(name="*")
@@ -43,9 +43,9 @@ class Unknowns:
     fixed: str = ""
     start: str = ""
     bounds: str = ""
-    sigma: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None
-    multi_start: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 1
-    max_iterations: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 100
+    sigma: Positive | None = None
+    multi_start: Count = 1
+    max_iterations: Count = 100
 
     def parse_names(self, maps: Collection[str]) -> tuple[str, ...]:
         """Return the unknown parameters: those given, or else the usual ones without those that are known."""

@@ -47,6 +47,11 @@ class Images:
     mask: str | None = None
     ignore_affine: bool = False
 
+    @property
+    def options(self) -> dict[str, bool]:
+        """The options of every reader."""
+        return {"ignore_affine": self.ignore_affine}
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
@@ -92,14 +97,13 @@ class Volume:
 
 def open_volume(data: str, scan: Images) -> Volume:
     """Read all images, and refuse any on another grid than the data's."""
-    option = {"ignore_affine": scan.ignore_affine}
     images = {"data": open_data(data, scan)}
     if scan.mask is not None:
-        images["mask"] = read_mask(scan.mask, **option)
+        images["mask"] = read_mask(scan.mask, **scan.options)
     if isinstance(scan, Scan):
         images |= read_known_maps(scan)
 
-    check_same_grid(images, **option)
+    check_same_grid(images, **scan.options)
     shape = images["data"].shape
     maps = {name: image.data.reshape(shape) for name, image in images.items() if name != "data"}
     mask = maps.pop("mask", None)
@@ -112,26 +116,22 @@ def open_volume(data: str, scan: Images) -> Volume:
 
 def read_known_maps(scan: Scan) -> dict[str, Image]:
     """Read the maps of B1 and B0, where there are any."""
-    option = {"ignore_affine": scan.ignore_affine}
-    maps = {}
-    if scan.B1 is not None:
-        maps["B1"] = read_map(scan.B1, "B1", scan.B1_unit, **option)
-    if scan.B0 is not None:
-        maps["B0"] = read_map(scan.B0, "omega0", scan.B0_unit, **option)
-    return maps
+    named = {"B1": (scan.B1, "B1", scan.B1_unit), "B0": (scan.B0, "omega0", scan.B0_unit)}
+    return {
+        key: read_map(file, name, unit, **scan.options) for key, (file, name, unit) in named.items() if file is not None
+    }
 
 
 def open_data(data: str, scan: Images) -> Image:
     """Read the complex data of one file, or of a pair."""
-    option = {"ignore_affine": scan.ignore_affine}
     if scan.imag is not None and scan.phase is not None:
         raise UsageError("--imag and --phase are two ways to complete the data; name one")
     if scan.imag is not None:
-        return read_complex((data, scan.imag), "real-imag", **option)
+        return read_complex((data, scan.imag), "real-imag", **scan.options)
     if scan.phase is not None:
-        return read_complex((data, scan.phase), "magnitude-phase", **option)
+        return read_complex((data, scan.phase), "magnitude-phase", **scan.options)
 
-    image = read_image(data, **option)
+    image = read_image(data, **scan.options)
     if image.data.dtype.kind != "c":
         raise InvalidData(f"{data} holds real numbers; --imag or --phase names the file that makes them complex")
     return replace(image, has_samples=True)

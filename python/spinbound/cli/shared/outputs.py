@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from cyclopts import Parameter
 from numpy.typing import NDArray
 
 import spinbound._core as _core
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# Output
+Output = Annotated[Path, Parameter(name=("--output", "-o"))]
+OptionalOutput = Annotated[Path | None, Parameter(name=("--output", "-o"))]
 
 
 def check_output(path: Path, overwrite: bool, n_bytes: int = 0) -> None:
@@ -52,6 +54,14 @@ def check_npz(path: Path) -> None:
     """Refuse an output of another suffix than .npz."""
     if path.suffix.lower() != ".npz":
         raise UsageError(f"{path}: the output is .npz; --figure names the figure")
+
+
+def check_files(output: Path, figure: Path | None, overwrite: bool) -> None:
+    """Refuse, before any work, a .npz file and a figure that cannot be written or that exist."""
+    check_npz(output)
+    check_output(output, overwrite)
+    if figure:
+        check_figure(figure, output, overwrite)
 
 
 def make_folder(path: Path) -> None:

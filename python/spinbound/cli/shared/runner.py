@@ -6,9 +6,8 @@ import inspect
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 
 from spinbound.base.checks import suggest
 from spinbound.base.errors import InvalidData, InvalidParameter
@@ -16,7 +15,7 @@ from spinbound.files.toml import read_toml
 from spinbound.work import cluster as runners
 from spinbound.work.job import Runner, as_part
 
-from .arguments import DONE, UsageError
+from .arguments import DONE, Count, UsageError
 from .report import print_json
 
 MAX_BYTES = 1 << 20  # of a file that describes jobs
@@ -40,7 +39,7 @@ class Workers:
         writes the results.
     """
 
-    workers: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None
+    workers: Count | None = None
     cluster: str | None = None
     part: str | None = None
 

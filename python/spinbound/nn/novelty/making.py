@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,30 +36,21 @@ def choose_n_atoms(n: int | None, forward: ForwardModel, n_parameters: int) -> i
     return max(min(ATOMS, VALUES // (forward.n_samples * max(n_parameters, 1))), LEAST_ATOMS)
 
 
-@dataclass(frozen=True, eq=False)
-class NoveltyParts:
-    """The parameters by which atoms differ, their charts and floor, and percentiles of the novelty."""
-
-    names: tuple[str, ...]
-    charts: Charts
-    floor: FloatArray
-    percentiles: dict[str, tuple[float, ...]]
-
-
-def make_novelty_parts(
+def make_fields(
     forward: ForwardModel,
     atoms: Tissue,
     others: Tissue,
     names: Iterable[str],
-    noise: Noise,
+    noise: Noise | None,
     *,
     threads: int | None,
     progress: bool | Progress | None,
-) -> NoveltyParts:
-    """Simulate atoms that differ in some parameters, and measure novelty on other tissues of the same distribution."""
+) -> dict[str, Any]:
+    """Make the fields of a novelty: simulate atoms that differ in some parameters, and measure it on other tissues."""
     seq = forward.sequence
     options: dict[str, Any] = {"model": forward.model, "basis": forward.basis, "threads": threads}
     check_progress(progress)
+    noise = noise or Noise()
 
     total = atoms.size + others.size
     with show_progress(progress, total, "novelty", "tissue") as advance:
@@ -70,9 +60,8 @@ def make_novelty_parts(
     floor = _round_to_single(_measure_floor(charts, noise, n_threads))
     measure = Measure(charts, floor, find_relative_noise(noise))
 
-    return NoveltyParts(
-        varying, charts, floor, _measure_percentiles(measure, noise, signals[find_usable(signals)], n_threads)
-    )
+    percentiles = _measure_percentiles(measure, noise, signals[find_usable(signals)], n_threads)
+    return {"names": varying, "charts": charts, "floor": floor, "noise": noise, "percentiles": percentiles}
 
 
 def find_relative_noise(noise: Noise) -> float:

@@ -36,15 +36,7 @@ from spinbound.signals.valid import SLAB
 from spinbound.tissues.prior import Prior
 
 from .charts import Charts
-from .making import (
-    LEAST_ATOMS,
-    SHARES,
-    NoveltyParts,
-    choose_n_atoms,
-    find_relative_noise,
-    find_varying,
-    make_novelty_parts,
-)
+from .making import LEAST_ATOMS, SHARES, choose_n_atoms, find_relative_noise, find_varying, make_fields
 from .measure import Measure
 
 LIMIT = 0.999
@@ -121,6 +113,11 @@ class Novelty:
         seed
             Seed of the draw.
 
+        Returns
+        -------
+        Novelty
+            The measure, of at least 17 atoms.
+
         Raises
         ------
         InvalidParameter, InvalidSequence
@@ -132,10 +129,7 @@ class Novelty:
         forward = ForwardModel.of(seq, model, basis)
         n = choose_n_atoms(n, forward, len(names))
         atoms, others = prior.sample(n, seed), prior.sample(2 * n, seed, first=n)
-        law = noise or Noise()
-        return cls._from_parts(
-            make_novelty_parts(forward, atoms, others, names, law, threads=threads, progress=progress), law
-        )
+        return cls(**make_fields(forward, atoms, others, names, noise, threads=threads, progress=progress))
 
     @classmethod
     def from_store(
@@ -160,6 +154,11 @@ class Novelty:
         threads, progress
             As in `spinbound.simulate`.
 
+        Returns
+        -------
+        Novelty
+            The measure, of at least 17 atoms.
+
         Raises
         ------
         InvalidData
@@ -174,15 +173,8 @@ class Novelty:
         if n < LEAST_ATOMS:
             raise InvalidData(f"{store!r} has {tissue.size} valid tissues; novelty needs {3 * LEAST_ATOMS}")
 
-        law = noise or Noise()
-        return cls._from_parts(
-            make_novelty_parts(forward, tissue[:n], tissue[n : 3 * n], names, law, threads=threads, progress=progress),
-            law,
-        )
-
-    @classmethod
-    def _from_parts(cls, found: NoveltyParts, noise: Noise) -> Novelty:
-        return cls(found.names, found.charts, found.floor, noise, found.percentiles)
+        atoms, others = tissue[:n], tissue[n : 3 * n]
+        return cls(**make_fields(forward, atoms, others, names, noise, threads=threads, progress=progress))
 
     # Its values
 
@@ -208,6 +200,11 @@ class Novelty:
             Voxels that count: not zero.
         threads, progress
             As in `spinbound.simulate`.
+
+        Returns
+        -------
+        ndarray (...)
+            The novelty, in units of the noise.
 
         Raises
         ------
@@ -241,6 +238,16 @@ class Novelty:
             None: return it for data whose noise is not known.
         share
             The share of the training distribution.
+
+        Returns
+        -------
+        float
+            The novelty, in units of the noise.
+
+        Raises
+        ------
+        InvalidParameter
+            If the share is another one.
         """
         if share not in SHARES:
             raise InvalidParameter(f"share is {share}; allowed: {', '.join(map(str, SHARES))}")
@@ -257,7 +264,7 @@ class Novelty:
     def description(self) -> dict[str, Any]:
         """The parameters, the noise and the percentiles, as plain numbers and words."""
         percentiles = {kind: list(values) for kind, values in self.percentiles.items()}
-        return {"names": list(self.names), "noise": self.noise.described(), "percentiles": percentiles}
+        return {"names": list(self.names), "noise": self.noise.describe(), "percentiles": percentiles}
 
     def as_arrays(self) -> dict[str, npt.NDArray[np.float32]]:
         """Return the arrays in single precision, which holds them exactly; the last axis is real, imaginary."""

@@ -76,7 +76,7 @@ class Data(Protocol):
     def close(self) -> None:
         """End the work that `prepare` has begun."""
 
-    def described(self, names: tuple[str, ...]) -> dict[str, Any]:
+    def describe(self, names: tuple[str, ...]) -> dict[str, Any]:
         """Describe everything that the samples depend on, in plain words and numbers."""
 
     def novelty(self, noise: Noise) -> Novelty:
@@ -139,7 +139,7 @@ class StoredData:
     def close(self) -> None:
         """Do nothing: there is nothing to end."""
 
-    def described(self, names: tuple[str, ...]) -> dict[str, Any]:
+    def describe(self, names: tuple[str, ...]) -> dict[str, Any]:
         """Describe the samples by their number and their hash."""
         samples = self.samples(0, names)
         signals = torch.view_as_real(samples.signals)
@@ -244,27 +244,16 @@ class SimulatedData:
         self._ended.clear()
         self._pool, self._begun = None, {}
 
-    def described(self, names: tuple[str, ...]) -> dict[str, Any]:  # noqa: ARG002  (as all data)
+    def describe(self, names: tuple[str, ...]) -> dict[str, Any]:  # noqa: ARG002  (as all data)
         """Describe the prior, the sequence, and the computed arrays."""
         recipe, source = self._recipe, self._source
-        return {
-            "n": self.n,
-            **source.described,
-            **recipe.forward.described,
-            "wrt": list(recipe.wrt),
-        }
+        return {"n": self.n, **source.described, **recipe.forward.described, "wrt": list(recipe.wrt)}
 
     def novelty(self, noise: Noise) -> Novelty:
         """Make the novelty by `Novelty.from_prior`, with no more atoms than an epoch has tissues."""
         source, n = self._source, max(self.n, LEAST_ATOMS) if self.n < ATOMS else None
-        options: dict[str, Any] = {
-            "basis": self.basis,
-            "noise": noise,
-            "seed": source.seed,
-            "threads": self._threads,
-            "model": self._recipe.forward.model,
-        }
-        return Novelty.from_prior(self.seq, source.prior, n=n, **options)
+        options: dict[str, Any] = {"basis": self.basis, "model": self.model, "threads": self._threads}
+        return Novelty.from_prior(self.seq, source.prior, noise=noise, n=n, seed=source.seed, **options)
 
     def _simulate(self, epoch: int) -> dict[str, npt.NDArray[Any]]:
         """Simulate the arrays of all tissues of an epoch."""

@@ -58,7 +58,13 @@ class History:
         return len(self.rows)
 
     def __getitem__(self, column: str) -> FloatArray:
-        """Return a column (epochs,) by its name."""
+        """Return a column (epochs,) by its name.
+
+        Raises
+        ------
+        InvalidParameter
+            If there is no such column.
+        """
         return self.rows[:, COLUMNS.index(as_one_of("a column", column, COLUMNS))]
 
     @property
@@ -79,11 +85,6 @@ class History:
     def csv(self) -> str:
         """The text of log.csv: a line of names, then one for each epoch, with all digits."""
         return "\n".join([",".join(COLUMNS), *map(_format_row, self.rows), ""])
-
-
-def make_empty_history() -> History:
-    """Make the history of a training that has not begun."""
-    return History(np.empty((0, len(COLUMNS))))
 
 
 def _format_row(row: Iterable[float]) -> str:

@@ -49,18 +49,14 @@ def move_to_device(samples: Samples, like: Tensor) -> DeviceSamples:
     InvalidData
         If most bounds are not usable.
     """
-    refuse_masked(1 - is_usable(samples.crb).double().mean().item())
-    parts = samples.signals.real, samples.signals.imag, samples.truth, samples.crb
-    return DeviceSamples(*(part.to(like).contiguous() for part in parts))
-
-
-def refuse_masked(share: float) -> None:
-    """Refuse to learn if most entries of the loss are left out."""
-    if share > 0.5:
+    masked = 1 - is_usable(samples.crb).double().mean().item()
+    if masked > 0.5:
         raise InvalidData(
-            f"{100 * share:.0f} % of the entries of the loss have no usable bound; allowed: half of them. Are all "
+            f"{100 * masked:.0f} % of the entries of the loss have no usable bound; allowed: half of them. Are all "
             "parameters identifiable in these tissues?"
         )
+    parts = samples.signals.real, samples.signals.imag, samples.truth, samples.crb
+    return DeviceSamples(*(part.to(like).contiguous() for part in parts))
 
 
 class Loop:
@@ -85,7 +81,8 @@ class Loop:
         masked = torch.zeros_like(self.loss.masked)
 
         for step, rows in enumerate(order[: n_steps * batch].reshape(n_steps, batch)):
-            self._set_rate(settings.rate(number + step / n_steps))
+            for group in self.optimiser.param_groups:
+                group["lr"] = settings.rate(number + step / n_steps)
             value = self._compute_loss(samples.take(rows), generator, self.loss)
             if self._take_step(value):
                 total += torch.stack([value.detach(), torch.ones_like(value)])
@@ -102,14 +99,10 @@ class Loop:
         """Count the steps of an epoch of n samples; samples that fill no batch wait for another, in a new order."""
         return max(n // self.settings.batch, 1)
 
-    def _set_rate(self, rate: float) -> None:
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-
     def _compute_loss(self, samples: DeviceSamples, generator: torch.Generator, loss: Loss) -> Tensor:
         """Return the loss of some samples with new scales and noise."""
         noise = self.settings.noise
-        real, imag, M0 = noise.applied(samples.real, samples.imag, generator, loss.realizations)
+        real, imag, M0 = noise.apply(samples.real, samples.imag, generator, loss.realizations)
         return loss(self._estimate(real, imag), samples.truth, samples.crb, M0, noise.sigma)
 
     def _estimate_mixed(self, real: Tensor, imag: Tensor) -> Tensor:
@@ -117,7 +110,7 @@ class Loop:
         network, inputs = self.estimator.network, self.estimator.inputs(real, imag)
         with torch.autocast(self.settings.device.type, torch.bfloat16):
             hidden = network.hidden(inputs)
-        return self.estimator.scaled(network.output(hidden.to(inputs.dtype)))
+        return self.estimator.scale_outputs(network.output(hidden.to(inputs.dtype)))
 
     def _take_step(self, value: Tensor) -> bool:
         """Take a step down the gradient, unless it is not finite; say whether it was taken.

@@ -109,6 +109,16 @@ class Training:
     def load(cls, path: str | os.PathLike[str]) -> Training:
         r"""Read a training from a TOML file.
 
+        Parameters
+        ----------
+        path
+            The file, .toml.
+
+        Returns
+        -------
+        Training
+            The estimator, its data and the options.
+
         Raises
         ------
         InvalidData
@@ -136,7 +146,25 @@ class Training:
     def run(
         self, folder: str | os.PathLike[str] | None = None, *, progress: bool | Progress | None = None, **options: Any
     ) -> History:
-        """Train the estimator as `train` does; `options` override those of the file."""
+        """Train the estimator as `train` does.
+
+        Parameters
+        ----------
+        folder, progress
+            As in `train`.
+        **options
+            Arguments of `train` in the place of those of the file.
+
+        Returns
+        -------
+        History
+            Losses by epoch.
+
+        Raises
+        ------
+        InvalidData, InvalidParameter, OSError
+            As in `train`; also if no novelty can be made of the data.
+        """
         options = self.options | options
         self._check(options)
         if self.novelty and self.estimator.novelty is None:
@@ -246,13 +274,12 @@ def _make_data(table: Table, folder: Path) -> Data:
 
 
 def _load_sequence(table: Table, folder: Path) -> Sequence:
-    """Load a bundled sequence by its name, or that of a file; the last gradient moment holds for the rest."""
+    """Load a bundled sequence by its name, or that of a file."""
     if table["sequence"] in library.names():
         return library.load(table["sequence"])
-    moments = table.get("gradient_moment")
-    first = [moments] if isinstance(moments, str) or moments is None else list(moments)
-    seq = Sequence.load(folder / table["sequence"], table.get("TR"), first[-1])
-    return seq if len(first) == 1 else seq.replace(gradient_moment=first + first[-1:] * (seq.n_pulses - len(first)))
+    moments = table.get("gradient_moment", [])
+    words = [moments] if isinstance(moments, str) else list(moments)
+    return library.read_file(folder / table["sequence"], table.get("TR"), words)
 
 
 def _load_prior(table: Table, seq: Sequence, folder: Path) -> Prior:

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,7 +30,7 @@ from spinbound.nn.estimator import Estimator
 from spinbound.work.folder import describe_difference
 from spinbound.work.locks import hold_lock
 
-from .history import COLUMNS, History, make_empty_history
+from .history import COLUMNS, History
 from .loop import Loop
 
 KIND = "spinbound training 1"
@@ -43,7 +44,7 @@ class TrainingRun:
 
     def __init__(self, loop: Loop, configuration: Mapping[str, Any], folder: Path | None) -> None:
         self.loop, self.configuration, self.folder = loop, configuration, folder
-        self.history = make_empty_history()
+        self.history = History(np.empty((0, len(COLUMNS))))
         self.best = copy_state(loop.estimator)
 
     def add(self, row: list[float]) -> None:

@@ -47,9 +47,9 @@ class TrainingSettings:
         if self.mixed_precision and self.device.type != "cuda":
             raise InvalidParameter(f"mixed_precision needs a GPU; the device is {self.device}")
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """Describe the settings that the curve depends on: not the device, nor the epochs if no step does."""
-        settings = asdict(self) | {"noise": self.noise.described()}
+        settings = asdict(self) | {"noise": self.noise.describe()}
         apart = ("device", "compile", *(("epochs",) if self.schedule == "halving" else ("halve_every",)))
         return {name: value for name, value in settings.items() if name not in apart}
 

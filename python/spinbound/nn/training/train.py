@@ -192,7 +192,7 @@ def _check_source(estimator: Estimator, name: str, data: Data) -> None:
 def _adopt(estimator: Estimator, data: Data, noise: Noise) -> None:
     """Complete the description of an estimator by noise, prior and sequence of its training."""
     known = estimator.trained_for
-    known["noise"] = noise.described()
+    known["noise"] = noise.describe()
     known["prior"] = known["prior"] or data.prior
     known["sequence_sha256"] = known["sequence_sha256"] or as_trains(data.seq).sha256
 
@@ -202,16 +202,16 @@ def _describe(
 ) -> dict[str, Any]:
     """Describe everything that the curve depends on, so that a folder of another training is recognised."""
     sources = {"data": data, "validation": validation}
-    described = {name: source.described(estimator.names) if source else None for name, source in sources.items()}
+    described = {name: source.describe(estimator.names) if source else None for name, source in sources.items()}
     return {
         "spinbound": _core.version,
         "names": list(estimator.names),
         "phase": estimator.trained_for["phase"],
-        "architecture": estimator.network.architecture.described(),
+        "architecture": estimator.network.architecture.describe(),
         "first_weights": hash_tensors(*estimator.state_dict().values()),
         "loss": repr(loss),
         **described,
-        **settings.described(),
+        **settings.describe(),
     }
 
 

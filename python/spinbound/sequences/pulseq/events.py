@@ -221,17 +221,16 @@ class EventReader:
             text.take(samples.size, row.line)
             step = 0.5 if row["time"] == -1 else 1.0
             time = np.concatenate([[0], 0.5 + step * np.arange(samples.size), [samples.size * step + (1 - step)]])
-            ends = (
-                (row["first"] / row["amplitude"], row["last"] / row["amplitude"])
-                if _has_ends(row)
-                else samples[[0, -1]]
-            )
-            samples = np.concatenate([ends[:1], samples, ends[1:]])
+            first, last = _find_ends(row, samples)
+            samples = np.concatenate([[first], samples, [last]])
         return _make_gradient(text, row, row["delay"] * 1e-6 + time * self.gradient_raster, row["amplitude"] * samples)
 
 
-def _has_ends(row: Row) -> bool:
-    return "first" in row.values and row["amplitude"] != 0
+def _find_ends(row: Row, samples: FloatArray) -> tuple[float, float]:
+    """Return the first and the last value for an amplitude of 1; version 1.4 does not state them."""
+    if "first" not in row.values or row["amplitude"] == 0:
+        return samples[0], samples[-1]
+    return row["first"] / row["amplitude"], row["last"] / row["amplitude"]
 
 
 def _make_gradient(text: PulseqText, row: Row, time: FloatArray, value: FloatArray) -> Gradient:

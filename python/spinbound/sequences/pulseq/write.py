@@ -56,12 +56,9 @@ def make_text(fields: Mapping[str, Any]) -> bytes:
     """
     writer = _Writer(fields)
     body = writer.make_text().encode()
-    signature = f"\n# of all before the new line in front of this section\nType md5\nHash {_hash_md5(body)}\n"
+    md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
+    signature = f"\n# of all before the new line in front of this section\nType md5\nHash {md5}\n"
     return body + SIGNATURE + signature.encode()
-
-
-def _hash_md5(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 class _Writer:
