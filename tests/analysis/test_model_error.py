@@ -5,6 +5,7 @@ import pytest
 import spinbound as sb
 from scipy.optimize import least_squares
 
+from tests.support.progress import reports_of
 from tests.support.trains import WHITE_MATTER, random_tissues, smooth_train
 
 SEQ = smooth_train()
@@ -82,9 +83,8 @@ def test_the_bias_of_M0_alone_is_a_projection(words):
     # the signal is linear in M0: first order is all there is
     truth, fit = pair(words)
     data, s = (sb.simulate(SEQ, WHITE_MATTER, model=one) for one in (truth, fit))
-    assert bias_of(words, SEQ, WHITE_MATTER, "M0")["M0"] == pytest.approx(
-        np.vdot(s, data) / np.vdot(s, s).real - 1, rel=1e-9
-    )
+    projected = np.vdot(s, data) / np.vdot(s, s).real - 1
+    assert bias_of(words, SEQ, WHITE_MATTER, "M0")["M0"] == pytest.approx(projected, rel=1e-9)
 
 
 @pytest.mark.parametrize("model", ["gbloch", *MODELS])
@@ -98,8 +98,7 @@ def test_a_model_does_not_mislead_about_itself(model):
 def test_the_bias_is_the_same_in_a_basis_of_full_rank():
     turn = sb.Basis(np.linalg.qr(np.random.default_rng(0).normal(size=(60, 60)))[0])
     whole, turned = (bias_of(PAIRS[0], SEQ, WHITE_MATTER, FITTED, basis=basis) for basis in (None, turn))
-    for name in FITTED:
-        assert turned[name] == pytest.approx(whole[name], rel=1e-9)
+    assert turned == pytest.approx(whole, rel=1e-9)
 
 
 def test_the_bias_of_two_trains_weighs_them_by_their_information():
@@ -118,8 +117,7 @@ def test_what_cannot_be_fitted_has_no_bias_and_changes_no_other():
     assert np.isnan(with_lost["R1s"])
     without = bias_of(PAIRS[0], SEQ, tissue, ("M0", "R2f"))
     # without exchange the free pool sees no saturation: the biases are zero but for rounding
-    for name in without:
-        assert with_lost[name] == pytest.approx(without[name], abs=1e-12)
+    assert {name: with_lost[name] for name in without} == pytest.approx(without, abs=1e-12)
 
 
 def test_unidentifiable_parameters_have_no_bias():
@@ -135,9 +133,8 @@ def test_errors_are_those_of_signal_and_bound(model):
     tissue, names = random_tissues(5, seed=1).replace(omega0=0), ("M0", "m0s", "R2f")
     error = sb.model_error(SEQ, tissue, model, wrt=names)
     s, reference = (sb.simulate(SEQ, tissue, model=one) for one in (model, "gbloch-ide"))
-    assert error.signal == pytest.approx(
-        np.linalg.norm(s - reference, axis=1) / np.linalg.norm(reference, axis=1), rel=1e-12
-    )
+    distance = np.linalg.norm(s - reference, axis=1) / np.linalg.norm(reference, axis=1)
+    assert error.signal == pytest.approx(distance, rel=1e-12)
     bound, truth = (sb.crb(SEQ, tissue, names, model=one) for one in (model, "gbloch-ide"))
     assert tuple(error.crb) == names
     for name in names:
@@ -211,10 +208,7 @@ def test_neither_parts_nor_threads_change_a_bit(call, monkeypatch):
 @pytest.mark.parametrize("call", CALLS)
 def test_progress_is_reported_to_the_end(call, monkeypatch):
     monkeypatch.setattr("spinbound.analysis.voxels.VALUES", 1)
-    reports = []
-    call(SEQ, WHITE_MATTER.replace(B1=[1, np.nan, 1]), progress=lambda done, total: reports.append((done, total)))
-    assert reports[-1] == (3, 3)
-    assert [done for done, _ in reports] == sorted(done for done, _ in reports)
+    assert reports_of(call, SEQ, WHITE_MATTER.replace(B1=[1, np.nan, 1]))[-1] == (3, 3)
 
 
 @pytest.mark.parametrize("call", CALLS)
