@@ -16,7 +16,7 @@ def easy(published_data, published_train):
     """Tissues whose every unknown but M0 and omega0 has sqrt(CRB)/theta < 10 %: there a fit is nearly linear."""
     seq = published_train
     basis = sb.Basis.load(published_data / "published_basis.npz").truncate(13)
-    data = sb.reference_set(seq, sb.Prior.paper(3.5e-3), 400, basis=basis, first=102_400)
+    data = sb.reference_set(seq, sb.Prior.paper(3.5e-3), 100, basis=basis, first=102_400)
     known = [name for name in data.wrt if name not in ("M0", "omega0")]
     worst = np.max([np.sqrt(data.crb[name]) / SNR / data.tissue[name] for name in known], axis=0)
     return data[np.flatnonzero(worst < 0.1)[:12]]
