@@ -8,7 +8,6 @@ import spinbound as sb
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.support.progress import reports_of
 from tests.support.strategies import sequences, tissues
 from tests.support.trains import WHITE_MATTER, random_tissues, smooth_train
 
@@ -333,29 +332,6 @@ def test_many_voxels_are_summed_up_and_the_worst_is_told():
             known.summary(voxel)
 
 
-def fields_of(known):
-    arrays = [known.factor, known.correlation, known.condition, *known.worst, known.bound_fixed]
-    return [*arrays, *known.bound.values(), *known.bound_alone.values(), *known.bound_prior.values()]
-
-
-def test_invalid_voxels_are_nan_and_leave_the_others_alone():
-    good = random_tissues(6, seed=5)
-    bad = good.replace(B1=np.where(np.arange(6) == 2, np.nan, good["B1"]))
-    every = np.arange(6) != 2
-    fields = (fields_of(sb.identifiability(SEQ, tissue, prior={"B1": 0.1})) for tissue in (good, bad))
-    for clean, result in zip(*fields, strict=True):
-        assert np.array_equal(result[every], clean[every], equal_nan=True)
-        assert np.isnan(result[2]).all()
-
-
-def test_neither_parts_nor_threads_change_a_bit(monkeypatch):
-    tissue = sb.Tissue(m0s=[[0.1], [0.15]], R1a=[0.5, 1.0, 2.0])
-    whole = fields_of(sb.identifiability(SEQ, tissue, prior={"R1f": 0.1}))
-    monkeypatch.setattr("spinbound.analysis.voxels.VALUES", 1)
-    parts = fields_of(sb.identifiability(SEQ, tissue, prior={"R1f": 0.1}, threads=1))
-    assert all(np.array_equal(a, b) for a, b in zip(whole, parts, strict=True))
-
-
 def test_shapes_are_those_of_the_voxels():
     known = sb.identifiability(SEQ, sb.Tissue(m0s=[[0.1], [0.15]], R1a=[0.5, 1.0, 2.0]), FEW, sigma=[0.1, 0.2, 0.3])
     assert known.correlation.shape == (2, 3, 5, 5)
@@ -368,15 +344,6 @@ def test_shapes_are_those_of_the_voxels():
     assert str(sb.identifiability(SEQ, sb.Tissue(m0s=np.empty((0, 2))))) == "no voxels, of shape (0, 2)"
 
 
-def test_progress_is_reported_to_the_end(monkeypatch):
-    monkeypatch.setattr("spinbound.analysis.voxels.VALUES", 1)
-    assert reports_of(sb.identifiability, SEQ, WHITE_MATTER.replace(B1=[1, np.nan, 1, np.nan]))[-1] == (4, 4)
-
-
-def test_what_is_not_accepted_is_refused():
+def test_a_missing_sigma_is_refused():
     with pytest.raises(sb.InvalidParameter, match="sigma must be real numbers"):
         sb.identifiability(SEQ, WHITE_MATTER, sigma=None)
-    with pytest.raises(sb.InvalidParameter, match="every voxel is invalid: m0s is 2 at voxel 0"):
-        sb.identifiability(SEQ, WHITE_MATTER.replace(m0s=[2, 3]))
-    with pytest.raises(sb.InvalidParameter, match="wrt has R1a, which needs R1f = R1s .* differ at voxel 1"):
-        sb.identifiability(SEQ, sb.Tissue(R1f=[1, 1], R1s=[1, 2]), "R1a")

@@ -72,8 +72,8 @@ def test_more_starts_never_end_higher():
 
 def test_of_several_starts_the_prior_has_a_say():
     # so noisy that the data alone may prefer the other period of omega0, 1800 rad/s away
-    truth, sigma = PRIOR.sample(N, seed=6).replace(omega0=720, M0=1), 0.03
-    data = sb.simulate(HYBRID, truth, basis=BASIS) + noise((N, 13), 3, sigma)
+    truth, sigma = PRIOR.sample(10, seed=6).replace(omega0=720, M0=1), 0.03
+    data = sb.simulate(HYBRID, truth, basis=BASIS) + noise((10, 13), 3, sigma)
     options = {"free": FREE, "dictionary": ATOMS, "sigma": sigma, "multi_start": 2}
     without, fit = (sb.fit(data, HYBRID, BASIS, **options, prior=prior) for prior in (None, {"omega0": (720, 300)}))
     assert (without.estimates["omega0"] < 0).any()
