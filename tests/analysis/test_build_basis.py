@@ -1,9 +1,5 @@
 """Bases that are made while simulating: those of the signals themselves, whatever the way there."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import spinbound as sb
@@ -13,6 +9,8 @@ from spinbound.analysis import gram as _gram
 from spinbound.analysis import voxels as _voxels
 from spinbound.analysis.directions import Directions, real_columns, triangular
 
+from tests.support.processes import outputs_by_threads
+from tests.support.progress import reports_of
 from tests.support.trains import WHITE_MATTER, smooth_train
 
 SEQ = smooth_train(60)
@@ -20,7 +18,6 @@ PRIOR = sb.Prior.paper().truncated(B1=(0.5, 1.5))
 UNKNOWN = ("M0", "m0s", "R1a", "T2f", "Rex")
 HEALTHY = sb.Tissue(m0s=0.15, R1a=0.8, R2f=15, Rex=30, T2s=12e-6, omega0=100)
 EPS = np.finfo(float).eps
-BLAS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def stacked(signals):
@@ -173,12 +170,7 @@ for basis in (
 
 
 def test_the_threads_of_the_linear_algebra_library_do_not_matter():
-    one, two = (
-        subprocess.run(
-            [sys.executable, "-c", SCRIPT], env=os.environ | dict.fromkeys(BLAS, n), stdout=subprocess.PIPE, check=True
-        ).stdout
-        for n in ("1", "2")
-    )
+    one, two = outputs_by_threads(SCRIPT)
     assert len(one) == 1142 * 13 * (8 + 16)
     assert one == two
 
@@ -196,10 +188,7 @@ def test_parts_of_tissues_are_small_and_add_up(monkeypatch):
 def test_progress_rises_to_the_end(monkeypatch):
     monkeypatch.setattr(_voxels, "VALUES", 5000)
     monkeypatch.setattr(_basis_build, "LONGEST", 10)
-    told = []
-    sb.build_basis(SEQ, PRIOR, 200, 5, progress=lambda done, total: told.append((done, total)))
-    assert told[-1] == (600, 600)
-    assert told == sorted(told)
+    assert reports_of(sb.build_basis, SEQ, PRIOR, 200, 5)[-1] == (600, 600)
 
 
 def test_what_progress_raises_ends_the_call():

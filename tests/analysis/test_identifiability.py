@@ -35,6 +35,11 @@ def is_well_conditioned(seq, tissue):
     return norm.min() > 1e-12 and np.linalg.cond(A) < 1e3
 
 
+def row_of(text, name):
+    """The row of a parameter in a table."""
+    return next(line for line in text.splitlines() if line.startswith(name)).split()
+
+
 # Bounds
 
 
@@ -61,9 +66,9 @@ def test_a_fixed_parameter_is_one_unknown_less():
 
 
 def test_with_all_others_known_the_bound_is_that_of_one_unknown():
-    alone = sb.identifiability(SEQ, WHITE_MATTER.replace(M0=0.5j), sigma=0.1).bound_alone
-    for name in sb.ALL:
-        assert alone[name] == pytest.approx(sb.crb(SEQ, WHITE_MATTER.replace(M0=0.5j), name, 0.1)[name], rel=1e-12)
+    tissue = WHITE_MATTER.replace(M0=0.5j)
+    alone = sb.identifiability(SEQ, tissue, sigma=0.1).bound_alone
+    assert alone == pytest.approx({name: sb.crb(SEQ, tissue, name, 0.1)[name] for name in sb.ALL}, rel=1e-12)
 
 
 @settings(max_examples=25)
@@ -132,9 +137,8 @@ def test_a_prior_may_differ_between_voxels():
     std = np.array([0.01, 0.02, 0.03])
     together = sb.identifiability(SEQ, tissue, FEW, prior={"B1": std}).bound_prior["m0s"]
     for k, one in enumerate(std):
-        assert np.array_equal(
-            together[:, k], sb.identifiability(SEQ, tissue[:, k], FEW, prior={"B1": one}).bound_prior["m0s"]
-        )
+        alone = sb.identifiability(SEQ, tissue[:, k], FEW, prior={"B1": one}).bound_prior["m0s"]
+        assert np.array_equal(together[:, k], alone)
 
 
 @pytest.mark.parametrize(
@@ -186,9 +190,8 @@ def test_the_condition_number_is_that_of_columns_of_unit_norm():
 
 
 def test_the_condition_number_does_not_depend_on_units():
-    rates, times = (
-        sb.identifiability(SEQ, WHITE_MATTER, names) for names in (("m0s", "R1f", "R2f"), ("m0s", "T1f", "T2f"))
-    )
+    names = ("m0s", "R1f", "R2f"), ("m0s", "T1f", "T2f")
+    rates, times = (sb.identifiability(SEQ, WHITE_MATTER, each) for each in names)
     assert rates.condition == pytest.approx(times.condition, rel=1e-9)
 
 
@@ -213,9 +216,8 @@ def test_matrices_of_two_trains_add():
     known = sb.identifiability([SEQ, SECOND], WHITE_MATTER)
     F = sb.fisher(SEQ, WHITE_MATTER) + sb.fisher(SECOND, WHITE_MATTER)
     scale = np.sqrt(np.diag(F))
-    assert (known.factor.T @ known.factor) / np.outer(scale, scale) == pytest.approx(
-        F / np.outer(scale, scale), abs=1e-12
-    )
+    size = np.outer(scale, scale)
+    assert known.factor.T @ known.factor / size == pytest.approx(F / size, abs=1e-12)
 
 
 @settings(max_examples=25)
@@ -232,13 +234,12 @@ def test_adding_a_second_train_never_raises_a_bound(first, second, tissue):
 
 def changes_told(text):
     """The changes that a sentence tells, as a tissue, and what it says of their effects."""
-    changed = {}
+    text, changed = text.replace("|M0|", "M0"), {}
     for verb, name, size, unit in re.findall(r"(raising|lowering) (\S+) by (\S+) (%|rad/s|1/s)?", text):
-        value = WHITE_MATTER["M0" if name == "|M0|" else name].real
-        change = float(size) * (value / 100 if unit == "%" else 1) * (1 if verb == "raising" else -1)
-        changed["M0" if name == "|M0|" else name] = change
+        scale = WHITE_MATTER[name].real / 100 if unit == "%" else 1
+        changed[name] = float(size) * scale * (1 if verb == "raising" else -1)
     together = float(re.search(r"changes the signal by (\S+) sigma", text).group(1))
-    alone = {("M0" if n == "|M0|" else n): float(x) for n, x in re.findall(r"(\S+) alone by (\d[\d.e+]*\d|\d)", text)}
+    alone = {name: float(size) for name, size in re.findall(r"(\S+) alone by (\d[\d.e+]*\d|\d)", text)}
     return changed, together, alone
 
 
@@ -295,9 +296,8 @@ def test_more_than_one_null_direction_is_counted():
 
 
 def test_the_table_says_what_would_help():
-    text = sb.identifiability(SEQ, WHITE_MATTER, FEW, 0.01, prior={"B1": 0.01}).summary()
     known = sb.identifiability(SEQ, WHITE_MATTER, FEW, 0.01, prior={"B1": 0.01})
-    row = next(line for line in text.splitlines() if line.startswith("m0s")).split()
+    row = row_of(known.summary(), "m0s")
     best = min((k for k in range(4) if k != 1), key=lambda k: known.bound_fixed[1, k])
     stds = [np.sqrt(x) for x in (known.bound["m0s"], known.bound_alone["m0s"], known.bound_fixed[1, best])]
     assert row[3] == f"{stds[0]:.3g}"
@@ -306,9 +306,7 @@ def test_the_table_says_what_would_help():
 
 
 def test_a_single_unknown_has_nothing_to_be_told_apart_from():
-    text = str(sb.identifiability(SEQ, WHITE_MATTER, "R2f"))
-    assert "tell apart" not in text
-    assert "told apart" not in text
+    assert not re.search("(tell|told) apart", str(sb.identifiability(SEQ, WHITE_MATTER, "R2f")))
 
 
 def test_without_M0_nothing_but_M0_is_seen():
@@ -327,45 +325,18 @@ def test_many_voxels_are_summed_up_and_the_worst_is_told():
     assert text.startswith("6 voxels, scaled condition number ")
     assert known.summary((1, 0)) in text
     assert "Voxel (1, 0), of the largest condition number" in text
-    assert next(line for line in text.splitlines() if line.startswith("T2s")).split()[-2:] == ["inf", "2"]
+    assert row_of(text, "T2s")[-2:] == ["inf", "2"]
     assert known.summary((2, 1)) == "The voxel is invalid."
     for voxel in (0, (), (0, 0, 0)):
         with pytest.raises(IndexError, match=r"the voxels have shape \(3, 2\)"):
             known.summary(voxel)
 
 
-def fields_of(known):
-    arrays = [known.factor, known.correlation, known.condition, *known.worst, known.bound_fixed]
-    return [*arrays, *known.bound.values(), *known.bound_alone.values(), *known.bound_prior.values()]
-
-
-def test_invalid_voxels_are_nan_and_leave_the_others_alone():
-    good = random_tissues(6, seed=5)
-    bad = good.replace(B1=np.where(np.arange(6) == 2, np.nan, good["B1"]))
-    every = np.arange(6) != 2
-    for clean, result in zip(
-        *(map(fields_of, (sb.identifiability(SEQ, t, prior={"B1": 0.1}) for t in (good, bad)))), strict=True
-    ):
-        assert np.array_equal(result[every], clean[every], equal_nan=True)
-        assert np.isnan(result[2]).all()
-
-
-def test_neither_parts_nor_threads_change_a_bit(monkeypatch):
-    tissue = sb.Tissue(m0s=[[0.1], [0.15]], R1a=[0.5, 1.0, 2.0])
-    whole = fields_of(sb.identifiability(SEQ, tissue, prior={"R1f": 0.1}))
-    monkeypatch.setattr("spinbound.analysis.voxels.VALUES", 1)
-    parts = fields_of(sb.identifiability(SEQ, tissue, prior={"R1f": 0.1}, threads=1))
-    assert all(np.array_equal(a, b) for a, b in zip(whole, parts, strict=True))
-
-
 def test_shapes_are_those_of_the_voxels():
     known = sb.identifiability(SEQ, sb.Tissue(m0s=[[0.1], [0.15]], R1a=[0.5, 1.0, 2.0]), FEW, sigma=[0.1, 0.2, 0.3])
-    assert [a.shape for a in (known.correlation, known.bound_fixed, known.condition)] == [
-        (2, 3, 5, 5),
-        (2, 3, 4, 4),
-        (2, 3),
-    ]
-    assert known.bound["m0s"].shape == (2, 3)
+    assert known.correlation.shape == (2, 3, 5, 5)
+    assert known.bound_fixed.shape == (2, 3, 4, 4)
+    assert known.condition.shape == known.bound["m0s"].shape == (2, 3)
     assert known.bound_prior is None
     single = sb.identifiability(SEQ, WHITE_MATTER, FEW)
     assert isinstance(single.condition, float)
@@ -373,19 +344,6 @@ def test_shapes_are_those_of_the_voxels():
     assert str(sb.identifiability(SEQ, sb.Tissue(m0s=np.empty((0, 2))))) == "no voxels, of shape (0, 2)"
 
 
-def test_progress_is_reported_to_the_end(monkeypatch):
-    monkeypatch.setattr("spinbound.analysis.voxels.VALUES", 1)
-    reports = []
-    tissue = WHITE_MATTER.replace(B1=[1, np.nan, 1, np.nan])
-    sb.identifiability(SEQ, tissue, progress=lambda done, total: reports.append((done, total)))
-    assert reports[-1] == (4, 4)
-    assert [done for done, _ in reports] == sorted(done for done, _ in reports)
-
-
-def test_what_is_not_accepted_is_refused():
+def test_a_missing_sigma_is_refused():
     with pytest.raises(sb.InvalidParameter, match="sigma must be real numbers"):
         sb.identifiability(SEQ, WHITE_MATTER, sigma=None)
-    with pytest.raises(sb.InvalidParameter, match="every voxel is invalid: m0s is 2 at voxel 0"):
-        sb.identifiability(SEQ, WHITE_MATTER.replace(m0s=[2, 3]))
-    with pytest.raises(sb.InvalidParameter, match="wrt has R1a, which needs R1f = R1s .* differ at voxel 1"):
-        sb.identifiability(SEQ, sb.Tissue(R1f=[1, 1], R1s=[1, 2]), "R1a")

@@ -82,9 +82,8 @@ def test_the_bias_of_M0_alone_is_a_projection(words):
     # the signal is linear in M0: first order is all there is
     truth, fit = pair(words)
     data, s = (sb.simulate(SEQ, WHITE_MATTER, model=one) for one in (truth, fit))
-    assert bias_of(words, SEQ, WHITE_MATTER, "M0")["M0"] == pytest.approx(
-        np.vdot(s, data) / np.vdot(s, s).real - 1, rel=1e-9
-    )
+    projected = np.vdot(s, data) / np.vdot(s, s).real - 1
+    assert bias_of(words, SEQ, WHITE_MATTER, "M0")["M0"] == pytest.approx(projected, rel=1e-9)
 
 
 @pytest.mark.parametrize("model", ["gbloch", *MODELS])
@@ -98,8 +97,7 @@ def test_a_model_does_not_mislead_about_itself(model):
 def test_the_bias_is_the_same_in_a_basis_of_full_rank():
     turn = sb.Basis(np.linalg.qr(np.random.default_rng(0).normal(size=(60, 60)))[0])
     whole, turned = (bias_of(PAIRS[0], SEQ, WHITE_MATTER, FITTED, basis=basis) for basis in (None, turn))
-    for name in FITTED:
-        assert turned[name] == pytest.approx(whole[name], rel=1e-9)
+    assert turned == pytest.approx(whole, rel=1e-9)
 
 
 def test_the_bias_of_two_trains_weighs_them_by_their_information():
@@ -118,8 +116,7 @@ def test_what_cannot_be_fitted_has_no_bias_and_changes_no_other():
     assert np.isnan(with_lost["R1s"])
     without = bias_of(PAIRS[0], SEQ, tissue, ("M0", "R2f"))
     # without exchange the free pool sees no saturation: the biases are zero but for rounding
-    for name in without:
-        assert with_lost[name] == pytest.approx(without[name], abs=1e-12)
+    assert {name: with_lost[name] for name in without} == pytest.approx(without, abs=1e-12)
 
 
 def test_unidentifiable_parameters_have_no_bias():
@@ -135,9 +132,8 @@ def test_errors_are_those_of_signal_and_bound(model):
     tissue, names = random_tissues(5, seed=1).replace(omega0=0), ("M0", "m0s", "R2f")
     error = sb.model_error(SEQ, tissue, model, wrt=names)
     s, reference = (sb.simulate(SEQ, tissue, model=one) for one in (model, "gbloch-ide"))
-    assert error.signal == pytest.approx(
-        np.linalg.norm(s - reference, axis=1) / np.linalg.norm(reference, axis=1), rel=1e-12
-    )
+    distance = np.linalg.norm(s - reference, axis=1) / np.linalg.norm(reference, axis=1)
+    assert error.signal == pytest.approx(distance, rel=1e-12)
     bound, truth = (sb.crb(SEQ, tissue, names, model=one) for one in (model, "gbloch-ide"))
     assert tuple(error.crb) == names
     for name in names:
@@ -176,53 +172,20 @@ def test_the_table_has_the_median_the_95th_percentile_and_the_largest():
 # Voxels and options
 
 CALLS = (
-    lambda seq, tissue, wrt=FITTED, **options: bias_of(PAIRS[0], seq, tissue, wrt, **options),
-    lambda seq, tissue, wrt=FITTED, **options: sb.model_error(seq, tissue, "gbloch", "gbloch", wrt, **options).crb,
+    lambda tissue, wrt=FITTED: bias_of(PAIRS[0], SEQ, tissue, wrt),
+    lambda tissue, wrt=FITTED: sb.model_error(SEQ, tissue, "gbloch", "gbloch", wrt).crb,
 )
-
-
-@pytest.mark.parametrize("call", CALLS)
-def test_invalid_voxels_are_nan_and_leave_the_others_alone(call):
-    good = random_tissues(6, seed=5)
-    bad = good.replace(B1=np.where(np.arange(6) == 2, np.nan, good["B1"]))
-    clean, result = call(SEQ, good), call(SEQ, bad)
-    for name in FITTED:
-        assert np.array_equal(np.delete(result[name], 2), np.delete(clean[name], 2))
-        assert np.isnan(result[name][2])
 
 
 @pytest.mark.parametrize("call", CALLS)
 def test_shapes_are_those_of_the_voxels(call):
     tissue = sb.Tissue(m0s=[[0.1], [0.15]], R1a=[0.5, 1.0, 2.0])
-    assert {name: value.shape for name, value in call(SEQ, tissue, "T1a").items()} == {"T1a": (2, 3)}
-    assert {value.shape for value in call(SEQ, tissue[:, :0]).values()} == {(2, 0)}
-    assert isinstance(call(SEQ, WHITE_MATTER)["m0s"], float)
+    assert {name: value.shape for name, value in call(tissue, "T1a").items()} == {"T1a": (2, 3)}
+    assert {value.shape for value in call(tissue[:, :0]).values()} == {(2, 0)}
+    assert isinstance(call(WHITE_MATTER)["m0s"], float)
 
 
-@pytest.mark.parametrize("call", CALLS)
-def test_neither_parts_nor_threads_change_a_bit(call, monkeypatch):
-    tissue = random_tissues(6, seed=6)
-    whole = call(SEQ, tissue)
-    monkeypatch.setattr("spinbound.analysis.voxels.VALUES", 1)
-    parts = call(SEQ, tissue, threads=1)
-    assert all(np.array_equal(whole[name], parts[name]) for name in FITTED)
-
-
-@pytest.mark.parametrize("call", CALLS)
-def test_progress_is_reported_to_the_end(call, monkeypatch):
-    monkeypatch.setattr("spinbound.analysis.voxels.VALUES", 1)
-    reports = []
-    call(SEQ, WHITE_MATTER.replace(B1=[1, np.nan, 1]), progress=lambda done, total: reports.append((done, total)))
-    assert reports[-1] == (3, 3)
-    assert [done for done, _ in reports] == sorted(done for done, _ in reports)
-
-
-@pytest.mark.parametrize("call", CALLS)
-def test_what_is_not_accepted_is_refused(call):
-    with pytest.raises(sb.InvalidParameter, match="every voxel is invalid: m0s is 2 at voxel 0"):
-        call(SEQ, WHITE_MATTER.replace(m0s=[2, 3]))
-    with pytest.raises(sb.InvalidParameter, match="wrt has R1a, which needs R1f = R1s .* differ at voxel 1"):
-        call(SEQ, sb.Tissue(R1f=[1, 1], R1s=[1, 2]), "R1a")
+def test_an_unknown_model_or_lineshape_is_refused():
     with pytest.raises(sb.InvalidParameter, match="lineshape is 'round'; allowed: superlorentzian"):
         sb.model_bias(sb.Model(lineshape="round"), "gbloch", SEQ, WHITE_MATTER)
     with pytest.raises(sb.InvalidParameter, match="model is 'blch'"):

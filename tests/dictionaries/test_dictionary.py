@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 import spinbound as sb
 
-from tests.support.trains import smooth_train
-
-TRAIN = smooth_train()
-PRIOR = sb.Prior.paper().truncated(B1=(0.5, 1.5))
+from tests.support.matches import PRIOR, TRAIN
+from tests.support.progress import reports_of
 
 
 def test_a_dictionary_has_the_signals_of_its_tissues():
@@ -67,9 +65,7 @@ def test_a_dictionary_is_read_only():
 
 
 def test_progress_counts_the_atoms():
-    calls = []
-    sb.dictionary(TRAIN, PRIOR, n=20, progress=lambda *call: calls.append(call))
-    assert calls[-1] == (20, 20)
+    assert reports_of(sb.dictionary, TRAIN, PRIOR, n=20)[-1] == (20, 20)
 
 
 @pytest.mark.parametrize(

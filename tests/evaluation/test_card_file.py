@@ -6,12 +6,7 @@ import numpy as np
 import pytest
 import spinbound as sb
 
-from tests.support.evaluations import NAMES, SNR, bits, changed, efficient, toy_set
-
-
-@pytest.fixture(scope="module")
-def ideal():
-    return sb.evaluate(efficient, toy_set(), SNR)
+from tests.support.evaluations import NAMES, SNR, bits, changed, toy_set
 
 
 def test_the_table_says_it_in_words(ideal):

@@ -5,6 +5,7 @@ import pytest
 import spinbound as sb
 from spinbound.evaluation.dataset import as_reference_set
 
+from tests.support.progress import reports_of
 from tests.support.trains import smooth_train
 
 SEQ, WRT = smooth_train(40), ("M0", "m0s", "R2f")
@@ -12,22 +13,17 @@ PRIOR = sb.Prior(m0s=sb.Uniform(0.05, 0.3), R2f=sb.Uniform(8, 50))
 PLANE = sb.Prior(m0s=sb.Grid([0.1, 0.2]), T2f=sb.Grid([0.05, 0.1, 0.2]), B1=sb.Uniform(0.9, 1.1))
 
 
-def test_signals_and_bounds_are_those_of_the_functions():
-    data = sb.reference_set(SEQ, PRIOR, 9, wrt=WRT, seed=3, first=2)
+@pytest.mark.parametrize("basis", [None, sb.Basis.from_svd(sb.simulate(SEQ, PRIOR.sample(50)), rank=6, seq=SEQ)])
+def test_signals_and_bounds_are_those_of_the_functions(basis):
+    data = sb.reference_set(SEQ, PRIOR, 9, basis=basis, wrt=WRT, seed=3, first=2)
     tissue = PRIOR.sample(9, seed=3, first=2)
     assert data.tissue == tissue
-    assert np.array_equal(data.signals, sb.simulate(SEQ, tissue))
-    bounds = sb.crb(SEQ, tissue, WRT)
+    alone = sb.simulate(SEQ, tissue) if basis is None else sb.sensitivities(SEQ, tissue, WRT, basis=basis)[0]
+    assert np.array_equal(data.signals, alone)
+    bounds = sb.crb(SEQ, tissue, WRT, basis=basis)
     assert list(data.crb) == list(WRT)
     assert all(np.array_equal(data.crb[name], bounds[name]) for name in WRT)
-    assert (len(data), data.n_samples, data.grid_shape) == (9, 40, (9,))
-
-
-def test_in_a_basis_they_are_those_of_coefficients():
-    basis = sb.Basis.from_svd(sb.simulate(SEQ, PRIOR.sample(50)), rank=6, seq=SEQ)
-    data = sb.reference_set(SEQ, PRIOR, 9, basis=basis, wrt=WRT)
-    assert np.array_equal(data.signals, sb.sensitivities(SEQ, data.tissue, WRT, basis=basis)[0])
-    assert np.array_equal(data.crb["m0s"], sb.crb(SEQ, data.tissue, WRT, basis=basis)["m0s"])
+    assert (len(data), data.n_samples, data.grid_shape) == (9, 6 if basis else 40, (9,))
 
 
 def test_a_store_holds_the_same(tmp_path):
@@ -131,6 +127,4 @@ def test_a_set_of_ones_own_must_fit_together(change, message):
 
 
 def test_progress_reaches_the_end():
-    reports = []
-    sb.reference_set(SEQ, PRIOR, 9, wrt=WRT, progress=lambda *report: reports.append(report))
-    assert reports[-1] == (9, 9)
+    assert reports_of(sb.reference_set, SEQ, PRIOR, 9, wrt=WRT)[-1] == (9, 9)

@@ -8,14 +8,8 @@ import spinbound as sb
 from scipy import stats
 from spinbound.evaluation import pairs as _evaluation_chunks
 
-from tests.support.evaluations import BOUND, CENTRE, NAMES, SEQ, SNR, N, bits, changed, efficient, toy_set
+from tests.support.evaluations import BOUND, CENTRE, NAMES, SEQ, SNR, N, Recorder, bits, changed, efficient, toy_set
 from tests.support.trains import smooth_train
-
-
-@pytest.fixture(scope="module")
-def ideal():
-    return sb.evaluate(efficient, toy_set(), SNR)
-
 
 # What is measured
 
@@ -58,17 +52,10 @@ def test_parts_add_up_corrected_or_not(ideal):
 
 def test_eqs_2_to_5_on_estimates_by_hand():
     """Two tissues, three realisations, every number of the paper's formulas spelt out."""
-    kept = []
-
-    def keeping(data):
-        kept.append(efficient(data))
-        return kept[-1]
-
-    data = toy_set(2)
-    report = sb.evaluate(keeping, data, [SNR], realizations=3)
-    losses = []
+    data, estimator, losses = toy_set(2), Recorder(), []
+    report = sb.evaluate(estimator, data, [SNR], realizations=3)
     for name in NAMES:
-        estimates = np.concatenate([answer[name] for answer in kept]).reshape(2, 3)
+        estimates = efficient(estimator.data)[name].reshape(2, 3)
         truth, crb = data.tissue[name], BOUND[name] / SNR**2
         bias = estimates.mean(axis=1) - truth
         variance = ((estimates - estimates.mean(axis=1, keepdims=True)) ** 2).sum(axis=1) / 3
@@ -101,36 +88,21 @@ def test_maps_keep_the_shape_of_the_grid():
 
 
 def test_a_random_phase_turns_the_data():
-    seen = []
-
-    def keeping(data):
-        seen.append(data)
-        return efficient(data)
-
-    data = toy_set(3)
-    sb.evaluate(keeping, data, 1e6, realizations=2000, phase="random")
-    angles = np.angle(np.concatenate(seen)[:, 0]) / (2 * np.pi) + 0.5
-    assert stats.kstest(angles, "uniform").pvalue > 1e-3
-    assert np.abs(np.concatenate(seen)[:, 0]) == pytest.approx(np.repeat(data.signals[:, 0].real, 2000), rel=1e-3)
+    data, estimator = toy_set(3), Recorder()
+    sb.evaluate(estimator, data, 1e6, realizations=2000, phase="random")
+    first = estimator.data[:, 0]
+    assert stats.kstest(np.angle(first) / (2 * np.pi) + 0.5, "uniform").pvalue > 1e-3
+    assert np.abs(first) == pytest.approx(np.repeat(data.signals[:, 0].real, 2000), rel=1e-3)
 
 
 def test_noise_has_the_same_variance_in_both_channels():
-    seen = []
-
-    def keeping(data):
-        seen.append(data[:, 2])
-        return efficient(data)
-
-    sb.evaluate(keeping, toy_set(2), 20, realizations=5000)
-    noise = np.concatenate(seen)
+    estimator = Recorder()
+    sb.evaluate(estimator, toy_set(2), 20, realizations=5000)
+    noise = estimator.data[:, 2]
     # 10,000 numbers: 4 standard errors of the variance are 6 %
     assert np.var(noise.real) * 400 == pytest.approx(1, abs=0.06)
     assert np.var(noise.imag) * 400 == pytest.approx(1, abs=0.06)
     assert abs(np.mean(noise.real * noise.imag)) * 400 < 0.04
-
-
-def _turned(error, turn):
-    return (error + turn / 2) % turn - turn / 2
 
 
 def test_omega0_counts_modulo_a_turn_per_repetition():
@@ -140,7 +112,8 @@ def test_omega0_counts_modulo_a_turn_per_repetition():
     data = sb.ReferenceSet(SEQ, tissue, np.ones((3, 2), complex), crb={"omega0": np.ones(3)})
     report = sb.evaluate(lambda _, truth: {"omega0": truth["omega0"] + 2 * turn - 3.0}, data, 1, realizations=4)
     assert report.bias["omega0"][0] == pytest.approx(-3.0)
-    assert report.scores["omega0"].constant_loss == pytest.approx(np.mean(_turned(omega0.mean() - omega0, turn) ** 2))
+    turned = (omega0.mean() - omega0 + turn / 2) % turn - turn / 2
+    assert report.scores["omega0"].constant_loss == pytest.approx(np.mean(turned**2))
     unequal = SEQ.replace(TR=np.array([3.5e-3, 4e-3, 5e-3]))
     free = sb.ReferenceSet(unequal, tissue, data.signals, crb=data.crb)
     report = sb.evaluate(lambda _, truth: {"omega0": truth["omega0"] + 2 * turn}, free, 1, realizations=4)
@@ -216,16 +189,11 @@ def test_chunks_change_no_bit(ideal, monkeypatch):
 
 
 def test_the_estimator_never_gets_more_than_it_should(monkeypatch):
-    sizes = []
-
-    def counting(data):
-        sizes.append(len(data))
-        return efficient(data)
-
+    estimator = Recorder()
     monkeypatch.setattr(_evaluation_chunks, "ROWS", 100)
-    sb.evaluate(counting, toy_set(5), SNR, 30)
-    sb.evaluate(counting, toy_set(2), SNR, 250)
-    assert sizes == [90, 60, 100, 100, 50, 100, 100, 50]
+    sb.evaluate(estimator, toy_set(5), SNR, 30)
+    sb.evaluate(estimator, toy_set(2), SNR, 250)
+    assert estimator.sizes == [90, 60, 100, 100, 50, 100, 100, 50]
 
 
 def test_the_noise_of_a_tissue_depends_on_its_number_seed_and_snr_alone(ideal):

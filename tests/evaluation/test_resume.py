@@ -12,7 +12,7 @@ from spinbound.evaluation import pairs as _evaluation_chunks
 from spinbound.work import cluster
 from spinbound.work.cluster import part
 
-from tests.support.evaluations import bits, efficient, resumed
+from tests.support.evaluations import Recorder, bits, efficient, resumed
 
 
 @pytest.fixture
@@ -26,18 +26,12 @@ def test_the_estimator_of_a_run_that_goes_on_is_asked_for_the_rest_alone(tmp_pat
         if done >= 16:
             raise KeyboardInterrupt
 
-    calls = []
-
-    def counting(data):
-        calls.append(len(data))
-        return efficient(data)
-
     with pytest.raises(KeyboardInterrupt):
-        resumed(tmp_path / "work", counting, progress=stop)
+        resumed(tmp_path / "work", Recorder(), progress=stop)
     assert len(list((tmp_path / "work").glob("voxels-*.npz"))) == 4
-    calls.clear()
-    report = resumed(tmp_path / "work", counting)
-    assert calls == [4] + [40] * 6  # the first is the question by which the estimator is recognised
+    estimator = Recorder()
+    report = resumed(tmp_path / "work", estimator)
+    assert estimator.sizes == [4] + [40] * 6  # the first is the question by which the estimator is recognised
     assert bits(report) == bits(resumed(None))
 
 

@@ -10,11 +10,6 @@ from scipy import stats
 from tests.support.evaluations import BOUND, CENTRE, NAMES, SEQ, SNR, N, changed, efficient, toy_set
 
 
-@pytest.fixture(scope="module")
-def ideal():
-    return sb.evaluate(efficient, toy_set(), SNR)
-
-
 def test_efficient_estimates_get_the_verdict(ideal):
     for name in NAMES:
         verdict = ideal.verdicts()[name][0]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import least_squares
 
-from tests.support.fits.hybrid import BASIS, HYBRID, NAMES, START, TRUTH, others
+from tests.support.fits.hybrid import BASIS, HYBRID, NAMES, START, TRUTH, others, refitted
 from tests.support.strategies import tissues
 from tests.support.trains import noise, smooth_train
 
@@ -60,11 +60,7 @@ def test_two_trains_tell_together_what_neither_tells_alone():
     ramp = smooth_train(40, alpha=np.linspace(0.1, 1.2, 40), TRF=np.full(40, 3e-4), gradient_moment="balanced")
     trains = [SHORT, smooth_train(60, TR=6e-3), ramp]
     names = ("M0", "m0s", "R1f", "R2f", "Rex", "omega0", "B1")
-    start = {name: 1.1 * TRUTH[name] for name in names[1:]}
-    together, alone = (
-        sb.fit(sb.simulate(seq, TRUTH), seq, free=names, start=start, fixed=others(names), sigma=1e-4)
-        for seq in (trains, SHORT)
-    )
+    together, alone = (refitted(seq, TRUTH, names, sigma=1e-4) for seq in (trains, SHORT))
     assert deviation(together) < 1e-8
     assert all(together.std[name] < alone.std[name] for name in names)
 
@@ -75,19 +71,14 @@ def test_two_trains_tell_together_what_neither_tells_alone():
      ("sled", "superlorentzian")],
 )  # fmt: skip
 def test_every_model_can_be_fitted(model, lineshape):
-    value = sb.Model(model, lineshape)
-    data = sb.simulate(SHORT, TRUTH, model=value)
-    start = {name: 1.05 * TRUTH[name] for name in FEW[1:]}
-    fit = sb.fit(data, SHORT, free=FEW, start=start, fixed=others(FEW), model=value)
+    fit = refitted(SHORT, TRUTH, FEW, 1.05, model=sb.Model(model, lineshape))
     assert fit.settings["model"] == model
     assert deviation(fit) < 1e-8
 
 
 def test_one_pool_is_fitted_without_the_other():
     truth, names = TRUTH.replace(m0s=0), ("M0", "R1f", "R2f", "B1")
-    data = sb.simulate(SHORT, truth, model="bloch")
-    start = {name: 1.05 * truth[name] for name in names[1:]}
-    fit = sb.fit(data, SHORT, free=names, start=start, fixed={"m0s": 0, "omega0": 100}, model="bloch")
+    fit = refitted(SHORT, truth, names, 1.05, fixed={"m0s": 0, "omega0": 100}, model="bloch")
     assert deviation(fit, truth) < 1e-8
 
 
@@ -95,9 +86,7 @@ def test_one_pool_is_fitted_without_the_other():
 def test_derived_parameters_are_unknowns_like_the_others(names):
     truth = TRUTH.replace(R1f=1.5, R1s=1.5)
     names = ("M0", "m0s", *names)
-    data = sb.simulate(HYBRID, truth)
-    start = {name: 1.2 * truth[name] for name in names[1:]}
-    fit = sb.fit(data, HYBRID, free=names, start=start, fixed=others(names, truth))
+    fit = refitted(HYBRID, truth, names, 1.2)
     assert deviation(fit, truth) < 1e-9
     assert fit.free == names
 
@@ -106,17 +95,14 @@ def test_derived_parameters_are_unknowns_like_the_others(names):
 @given(tissues((3,)), st.sets(st.sampled_from(NAMES), min_size=1, max_size=3))
 def test_any_parameters_are_found_where_maps_tell_the_others(truth, names):
     # of arbitrary tissues a part may lie in another minimum: a start beside the truth says that the maps are used
-    fixed = others((*names, "M0"), truth)
-    start = {name: truth[name] * (1 + 1e-4) for name in names}
-    fit = sb.fit(sb.simulate(HYBRID, truth), HYBRID, free=("M0", *names), start=start, fixed=fixed)
+    names = ("M0", *names)
+    fit = refitted(HYBRID, truth, names, 1 + 1e-4)
     assert np.max(fit.residual) < 1e-9
-    assert all(np.array_equal(fit.estimates[name], fixed[name]) for name in fixed)
+    assert all(np.array_equal(fit.estimates[name], known) for name, known in others(names, truth).items())
 
 
 def test_a_known_M0_is_no_unknown():
-    names = ("R2f", "m0s")
-    data = sb.simulate(HYBRID, TRUTH)
-    fit = sb.fit(data, HYBRID, free=names, start={"R2f": 12, "m0s": 0.1}, fixed=others(names), covariance=True)
+    fit = refitted(HYBRID, TRUTH, ("R2f", "m0s"), start={"R2f": 12, "m0s": 0.1}, covariance=True)
     assert deviation(fit) < 1e-10
     assert (fit.covariance.shape, fit.estimates["M0"]) == ((2, 2), 2 - 1j)
     assert list(fit.std) == ["R2f", "m0s"]
@@ -198,10 +184,7 @@ def test_standard_errors_are_the_bounds_at_the_estimate():
 
 def test_covariances_are_in_the_order_of_the_free_parameters():
     free = ("m0s", "M0", "T2f", "R1a")
-    truth = TRUTH.replace(R1a=0.8)
-    start = {"m0s": 0.1, "T2f": 0.05, "R1a": 1}
-    data = sb.simulate(HYBRID, truth) + noise((1142,), 1, 1e-3)
-    fit = sb.fit(data, HYBRID, free=free, start=start, fixed=others(free, truth), covariance=True)
+    fit = refitted(HYBRID, TRUTH.replace(R1a=0.8), free, noise=noise((1142,), 1, 1e-3), covariance=True)
     expected = np.linalg.inv(sb.fisher(HYBRID, fit.estimates, free, fit.sigma))
     assert fit.covariance == pytest.approx(expected, rel=1e-7, abs=1e-9 * np.abs(expected).max())
     assert fit.std["M0"] == pytest.approx(np.sqrt(expected[1, 1] + expected[2, 2]), rel=1e-7)
@@ -214,9 +197,9 @@ def test_noise_estimated_from_the_residual_is_right_on_average(basis, known_M0):
     names = ("m0s", "R1f", "R2f", "B1")
     free = names if known_M0 else ("M0", *names)
     n = 13 if basis else 1142
-    truth, sigma, n_voxels = TRUTH, 1e-4, 400
-    data = sb.simulate(HYBRID, truth, basis=basis) + noise((n_voxels, n), 3, sigma)
-    start = {name: truth[name] for name in names}
+    sigma, n_voxels = 1e-4, 400
+    data = sb.simulate(HYBRID, TRUTH, basis=basis) + noise((n_voxels, n), 3, sigma)
+    start = {name: TRUTH[name] for name in names}
     fit = sb.fit(data, HYBRID, basis, free=free, start=start, fixed=others(free))
     freedom = 2 * n - len(names) - 2 * (not known_M0)
     # sum of chi^2 of so many degrees: 4 standard errors. A count wrong by one would be off by 20 or more in the basis
@@ -235,14 +218,10 @@ def test_without_a_degree_of_freedom_the_noise_is_unknown():
 
 
 def test_errors_of_derived_quantities_follow_by_the_delta_method():
-    data = sb.simulate(HYBRID, TRUTH.replace(R1a=0.8)) + noise((4, 1142), 2, 1e-3)
-    start = {"m0s": 0.15, "R1a": 0.9, "T2f": 0.06}
+    truth, options = TRUTH.replace(R1a=0.8), {"noise": noise((4, 1142), 2, 1e-3), "covariance": True, "tolerance": 0}
     rates, times = (
-        sb.fit(data, HYBRID, free=("M0", *names), start={n: start[n] if n in start else 1 / start[o] for n, o in
-               zip(names, ("m0s", "R1a", "T2f"), strict=True)}, fixed=others(("M0", "m0s", "R1a", "R2f")),
-               covariance=True, tolerance=0)
-        for names in (("m0s", "R1a", "T2f"), ("m0s", "T1a", "R2f"))
-    )  # fmt: skip
+        refitted(HYBRID, truth, ("M0", *names), **options) for names in (("m0s", "R1a", "T2f"), ("m0s", "T1a", "R2f"))
+    )
     # the minimum of the one is that of the other, to 1e-6 of a standard error
     assert rates.std_of("T1a") == pytest.approx(times.std["T1a"], rel=1e-6)
     assert rates.std_of("R2f") == pytest.approx(times.std["R2f"], rel=1e-6)
@@ -257,10 +236,7 @@ def test_errors_of_derived_quantities_follow_by_the_delta_method():
 
 
 def test_errors_of_what_is_not_fitted_are_refused():
-    data = sb.simulate(SHORT, TRUTH)
-    fit = sb.fit(
-        data, SHORT, free=("M0", "m0s", "R2f"), start={"m0s": 0.1, "R2f": 12}, fixed=others(("M0", "m0s", "R2f"))
-    )
+    fit = refitted(SHORT, TRUTH, ("M0", "m0s", "R2f"))
     for asked, message in [
         ("R1f", "no free parameter of the tissue determines R1f; free are: M0, m0s, R2f"),
         ("M0", "no free parameter of the tissue determines M0"),

@@ -5,7 +5,10 @@ import pytest
 import spinbound as sb
 
 from tests.support.fits.short import BASIS, DATA, FIXED, SEQ, START, N, fitted
+from tests.support.progress import refuse_to_work
 from tests.support.trains import smooth_train
+
+COEFFICIENTS = {"data": BASIS.compress(DATA), "basis": BASIS}
 
 REFUSED = {
     "data real": ({"data": DATA.real}, "data must be complex; given float64"),
@@ -69,6 +72,20 @@ REFUSED = {
     "sigma NaN": ({"sigma": np.nan}, "sigma is nan"),
     "sigma shape": ({"sigma": np.ones(3)}, r"sigma has shape \(3,\)"),
     "covariance in time": ({"noise_covariance": np.eye(40)}, "noise_covariance is that of the coefficients"),
+    "covariance shape": (
+        COEFFICIENTS | {"noise_covariance": np.eye(4)},
+        r"noise_covariance has shape \(4, 4\); allowed: \(5, 5\), the rank",
+    ),
+    "covariance and sigma": (COEFFICIENTS | {"noise_covariance": np.eye(5), "sigma": 1}, "takes the place of sigma"),
+    **{
+        f"covariance {what}": (COEFFICIENTS | {"noise_covariance": C}, "must be Hermitian and positive definite")
+        for what, C in {
+            "not Hermitian": np.eye(5) + np.triu(np.ones((5, 5)), 1),
+            "negative": -np.eye(5),
+            "singular": np.ones((5, 5)),
+            "NaN": np.full((5, 5), np.nan),
+        }.items()
+    },
     "multi_start": ({"multi_start": 0}, "multi_start must be an integer of at least 1"),
     "multi_start given": ({"multi_start": 2}, "multi_start is 2, but every start is given"),
     "max_iterations": ({"max_iterations": 0}, "max_iterations must be an integer of at least 1"),
@@ -97,37 +114,13 @@ REFUSED = {
 
 @pytest.mark.parametrize(("changes", "message"), REFUSED.values(), ids=REFUSED)
 def test_what_cannot_be_fitted_is_refused_before_any_work(changes, message, monkeypatch):
-    def worked(*_):
-        raise AssertionError("work was begun")
-
-    monkeypatch.setattr("spinbound._core.fit", worked)
+    monkeypatch.setattr("spinbound._core.fit", refuse_to_work)
     with pytest.raises(ValueError, match=message) as caught:
-        fitted(**({"fixed": {}} | changes) if "fixed" not in changes else changes)
+        fitted(**({"fixed": {}} | changes))
     assert isinstance(caught.value, (sb.InvalidData, sb.InvalidParameter, sb.InvalidSequence))
-
-
-NOISE = {
-    "shape": (np.eye(4), r"noise_covariance has shape \(4, 4\); allowed: \(5, 5\), the rank"),
-    "not Hermitian": (np.eye(5) + np.triu(np.ones((5, 5)), 1), "must be Hermitian and positive definite"),
-    "negative": (-np.eye(5), "must be Hermitian and positive definite"),
-    "singular": (np.ones((5, 5)), "must be Hermitian and positive definite"),
-    "NaN": (np.full((5, 5), np.nan), "must be Hermitian and positive definite"),
-}
-
-
-@pytest.mark.parametrize(("covariance", "message"), NOISE.values(), ids=NOISE)
-def test_what_is_no_covariance_is_refused(covariance, message):
-    with pytest.raises(sb.InvalidParameter, match=message):
-        fitted(BASIS.compress(DATA), basis=BASIS, fixed={}, noise_covariance=covariance)
-
-
-def test_a_covariance_takes_the_place_of_sigma():
-    with pytest.raises(sb.InvalidParameter, match="takes the place of sigma"):
-        fitted(BASIS.compress(DATA), basis=BASIS, fixed={}, noise_covariance=np.eye(5), sigma=1)
 
 
 def test_rounding_errors_beside_zero_are_no_asymmetry():
     C = np.diag([1.0, 2, 3, 4, 5]) + np.triu(np.full((5, 5), 1e-17), 1)
-    data = BASIS.compress(DATA)
-    fit, exact = (fitted(data, basis=BASIS, noise_covariance=matrix) for matrix in (C, np.diag(np.diag(C))))
+    fit, exact = (fitted(**COEFFICIENTS, noise_covariance=matrix) for matrix in (C, np.diag(np.diag(C))))
     assert np.array_equal(fit.std["m0s"], exact.std["m0s"])

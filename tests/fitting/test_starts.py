@@ -14,6 +14,7 @@ from spinbound.signals.forward import ForwardModel
 
 from tests.support.fits.hybrid import BASIS, HYBRID, NAMES, others
 from tests.support.fits.short import bits
+from tests.support.progress import refuse_to_work
 from tests.support.trains import noise, smooth_train
 
 # within one period of omega0, so that estimates can be compared
@@ -71,8 +72,8 @@ def test_more_starts_never_end_higher():
 
 def test_of_several_starts_the_prior_has_a_say():
     # so noisy that the data alone may prefer the other period of omega0, 1800 rad/s away
-    truth, sigma = PRIOR.sample(N, seed=6).replace(omega0=720, M0=1), 0.03
-    data = sb.simulate(HYBRID, truth, basis=BASIS) + noise((N, 13), 3, sigma)
+    truth, sigma = PRIOR.sample(10, seed=6).replace(omega0=720, M0=1), 0.03
+    data = sb.simulate(HYBRID, truth, basis=BASIS) + noise((10, 13), 3, sigma)
     options = {"free": FREE, "dictionary": ATOMS, "sigma": sigma, "multi_start": 2}
     without, fit = (sb.fit(data, HYBRID, BASIS, **options, prior=prior) for prior in (None, {"omega0": (720, 300)}))
     assert (without.estimates["omega0"] < 0).any()
@@ -168,11 +169,8 @@ def test_tissues_of_the_dictionary_fit_the_problem(free, fixed, bounds):
         assert (value >= low * (1 - 1e-12)).all()
         assert (value <= high * (1 + 1e-12)).all()
         assert np.unique(value).size > 1000
-    for name, value in fixed.items():
-        if np.ndim(value) == 0:
-            assert (tissue[name] == value).all()
-        else:
-            assert np.unique(tissue[name]).size > 1000  # the map chooses among them
+    for name, value in fixed.items():  # a map chooses among them
+        assert np.unique(tissue[name]).size > 1000 if np.ndim(value) else (tissue[name] == value).all()
 
 
 # Company
@@ -218,10 +216,7 @@ def test_a_known_value_that_is_not_accepted_makes_its_voxel_invalid():
 
 
 def test_an_empty_mask_asks_for_no_dictionary(monkeypatch):
-    def made(*_, **__):
-        raise AssertionError("a dictionary was made")
-
-    monkeypatch.setattr(_fit_starts, "dictionary", made)
+    monkeypatch.setattr(_fit_starts, "dictionary", refuse_to_work)
     fit = sb.fit(SHORT, SEQ, mask=np.zeros(N), multi_start=2)
     assert fit.counts == {"masked": N}
 
@@ -253,9 +248,6 @@ REFUSED = {
 
 @pytest.mark.parametrize(("changes", "message"), REFUSED.values(), ids=REFUSED)
 def test_what_cannot_start_a_fit_is_refused_before_any_work(changes, message, monkeypatch):
-    def worked(*_):
-        raise AssertionError("work was begun")
-
-    monkeypatch.setattr(_core, "fit", worked)
+    monkeypatch.setattr(_core, "fit", refuse_to_work)
     with pytest.raises(sb.InvalidParameter, match=message):
         fitted(**changes)

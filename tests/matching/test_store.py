@@ -6,38 +6,25 @@ import numpy as np
 import pytest
 import spinbound as sb
 
-from tests.support.trains import smooth_train
-
-TRAIN = smooth_train()
-PRIOR = sb.Prior.paper().truncated(B1=(0.5, 1.5))
-BASIS = sb.Basis.from_svd(sb.simulate(TRAIN, PRIOR.sample(200)), rank=13, seq=TRAIN)
-N, V = 1000, 60
-ATOMS = sb.dictionary(TRAIN, PRIOR, n=N, basis=BASIS)
-TRUTH = PRIOR.sample(V, seed=1)
-DATA = sb.simulate(TRAIN, TRUTH.replace(M0=np.exp(1j * np.arange(V))), basis=BASIS)
+from tests.support.matches import ATOMS, BASIS, DATA, PRIOR, TRAIN, TRUTH, V, bits, stored
+from tests.support.progress import reports_of
+from tests.support.stores import chunk_file, flip
 
 
-def stored(folder, source=PRIOR, n=N, **options):
-    return sb.build_dictionary(TRAIN, source, n, folder / "atoms.zarr", basis=BASIS, derivatives=None, **options)
+@pytest.fixture(scope="module", params=[37, 256, 1000])
+def store(request, tmp_path_factory):
+    """`ATOMS` in chunks of some size."""
+    return stored(tmp_path_factory.mktemp("store"), chunk=request.param)
 
 
-def assert_same(one, other):
-    assert np.array_equal(one.index, other.index)
-    assert one.correlation.tobytes() == other.correlation.tobytes()
-    for name, value in one.tissue.as_dict().items():
-        assert np.ascontiguousarray(value).tobytes() == np.ascontiguousarray(other.tissue[name]).tobytes(), name
-
-
-@pytest.mark.parametrize("chunk", [37, 256, 1000])
 @pytest.mark.parametrize("restrict", [None, ("B1",), ("B1", "T1a")])
-def test_a_store_matches_as_the_dictionary_in_memory(tmp_path, chunk, restrict):
-    store = stored(tmp_path, chunk=chunk)
+def test_a_store_matches_as_the_dictionary_in_memory(store, restrict):
     known = {name: TRUTH[name] for name in restrict} if restrict else None
     data = DATA.copy()
     data[7] = np.nan
     for k in (1, 5, 50):  # also more than a chunk has
         expected = sb.match(data, ATOMS, k=k, restrict=known)
-        assert_same(sb.match(data, store, k=k, restrict=known, threads=2), expected)
+        assert bits(sb.match(data, store, k=k, restrict=known, threads=2)) == bits(expected)
 
 
 def test_atoms_that_cannot_be_simulated_match_nothing(tmp_path):
@@ -59,7 +46,7 @@ def test_atoms_in_single_precision_are_matched(tmp_path):
 
 
 def test_a_match_takes_no_more_memory_than_chunks(tmp_path):
-    store = stored(tmp_path, chunk=50, n=4000)
+    store = stored(tmp_path, chunk=100, n=4000)
     sb.match(DATA[:5], store, threads=1)
     tracemalloc.start()
     sb.match(DATA[:5], store, threads=1)
@@ -69,10 +56,7 @@ def test_a_match_takes_no_more_memory_than_chunks(tmp_path):
 
 
 def test_progress_over_a_store_rises_to_all_voxels(tmp_path):
-    calls = []
-    sb.match(DATA, stored(tmp_path, chunk=100), restrict={"B1": 1.0}, progress=lambda *call: calls.append(call))
-    assert calls[-1] == (V, V)
-    assert [done for done, _ in calls] == sorted(done for done, _ in calls)
+    assert reports_of(sb.match, DATA, stored(tmp_path, chunk=100), restrict={"B1": 1.0})[-1] == (V, V)
 
 
 def test_a_store_that_is_not_complete_is_refused(tmp_path):
@@ -88,10 +72,7 @@ def test_a_store_that_is_not_complete_is_refused(tmp_path):
 
 def test_a_damaged_chunk_is_named(tmp_path):
     store = stored(tmp_path, chunk=100)
-    file = tmp_path / "atoms.zarr" / "signals" / "c" / "3" / "0"
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
+    flip(chunk_file(store.path, "signals", 3))
     with pytest.raises(OSError, match="chunk 3 of signals is damaged"):
         sb.match(DATA, store)
 
@@ -100,20 +81,17 @@ def test_a_fit_starts_from_a_store_as_from_memory(tmp_path):
     free = ("M0", "m0s", "R1a", "R2f")
     known = {name: TRUTH[name][:8] for name in ("Rex", "T2s", "omega0", "B1")}
     store = stored(tmp_path, chunk=300)
-    fits = [
-        sb.fit(DATA[:8], TRAIN, BASIS, free=free, fixed=known, dictionary=atoms, multi_start=2)
-        for atoms in (ATOMS, store)
-    ]
-    for name in free:
-        assert fits[0].estimates[name].tobytes() == fits[1].estimates[name].tobytes()
+    options = {"free": free, "fixed": known, "multi_start": 2}
+    one, other = (sb.fit(DATA[:8], TRAIN, BASIS, dictionary=atoms, **options) for atoms in (ATOMS, store))
+    assert all(one.estimates[name].tobytes() == other.estimates[name].tobytes() for name in free)
 
 
 def test_a_fit_is_not_resumed_with_another_store(tmp_path):
     options = {"free": ("M0", "m0s"), "fixed": {"R1a": 0.6}, "basis": BASIS, "resume": tmp_path / "work"}
     sb.fit(DATA[:8], TRAIN, dictionary=stored(tmp_path), **options)
-    other = sb.build_dictionary(TRAIN, PRIOR, N, tmp_path / "other.zarr", basis=BASIS, derivatives=None, seed=5)
+    (tmp_path / "other").mkdir()
     with pytest.raises(sb.InvalidData, match="dictionary"):
-        sb.fit(DATA[:8], TRAIN, dictionary=other, **options)
+        sb.fit(DATA[:8], TRAIN, dictionary=stored(tmp_path / "other", seed=5), **options)
 
 
 def test_a_store_of_another_sequence_is_refused(tmp_path):

@@ -32,6 +32,27 @@ def efficient(data):
     return {name: data[:, k].real * np.sqrt(BOUND[name]) for k, name in enumerate(NAMES)}
 
 
+class Recorder:
+    """The efficient estimator, which remembers what it was given."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, data):
+        self.seen.append(data)
+        return efficient(data)
+
+    @property
+    def data(self):
+        """All data as one array."""
+        return np.concatenate(self.seen)
+
+    @property
+    def sizes(self):
+        """The number of signals in each call."""
+        return list(map(len, self.seen))
+
+
 def changed(data, gain=1.0, offset=0.0):
     """The efficient estimate shrunk towards the centre, or moved by some of its standard deviations."""
     found = efficient(data)

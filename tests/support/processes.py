@@ -1,5 +1,6 @@
 """Scripts in processes of their own, with some seconds of work at hand."""
 
+import os
 import subprocess
 import sys
 
@@ -30,3 +31,13 @@ def output_of(script):
     done = subprocess.run([sys.executable, "-c", LONG + script], timeout=120, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.split("\n")[:-1]
+
+
+def outputs_by_threads(script):
+    """What a script writes, as bytes, with one thread of the linear algebra library and with two."""
+    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    runs = (
+        subprocess.run([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, check=True)
+        for environment in (os.environ | dict.fromkeys(names, n) for n in ("1", "2"))
+    )
+    return [run.stdout for run in runs]

@@ -66,7 +66,18 @@ class BasisQuality:
     n_left_out: int
 
     def quantiles(self, q: float) -> dict[str, FloatArray]:
-        """Return quantile q, 0 to 1, of CRB(rank)/CRB(full) of each unknown (len(ranks),); NaN if no tissue has one."""
+        """Return quantile q, 0 to 1, of CRB(rank)/CRB(full) of each unknown (len(ranks),); NaN if no tissue has one.
+
+        Parameters
+        ----------
+        q
+            Share of the tissues whose ratio is not larger, 0 to 1.
+
+        Returns
+        -------
+        dict of str to (len(ranks),)
+            By the name of the unknown.
+        """
         return {name: np.array([_quantile(row, q) for row in ratio]) for name, ratio in self.crb.items()}
 
     def __str__(self) -> str:
@@ -123,6 +134,11 @@ def basis_report(
         that it was built from.
     model, threads, progress
         As in `simulate`.
+
+    Returns
+    -------
+    BasisQuality
+        As text, a table of medians over the tissues.
 
     Raises
     ------

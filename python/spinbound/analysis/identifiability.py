@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_mapping, as_one_of, as_parameter_names, as_real
+from spinbound.base.checks import as_mapping, as_one_of, as_parameter_names, as_real, broadcast_to_voxels
 from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import ALL
 from spinbound.base.progress import show_progress
@@ -96,6 +96,11 @@ class Identifiability:
         ----------
         voxel
             Index of the voxel; none for a single one.
+
+        Returns
+        -------
+        str
+            Sentences, and a table of the bounds.
 
         Raises
         ------
@@ -235,12 +240,7 @@ def _prior_rows(prior: Mapping[str, npt.ArrayLike] | None, names: tuple[str, ...
         tau = as_real(f"prior[{name!r}]", given)
         if not (tau > 0).all():
             raise InvalidParameter(f"prior[{name!r}] has {tau[~(tau > 0)][0]:g}; allowed: standard deviations > 0")
-        try:
-            rows[..., columns] = 1 / np.broadcast_to(tau, tissue.shape)[..., None]
-        except ValueError:
-            raise InvalidParameter(
-                f"prior[{name!r}] has shape {tau.shape}, which does not broadcast to the voxels {tissue.shape}"
-            ) from None
+        rows[..., columns] = 1 / broadcast_to_voxels(f"prior[{name!r}]", tau, tissue.shape)[..., None]
     return rows.reshape(-1, rows.shape[-1])
 
 
@@ -257,11 +257,9 @@ def _analyse(R: FloatArray, names: tuple[str, ...], knowledge: FloatArray | None
         "alone": _sum_by_name(_variances_alone(found), names),
         "fixed": _variances_with_fixed(R, names),
     }
-    return (
-        analysis
-        if knowledge is None
-        else analysis | {"prior": _sum_by_name(_variances_with_prior(R, knowledge), names)}
-    )
+    if knowledge is not None:
+        analysis["prior"] = _sum_by_name(_variances_with_prior(R, knowledge), names)
+    return analysis
 
 
 def _place(

@@ -135,6 +135,29 @@ def check_range(parameter: Parameter, values: npt.NDArray[Any]) -> None:
         raise InvalidParameter(f"{parameter.name} is {values[()]:g}; allowed: {parameter.allowed}")
 
 
+# Shapes
+
+
+def broadcast_to_voxels(name: str, values: npt.NDArray[Any], voxels: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Return a view of a number or a map in the shape of the voxels."""
+    try:
+        return np.broadcast_to(values, voxels)
+    except ValueError:
+        raise InvalidParameter(
+            f"{name} has shape {values.shape}, which does not broadcast to the voxels {voxels}"
+        ) from None
+
+
+def refuse_shape(name: str, given: tuple[int, ...], voxels: tuple[int, ...]) -> None:
+    """Refuse a shape that does not broadcast to that of the voxels of some data."""
+    try:
+        fits = np.broadcast_shapes(given, voxels) == voxels
+    except ValueError:
+        fits = False
+    if not fits:
+        raise InvalidParameter(f"{name} has shape {given}, the data have voxels of shape {voxels}")
+
+
 # Objects
 
 

@@ -92,10 +92,32 @@ DERIVED: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def bases(name: str) -> tuple[str, ...]:
-    """Return the base parameters that `name` determines: itself, or those that it is derived from."""
+    """Return the base parameters that `name` determines: itself, or those that it is derived from.
+
+    Parameters
+    ----------
+    name
+        A parameter, base or derived.
+
+    Returns
+    -------
+    tuple of str
+        Names of one or two base parameters.
+    """
     return DERIVED.get(name, (name,))
 
 
 def is_reciprocal(name: str) -> bool:
-    """Say whether `name` is a relaxation time that stands for a rate."""
+    """Say whether `name` is a relaxation time that stands for a rate.
+
+    Parameters
+    ----------
+    name
+        A parameter, base or derived.
+
+    Returns
+    -------
+    bool
+        False for T2s, which is a base parameter.
+    """
     return name in DERIVED and name.startswith("T")

@@ -10,13 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import (
-    as_count,
-    as_one_of,
-    as_parameter_names,
-    as_positive,
-    as_result_dtype,
-)
+from spinbound.base.checks import as_count, as_one_of, as_parameter_names, as_positive, as_result_dtype
 from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import ALL
 from spinbound.sequences.experiment import Experiment
@@ -26,7 +20,7 @@ from spinbound.signals.batch import FORMS
 from spinbound.signals.forward import ForwardModel
 from spinbound.signals.simulate import simulate
 from spinbound.tissues.prior import Prior
-from spinbound.tissues.sources import DrawnTissues, GivenTissues, Source, as_tissues
+from spinbound.tissues.sources import as_tissues, open_source
 from spinbound.tissues.tissue import Tissue
 from spinbound.work.job import Runner
 from spinbound.work.run import Run
@@ -69,6 +63,11 @@ def dictionary(
         vectors, 370 MB in the time domain of a train of 1142 pulses.
     model, threads, progress
         As in `simulate`.
+
+    Returns
+    -------
+    Dictionary
+        In memory; its signals are read-only.
 
     Raises
     ------
@@ -202,7 +201,7 @@ def build_dictionary(
         dtype=str(as_result_dtype(dtype, np.complex128)),
     )
 
-    tissues = _open_source(source, n, seed, first)
+    tissues = open_source(source, n, seed, first)
     chunk = default_chunk(recipe, tissues.n) if chunk is None else min(as_count("chunk", chunk, 1), tissues.n)
 
     run = Run.of(path, runner, threads, progress, option="path")
@@ -221,9 +220,3 @@ def _check_derivatives(derivatives: str | Iterable[str] | None) -> tuple[str, ..
     given = (derivatives,) if isinstance(derivatives, str) else tuple(derivatives or ())
     chosen = {as_one_of("derivatives", word, DERIVATIVES) for word in given}
     return tuple(word for word in DERIVATIVES if word in chosen)
-
-
-def _open_source(source: Prior | Tissue, n: int | None, seed: int, first: int) -> Source:
-    if isinstance(source, Prior):
-        return DrawnTissues(source, as_count("n", n, 1), as_count("seed", seed, 0), as_count("first", first, 0))
-    return GivenTissues(as_tissues(source, n, ATOMS, 0))

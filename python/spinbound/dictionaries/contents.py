@@ -16,9 +16,9 @@ from spinbound.files import stores
 from spinbound.files.guard import Allowance
 from spinbound.files.stores import Array, Layout
 from spinbound.sequences.checks import GRADIENT_MOMENTS
-from spinbound.sequences.experiment import Trains
 from spinbound.sequences.sequence import Sequence
 from spinbound.signals.basis import Basis
+from spinbound.signals.forward import ForwardModel
 
 EVERY_PULSE = ("alpha", "TRF", "TR", "rf_phase_increment", "gradient_moment", "echo")
 BASIS = {"vectors": "basis/vectors", "singular_values": "basis/singular_values"}
@@ -49,17 +49,17 @@ def is_sound(attributes: Mapping[str, Any]) -> bool:
     return has_names and all(type(count) is int and 0 < count <= MAX_TISSUES for count in counts)
 
 
-def small_arrays(trains: Trains, basis: Basis | None) -> dict[str, Array]:
+def small_arrays(forward: ForwardModel) -> dict[str, Array]:
     """Return the arrays of the trains and the basis, whose size does not depend on the tissues, by names in a store."""
     arrays: dict[str, Array] = {}
-    for k, train in enumerate(trains.sequences):
+    for k, train in enumerate(forward.trains.sequences):
         fields = {name: np.broadcast_to(getattr(train, name), train.n_pulses) for name in EVERY_PULSE}
         fields["gradient_moment"] = np.array([GRADIENT_MOMENTS.index(word) for word in train.gradient_moment], np.uint8)
         if train.shape is not None:
             fields["shape"] = train.shape
         arrays |= {f"sequence/{k}/{name}": values for name, values in fields.items()}
-    if basis is not None:
-        parts = {place: getattr(basis, name) for name, place in BASIS.items()}
+    if forward.basis is not None:
+        parts = {place: getattr(forward.basis, name) for name, place in BASIS.items()}
         arrays |= {place: values for place, values in parts.items() if values is not None}
     return arrays
 

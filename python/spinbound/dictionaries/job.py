@@ -42,7 +42,7 @@ def describe_contents(recipe: Recipe, n: int, chunk: int) -> dict[str, Any]:
     trains, basis = recipe.forward.trains, recipe.forward.basis
     return {
         "arrays": list(recipe.layouts(n, chunk)),
-        "small_arrays": list(small_arrays(trains, basis)),
+        "small_arrays": list(small_arrays(recipe.forward)),
         "headers_sha256": {name: layout.sha256 for name, layout in all_layouts(recipe, n, chunk).items()},
         "starts": [np.asarray(train.start).tolist() for train in trains.sequences],
         "basis_has_sequence": basis is not None and basis.sequence_sha256 is not None,
@@ -53,8 +53,8 @@ def all_layouts(recipe: Recipe, n: int, chunk: int) -> dict[str, Layout]:
     """Return the layouts of all arrays of the store: those of the tissues, the mark, the trains and the basis."""
     layouts = recipe.layouts(n, chunk)
     mark = Layout((-(-n // chunk), len(layouts), 32), "uint8", 1, ("chunk", "array", "byte"), {"arrays": list(layouts)})
-    small = small_arrays(recipe.forward.trains, recipe.forward.basis)
-    return layouts | {MARK: mark} | {name: small_layout(name, values) for name, values in small.items()}
+    small = {name: small_layout(name, values) for name, values in small_arrays(recipe.forward).items()}
+    return layouts | {MARK: mark} | small
 
 
 # The job

@@ -14,7 +14,6 @@ from typing import Any
 
 from spinbound.base.errors import InvalidData
 from spinbound.files import stores
-from spinbound.files.stores import Array
 from spinbound.tissues.sources import Source
 from spinbound.work.folder import describe_difference
 from spinbound.work.job import Part
@@ -95,13 +94,9 @@ def _create(path: Path, recipe: Recipe, wanted: dict[str, Any]) -> None:
     attributes = {"format": FORMAT, "format_version": VERSION, "complete": False, **description}
     attributes["sha256"] = description_sha256(description)
     try:
-        stores.create(path, all_layouts(recipe, n, chunk), attributes, _make_small_arrays(recipe))
+        stores.create(path, all_layouts(recipe, n, chunk), attributes, small_arrays(recipe.forward))
     except FileExistsError:
         StoredDictionary(path)
-
-
-def _make_small_arrays(recipe: Recipe) -> dict[str, Array]:
-    return small_arrays(recipe.forward.trains, recipe.forward.basis)
 
 
 def _check_configuration(store: StoredDictionary, wanted: dict[str, Any]) -> None:
@@ -130,7 +125,7 @@ def _forget_damaged(store: StoredDictionary, recipe: Recipe) -> None:
         store.forget(chunk)
     if check.other:
         layouts = all_layouts(recipe, len(store), store.configuration["chunk"])
-        stores.write_small(store.path, layouts, _make_small_arrays(recipe))
+        stores.write_small(store.path, layouts, small_arrays(recipe.forward))
 
 
 def _require_room(path: Path, recipe: Recipe, n: int, chunk: int, n_done: int = 0, freed: int = 0) -> None:

@@ -339,6 +339,11 @@ def open_dictionary(path: str | os.PathLike[str]) -> StoredDictionary:
     path
         The folder.
 
+    Returns
+    -------
+    StoredDictionary
+        A `Dictionary` on disk.
+
     Raises
     ------
     InvalidData

@@ -158,6 +158,11 @@ class Evaluation:
         level
             Probability with which any of the tests finds a deviation of estimates that have none.
 
+        Returns
+        -------
+        dict of str to tuple of Verdict
+            By parameter, a verdict for each SNR.
+
         Raises
         ------
         InvalidParameter
@@ -272,6 +277,11 @@ class Evaluation:
         reports
             The report cards by the names of the estimators.
 
+        Returns
+        -------
+        str
+            Tables.
+
         Raises
         ------
         InvalidParameter
@@ -302,6 +312,11 @@ class Evaluation:
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything as .npz: snr, realizations, names, settings (JSON), and KIND_NAME for every map.
 
+        Parameters
+        ----------
+        path
+            The file, ``.npz``.
+
         Raises
         ------
         InvalidData
@@ -318,6 +333,16 @@ class Evaluation:
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Evaluation:
         """Read a file that `save` wrote.
+
+        Parameters
+        ----------
+        path
+            The file.
+
+        Returns
+        -------
+        Evaluation
+            With the same numbers, to the bit.
 
         Raises
         ------

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from spinbound.base.checks import as_count, as_instance, as_parameter_names
+from spinbound.base.checks import as_instance, as_parameter_names
 from spinbound.base.errors import InvalidData, Progress
 from spinbound.base.progress import show_progress
 from spinbound.dictionaries.dictionary import Dictionary
@@ -21,7 +21,7 @@ from spinbound.signals.basis import Basis
 from spinbound.signals.forward import ForwardModel
 from spinbound.tissues.prior import Prior
 from spinbound.tissues.prior_file import read_grid_shape
-from spinbound.tissues.sources import DrawnTissues, GivenTissues, Source, as_tissues
+from spinbound.tissues.sources import Source, open_source
 from spinbound.tissues.tissue import Tissue
 
 FULL_MODEL = ("M0", "m0s", "T1a", "T2f", "Rex", "T2s", "omega0", "B1")
@@ -121,6 +121,11 @@ def reference_set(
     model, threads, progress
         As in `simulate`.
 
+    Returns
+    -------
+    ReferenceSet
+        In memory, with the bounds of noise of sigma = 1.
+
     Raises
     ------
     InvalidParameter, InvalidSequence
@@ -157,12 +162,11 @@ def reference_set(
 def _open_source(source: Prior | Tissue, n: int | None, seed: int, first: int) -> tuple[Source, tuple[int, ...]]:
     """Return the tissues in one axis, and the shape of their maps."""
     if not isinstance(source, Prior):
-        tissue = as_tissues(source, n, TISSUES, 0)
-        return GivenTissues(tissue), source.shape or (1,)
+        return open_source(source, n, seed, first), source.shape or (1,)
     grid = source.grid_shape
-    count = (prod(grid) if grid else TISSUES) if n is None else as_count("n", n, 1)
-    tissues = DrawnTissues(source, count, as_count("seed", seed, 0), as_count("first", first, 0))
-    return tissues, _shape(grid, count, tissues.first)
+    usual = prod(grid) if grid else TISSUES
+    tissues = open_source(source, usual if n is None else n, seed, first)
+    return tissues, _shape(grid, tissues.n, first)
 
 
 def _shape(grid: tuple[int, ...], count: int, first: int) -> tuple[int, ...]:

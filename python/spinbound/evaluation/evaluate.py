@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import spinbound._core as _core
 from spinbound.base.checks import as_count, as_one_of, as_parameter_names, as_real
 from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import bases
 from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.files.hashes import hash_arrays
 from spinbound.sequences.experiment import as_trains
+from spinbound.signals.forward import describe_samples
 from spinbound.work.chunks import Arrays
 from spinbound.work.distribute import check_travels
 from spinbound.work.job import Runner
@@ -181,17 +181,13 @@ def _check_levels(snr: npt.ArrayLike) -> FloatArray:
 
 def _describe(data: ReferenceSet, plan: Plan) -> dict[str, Any]:
     """Describe the task in plain words and numbers."""
-    return {
-        "spinbound": _core.version,
-        "instruction_set": _core.isa_in_use(),
+    return describe_samples(as_trains(data.sequence), data.basis) | {
         "names": list(plan.names),
         "unknowns": list(data.wrt),
         "snr": plan.snr.tolist(),
         "realizations": plan.realizations,
         "seed": plan.seed,
         "phase": PHASES[plan.random_phase],
-        "sequence_sha256": as_trains(data.sequence).sha256,
-        "basis_sha256": None if data.basis is None else data.basis.sha256,
     }
 
 

@@ -16,10 +16,10 @@ import stat
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cache, partial
+from functools import cache
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ import numpy.typing as npt
 from spinbound.base.errors import InvalidData
 
 from .guard import find_max_bytes, name_damage, optional_module
-from .writing import name_failure, write_atomically
+from .writing import name_failure, write_bytes
 
 LEVEL = 3  # level of compression by zstd
 MAX_CHUNK = 0x7E000000  # bytes that numcodecs packs at once
@@ -146,13 +146,7 @@ def write_headers(path: Path, layouts: Mapping[str, Layout]) -> None:
         _lay_out(Path(folder), layouts, {})
         for name in layouts:
             content = (Path(folder) / name / HEADER).read_bytes()
-            write_atomically(
-                _resolve_inside(path, f"{name}/{HEADER}", f"{path}: {name}/{HEADER}"), partial(_write, content)
-            )
-
-
-def _write(content: bytes, stream: BinaryIO) -> None:
-    stream.write(content)
+            write_bytes(_resolve_inside(path, f"{name}/{HEADER}", f"{path}: {name}/{HEADER}"), content)
 
 
 def _rename_into_place(temporary: Path, path: Path) -> None:
@@ -169,7 +163,7 @@ def write_attributes(path: Path, attributes: Mapping[str, Any]) -> None:
     """Replace the attributes of a store."""
     content = _read_header(path, "") | {"attributes": dict(attributes)}
     text = json.dumps(content, indent=2, allow_nan=False)
-    write_atomically(path / HEADER, lambda stream: stream.write(text.encode()))
+    write_bytes(path / HEADER, text.encode())
 
 
 def write_small(path: Path, layouts: Mapping[str, Layout], small: Mapping[str, Array]) -> None:
@@ -194,7 +188,7 @@ def write_chunk(path: Path, name: str, layout: Layout, chunk: int, values: Array
     content = bytes(_make_codec().encode(padded.reshape(-1).view(np.uint8)))
     file = _resolve_inside(path, f"{name}/{layout.file(chunk)}", f"{path}: chunk {chunk} of {name}")
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, lambda stream: stream.write(content))
+    write_bytes(file, content)
     return hashlib.sha256(content).digest()
 
 

@@ -30,6 +30,11 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
         raise
 
 
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file with a content, whole or not at all."""
+    write_atomically(path, lambda stream: stream.write(content))
+
+
 @contextmanager
 def name_failure(path: str | os.PathLike[str]) -> Iterator[None]:
     """Make an OSError name the file that the caller wants, not the temporary one."""
@@ -44,4 +49,4 @@ def name_failure(path: str | os.PathLike[str]) -> Iterator[None]:
 def write_json(path: str | os.PathLike[str], tree: Mapping[str, Any]) -> None:
     """Write a tree of numbers and text as JSON; infinities and NaN become null."""
     text = json.dumps(as_finite(tree), indent=2, allow_nan=False) + "\n"
-    write_atomically(path, lambda stream: stream.write(text.encode()))
+    write_bytes(path, text.encode())

@@ -102,6 +102,11 @@ class Basis:
         seq
             The sequence that the signals belong to.
 
+        Returns
+        -------
+        Basis
+            With all singular values of the signals.
+
         Raises
         ------
         InvalidData
@@ -131,6 +136,16 @@ class Basis:
     def load(cls, path: str | os.PathLike[str]) -> Basis:
         """Read a basis from an .npz file: `vectors` and, if there, `singular_values` and `sequence_sha256`.
 
+        Parameters
+        ----------
+        path
+            The file.
+
+        Returns
+        -------
+        Basis
+            It refuses other sequences if the file has the hash of one.
+
         Raises
         ------
         InvalidData
@@ -152,6 +167,11 @@ class Basis:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the basis to an .npz file, whole or not at all.
+
+        Parameters
+        ----------
+        path
+            The file, ``.npz``.
 
         Raises
         ------
@@ -178,7 +198,23 @@ class Basis:
         return int(self.vectors.shape[1])
 
     def truncate(self, rank: int) -> Basis:
-        """Return the basis of the first `rank` vectors."""
+        """Return the basis of the first `rank` vectors.
+
+        Parameters
+        ----------
+        rank
+            Number of vectors, at most as many as there are.
+
+        Returns
+        -------
+        Basis
+            With the same singular values and sequence.
+
+        Raises
+        ------
+        InvalidParameter
+            If the basis has fewer vectors.
+        """
         if as_count("rank", rank, 1) > self.rank:
             raise InvalidParameter(f"rank is {rank}; this basis has {self.rank} vectors")
         return _make_basis(self.vectors[:, :rank], self.singular_values, self.sequence_sha256)
@@ -186,29 +222,50 @@ class Basis:
     def compress(self, signals: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return coefficients U^H s (..., rank) of signals (..., n), in the signals' precision.
 
+        Parameters
+        ----------
+        signals : (..., n)
+            Signals, real or complex; masked entries count as NaN.
+
+        Returns
+        -------
+        (..., rank)
+            Real if signals and vectors are.
+
         Raises
         ------
         InvalidData
             If the last axis is not as long as the basis.
         """
-        array = as_data("signals", signals, self.n_echoes, "as the basis has echoes")
-        vectors = self.vectors.conj().astype(_precision(array, self.vectors), copy=False)
-        return np.asarray(array @ vectors)
+        return _multiply("signals", signals, self.vectors.conj(), "as the basis has echoes")
 
     def expand(self, coefficients: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return signals U c (..., n) of coefficients (..., rank), in the coefficients' precision.
+
+        Parameters
+        ----------
+        coefficients : (..., rank)
+            Coefficients, real or complex; masked entries count as NaN.
+
+        Returns
+        -------
+        (..., n)
+            Real if coefficients and vectors are.
 
         Raises
         ------
         InvalidData
             If the last axis is not as long as the rank.
         """
-        array = as_data("coefficients", coefficients, self.rank, "as the basis has vectors")
-        vectors = self.vectors.T.astype(_precision(array, self.vectors), copy=False)
-        return np.asarray(array @ vectors)
+        return _multiply("coefficients", coefficients, self.vectors.T, "as the basis has vectors")
 
     def check_sequence(self, seq: Sequence | Trains) -> None:
         """Refuse a sequence that the basis was not made for.
+
+        Parameters
+        ----------
+        seq
+            A sequence, or the trains of a joint experiment.
 
         Raises
         ------
@@ -319,6 +376,12 @@ def fix_phase(vectors: npt.NDArray[Any]) -> npt.NDArray[Any]:
     largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
     columns: npt.NDArray[Any] = vectors * (np.abs(largest) / largest)
     return columns
+
+
+def _multiply(name: str, values: npt.ArrayLike, matrix: npt.NDArray[Any], why: str) -> npt.NDArray[Any]:
+    """Return data times a matrix, in the precision of the data; `why` tells the length that they must have."""
+    data = as_data(name, values, len(matrix), why)
+    return np.asarray(data @ matrix.astype(_precision(data, matrix), copy=False))
 
 
 def _precision(data: npt.NDArray[Any], vectors: npt.NDArray[Any]) -> np.dtype[Any]:

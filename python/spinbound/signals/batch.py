@@ -14,7 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 import spinbound._core as _core
-from spinbound.base.checks import as_instance, as_sigma, as_threads, check_progress, is_valid_sigma
+from spinbound.base.checks import (
+    as_instance,
+    as_sigma,
+    as_threads,
+    broadcast_to_voxels,
+    check_progress,
+    is_valid_sigma,
+)
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import DERIVED, PARAMETERS, TISSUE
 from spinbound.base.progress import shift_progress, show_progress
@@ -63,11 +70,8 @@ class Batch:
         as_instance("the tissue", tissue, Tissue)
         check_progress(progress)
 
-        matrix, M0, noise = (
-            _make_matrix(tissue),
-            _fill(tissue["M0"], tissue, np.complex128),
-            _check_sigma(sigma, tissue),
-        )
+        matrix, noise = _make_matrix(tissue), _check_sigma(sigma, tissue)
+        M0 = _fill(tissue["M0"], tissue, np.complex128)
         batch = cls(
             forward=forward,
             shape=tissue.shape,
@@ -154,13 +158,7 @@ def _check_sigma(sigma: npt.ArrayLike | None, tissue: Tissue) -> FloatArray | No
     """Return standard deviations (N,) of the noise, one for each voxel."""
     if sigma is None:
         return None
-    array = as_sigma(sigma)
-    try:
-        return _fill(array, tissue, np.float64)
-    except ValueError:
-        raise InvalidParameter(
-            f"sigma has shape {array.shape}, which does not broadcast to the voxels {tissue.shape}"
-        ) from None
+    return _fill(broadcast_to_voxels("sigma", as_sigma(sigma), tissue.shape), tissue, np.float64)
 
 
 def count_threads(threads: int | None) -> int:

@@ -83,7 +83,35 @@ def inversion_recovery(
     >>> len(experiment), round(experiment[0].duration, 6)
     (20, 0.011)
     """
-    return _make_recovery(delays, alpha, TRF, shape, read, dead_time)
+    pulse = as_number("alpha", alpha, InvalidSequence), _check_duration("TRF", TRF)
+    if read is None:
+        return [
+            Sequence(
+                [pulse[0]],
+                [pulse[1]],
+                pulse[1] + 2 * delay,
+                gradient_moment="spoiler_dual",
+                start="thermal",
+                shape=shape,
+            )
+            for delay in _check_delays(delays, 0.0)
+        ]
+
+    reading, dead = _check_read_pulse(read), _check_duration("dead_time", dead_time)
+    return [
+        Sequence(
+            [pulse[0], reading[0]],
+            [pulse[1], reading[1]],
+            # Half a repetition's free precession lies on either side of its pulse.
+            [pulse[1] + 2 * (delay - dead), reading[1] + 2 * dead],
+            gradient_moment=("spoiler_dual", "spoiler_prepulse"),
+            rf_phase_increment=0.0,
+            start="thermal",
+            shape=shape,
+            echo=[False, True],
+        )
+        for delay in _check_delays(delays, dead)
+    ]
 
 
 def saturation_recovery(
@@ -121,46 +149,7 @@ def saturation_recovery(
     >>> [seq.n_pulses for seq in sb.saturation_recovery([0.01, 0.1, 1.0])]
     [1, 1, 1]
     """
-    return _make_recovery(delays, alpha, TRF, shape, read, dead_time)
-
-
-def _make_recovery(
-    delays: npt.ArrayLike,
-    alpha: float,
-    TRF: float,
-    shape: npt.ArrayLike | None,
-    read: tuple[float, float] | None,
-    dead_time: float,
-) -> list[Sequence]:
-    pulse = as_number("alpha", alpha, InvalidSequence), _check_duration("TRF", TRF)
-    if read is None:
-        return [
-            Sequence(
-                [pulse[0]],
-                [pulse[1]],
-                pulse[1] + 2 * delay,
-                gradient_moment="spoiler_dual",
-                start="thermal",
-                shape=shape,
-            )
-            for delay in _check_delays(delays, 0.0)
-        ]
-
-    reading, dead = _check_read_pulse(read), _check_duration("dead_time", dead_time)
-    return [
-        Sequence(
-            [pulse[0], reading[0]],
-            [pulse[1], reading[1]],
-            # Half a repetition's free precession lies on either side of its pulse.
-            [pulse[1] + 2 * (delay - dead), reading[1] + 2 * dead],
-            gradient_moment=("spoiler_dual", "spoiler_prepulse"),
-            rf_phase_increment=0.0,
-            start="thermal",
-            shape=shape,
-            echo=[False, True],
-        )
-        for delay in _check_delays(delays, dead)
-    ]
+    return inversion_recovery(delays, alpha, TRF, shape=shape, read=read, dead_time=dead_time)
 
 
 def _check_duration(name: str, value: npt.ArrayLike) -> float:

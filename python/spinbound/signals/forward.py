@@ -66,10 +66,14 @@ class ForwardModel:
     @property
     def described(self) -> dict[str, Any]:
         """All that the bits of a result depend on, apart from tissues and noise, in words and numbers."""
-        return {
-            "spinbound": _core.version,
-            "instruction_set": _core.isa_in_use(),
-            "sequence_sha256": self.trains.sha256,
-            "basis_sha256": None if self.basis is None else self.basis.sha256,
-            **self.model.described,
-        }
+        return describe_samples(self.trains, self.basis) | self.model.described
+
+
+def describe_samples(trains: Trains, basis: Basis | None) -> dict[str, Any]:
+    """Describe the program and the samples of a signal, in words and numbers."""
+    return {
+        "spinbound": _core.version,
+        "instruction_set": _core.isa_in_use(),
+        "sequence_sha256": trains.sha256,
+        "basis_sha256": None if basis is None else basis.sha256,
+    }

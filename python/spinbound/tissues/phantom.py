@@ -90,6 +90,11 @@ def tubes(
     margin
         Width in voxels of the border of a tube that the masks leave out.
 
+    Returns
+    -------
+    Phantom
+        Its regions are the six tubes; between them is the water.
+
     Raises
     ------
     InvalidParameter

@@ -102,6 +102,10 @@ class Prior:
         TR
             Repetition time in s.
 
+        Returns
+        -------
+        Prior
+
         Raises
         ------
         InvalidParameter
@@ -129,6 +133,15 @@ class Prior:
 
         `distribution` is truncated-normal, uniform, log-uniform, constant, mixture or grid; its numbers have the names
         of the arguments in Python. `save` writes such files.
+
+        Parameters
+        ----------
+        path
+            The file.
+
+        Returns
+        -------
+        Prior
 
         Raises
         ------
@@ -164,6 +177,11 @@ class Prior:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the prior as TOML, whole or not at all; `load` gives an equal one with the same hash.
+
+        Parameters
+        ----------
+        path
+            The file.
 
         Raises
         ------
@@ -216,6 +234,11 @@ class Prior:
         first
             Number of the first tissue.
 
+        Returns
+        -------
+        Tissue
+            Of shape (n,).
+
         Raises
         ------
         InvalidParameter
@@ -258,6 +281,11 @@ class Prior:
         **limits
             (low, high) by the name of the parameter; None leaves a limit as it is.
 
+        Returns
+        -------
+        Prior
+            A new one.
+
         Raises
         ------
         InvalidParameter
@@ -289,6 +317,11 @@ class Prior:
             The pulse sequence, or a list of them as in `simulate`.
         model
             As in `simulate`.
+
+        Returns
+        -------
+        Prior
+            A new one.
 
         Raises
         ------

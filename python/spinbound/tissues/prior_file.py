@@ -26,7 +26,7 @@ from spinbound.base.checks import as_one_of
 from spinbound.base.errors import InvalidData, InvalidParameter
 from spinbound.base.parameters import PARAMETERS
 from spinbound.files.toml import read_toml
-from spinbound.files.writing import write_atomically
+from spinbound.files.writing import write_bytes
 
 from .distributions import Constant, Distribution, Grid, LogUniform, TruncatedNormal, Uniform
 from .mixture import Mixture
@@ -136,7 +136,7 @@ def write_distributions(path: str | os.PathLike[str], distributions: Mapping[str
     content = as_text(distributions).encode()
     if len(content) > MAX_BYTES:
         raise InvalidParameter(f"the prior takes {len(content)} bytes in a file; allowed: {MAX_BYTES}")
-    write_atomically(path, lambda stream: stream.write(content))
+    write_bytes(path, content)
 
 
 def _format_table(name: str, distribution: Distribution) -> str:

@@ -79,6 +79,13 @@ class GivenTissues:
         return partial(make_tissue, self.tissue[rows].as_dict())
 
 
+def open_source(source: Prior | Tissue, n: int | None, seed: int, first: int) -> Source:
+    """Return n tissues of a prior, from number `first` on, or the given ones."""
+    if isinstance(source, Prior):
+        return DrawnTissues(source, as_count("n", n, 1), as_count("seed", seed, 0), as_count("first", first, 0))
+    return GivenTissues(as_tissues(source, n, 0, 0))
+
+
 def as_tissues(source: Prior | Tissue, n: int | None, default: int, seed: int) -> Tissue:
     """Return tissues of M0 = 1 in one axis: n, or `default`, that are drawn from a prior, or the given ones."""
     as_instance("source", source, Prior, Tissue)

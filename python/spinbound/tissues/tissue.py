@@ -110,6 +110,16 @@ class Tissue:
     def from_dict(cls, values: Mapping[str, npt.ArrayLike]) -> Tissue:
         """Make a tissue from a mapping of names, base or derived, to values.
 
+        Parameters
+        ----------
+        values
+            A number or an array by the name of the parameter.
+
+        Returns
+        -------
+        Tissue
+            With the default of every parameter that is left out.
+
         Raises
         ------
         InvalidParameter
@@ -125,6 +135,16 @@ class Tissue:
 
     def replace(self, **changes: Unpack[TissueParameters]) -> Tissue:
         """Return the same tissue with some parameters changed; names as in the constructor.
+
+        Parameters
+        ----------
+        **changes
+            A number or an array by the name of the parameter.
+
+        Returns
+        -------
+        Tissue
+            A new one, of the shape that the new values give it.
 
         Raises
         ------

@@ -46,6 +46,11 @@ def part(number: int, n_parts: int) -> Runner:
     n_parts
         Number of parts.
 
+    Returns
+    -------
+    Runner
+        For the argument `runner`.
+
     Raises
     ------
     InvalidParameter
@@ -73,6 +78,11 @@ def workers(n: int, threads_per_worker: int = 1) -> Runner:
         Number of processes.
     threads_per_worker
         Threads that each computes with, unless the call says `threads`.
+
+    Returns
+    -------
+    Runner
+        For the argument `runner`; the processes start with the work and end with it.
 
     Raises
     ------
@@ -133,6 +143,11 @@ def slurm(
         Network interface that jobs and this machine reach each other by, "ib0".
     logs
         Folder for the jobs' output.
+
+    Returns
+    -------
+    Runner
+        For the argument `runner`; jobs are submitted when the work begins.
 
     Raises
     ------

@@ -10,7 +10,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from itertools import islice
 from time import monotonic
 from typing import Any, Protocol
@@ -19,7 +18,7 @@ from spinbound.base.errors import InvalidParameter, Progress
 from spinbound.files.guard import optional_module
 
 from .executor import ExecutorRunner
-from .job import Job, Part, Runner, Task
+from .job import Job, Part, Runner, Tally, Task, find_missing
 
 RETRIES = 3  # further trials of a chunk, after its first failure or the death of its worker
 AHEAD = 2  # chunks per worker that are under way, so that none waits for its next
@@ -55,7 +54,7 @@ def distribute(job: Job, source: DaskCluster, threads: int | None, progress: Pro
     OSError
         If a chunk cannot be stored, no chunk can be done, or no worker comes.
     """
-    todo = [chunk for chunk in range(len(job.sizes)) if not job.is_done(chunk)]
+    todo = find_missing(job)
     if not todo:
         return
     dask, distributed = optional_module("dask", "cluster"), optional_module("distributed", "cluster")
@@ -95,7 +94,7 @@ def _do_chunks(
     Dask blames the death of a worker on all chunks that were waiting there. So chunks that are blamed too often are
     tried again, each alone.
     """
-    tally = _Tally(job, sum(job.sizes) - sum(job.sizes[chunk] for chunk in todo), progress)
+    tally = Tally(job, todo, progress)
     failed = _try_chunks(client, job, todo, threads, watch, tally)
     if len(todo) > 1:
         for chunk in [chunk for chunk, problem in failed.items() if isinstance(problem, ChildProcessError)]:
@@ -104,28 +103,13 @@ def _do_chunks(
     return failed
 
 
-@dataclass
-class _Tally:
-    """The number of voxels that are done."""
-
-    job: Job
-    done: int
-    progress: Progress | None
-
-    def add(self, chunk: int) -> None:
-        """Count a chunk that is done."""
-        self.done += self.job.sizes[chunk]
-        if self.progress:
-            self.progress(self.done, sum(self.job.sizes))
-
-
 def _try_chunks(
     client: Any,
     job: Job,
     chunks: Sequence[int],
     threads: int | None,
     watch: _Watch,
-    tally: _Tally,
+    tally: Tally,
     *,
     suffix: str = "",
 ) -> dict[int, BaseException]:

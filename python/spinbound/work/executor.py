@@ -11,7 +11,7 @@ from typing import Any
 
 from spinbound.base.errors import Progress
 
-from .job import Job, Runner
+from .job import Job, Runner, Tally, find_missing
 
 AHEAD = 2  # chunks for each worker that are under way: a chunk carries its voxels, and more would fill the memory
 
@@ -24,14 +24,10 @@ class ExecutorRunner:
 
     def __call__(self, job: Job, threads: int | None, report: Progress | None) -> None:
         """Do what is not done; the first chunk that fails ends the work, and what is under way is still stored."""
-        todo = [chunk for chunk in range(len(job.sizes)) if not job.is_done(chunk)]
-        total = sum(job.sizes)
-        done = total - sum(job.sizes[chunk] for chunk in todo)
-
+        todo = find_missing(job)
+        tally = Tally(job, todo, report)
         for chunk in self._iterate_finished(job, todo, threads):
-            done += job.sizes[chunk]
-            if report is not None:
-                report(done, total)
+            tally.add(chunk)
 
     def _iterate_finished(self, job: Job, todo: list[int], threads: int | None) -> Iterator[int]:
         """Yield the chunks as they are done, a few of them under way at a time."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from spinbound.base.errors import InvalidData
-from spinbound.files.writing import write_atomically
+from spinbound.files.writing import write_bytes
 
 from .job import Part
 from .locks import hold_lock
@@ -79,7 +79,7 @@ def _check_folder(folder: Path, configuration: dict[str, Any], work: str, is_alo
             f"{folder} holds results but not {file.name}, which says of what; remove them, or name another"
         )
 
-    write_atomically(file, lambda stream: stream.write(text))
+    write_bytes(file, text)
 
 
 def count_missing(folder: Path, n: int, size: int) -> int:

@@ -26,6 +26,25 @@ class Job(Protocol):
         """Return the work of one chunk; it can be pickled, and holds no more than that chunk needs."""
 
 
+def find_missing(job: Job) -> list[int]:
+    """Return the chunks that are not done."""
+    return [chunk for chunk in range(len(job.sizes)) if not job.is_done(chunk)]
+
+
+class Tally:
+    """The number of voxels that are done, told as it rises, while some chunks of a job are missing."""
+
+    def __init__(self, job: Job, missing: Sequence[int], progress: Progress | None) -> None:
+        self.sizes, self.total, self.progress = job.sizes, sum(job.sizes), progress
+        self.done = self.total - sum(job.sizes[chunk] for chunk in missing)
+
+    def add(self, chunk: int) -> None:
+        """Count a chunk that is done."""
+        self.done += self.sizes[chunk]
+        if self.progress:
+            self.progress(self.done, self.total)
+
+
 Runner = Callable[
     [Job, int | None, Progress | None], None
 ]  # does, of (job, threads, progress), the chunks that are not done

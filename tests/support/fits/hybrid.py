@@ -17,6 +17,13 @@ BASIS = sb.Basis.from_svd(
 )  # fmt: skip
 
 
+def refitted(seq, truth, names, factor=1.1, noise=0, **options):
+    """The fit of the signal of a tissue and noise where all but the names is known, from starts off by a factor."""
+    data = sb.simulate(seq, truth, model=options.get("model", "gbloch")) + noise
+    start = {name: factor * truth[name] for name in names if name != "M0"}
+    return sb.fit(data, seq, free=names, **({"start": start, "fixed": others(names, truth)} | options))
+
+
 def others(names, truth=TRUTH):
     """What is known where these are free."""
     taken = {base for name in names for base in sb.parameters.bases(name)}

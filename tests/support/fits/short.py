@@ -21,6 +21,11 @@ def fitted(data=DATA, **changes):
     return sb.fit(**({"data": data} | BASE | changes))
 
 
+def known_at(voxels):
+    """What is known where the data are those of some voxels."""
+    return {name: value if np.ndim(value) == 0 else value[voxels] for name, value in FIXED.items()}
+
+
 def bits(fit, voxels=...):
     """Everything found in some voxels, to the bit."""
     return {name: values[voxels].tobytes() for name, values in fit.as_arrays().items()}

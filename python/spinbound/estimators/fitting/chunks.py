@@ -38,10 +38,6 @@ class FitSettings:
     max_iterations: int
     threads: int
 
-    def stopping_rules(self, max_iterations: int) -> tuple[float, float, float, int]:
-        """Return the stopping rules of the core."""
-        return self.gradient, self.step, self.cost, max_iterations
-
 
 @dataclass(frozen=True)
 class ChunkFit:
@@ -211,7 +207,7 @@ def _call_core(
         high=list(high),
         prior_mean=None if prior_mean is None else np.ascontiguousarray(prior_mean),
         prior_std=[np.inf] * len(low) if problem.prior is None else list(problem.prior.std),
-        stopping=settings.stopping_rules(max_iterations),
+        stopping=(settings.gradient, settings.step, settings.cost, max_iterations),
     )
 
     noise = None if sigma is None else _core.Noise(sigma)

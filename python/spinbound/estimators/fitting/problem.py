@@ -21,6 +21,7 @@ from spinbound.base.checks import (
     as_sigma,
     check_range,
     refuse_conflicts,
+    refuse_shape,
 )
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidData, InvalidParameter
 from spinbound.base.parameters import PARAMETERS, bases, is_reciprocal
@@ -210,16 +211,6 @@ def _make_fixed(known: Mapping[str, Any], shape: tuple[int, ...]) -> Tissue:
     tissue = Tissue.from_dict(known)
     refuse_shape("fixed", tissue.shape, shape)
     return tissue
-
-
-def refuse_shape(name: str, given: tuple[int, ...], voxels: tuple[int, ...]) -> None:
-    """Refuse a shape that does not broadcast to that of the voxels."""
-    try:
-        fits = np.broadcast_shapes(given, voxels) == voxels
-    except ValueError:
-        fits = False
-    if not fits:
-        raise InvalidParameter(f"{name} has shape {given}, the data have voxels of shape {voxels}")
 
 
 def _make_start(start: Maps | None, free: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, npt.NDArray[Any]]:

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 import spinbound._core as _core
-from spinbound.base.checks import as_parameter, as_real
+from spinbound.base.checks import as_parameter, as_real, refuse_shape
 from spinbound.base.errors import BoolArray, FloatArray, InvalidParameter
 from spinbound.base.parameters import bases, is_reciprocal
 from spinbound.estimators.result import Result, tissue_with
 from spinbound.tissues.tissue import Tissue
 
-from .problem import Problem, refuse_shape
+from .problem import Problem
 
 CODES = {name: code for code, (name, _) in enumerate(_core.statuses)}
 
@@ -130,6 +130,11 @@ class Fit(Result):
             its derivative by each free parameter of the tissue, a number or a map, 0 for those left out. A gradient
             of several needs the covariance.
 
+        Returns
+        -------
+        (...)
+            In the unit of the quantity.
+
         Raises
         ------
         InvalidParameter
@@ -212,10 +217,8 @@ class FittedVolume:
         if "M0" in problem.free:
             maps["M0"][voxels] = results["M0"]
             maps["std_M0"][voxels] = np.hypot(std[:, -2], std[:, -1])
-        for name in ("sigma", "residual", "status", "iterations"):
+        for name in {"sigma", "residual", "status", "iterations", "agreement"} & maps.keys():
             maps[name][voxels] = results[name]
-        if "agreement" in maps:
-            maps["agreement"][voxels] = results["agreement"]
         if "covariance" in maps:
             maps["covariance"][voxels] = results["covariance"][:, order][:, :, order]
 

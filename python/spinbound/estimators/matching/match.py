@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinbound.base.checks import as_count, as_data, check_progress
+from spinbound.base.checks import as_count, as_data, check_progress, refuse_shape
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import PARAMETERS
 from spinbound.base.progress import shift_progress, show_progress
@@ -179,13 +179,7 @@ def _find_best(
     progress: Progress | None,
 ) -> Best:
     """Find the k best atoms of data (voxels, n) with maps (voxels,) of known parameters."""
-    return _search(rows, list(_make_groups(atoms, maps, find_usable(rows), k)), atoms, k, n_threads, progress)
-
-
-def _search(
-    rows: npt.NDArray[Any], groups: list[Group], atoms: Atoms, k: int, n_threads: int, progress: Progress | None
-) -> Best:
-    """Search all atoms for the k best of data (voxels, n)."""
+    groups = list(_make_groups(atoms, maps, find_usable(rows), k))
     best, done = Best.none(len(rows), k), 0
 
     def improve(voxels: Index, block: AtomBlock) -> int:
@@ -274,10 +268,8 @@ def _check_maps(restrict: Mapping[str, npt.ArrayLike], shape: tuple[int, ...]) -
         raise InvalidParameter(f"restrict: {problem}") from None
     if "M0" in restrict:
         raise InvalidParameter("restrict has M0, which no atom has; allowed: the other parameters")
-    try:
-        return {name: np.broadcast_to(known[name], shape).ravel() for name in restrict}
-    except ValueError:
-        raise InvalidParameter(f"restrict has shape {known.shape}, the data have voxels of shape {shape}") from None
+    refuse_shape("restrict", known.shape, shape)
+    return {name: np.broadcast_to(known[name], shape).ravel() for name in restrict}
 
 
 def _find_bins(of_atoms: FloatArray, of_voxels: FloatArray) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
