@@ -8,9 +8,11 @@ import pytest
 import spinbound as sb
 from matplotlib import colormaps, pyplot
 from matplotlib.colors import LogNorm, to_rgb
-from matplotlib.figure import Figure
 from spinbound import plot
 from spinbound.plot.maps import UNIDENTIFIABLE, choose_colour_map
+
+from tests.support.figures import drawn, legend_of
+from tests.support.trains import smooth_train
 
 SIZES = np.linspace(0.05, 0.25, 6)
 TIMES = np.geomspace(0.02, 0.2, 5)
@@ -18,8 +20,7 @@ TIMES = np.geomspace(0.02, 0.2, 5)
 
 @pytest.fixture(scope="module")
 def seq() -> sb.Sequence:
-    moments = ["crusher"] + ["balanced"] * 39
-    return sb.Sequence(np.linspace(0.1, 1, 40), np.full(40, 3e-4), 3.5e-3, gradient_moment=moments)
+    return smooth_train(40, alpha=np.linspace(0.1, 1, 40), TRF=np.full(40, 3e-4))
 
 
 @pytest.fixture
@@ -27,22 +28,21 @@ def grid() -> sb.Tissue:
     return sb.Tissue(m0s=SIZES[:, None], T2f=TIMES, omega0=0)
 
 
-def rendered(figure: Figure) -> Figure:
-    """The figure after it was drawn: what is wrong with labels or limits shows only then, as a warning."""
-    figure.canvas.draw()
-    return figure
-
-
-def panels_of(figure: Figure) -> list:
+def panels_of(figure) -> list:
     return [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
 
 
-def bars_of(figure: Figure) -> list:
+def bars_of(figure) -> list:
     return [axes for axes in figure.axes if axes.get_label() == "<colorbar>"]
 
 
+def values_of(figure):
+    """The values of the first panel."""
+    return np.asarray(panels_of(figure)[0].collections[0].get_array())
+
+
 def test_sequence_shows_flip_angles_and_marks_the_crusher(seq):
-    above, below = rendered(plot.sequence(seq)).axes
+    above, below = drawn(plot.sequence(seq)).axes
     time, angle = above.lines[0].get_data()
     np.testing.assert_allclose(angle[1:], seq.alpha[1:] / np.pi)
     np.testing.assert_allclose(time, (np.arange(40) + 0.5) * seq.TR)
@@ -52,9 +52,8 @@ def test_sequence_shows_flip_angles_and_marks_the_crusher(seq):
 
 
 def test_signal_on_resonance_has_no_panel_for_its_imaginary_part(seq):
-    real, complex_ = np.ones((2, 40)), np.full((2, 40), 1j)
-    assert len(rendered(plot.signal(seq, real, ["a", "b"])).axes) == 1
-    assert len(rendered(plot.signal(seq, complex_)).axes) == 2
+    assert len(drawn(plot.signal(seq, np.ones((2, 40)), ["a", "b"])).axes) == 1
+    assert len(drawn(plot.signal(seq, np.full((2, 40), 1j))).axes) == 2
 
 
 def test_echoes_come_half_a_repetition_after_their_pulses(seq):
@@ -64,14 +63,14 @@ def test_echoes_come_half_a_repetition_after_their_pulses(seq):
 
 def test_magnetization_shows_both_pools(seq):
     states = np.arange(200.0).reshape(40, 5) + 0j
-    free, semisolid = rendered(plot.magnetization(seq, states)).axes
+    free, semisolid = drawn(plot.magnetization(seq, states)).axes
     np.testing.assert_array_equal(free.lines[2].get_ydata(), states[:, 2].real)
     np.testing.assert_array_equal(semisolid.lines[0].get_ydata(), states[:, 4].real)
 
 
 def test_sensitivities_are_scaled_by_their_parameter_unless_that_is_zero(seq):
     jacobian = np.ones((40, 3)) + 0j
-    figure = rendered(plot.sensitivities(seq, jacobian, sb.Tissue(), ["m0s", "omega0", "T2f"]))
+    figure = drawn(plot.sensitivities(seq, jacobian, sb.Tissue(), ["m0s", "omega0", "T2f"]))
     size, frequency, time = figure.axes
     assert size.lines[0].get_ydata()[0] == pytest.approx(0.15)
     assert frequency.lines[0].get_ydata()[0] == 1
@@ -80,10 +79,9 @@ def test_sensitivities_are_scaled_by_their_parameter_unless_that_is_zero(seq):
 
 
 def test_relative_bounds_are_in_percent_of_the_parameter(grid):
-    figure = rendered(plot.crb_maps(grid, {"m0s": np.full((6, 5), 1e-4)}, axes=("m0s", "T2f")))
+    figure = drawn(plot.crb_maps(grid, {"m0s": np.full((6, 5), 1e-4)}, axes=("m0s", "T2f")))
     (panel,), (bar,) = panels_of(figure), bars_of(figure)
-    shown = panel.collections[0].get_array()
-    np.testing.assert_allclose(np.asarray(shown).reshape(6, 5)[:, 0], 1 / SIZES)
+    np.testing.assert_allclose(values_of(figure).reshape(6, 5)[:, 0], 1 / SIZES)
     assert "(%)" in bar.get_xlabel()
     assert panel.get_xlabel() == "$T_2^f$ (ms)"
     assert panel.get_xscale() == "log"
@@ -100,7 +98,7 @@ def test_invalid_voxels_decide_neither_the_unit_nor_what_is_defined():
     variance = np.full((2, 3), 1e-4)
     variance[:, :2] = np.nan
     for name in ("R1f", "R1a", "T1a"):
-        (bar,) = bars_of(rendered(plot.crb_maps(tissue, {name: variance})))
+        (bar,) = bars_of(drawn(plot.crb_maps(tissue, {name: variance})))
         assert "(%)" in bar.get_xlabel()
     with pytest.raises(sb.InvalidParameter, match="R1a is not defined where R1f and R1s differ"):
         plot.crb_maps(tissue, {"R1a": np.ones((2, 3))})
@@ -108,27 +106,21 @@ def test_invalid_voxels_decide_neither_the_unit_nor_what_is_defined():
 
 def test_maps_for_another_snr_scale_with_the_noise(grid):
     bounds = {"m0s": np.full((6, 5), 1e-4)}
-    at_sigma, at_snr = (
-        np.asarray(panels_of(figure)[0].collections[0].get_array())
-        for figure in (plot.crb_maps(grid, bounds, sigma=0.1), plot.crb_maps(grid, bounds, sigma=0.1, snr=50))
-    )
+    at_sigma, at_snr = (values_of(plot.crb_maps(grid, bounds, sigma=0.1, snr=snr)) for snr in (None, 50))
     np.testing.assert_allclose(at_snr, at_sigma / (50 * 0.1))
 
 
 def test_colours_are_logarithmic_where_the_bounds_span_more_than_a_decade(grid):
-    wide = np.geomspace(1e-6, 1, 30).reshape(6, 5)
-    norms = [
-        panels_of(rendered(plot.crb_maps(grid, {"m0s": variance})))[0].collections[0].norm
-        for variance in (wide, np.full((6, 5), 1e-4))
-    ]
-    assert [isinstance(norm, LogNorm) for norm in norms] == [True, False]
+    for variance, is_wide in ((np.geomspace(1e-6, 1, 30).reshape(6, 5), True), (np.full((6, 5), 1e-4), False)):
+        (panel,) = panels_of(drawn(plot.crb_maps(grid, {"m0s": variance})))
+        assert isinstance(panel.collections[0].norm, LogNorm) == is_wide
 
 
 def test_special_voxels_are_explained_and_in_no_colour_map(grid):
     variance = np.full((6, 5), 1e-4)
     variance[0, 0], variance[1, 1] = np.nan, np.inf
-    figure = rendered(plot.crb_maps(grid, {"m0s": variance}))
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["invalid input", "not identifiable"]
+    figure = drawn(plot.crb_maps(grid, {"m0s": variance}))
+    assert legend_of(figure) == ["invalid input", "not identifiable"]
     mesh = panels_of(figure)[0].collections[0]
     colours = mesh.to_rgba(mesh.get_array().reshape(6, 5))
     assert colours[0, 0, 3] == 0
@@ -148,7 +140,7 @@ def test_few_voxels_far_beyond_the_rest_do_not_set_the_colours():
     tissue = sb.Tissue(m0s=np.full((20, 20), 0.1))
     variance = np.full((20, 20), 1e-4)
     variance[0, 0] = 1e8
-    figure = rendered(plot.crb_maps(tissue, {"m0s": variance}))
+    figure = drawn(plot.crb_maps(tissue, {"m0s": variance}))
     assert panels_of(figure)[0].collections[0].norm.vmax < 100
     assert "99th percentile" in bars_of(figure)[0].get_xlabel()
 
@@ -156,18 +148,18 @@ def test_few_voxels_far_beyond_the_rest_do_not_set_the_colours():
 @pytest.mark.parametrize("shape", [(), (7,), (4, 5), (4, 5, 6), (3, 4, 5, 2)])
 def test_voxels_of_any_shape_are_drawn(shape):
     tissue = sb.Tissue(m0s=np.full(shape, 0.1))
-    assert len(panels_of(rendered(plot.crb_maps(tissue, {"m0s": np.ones(shape), "R1f": np.ones(shape)})))) == 2
+    assert len(panels_of(drawn(plot.crb_maps(tissue, {"m0s": np.ones(shape), "R1f": np.ones(shape)})))) == 2
 
 
 def test_a_volume_is_cut_in_its_middle():
     variance = np.broadcast_to((1 + np.arange(6.0)) ** 2, (4, 5, 6))
     tissue = sb.Tissue(m0s=np.full((4, 5, 6), 0.1))
-    (panel,) = panels_of(plot.crb_maps(tissue, {"m0s": variance}, relative=False))
-    assert np.asarray(panel.collections[0].get_array()).max() == 4
+    assert values_of(plot.crb_maps(tissue, {"m0s": variance}, relative=False)).max() == 4
 
 
 def test_maps_without_any_bounded_voxel_are_drawn(grid):
-    rendered(plot.crb_maps(grid, {"m0s": np.full((6, 5), np.inf), "T2f": np.full((6, 5), np.nan)}))
+    figure = drawn(plot.crb_maps(grid, {"m0s": np.full((6, 5), np.inf), "T2f": np.full((6, 5), np.nan)}))
+    assert len(panels_of(figure)) == 2
 
 
 def test_grid_axes_are_found_from_what_varies(grid):
