@@ -165,7 +165,6 @@ def test_progress_ends_with_the_voxels(novelty, tissue):
 
 
 def test_a_store_gives_what_its_prior_gives(tissue, tmp_path):
-    pytest.importorskip("zarr")
     unknowns = ("M0", *PRIOR.names)
     store = sb.build_dictionary(SEQ, PRIOR, 600, tmp_path / "atoms.zarr", basis=BASIS, wrt=unknowns)
     stored, drawn = nn.Novelty.from_store(store), nn.Novelty.from_prior(SEQ, PRIOR, basis=BASIS, n=200)
@@ -176,29 +175,33 @@ def test_a_store_gives_what_its_prior_gives(tissue, tmp_path):
 
 
 def test_what_varies_without_a_bound_counts_as_well(tmp_path):
-    pytest.importorskip("zarr")
     store = sb.build_dictionary(SEQ, PRIOR, 90, tmp_path / "atoms.zarr", basis=BASIS, wrt=("M0", "m0s", "T2f"))
     assert nn.Novelty.from_store(store).names == ("m0s", "T2f", "R1a", "omega0", "B1")
 
 
-@pytest.mark.parametrize("wanted", [True, False])
-def test_a_training_by_file_leaves_an_estimator_that_knows_it(tmp_path, wanted):
-    BASIS.save(tmp_path / "basis.npz")
-    PRIOR.save(tmp_path / "prior.toml")
-    (tmp_path / "training.toml").write_text(
-        '[estimator]\nnames = ["m0s"]\narchitecture = "small"\n'
-        + ("" if wanted else "novelty = false\n")
-        + '[data]\nsequence = "hybrid-mt-4s"\nprior = "prior.toml"\nbasis = "basis.npz"\nn = 40\n'
-        + '[noise]\nM0 = [0.5, 1]\n[training]\nepochs = 1\nbatch = 20\ndevice = "cpu"\n'
+def training(folder, basis=BASIS, prior="prior.toml", estimator="", data=""):
+    """A training by file, in a folder with its basis and its prior."""
+    basis.save(folder / "basis.npz")
+    PRIOR.save(folder / "prior.toml")
+    (folder / "training.toml").write_text(
+        f'[estimator]\nnames = ["m0s"]\narchitecture = "small"\n{estimator}\n'
+        f'[data]\nsequence = "hybrid-mt-4s"\nprior = "{prior}"\nbasis = "basis.npz"\nn = 40\n{data}\n'
+        '[noise]\nM0 = [0.5, 1]\n[training]\nepochs = 1\nbatch = 20\ndevice = "cpu"\n'
     )
-    nn.Training.load(tmp_path / "training.toml").run(tmp_path / "run")
+    return nn.Training.load(folder / "training.toml")
+
+
+def test_a_training_by_file_leaves_an_estimator_that_knows_it(tmp_path):
+    training(tmp_path).run(tmp_path / "run")
     known = nn.Estimator.load(tmp_path / "run" / "best.safetensors").novelty
-    if not wanted:
-        assert known is None
-        return
     same = nn.Novelty.from_prior(SEQ, PRIOR, basis=BASIS, noise=nn.Noise(M0=(0.5, 1)), n=40)
     assert known.description == same.description
     assert (known.floor == same.floor).all()
+
+
+def test_a_training_by_file_may_leave_it_out(tmp_path):
+    training(tmp_path, estimator="novelty = false").run(tmp_path / "run")
+    assert nn.Estimator.load(tmp_path / "run" / "best.safetensors").novelty is None
 
 
 def test_a_training_that_goes_on_keeps_what_its_checkpoints_know(novelty, tmp_path):
@@ -214,13 +217,9 @@ def test_a_training_that_goes_on_keeps_what_its_checkpoints_know(novelty, tmp_pa
 
 
 def test_a_training_that_cannot_know_it_says_how_to_go_without(tmp_path):
-    BASIS.truncate(3).save(tmp_path / "basis.npz")
-    (tmp_path / "training.toml").write_text(
-        '[estimator]\nnames = ["m0s"]\narchitecture = "small"\n'
-        '[data]\nsequence = "hybrid-mt-4s"\nprior = "paper"\nbasis = "basis.npz"\nn = 40\nwrt = ["M0", "m0s"]\n'
-    )
+    few = training(tmp_path, BASIS.truncate(3), "paper", data='wrt = ["M0", "m0s"]')
     with pytest.raises(sb.InvalidData, match=r"3 complex samples.*novelty = false in \[estimator\] leaves it out"):
-        nn.Training.load(tmp_path / "training.toml").run()
+        few.run()
 
 
 def test_the_file_of_an_estimator_keeps_it_to_the_bit(novelty, tissue, tmp_path):

@@ -24,9 +24,9 @@ def store(path, n=96, **changes):
     return sb.build_dictionary(SEQ, PRIOR, n, path, **({"basis": BASIS, "wrt": UNKNOWNS} | changes))
 
 
-def simulated(n=96, **changes):
+def simulated(n=96, seq=SEQ, **changes):
     """The same tissues, drawn anew in every epoch."""
-    return nn.SimulatedData(SEQ, PRIOR, n, **({"basis": BASIS, "wrt": UNKNOWNS} | changes))
+    return nn.SimulatedData(seq, PRIOR, n, **({"basis": BASIS, "wrt": UNKNOWNS} | changes))
 
 
 def judge():
