@@ -14,10 +14,10 @@ RNG = np.random.default_rng(6)
 VALUES = (RNG.normal(size=(4, 3, 1, 2)) + 1j * RNG.normal(size=(4, 3, 1, 2))).astype(np.complex64)
 
 
-def cfl(folder, header, n_values=24):
+def cfl(folder, header):
     """A .cfl file of zeros under a header of one's own."""
     (folder / "x.hdr").write_bytes(header.encode())
-    (folder / "x.cfl").write_bytes(bytes(8 * n_values))
+    (folder / "x.cfl").write_bytes(bytes(192))
     return folder / "x.cfl"
 
 

@@ -15,7 +15,7 @@ RNG = np.random.default_rng(7)
 VALUES = RNG.normal(size=(4, 3, 2)) + 1j * RNG.normal(size=(4, 3, 2))
 
 
-def hdf5(folder, name="data", values=VALUES, kind=b"double"):
+def hdf5(folder, values=VALUES, kind=b"double"):
     """A file as MATLAB 7.3 writes it: axes reversed, complex numbers as pairs."""
     path = folder / "v73.mat"
     with h5py.File(path, "w", userblock_size=512) as file:
@@ -23,7 +23,7 @@ def hdf5(folder, name="data", values=VALUES, kind=b"double"):
             pairs = np.empty(values.shape, [("real", "f8"), ("imag", "f8")])
             pairs["real"], pairs["imag"] = values.real, values.imag
             values = pairs
-        dataset = file.create_dataset(name, data=values.T)
+        dataset = file.create_dataset("data", data=values.T)
         if kind:
             dataset.attrs["MATLAB_class"] = np.bytes_(kind)
     return path

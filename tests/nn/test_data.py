@@ -100,11 +100,6 @@ def test_a_thread_simulates_ahead_and_ends_when_told():
 # Scale and noise
 
 
-def parts(n, samples=6):
-    rng = np.random.default_rng(1)
-    return torch.from_numpy(rng.normal(size=(n, samples))), torch.from_numpy(rng.normal(size=(n, samples)))
-
-
 def test_noise_has_its_size_in_both_channels():
     n = 20_000
     zeros = torch.zeros(n, 6, dtype=torch.float64)
@@ -130,7 +125,7 @@ def test_scale_and_phase_are_uniform():
 
 
 def test_realisations_share_scale_and_phase_but_not_the_noise():
-    real, imag = parts(200)
+    real, imag = torch.from_numpy(np.random.default_rng(1).normal(size=(2, 200, 6)))
     noisy = nn.Noise(sigma=0.01).applied(real, imag, make_generator("cpu", 0), realizations=400)
     assert noisy[0].shape == (400, 200, 6)
     assert noisy[2].shape == (200,)

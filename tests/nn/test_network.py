@@ -15,8 +15,8 @@ COEFFICIENTS = estimator(seq=SEQ)
 TIME_DOMAIN = nn.Estimator("m0s", basis=None, seq=SEQ, architecture=nn.Architecture((32,), n_inputs=80))
 
 
-def coefficients(n=7, seed=0):
-    rng = np.random.default_rng(seed)
+def coefficients(n=7):
+    rng = np.random.default_rng(0)
     return torch.from_numpy(rng.normal(size=(n, 6)) + 1j * rng.normal(size=(n, 6)))
 
 

@@ -212,9 +212,8 @@ class Model(torch.nn.Module):
         super().__init__()
         self.seq = seq
 
-    def forward(self, theta, B1, T2s=None):
-        known = {"B1": B1} if T2s is None else {"B1": B1, "T2s": T2s}
-        return nn.simulate(self.seq, theta, NAMES, known=known, M0=2.0)
+    def forward(self, theta, B1, T2s):
+        return nn.simulate(self.seq, theta, NAMES, known={"B1": B1, "T2s": T2s}, M0=2.0)
 
 
 @pytest.mark.parametrize("seq", [SEQ, [SEQ, smooth_train(12)]], ids=["train", "joint"])

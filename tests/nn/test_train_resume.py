@@ -17,34 +17,30 @@ from tests.support.learning import curve, estimator, judge, simulated, trained, 
 from tests.support.paths import ROOT
 
 SCRIPT = """
-import os, signal, sys
+import itertools, os, pathlib, signal, sys
 sys.path.insert(0, sys.argv[1])
-from tests.support.learning import estimator, simulated, trained
+from tests.support.learning import simulated, trained
 from spinbound import nn
 from spinbound.nn.training import run
 folder, how = sys.argv[2:]
-kill = lambda: os.kill(os.getpid(), signal.SIGKILL)
 sys.modules["spinbound.nn.training.train"].SAVE_EVERY = 0
-progress = None
-if how == "in an epoch":
-    progress = lambda done, total: kill() if done == 8 else None
+
+def die_at(n, function, leave=lambda *_: None):
+    "The function, whose call number n leaves something behind and kills the process."
+    calls = itertools.count(1)
+    def dying(*arguments):
+        if next(calls) == n:
+            leave(*arguments)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments)
+    return dying
+
+progress = die_at(8, lambda done, total: None) if how == "in an epoch" else None
 if how == "between files":
-    written, save = [], nn.Estimator.save
-    def save_and_die(self, path):
-        written.append(path)
-        if len(written) == 4:
-            kill()
-        save(self, path)
-    nn.Estimator.save = save_and_die
+    nn.Estimator.save = die_at(4, nn.Estimator.save)
 if how == "writing":
-    written, put = [], run.write_tensors
-    def half(path, *rest):
-        written.append(path)
-        if len(written) == 3:
-            open(str(path) + ".tmp", "wb").write(b"half a file")
-            kill()
-        put(path, *rest)
-    run.write_tensors = half
+    half_a_file = lambda path, *_: pathlib.Path(f"{path}.tmp").write_bytes(b"half a file")
+    run.write_tensors = die_at(3, run.write_tensors, half_a_file)
 trained(simulated(96), validation=simulated(64, first=10_000), folder=folder, epochs=5, progress=progress)
 """
 

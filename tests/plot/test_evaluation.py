@@ -17,7 +17,7 @@ ESTIMATORS = {"ideal": efficient, "shrunk": partial(changed, gain=0.8)}
 FIGURES_OF_A_CARD = (plot.bias_histograms, plot.std_histograms, plot.loss_over_snr, plot.loss_over_crb)
 
 
-def plane(**changes):
+def plane():
     """A slice of m0s over T2f, with one tissue without a bound."""
     m0s, T2f = np.meshgrid(np.linspace(0.05, 0.25, 6), np.geomspace(0.05, 0.15, 5), indexing="ij")
     signals = np.stack([m0s / 2, T2f / 0.5, 0 * m0s], axis=-1).reshape(30, 3).astype(complex)

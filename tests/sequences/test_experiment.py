@@ -16,16 +16,16 @@ TISSUE = WHITE_MATTER.replace(omega0=80, B1=0.95)
 ROW = np.array([float(TISSUE[name]) for name in sb.ALL[1:]])
 
 
-def free_train(n=24, start="periodic", **changes):
+def free_train(n=24, start="periodic"):
     """Every repetition has a TR and an RF phase of its own."""
     rng = np.random.default_rng(n)
-    options = {
-        "TR": rng.uniform(2e-3, 30e-3, n),
-        "rf_phase_increment": rng.uniform(-3, 3, n),
-        "gradient_moment": ["crusher", "balanced", "spoiler_dual", "spoiler_prepulse"] * (n // 4),
-        "start": start,
-    }
-    return smooth_train(n, **(options | changes))
+    return smooth_train(
+        n,
+        TR=rng.uniform(2e-3, 30e-3, n),
+        rf_phase_increment=rng.uniform(-3, 3, n),
+        gradient_moment=["crusher", "balanced", "spoiler_dual", "spoiler_prepulse"] * (n // 4),
+        start=start,
+    )
 
 
 def by_oracle(seq):
