@@ -20,9 +20,7 @@ def hdf5(folder, values=VALUES, kind=b"double"):
     path = folder / "v73.mat"
     with h5py.File(path, "w", userblock_size=512) as file:
         if np.iscomplexobj(values):
-            pairs = np.empty(values.shape, [("real", "f8"), ("imag", "f8")])
-            pairs["real"], pairs["imag"] = values.real, values.imag
-            values = pairs
+            values = values.view([("real", "f8"), ("imag", "f8")])
         dataset = file.create_dataset("data", data=values.T)
         if kind:
             dataset.attrs["MATLAB_class"] = np.bytes_(kind)
