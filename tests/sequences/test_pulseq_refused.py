@@ -29,6 +29,7 @@ SHAPES = "[SHAPES]\n\n" + "\n".join(
     for number, first, last in ((1, 1, 1), (2, 0, 0), (3, 0, 1000))
 )
 FREE = "[GRADIENTS]\n3 1000 0 0 1 0 0\n"
+ONES, TIMES = "num_samples 2\n1\n1\n", "num_samples 2\n0\n1000\n"  # of the pulse
 
 
 def saved(folder, text):
@@ -85,21 +86,17 @@ def test_a_small_file_is_read(tmp_path):
         ("1 250 1 2 3", "1 250 1 2 8", r"time is 8, which section \[SHAPES\] does not have"),
         ("shape_id 2\n", "shape_id 1\n", "shape 1 is there twice"),
         ("shape_id 1\n", "", "a shape must begin with shape_id"),
-        ("num_samples 2\n1\n1\n", "num_samples two\n1\n1\n", "shape 1 is there twice, without samples or not numbered"),
-        ("num_samples 2\n1\n1\n", "1\n1\n", "a shape needs shape_id and num_samples"),
-        ("num_samples 2\n1\n1\n", "num_samples 2\n1\nx\n", r"line \d+: a sample must be a number"),
-        ("num_samples 2\n1\n1\n", "num_samples 3\n1\n1\n", "a shape of 3 samples holds 2"),
-        ("num_samples 2\n1\n1\n", "num_samples 9\n0\n0\n7.5\n", "a run of 7.5 further samples"),
-        ("num_samples 2\n1\n1\n", "num_samples 9\n0\n0\n-3\n", "a run of -3 further samples"),
-        ("num_samples 2\n1\n1\n", "num_samples 9\n0\n0\n1e14\n", r"a run of 1e\+14 further samples in a shape of 9"),
-        (
-            "num_samples 2\n1\n1\n",
-            "num_samples 2000000000\n0\n0\n1999999998\n",
-            "a shape of 2000000000 samples; all shapes",
-        ),
-        ("num_samples 2\n0\n1000\n", "num_samples 2\n1000\n0\n", "the times of the pulse do not rise"),
-        ("num_samples 2\n0\n1000\n", "num_samples 2\n0.5\n1e12\n", "a shape of 1000000000000 samples"),
-        ("num_samples 2\n0\n1000\n", "num_samples 3\n0\n1\n1000\n", "are not equally many"),
+        (ONES, "num_samples two\n1\n1\n", "shape 1 is there twice, without samples or not numbered"),
+        (ONES, "1\n1\n", "a shape needs shape_id and num_samples"),
+        (ONES, "num_samples 2\n1\nx\n", r"line \d+: a sample must be a number"),
+        (ONES, "num_samples 3\n1\n1\n", "a shape of 3 samples holds 2"),
+        (ONES, "num_samples 9\n0\n0\n7.5\n", "a run of 7.5 further samples"),
+        (ONES, "num_samples 9\n0\n0\n-3\n", "a run of -3 further samples"),
+        (ONES, "num_samples 9\n0\n0\n1e14\n", r"a run of 1e\+14 further samples in a shape of 9"),
+        (ONES, "num_samples 2000000000\n0\n0\n1999999998\n", "a shape of 2000000000 samples; all shapes"),
+        (TIMES, "num_samples 2\n1000\n0\n", "the times of the pulse do not rise"),
+        (TIMES, "num_samples 2\n0.5\n1e12\n", "a shape of 1000000000000 samples"),
+        (TIMES, "num_samples 3\n0\n1\n1000\n", "are not equally many"),
         # what a sequence cannot say
         ("500 0 0 0 0 0 e", "500 0 0 0 10 0 e", r"line 11: block 1: its pulse has a frequency of 10; allowed: 0"),
         ("500 0 0 0 0 0 e", "500 0 0 2 0 0 e", "its pulse has a phase_ppm of 2"),
@@ -115,7 +112,7 @@ def test_a_small_file_is_read(tmp_path):
         ("2 1 1 0\n", "2 1 1 1\n", "block 5: a circle of extensions"),
         ("4 300 0 0 0 0 1 0", "4 340 0 0 0 0 1 0", r"block 6: its readout is not where the echo of a Sequence is"),
         ("2 300 0 0 0 0 1 0", "2 300 0 1 0 0 1 0", r"block 1: gradients leave 40 turns/m after its pulse; allowed: at"),
-        ("num_samples 2\n1\n1\n", "num_samples 2\n1\n-1\n", "the mean of the pulse nearly vanishes"),
+        (ONES, "num_samples 2\n1\n-1\n", "the mean of the pulse nearly vanishes"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_its_line_or_block(tmp_path, old, new, message):
@@ -158,14 +155,14 @@ def test_a_start_that_makes_no_sense_is_refused(tmp_path, start):
 
 def test_a_run_of_samples_is_expanded(tmp_path):
     # differences 1, 0 (twice and 998 times more) give a thousand ones
-    runs = ("num_samples 2\n1\n1\n", "num_samples 1000\n1\n0\n0\n997\n"), ("1 250 1 2 3", "1 250 1 0 0")
+    runs = (ONES, "num_samples 1000\n1\n0\n0\n997\n"), ("1 250 1 2 3", "1 250 1 0 0")
     seq = sb.Sequence.load(saved(tmp_path, small(*runs)))
     assert seq.shape is None
     assert seq.alpha == pytest.approx([pi / 2] * 3, abs=ALPHA)
 
 
 def test_samples_in_half_steps_of_the_raster_are_read(tmp_path):
-    halves = ("num_samples 2\n1\n1\n", "num_samples 1999\n1\n0\n0\n1996\n"), ("1 250 1 2 3", "1 250 1 0 -1")
+    halves = (ONES, "num_samples 1999\n1\n0\n0\n1996\n"), ("1 250 1 2 3", "1 250 1 0 -1")
     seq = sb.Sequence.load(saved(tmp_path, small(*halves)))
     assert seq.TRF.tolist() == [1e-3] * 3
 
