@@ -16,6 +16,11 @@ from tests.support.sequence_files import ALPHA, MOMENTS, REST, SEQ, TRF, hdf5, n
 from tests.support.strategies import sequences
 
 
+def mat(folder, version="5", **content):
+    io.savemat(folder / "seq.mat", content, format=version)
+    return folder / "seq.mat"
+
+
 @pytest.mark.parametrize("suffix", [".npz", ".toml", ".mat"])
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seq=sequences())
@@ -58,10 +63,9 @@ def test_what_contradicts_the_file_is_refused(tmp_path):
     assert_refused(tmp_path / "a.npz", "another gradient_moment", gradient_moment="balanced")
 
 
-@pytest.mark.parametrize("write", [npz, hdf5, lambda folder, **content: io.savemat(folder / "seq.mat", content)])
+@pytest.mark.parametrize("write", [npz, hdf5, mat])
 def test_a_missing_variable_is_answered_with_those_there_are(tmp_path, write):
-    write(tmp_path, flip=ALPHA, TRF=TRF)
-    (path,) = tmp_path.iterdir()
+    path = write(tmp_path, flip=ALPHA, TRF=TRF)
     assert_refused(path, r"no variable alpha; it has: (TRF, flip|flip, TRF)", **REST)
 
 
@@ -79,25 +83,24 @@ def test_a_pulse_of_minutes_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (3, 1)])
-@pytest.mark.parametrize("write", [hdf5, lambda folder, **content: io.savemat(folder / "seq.mat", content)])
+@pytest.mark.parametrize("write", [hdf5, mat])
 def test_row_and_column_vectors_are_the_same(tmp_path, write, shape):
-    write(tmp_path, alpha=ALPHA.reshape(shape), TRF=TRF.reshape(shape), TR=np.array([[3.5e-3]]))
-    assert sb.Sequence.load(tmp_path / "seq.mat", gradient_moment=MOMENTS) == SEQ
+    path = write(tmp_path, alpha=ALPHA.reshape(shape), TRF=TRF.reshape(shape), TR=np.array([[3.5e-3]]))
+    assert sb.Sequence.load(path, gradient_moment=MOMENTS) == SEQ
 
 
 def test_a_matlab_4_file_is_read(tmp_path):
-    io.savemat(tmp_path / "seq.mat", {"alpha": ALPHA, "TRF": TRF}, format="4")
-    assert sb.Sequence.load(tmp_path / "seq.mat", **REST) == SEQ
+    assert sb.Sequence.load(mat(tmp_path, "4", alpha=ALPHA, TRF=TRF), **REST) == SEQ
 
 
 def test_small_integers_are_converted(tmp_path):
-    io.savemat(tmp_path / "seq.mat", {"alpha": np.array([3, 1, 2], np.int8), "TRF": TRF})
-    assert sb.Sequence.load(tmp_path / "seq.mat", **REST).alpha.tolist() == [3, 1, 2]
+    path = mat(tmp_path, alpha=np.array([3, 1, 2], np.int8), TRF=TRF)
+    assert sb.Sequence.load(path, **REST).alpha.tolist() == [3, 1, 2]
 
 
 def test_a_struct_that_holds_the_train_is_opened(tmp_path):
-    io.savemat(tmp_path / "seq.mat", {"other": 1, "sequence": {"alpha": ALPHA, "TRF": TRF, "TR": 3.5e-3}})
-    assert sb.Sequence.load(tmp_path / "seq.mat", gradient_moment=MOMENTS) == SEQ
+    path = mat(tmp_path, other=1, sequence={"alpha": ALPHA, "TRF": TRF, "TR": 3.5e-3})
+    assert sb.Sequence.load(path, gradient_moment=MOMENTS) == SEQ
 
 
 def test_a_group_that_holds_the_train_is_opened(tmp_path):
@@ -107,8 +110,7 @@ def test_a_group_that_holds_the_train_is_opened(tmp_path):
 
 def test_two_structs_that_hold_a_train_are_ambiguous(tmp_path):
     content = {"alpha": ALPHA, "TRF": TRF}
-    io.savemat(tmp_path / "seq.mat", {"a": content, "b": content})
-    assert_refused(tmp_path / "seq.mat", r"alpha is there more than once: a\.alpha, b\.alpha", **REST)
+    assert_refused(mat(tmp_path, a=content, b=content), r"alpha is there more than once: a\.alpha, b\.alpha", **REST)
 
 
 def test_words_of_a_matlab_73_file_are_read(tmp_path):
