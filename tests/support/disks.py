@@ -2,7 +2,6 @@
 
 import errno
 import os
-import resource
 import signal
 from contextlib import contextmanager
 
@@ -10,6 +9,8 @@ from contextlib import contextmanager
 @contextmanager
 def limited_files(n_bytes):
     """No file of this process grows beyond a number of bytes."""
+    import resource  # of POSIX alone
+
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
