@@ -8,14 +8,16 @@ import pytest
 import spinbound as sb
 from spinbound.io import bart
 
+from tests.support.disks import fill_disk
+
 RNG = np.random.default_rng(6)
 VALUES = (RNG.normal(size=(4, 3, 1, 2)) + 1j * RNG.normal(size=(4, 3, 1, 2))).astype(np.complex64)
 
 
-def cfl(folder, header, n_values=24):
+def cfl(folder, header):
     """A .cfl file of zeros under a header of one's own."""
     (folder / "x.hdr").write_bytes(header.encode())
-    (folder / "x.cfl").write_bytes(bytes(8 * n_values))
+    (folder / "x.cfl").write_bytes(bytes(192))
     return folder / "x.cfl"
 
 
@@ -114,7 +116,7 @@ def test_what_cannot_be_stored_is_refused(tmp_path, name, values, message):
 
 
 def test_no_header_is_written_without_its_data(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    fill_disk(monkeypatch)
     with pytest.raises(OSError, match="No space left") as failed:
         bart.write(tmp_path / "x.hdr", VALUES)
     assert failed.value.filename == str(tmp_path / "x.cfl")

@@ -1,6 +1,5 @@
 """BIDS derivatives: names and units of the specification, sidecars that are JSON, nothing replaced unasked."""
 
-import errno
 import json
 import os
 from pathlib import Path
@@ -10,6 +9,8 @@ import pytest
 import spinbound as sb
 from spinbound.base.parameters import PARAMETERS
 from spinbound.io import bids, nifti
+
+from tests.support.disks import fill_disk
 
 RNG = np.random.default_rng(9)
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])
@@ -32,9 +33,8 @@ def read(folder, name):
 
 def test_every_parameter_has_a_file_of_its_own():
     assert set(bids.MAPS) == set(PARAMETERS)
-    paths = [
-        bids.path_of(Path(), "sub-01", file) for file in bids.map_files(bids.MAPS, bids.MAPS, bids.FURTHER).values()
-    ]
+    files = bids.map_files(bids.MAPS, bids.MAPS, bids.FURTHER).values()
+    paths = [bids.path_of(Path(), "sub-01", file) for file in files]
     assert len(set(paths)) == len(paths) == 2 * len(bids.MAPS) + 2 + len(bids.FURTHER)
 
 
@@ -125,18 +125,9 @@ def test_unknown_names_are_refused(tmp_path, arguments, message):
 
 
 def test_a_full_disk_leaves_no_image_without_its_sidecar(tmp_path, monkeypatch):
-    left, fsync = [5], os.fsync
-
-    def filling(descriptor):
-        left[0] -= 1
-        if left[0] < 0:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        fsync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", filling)
+    fill_disk(monkeypatch, n_files=5)
     with pytest.raises(OSError, match="No space left"):
         bids.write_maps(tmp_path, ESTIMATES, AFFINE)
     assert not list(tmp_path.rglob("*.tmp"))
-    images = list(tmp_path.rglob("*.nii.gz"))
-    assert len(images) == 1
-    assert images[0].with_name(images[0].name.replace(".nii.gz", ".json")).exists()
+    (image,) = tmp_path.rglob("*.nii.gz")
+    assert image.with_name(image.name.replace(".nii.gz", ".json")).exists()

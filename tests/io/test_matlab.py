@@ -1,6 +1,5 @@
 """MATLAB files: named arrays of both versions with MATLAB's axes, complex numbers among them."""
 
-import subprocess
 import sys
 
 import h5py
@@ -10,19 +9,19 @@ import spinbound as sb
 from scipy import io
 from spinbound.io import matlab
 
+from tests.support.disks import flip_bit, limited_files
+
 RNG = np.random.default_rng(7)
 VALUES = RNG.normal(size=(4, 3, 2)) + 1j * RNG.normal(size=(4, 3, 2))
 
 
-def hdf5(folder, name="data", values=VALUES, kind=b"double"):
+def hdf5(folder, values=VALUES, kind=b"double"):
     """A file as MATLAB 7.3 writes it: axes reversed, complex numbers as pairs."""
     path = folder / "v73.mat"
     with h5py.File(path, "w", userblock_size=512) as file:
         if np.iscomplexobj(values):
-            pairs = np.empty(values.shape, [("real", "f8"), ("imag", "f8")])
-            pairs["real"], pairs["imag"] = values.real, values.imag
-            values = pairs
-        dataset = file.create_dataset(name, data=values.T)
+            values = values.view([("real", "f8"), ("imag", "f8")])
+        dataset = file.create_dataset("data", data=values.T)
         if kind:
             dataset.attrs["MATLAB_class"] = np.bytes_(kind)
     return path
@@ -59,24 +58,11 @@ def test_the_hdf5_version_is_as_matlab_writes_it(tmp_path):
         assert file["mask"].attrs["MATLAB_int_decode"] == 1
 
 
-FULL_DISK = """
-import numpy as np, resource, signal, sys
-from spinbound.io import matlab
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
-try:
-    matlab.write(sys.argv[1], {"data": np.random.default_rng(0).normal(size=(100, 100))}, sys.argv[2])
-except OSError as problem:
-    print(problem.strerror)
-"""
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
 @pytest.mark.parametrize("version", ["5", "7.3"])
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, version):
-    command = [sys.executable, "-c", FULL_DISK, tmp_path / "x.mat", version]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "File too large\n"), done.stderr
+    with limited_files(10_000), pytest.raises(OSError, match="File too large"):
+        matlab.write(tmp_path / "x.mat", {"data": RNG.normal(size=(100, 100))}, version)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -91,13 +77,11 @@ def test_large_arrays_take_the_hdf5_version(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("place", [0.4, 0.6, 0.8])
 def test_a_flipped_bit_of_packed_values_is_found(tmp_path, place):
-    values = np.random.default_rng(0).normal(size=(50, 40))
-    matlab.write(tmp_path / "x.mat", {"data": values}, "7.3")
-    content = bytearray((tmp_path / "x.mat").read_bytes())
-    content[int(place * len(content))] ^= 4
-    (tmp_path / "x.mat").write_bytes(content)
+    path = tmp_path / "x.mat"
+    matlab.write(path, {"data": np.random.default_rng(0).normal(size=(50, 40))}, "7.3")
+    flip_bit(path, int(place * path.stat().st_size))
     with pytest.raises(OSError, match=r"x\.mat: cannot be read"):
-        matlab.read(tmp_path / "x.mat")
+        matlab.read(path)
 
 
 def test_another_version_is_refused(tmp_path):

@@ -10,9 +10,13 @@ from spinbound.nn.network import FastGroupNorm, count_groups
 from tests.support.learning import ARCHITECTURE, BASIS, SEQ, estimator, scaled_estimator
 from tests.support.trains import smooth_train
 
+OTHER = smooth_train(40, TR=4e-3)
+COEFFICIENTS = estimator(seq=SEQ)
+TIME_DOMAIN = nn.Estimator("m0s", basis=None, seq=SEQ, architecture=nn.Architecture((32,), n_inputs=80))
 
-def coefficients(n=7, seed=0):
-    rng = np.random.default_rng(seed)
+
+def coefficients(n=7):
+    rng = np.random.default_rng(0)
     return torch.from_numpy(rng.normal(size=(n, 6)) + 1j * rng.normal(size=(n, 6)))
 
 
@@ -57,24 +61,6 @@ def test_normalisation_is_that_of_groups():
     assert torch.allclose(norm(x), wanted, atol=1e-5)  # roundings of single precision, of numbers of some units
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"widths": ()}, "widths is empty"),
-        ({"widths": (8, 0)}, "a width must be an integer of at least 1; given 0"),
-        ({"widths": (8, 8), "skips": ((2, 1),)}, "a skip goes from layer 2 to 1; allowed: forwards, 0 to 2"),
-        ({"widths": (8, 8), "skips": ((1, 3),)}, "a skip goes from layer 1 to 3; allowed: forwards, 0 to 2"),
-        ({"widths": (8, 8), "skips": ((1,),)}, r"a skip is \(1,\); allowed: a pair \(from, to\) of layers"),
-        ({"widths": (8, 8), "skips": (1, 2)}, "a skip is 1; allowed: a pair"),
-        ({"widths": (8, 9), "skips": ((1, 2),)}, "joins 8 and 9 channels"),
-        ({"widths": (8, 9), "skips": ((0, 2),), "n_inputs": 8}, "from layer 0 to 2 joins 8 and 9 channels"),
-    ],
-)
-def test_an_architecture_that_makes_no_sense_is_refused(arguments, message):
-    with pytest.raises(sb.InvalidParameter, match=message):
-        nn.Architecture(**arguments)
-
-
 # What an estimator computes
 
 
@@ -111,8 +97,7 @@ def test_inputs_have_unit_norm_and_a_real_positive_first_coefficient():
 
 
 def test_zeros_give_numbers():
-    net = scaled_estimator()
-    assert torch.isfinite(net(torch.zeros(2, 6, dtype=torch.complex64))).all()
+    assert torch.isfinite(scaled_estimator()(torch.zeros(2, 6, dtype=torch.complex64))).all()
 
 
 def test_outputs_have_the_mean_and_the_spread_of_the_tissues():
@@ -136,70 +121,24 @@ def test_voxels_do_not_know_of_each_other():
 
 def test_the_seed_decides_the_first_weights():
     torch.manual_seed(5)
-    one, two, other = estimator(), estimator(), estimator(seed=1)
-    weight = [net.network.layers[0].weight for net in (one, two, other)]
-    assert torch.equal(weight[0], weight[1])
-    assert not torch.equal(weight[0], weight[2])
+    one, same, other = (estimator(seed=seed).network.layers[0].weight for seed in (0, 0, 1))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
     drawn = torch.rand(1)
     torch.manual_seed(5)
     assert torch.equal(drawn, torch.rand(1))  # and nobody else's numbers
 
 
 def test_signals_in_the_time_domain_need_no_basis():
-    net = nn.Estimator("m0s", basis=None, seq=SEQ, architecture=nn.Architecture((32,), n_inputs=80))
-    assert (net.rank, net.names, net.trained_for["sequence_sha256"]) == (40, ("m0s",), SEQ.sha256)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"names": ("m0s", "T3")}, "T3"),
-        ({"names": ("M0", "m0s")}, "names has M0"),
-        ({"names": ("R2f", "T2f")}, "R2f and T2f together"),
-        ({"phase": "randon"}, "did you mean 'random'"),
-        ({"model": "gblock"}, "did you mean 'gbloch'"),
-        ({"basis": None}, "neither basis nor seq"),
-        ({"basis": np.eye(3)}, "basis must be a spinbound.Basis"),
-        ({"architecture": nn.Architecture.paper(13)}, "the architecture has 26 inputs; allowed: 12"),
-        ({"seq": smooth_train(40, TR=4e-3)}, "another sequence"),
-    ],
-)
-def test_an_estimator_that_makes_no_sense_is_refused(changes, message):
-    with pytest.raises(sb.InvalidParameter, match=message):
-        estimator(**changes)
+    known = (TIME_DOMAIN.rank, TIME_DOMAIN.names, TIME_DOMAIN.trained_for["sequence_sha256"])
+    assert known == (40, ("m0s",), SEQ.sha256)
 
 
 # What it is good for
 
 
 def test_what_it_was_trained_for_is_accepted():
-    estimator(seq=SEQ).check(SEQ, BASIS, ("m0s", "T1a"), ("1", "s"))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"seq": smooth_train(40, TR=4e-3)}, r"another sequence than that of the estimator's training \(sha256"),
-        ({"basis": sb.Basis(np.eye(40)[:, :6])}, "coefficients of another basis"),
-        ({"basis": BASIS.truncate(5)}, "the basis has 5 vectors, the estimator was trained with 6"),
-        ({"names": ("T1a", "m0s")}, "has the names m0s, T1a in this order; wanted: T1a, m0s"),
-        ({"units": ("1", "ms")}, "has the units 1, s in this order; wanted: 1, ms"),
-    ],
-)
-def test_other_data_are_refused_by_what_differs(arguments, message):
-    with pytest.raises(sb.InvalidData, match=message):
-        estimator(seq=SEQ).check(**arguments)
-
-
-def test_coefficients_are_no_signals_in_the_time_domain():
-    net = nn.Estimator("m0s", basis=None, seq=SEQ, architecture=nn.Architecture((32,), n_inputs=2 * SEQ.n_pulses))
-    with pytest.raises(sb.InvalidData, match=f"has {net.rank} vectors, the estimator was trained with no basis"):
-        net.check(basis=sb.Basis(np.eye(net.rank)))
-
-
-def test_constant_parameters_cannot_be_learnt():
-    with pytest.raises(sb.InvalidData, match="T1a is the same in all tissues"):
-        estimator().scale_to(torch.tensor([[0.1, 1.0], [0.2, 1.0]]))
+    assert COEFFICIENTS.check(SEQ, BASIS, ("m0s", "T1a"), ("1", "s")) is None
 
 
 def test_a_description_is_plain():
@@ -210,3 +149,54 @@ def test_a_description_is_plain():
     assert described["sequence_sha256"] == SEQ.sha256
     assert described["prior"] == prior.toml
     assert described["architecture"] == ARCHITECTURE.describe()
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.Architecture(()), "widths is empty"),
+        (lambda: nn.Architecture((8, 0)), "a width must be an integer of at least 1; given 0"),
+        (lambda: nn.Architecture((8, 8), ((2, 1),)), "a skip goes from layer 2 to 1; allowed: forwards, 0 to 2"),
+        (lambda: nn.Architecture((8, 8), ((1, 3),)), "a skip goes from layer 1 to 3; allowed: forwards, 0 to 2"),
+        (lambda: nn.Architecture((8, 8), ((1,),)), r"a skip is \(1,\); allowed: a pair \(from, to\) of layers"),
+        (lambda: nn.Architecture((8, 8), (1, 2)), "a skip is 1; allowed: a pair"),
+        (lambda: nn.Architecture((8, 9), ((1, 2),)), "joins 8 and 9 channels"),
+        (lambda: nn.Architecture((8, 9), ((0, 2),), n_inputs=8), "from layer 0 to 2 joins 8 and 9 channels"),
+        (lambda: estimator(names=("m0s", "T3")), "T3"),
+        (lambda: estimator(names=("M0", "m0s")), "names has M0"),
+        (lambda: estimator(names=("R2f", "T2f")), "R2f and T2f together"),
+        (lambda: estimator(phase="randon"), "did you mean 'random'"),
+        (lambda: estimator(model="gblock"), "did you mean 'gbloch'"),
+        (lambda: estimator(basis=None), "neither basis nor seq"),
+        (lambda: estimator(basis=np.eye(3)), "basis must be a spinbound.Basis"),
+        (lambda: estimator(architecture=nn.Architecture.paper(13)), "the architecture has 26 inputs; allowed: 12"),
+        (lambda: estimator(seq=OTHER), "another sequence"),
+    ],
+)
+def test_what_makes_no_estimator_is_refused(make, message):
+    with pytest.raises(sb.InvalidParameter, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("net", "arguments", "message"),
+    [
+        (COEFFICIENTS, {"seq": OTHER}, r"another sequence than that of the estimator's training \(sha256"),
+        (COEFFICIENTS, {"basis": sb.Basis(np.eye(40)[:, :6])}, "coefficients of another basis"),
+        (COEFFICIENTS, {"basis": BASIS.truncate(5)}, "the basis has 5 vectors, the estimator was trained with 6"),
+        (COEFFICIENTS, {"names": ("T1a", "m0s")}, "has the names m0s, T1a in this order; wanted: T1a, m0s"),
+        (COEFFICIENTS, {"units": ("1", "ms")}, "has the units 1, s in this order; wanted: 1, ms"),
+        (TIME_DOMAIN, {"basis": sb.Basis(np.eye(40))}, "has 40 vectors, the estimator was trained with no basis"),
+    ],
+)
+def test_other_data_are_refused_by_what_differs(net, arguments, message):
+    with pytest.raises(sb.InvalidData, match=message):
+        net.check(**arguments)
+
+
+def test_constant_parameters_cannot_be_learnt():
+    with pytest.raises(sb.InvalidData, match="T1a is the same in all tissues"):
+        estimator().scale_to(torch.tensor([[0.1, 1.0], [0.2, 1.0]]))

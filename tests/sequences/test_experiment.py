@@ -1,5 +1,6 @@
 """Freedom of sequences: TR and RF phase per pulse, echoes that are not recorded, concatenation, joint experiments."""
 
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -8,35 +9,32 @@ import spinbound as sb
 from spinbound import _core
 from spinbound.sequences.experiment import as_core_sequence
 
+from tests.support.calls import arrays
 from tests.support.trains import WHITE_MATTER, random_tissues, shortened, smooth_train
 
 TISSUE = WHITE_MATTER.replace(omega0=80, B1=0.95)
 ROW = np.array([float(TISSUE[name]) for name in sb.ALL[1:]])
 
 
-def free_train(n=24, start="periodic", **changes):
+def free_train(n=24, start="periodic"):
     """Every repetition has a TR and an RF phase of its own."""
     rng = np.random.default_rng(n)
-    options = {
-        "TR": rng.uniform(2e-3, 30e-3, n),
-        "rf_phase_increment": rng.uniform(-3, 3, n),
-        "gradient_moment": ["crusher", "balanced", "spoiler_dual", "spoiler_prepulse"] * (n // 4),
-        "start": start,
-    }
-    return smooth_train(n, **(options | changes))
-
-
-def by_oracle(seq):
-    """(n, 5) magnetization and (n, 5, 8) derivatives after every repetition, by matrix exponentials."""
-    core = as_core_sequence(seq)
-    rates = _core.R2sl(core, 0, float(TISSUE["T2s"]), float(TISSUE["B1"]))
-    return _core.reference.simulate(core, ROW, rates)
+    return smooth_train(
+        n,
+        TR=rng.uniform(2e-3, 30e-3, n),
+        rf_phase_increment=rng.uniform(-3, 3, n),
+        gradient_moment=["crusher", "balanced", "spoiler_dual", "spoiler_prepulse"] * (n // 4),
+        start=start,
+    )
 
 
 @pytest.mark.parametrize("start", ["periodic", "thermal", [0.1, -0.2, 0.3, 0, 0.1]], ids=str)
 def test_repetitions_of_any_duration_and_phase_equal_the_oracle(start):
     seq = free_train(start=start)
-    expected, derivatives = by_oracle(seq)
+    core = as_core_sequence(seq)
+    rates = _core.R2sl(core, 0, float(TISSUE["T2s"]), float(TISSUE["B1"]))
+    # (n, 5) magnetization and (n, 5, 8) derivatives after every repetition, by matrix exponentials
+    expected, derivatives = _core.reference.simulate(core, ROW, rates)
     m = sb.simulate(seq, TISSUE, output="magnetization").real
     np.testing.assert_allclose(m, expected, rtol=0, atol=1e-9)
     _, J = sb.sensitivities(seq, TISSUE, sb.ALL[1:])
@@ -51,16 +49,13 @@ def test_echoes_that_are_not_recorded_are_left_out():
     assert part.n_echoes == 8
     np.testing.assert_allclose(part.echo_times, np.cumsum(seq.TR)[recorded])
     tissue = random_tissues(3, 1)
-    for output in ("signal", "magnetization"):
-        whole, some = (sb.simulate(each, tissue, output=output) for each in (seq, part))
-        np.testing.assert_array_equal(some, whole[:, recorded])
-    (s, J), (s_part, J_part) = (sb.sensitivities(each, tissue) for each in (seq, part))
-    np.testing.assert_array_equal(s_part, s[:, recorded])
-    np.testing.assert_array_equal(J_part, J[:, recorded])
+    for call in (sb.simulate, partial(sb.simulate, output="magnetization"), sb.sensitivities):
+        for whole, some in zip(arrays(call(seq, tissue)), arrays(call(part, tissue)), strict=True):
+            np.testing.assert_array_equal(some, whole[:, recorded])
+    s_part, J_part = sb.sensitivities(part, tissue)
     columns = J_part[..., 1:3]  # m0s, R1f
-    np.testing.assert_allclose(
-        sb.fisher(part, tissue, ("m0s", "R1f")), np.einsum("vti,vtj->vij", columns.conj(), columns).real, rtol=1e-10
-    )
+    product = np.einsum("vti,vtj->vij", columns.conj(), columns).real
+    np.testing.assert_allclose(sb.fisher(part, tissue, ("m0s", "R1f")), product, rtol=1e-10)
     basis = sb.Basis(np.linalg.qr(np.random.default_rng(2).normal(size=(8, 5)))[0])
     np.testing.assert_allclose(sb.simulate(part, tissue, basis=basis), s_part @ basis.vectors, atol=1e-13)
 
@@ -76,9 +71,8 @@ def test_concatenated_trains_are_one_long_acquisition():
     assert (joined.n_pulses, joined.start) == (20, "thermal")
     end = sb.simulate(first, TISSUE, output="magnetization")[-1].real
     after = second.replace(start=end)
-    np.testing.assert_allclose(
-        sb.simulate(joined, TISSUE), np.append(sb.simulate(first, TISSUE), sb.simulate(after, TISSUE)), atol=1e-14
-    )
+    parts = np.append(sb.simulate(first, TISSUE), sb.simulate(after, TISSUE))
+    np.testing.assert_allclose(sb.simulate(joined, TISSUE), parts, atol=1e-14)
     assert sb.Sequence.concatenate([first]) == first
 
 
@@ -143,9 +137,8 @@ def test_fisher_matrices_of_a_joint_experiment_add(form, model):
     whole = sb.fisher(experiments(), tissue, form=form, model=model)
     total = sum(sb.fisher(seq, tissue, form=form, model=model) for seq in experiments())
     scale = np.sqrt(np.einsum("vii->vi", total).real)
-    np.testing.assert_allclose(
-        whole / scale[:, :, None] / scale[:, None], total / scale[:, :, None] / scale[:, None], atol=1e-13
-    )
+    scales = scale[:, :, None] * scale[:, None]
+    np.testing.assert_allclose(whole / scales, total / scales, atol=1e-13)
 
 
 def test_a_further_train_never_raises_a_bound():
@@ -160,12 +153,10 @@ def test_a_basis_of_a_joint_experiment_covers_all_its_echoes():
     tissue, trains = random_tissues(5, 7), experiments()
     signals = sb.simulate(trains, random_tissues(200, 8))
     basis = sb.Basis.from_svd(signals, rank=9, seq=trains)
-    np.testing.assert_allclose(
-        sb.simulate(trains, tissue, basis=basis), sb.simulate(trains, tissue) @ basis.vectors.conj(), atol=1e-13
-    )
-    assert (
-        sb.crb(trains, tissue, ("M0", "m0s"), basis=basis)["m0s"] >= sb.crb(trains, tissue, ("M0", "m0s"))["m0s"]
-    ).all()
+    projected = sb.simulate(trains, tissue) @ basis.vectors.conj()
+    np.testing.assert_allclose(sb.simulate(trains, tissue, basis=basis), projected, atol=1e-13)
+    all_samples, coefficients = (sb.crb(trains, tissue, ("M0", "m0s"), basis=b)["m0s"] for b in (None, basis))
+    assert (coefficients >= all_samples).all()
     with pytest.raises(sb.InvalidParameter, match="the basis belongs to another sequence"):
         sb.simulate([trains[1], trains[0], trains[2]], tissue, basis=basis)
     with pytest.raises(sb.InvalidParameter, match="the basis has 72 echoes, the sequence 40"):
@@ -175,10 +166,8 @@ def test_a_basis_of_a_joint_experiment_covers_all_its_echoes():
 def test_a_voxel_that_one_train_does_not_accept_is_invalid():
     strong = smooth_train(4, alpha=np.full(4, 3.0))
     tissue = WHITE_MATTER.replace(B1=[1.0, 2.0])
-    assert np.isnan(sb.simulate([smooth_train(8, alpha=np.full(8, 0.5)), strong], tissue)).any(axis=1).tolist() == [
-        False,
-        True,
-    ]
+    signals = sb.simulate([smooth_train(8, alpha=np.full(8, 0.5)), strong], tissue)
+    assert np.isnan(signals).any(axis=1).tolist() == [False, True]
 
 
 def test_what_is_no_experiment_is_refused():
@@ -188,7 +177,7 @@ def test_what_is_no_experiment_is_refused():
         sb.crb([smooth_train(4), "another"], TISSUE)
 
 
-# Files and checks
+# Files
 
 
 @pytest.mark.parametrize("suffix", ["npz", "toml", "mat"])
@@ -200,22 +189,3 @@ def test_all_of_a_sequence_survives_its_file(suffix, tmp_path):
     np.testing.assert_array_equal(loaded.shape, seq.shape)
     np.testing.assert_array_equal(loaded.echo, seq.echo)
     assert len({seq.sha256, seq.replace(shape=None).sha256, seq.replace(echo=True).sha256}) == 3
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"TR": [3e-3, 3e-3, -1, 3e-3]}, "TR must be longer than 0 s; pulse 2 is -1 s"),
-        ({"TR": [3e-3, 1e-5, 1, 3e-3]}, r"TRF must be shorter than TR \(1e-05 s\); pulse 1 is 0\.000225 s"),
-        ({"rf_phase_increment": [0, np.inf, 0, 0]}, "rf_phase_increment must be finite; pulse 1 is inf"),
-        ({"echo": [True, False]}, r"echo must be True, False or one of them per pulse \(4\)"),
-        ({"echo": 0.5}, "echo must be True, False"),
-        ({"shape": [[1, 2]]}, "shape must be a row of finite samples"),
-        ({"shape": [0, 0]}, "not all zero"),
-        ({"shape": lambda u: u - 0.5}, "mean of shape"),
-        ({"shape": np.ones(5000)}, "shape has 5000 samples; allowed: at most 4096"),
-    ],
-)
-def test_parts_of_a_sequence_that_make_no_sense_are_refused(changes, message):
-    with pytest.raises(sb.InvalidSequence, match=message):
-        smooth_train(4, **changes)

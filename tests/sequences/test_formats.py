@@ -1,6 +1,7 @@
 """Files of sequences: every format comes back as it went, and mistakes in them are named."""
 
 import os
+import sys
 from math import pi
 
 import h5py
@@ -10,8 +11,14 @@ import spinbound as sb
 from hypothesis import HealthCheck, given, settings
 from scipy import io
 
+from tests.support.refusals import assert_refused
 from tests.support.sequence_files import ALPHA, MOMENTS, REST, SEQ, TRF, hdf5, npz
 from tests.support.strategies import sequences
+
+
+def mat(folder, version="5", **content):
+    io.savemat(folder / "seq.mat", content, format=version)
+    return folder / "seq.mat"
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".toml", ".mat"])
@@ -31,10 +38,9 @@ def test_a_sequence_is_loaded_by_a_string_too(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.txt", "a"])
 def test_an_unknown_suffix_is_refused(tmp_path, name):
-    with pytest.raises(sb.InvalidSequence, match=r"allowed: \.npz, \.mat, \.toml"):
-        SEQ.save(tmp_path / name)
-    with pytest.raises(sb.InvalidSequence, match=r"allowed: \.npz, \.mat, \.toml"):
-        sb.Sequence.load(tmp_path / name)
+    for act in (SEQ.save, sb.Sequence.load):
+        with pytest.raises(sb.InvalidSequence, match=r"allowed: \.npz, \.mat, \.toml"):
+            act(tmp_path / name)
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".toml", ".mat"])
@@ -45,65 +51,56 @@ def test_a_file_that_is_not_there_is_named(tmp_path, suffix):
 
 def test_what_the_file_lacks_must_be_given(tmp_path):
     path = npz(tmp_path, alpha=ALPHA, TRF=TRF)
-    with pytest.raises(sb.InvalidSequence, match=r"seq\.npz: the file has no TR; give it"):
-        sb.Sequence.load(path, gradient_moment=MOMENTS)
-    with pytest.raises(sb.InvalidSequence, match="the file has no gradient_moment"):
-        sb.Sequence.load(path, TR=3.5e-3)
+    assert_refused(path, r"seq\.npz: the file has no TR; give it", gradient_moment=MOMENTS)
+    assert_refused(path, "the file has no gradient_moment", TR=3.5e-3)
     assert sb.Sequence.load(path, **REST) == SEQ
 
 
 def test_what_contradicts_the_file_is_refused(tmp_path):
     SEQ.save(tmp_path / "a.npz")
     assert sb.Sequence.load(tmp_path / "a.npz", **REST) == SEQ
-    with pytest.raises(sb.InvalidSequence, match="another TR"):
-        sb.Sequence.load(tmp_path / "a.npz", TR=4e-3)
-    with pytest.raises(sb.InvalidSequence, match="another gradient_moment"):
-        sb.Sequence.load(tmp_path / "a.npz", gradient_moment="balanced")
+    assert_refused(tmp_path / "a.npz", "another TR", TR=4e-3)
+    assert_refused(tmp_path / "a.npz", "another gradient_moment", gradient_moment="balanced")
 
 
-@pytest.mark.parametrize("write", [npz, hdf5, lambda folder, **content: io.savemat(folder / "seq.mat", content)])
+@pytest.mark.parametrize("write", [npz, hdf5, mat])
 def test_a_missing_variable_is_answered_with_those_there_are(tmp_path, write):
-    write(tmp_path, flip=ALPHA, TRF=TRF)
-    (path,) = tmp_path.iterdir()
-    with pytest.raises(sb.InvalidSequence, match=r"no variable alpha; it has: (TRF, flip|flip, TRF)"):
-        sb.Sequence.load(path, **REST)
+    path = write(tmp_path, flip=ALPHA, TRF=TRF)
+    assert_refused(path, r"no variable alpha; it has: (TRF, flip|flip, TRF)", **REST)
 
 
 def test_what_makes_no_sense_is_reported_with_the_file(tmp_path):
     path = npz(tmp_path, alpha=[np.nan], TRF=[1e-4])
-    with pytest.raises(sb.InvalidSequence, match=r"seq\.npz: alpha must be finite; pulse 0"):
-        sb.Sequence.load(path, TR=1e-3, gradient_moment="balanced")
+    assert_refused(path, r"seq\.npz: alpha must be finite; pulse 0", TR=1e-3, gradient_moment="balanced")
 
 
 def test_a_pulse_of_minutes_is_refused(tmp_path):
     path = npz(tmp_path, alpha=ALPHA, TRF=[1e-3, 100, 101])
-    with pytest.raises(sb.InvalidSequence, match=r"TRF must be at most 100 s; pulse 2 is 101 s"):
-        sb.Sequence.load(path, TR=200, gradient_moment="balanced")
+    assert_refused(path, r"TRF must be at most 100 s; pulse 2 is 101 s", TR=200, gradient_moment="balanced")
 
 
 # MATLAB
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (3, 1)])
-@pytest.mark.parametrize("write", [hdf5, lambda folder, **content: io.savemat(folder / "seq.mat", content)])
+@pytest.mark.parametrize("write", [hdf5, mat])
 def test_row_and_column_vectors_are_the_same(tmp_path, write, shape):
-    write(tmp_path, alpha=ALPHA.reshape(shape), TRF=TRF.reshape(shape), TR=np.array([[3.5e-3]]))
-    assert sb.Sequence.load(tmp_path / "seq.mat", gradient_moment=MOMENTS) == SEQ
+    path = write(tmp_path, alpha=ALPHA.reshape(shape), TRF=TRF.reshape(shape), TR=np.array([[3.5e-3]]))
+    assert sb.Sequence.load(path, gradient_moment=MOMENTS) == SEQ
 
 
 def test_a_matlab_4_file_is_read(tmp_path):
-    io.savemat(tmp_path / "seq.mat", {"alpha": ALPHA, "TRF": TRF}, format="4")
-    assert sb.Sequence.load(tmp_path / "seq.mat", **REST) == SEQ
+    assert sb.Sequence.load(mat(tmp_path, "4", alpha=ALPHA, TRF=TRF), **REST) == SEQ
 
 
 def test_small_integers_are_converted(tmp_path):
-    io.savemat(tmp_path / "seq.mat", {"alpha": np.array([3, 1, 2], np.int8), "TRF": TRF})
-    assert sb.Sequence.load(tmp_path / "seq.mat", **REST).alpha.tolist() == [3, 1, 2]
+    path = mat(tmp_path, alpha=np.array([3, 1, 2], np.int8), TRF=TRF)
+    assert sb.Sequence.load(path, **REST).alpha.tolist() == [3, 1, 2]
 
 
 def test_a_struct_that_holds_the_train_is_opened(tmp_path):
-    io.savemat(tmp_path / "seq.mat", {"other": 1, "sequence": {"alpha": ALPHA, "TRF": TRF, "TR": 3.5e-3}})
-    assert sb.Sequence.load(tmp_path / "seq.mat", gradient_moment=MOMENTS) == SEQ
+    path = mat(tmp_path, other=1, sequence={"alpha": ALPHA, "TRF": TRF, "TR": 3.5e-3})
+    assert sb.Sequence.load(path, gradient_moment=MOMENTS) == SEQ
 
 
 def test_a_group_that_holds_the_train_is_opened(tmp_path):
@@ -113,9 +110,7 @@ def test_a_group_that_holds_the_train_is_opened(tmp_path):
 
 def test_two_structs_that_hold_a_train_are_ambiguous(tmp_path):
     content = {"alpha": ALPHA, "TRF": TRF}
-    io.savemat(tmp_path / "seq.mat", {"a": content, "b": content})
-    with pytest.raises(sb.InvalidSequence, match=r"alpha is there more than once: a\.alpha, b\.alpha"):
-        sb.Sequence.load(tmp_path / "seq.mat", **REST)
+    assert_refused(mat(tmp_path, a=content, b=content), r"alpha is there more than once: a\.alpha, b\.alpha", **REST)
 
 
 def test_words_of_a_matlab_73_file_are_read(tmp_path):
@@ -130,8 +125,7 @@ def test_an_empty_matlab_73_array_is_empty(tmp_path):
     path = hdf5(tmp_path, alpha=np.array([0, 0], np.uint64), TRF=TRF)
     with h5py.File(path, "a") as file:
         file["alpha"].attrs["MATLAB_empty"] = np.uint8(1)
-    with pytest.raises(sb.InvalidSequence, match="alpha has 0 pulses"):
-        sb.Sequence.load(path, **REST)
+    assert_refused(path, "alpha has 0 pulses", **REST)
 
 
 def test_groups_that_contain_themselves_come_to_an_end(tmp_path):
@@ -139,13 +133,12 @@ def test_groups_that_contain_themselves_come_to_an_end(tmp_path):
     with h5py.File(path, "a") as file:
         file["loop/again"] = file["/"]
         file["loop/soft"] = h5py.SoftLink("/")
-    with pytest.raises(sb.InvalidSequence, match="no variable alpha"):
-        sb.Sequence.load(path, **REST)
+    assert_refused(path, "no variable alpha", **REST)
 
 
 def test_matlab_73_without_h5py_names_the_extra(tmp_path, monkeypatch):
     path = hdf5(tmp_path, alpha=ALPHA, TRF=TRF)
-    monkeypatch.setitem(__import__("sys").modules, "h5py", None)
+    monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(ImportError, match=r"this needs h5py, which is missing: pip install 'spinbound\[io\]'"):
         sb.Sequence.load(path, **REST)
 
@@ -195,8 +188,7 @@ def test_toml_states_its_units_in_the_names(tmp_path):
     ],
 )
 def test_a_toml_file_with_a_mistake_is_refused(tmp_path, old, new, message):
-    with pytest.raises(sb.InvalidSequence, match=rf"seq\.toml: .*{message}"):
-        sb.Sequence.load(toml(tmp_path, TEXT.replace(old, new)))
+    assert_refused(toml(tmp_path, TEXT.replace(old, new)), rf"seq\.toml: .*{message}")
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,11 @@ def test_other_suffixes_are_refused(tmp_path):
 SYSTEM = {"rf_dead_time": 100e-6, "rf_ringdown_time": 20e-6, "adc_dead_time": 10e-6}
 
 
+@pytest.fixture(scope="module")
+def pp():
+    return pytest.importorskip("pypulseq")
+
+
 def played(path, pp):
     """Flip angle with its phase, and duration of every pulse, and whether the times fit, as pypulseq reads a file."""
     seq = pp.Sequence(pp.Opts(**SYSTEM))
@@ -142,8 +147,7 @@ def played(path, pp):
 
 
 @pytest.mark.parametrize("shape", [None, np.hanning(50)])
-def test_pypulseq_reads_the_same_train(tmp_path, shape):
-    pp = pytest.importorskip("pypulseq")
+def test_pypulseq_reads_the_same_train(tmp_path, pp, shape):
     TRF = np.linspace(100e-6, 480e-6, N) if shape is None else np.full(N, 300e-6)
     train = TRAIN.replace(TRF=TRF, shape=shape)
     train.save(tmp_path / "a.seq")
@@ -158,39 +162,35 @@ def test_pypulseq_reads_the_same_train(tmp_path, shape):
     assert np.array(readouts) + 100e-6 == pytest.approx(train.echo_times, rel=1e-12)
 
 
-def imaging_train(pp, pulse, n=8, spoiler=0.0):
+def imaging_train(pp, pulse, spoiler=0.0):
     """As pypulseq makes a train with phase encoding: TR 5 ms, blocks of 1.2, 0.9, 2 and 0.9 ms, echoes after 2.5 ms."""
     system = pp.Opts(max_grad=35, grad_unit="mT/m", max_slew=150, slew_unit="T/m/s", **SYSTEM)
     seq = pp.Sequence(system)
     options = {"duration": 1e-3, "delay": 100e-6, "system": system, "use": "excitation"}
-    for number in range(n):
-        turn = {"phase_offset": pi * (number % 2)}
+    gx = pp.make_trapezoid("x", area=300, duration=2e-3, system=system)
+
+    def lobes(**areas):
+        return [pp.make_trapezoid(axis, area=size, duration=0.9e-3, system=system) for axis, size in areas.items()]
+
+    for number in range(8):
+        alpha, turn = 0.1 * (number + 1), {"phase_offset": pi * (number % 2)}
         if pulse == "block":
-            selection = [pp.make_block_pulse(0.1 * (number + 1), **options, **turn)]
+            rf, gz, rewound = pp.make_block_pulse(alpha, **options, **turn), [], 0.0
         else:
-            made = pp.make_sinc_pulse(
-                0.1 * (number + 1), **options, **turn, time_bw_product=4, slice_thickness=10e-3, return_gz=True
-            )
-            selection = list(made[:2])
-        area = selection[1].area if pulse == "sinc" else 0.0
-        gx = pp.make_trapezoid("x", area=300, duration=2e-3, system=system)
-        adc = pp.make_adc(64, dwell=10e-6, delay=680e-6, system=system, **turn)
-
-        def lobes(sign, further=0.0, number=number, gx=gx, area=area):
-            areas = {"x": -gx.area / 2, "y": sign * (40 * number - 150.0), "z": further - area / 2}
-            return [pp.make_trapezoid(axis, area=size, duration=0.9e-3, system=system) for axis, size in areas.items()]
-
-        seq.add_block(*selection, pp.make_delay(1.2e-3))
-        seq.add_block(*lobes(1))
-        seq.add_block(gx, adc)
-        seq.add_block(*lobes(-1, spoiler))
+            selection = {"time_bw_product": 4, "slice_thickness": 10e-3, "return_gz": True}
+            rf, gradient, _ = pp.make_sinc_pulse(alpha, **options, **turn, **selection)
+            gz, rewound = [gradient], -gradient.area / 2
+        phase = 40 * number - 150.0
+        seq.add_block(rf, *gz, pp.make_delay(1.2e-3))
+        seq.add_block(*lobes(x=-gx.area / 2, y=phase, z=rewound))
+        seq.add_block(gx, pp.make_adc(64, dwell=10e-6, delay=680e-6, system=system, **turn))
+        seq.add_block(*lobes(x=-gx.area / 2, y=-phase, z=spoiler + rewound))
     return seq
 
 
 @pytest.mark.parametrize("v141_compat", [False, True])
 @pytest.mark.parametrize(("spoiler", "word"), [(0.0, "balanced"), (800.0, "spoiler_prepulse")])
-def test_an_imaging_train_of_pypulseq_is_read(tmp_path, spoiler, word, v141_compat):
-    pp = pytest.importorskip("pypulseq")
+def test_an_imaging_train_of_pypulseq_is_read(tmp_path, pp, spoiler, word, v141_compat):
     imaging_train(pp, "block", spoiler=spoiler).write(str(tmp_path / "a.seq"), v141_compat=v141_compat)
     seq = pulseq.read(tmp_path / "a.seq", strict=True)
     assert seq.alpha == pytest.approx(0.1 * np.arange(1, 9), rel=1e-5)  # six digits of the amplitude
@@ -200,8 +200,7 @@ def test_an_imaging_train_of_pypulseq_is_read(tmp_path, spoiler, word, v141_comp
     assert seq.shape is None
 
 
-def test_slices_of_pypulseq_are_read_with_a_warning(tmp_path):
-    pp = pytest.importorskip("pypulseq")
+def test_slices_of_pypulseq_are_read_with_a_warning(tmp_path, pp):
     imaging_train(pp, "sinc").write(str(tmp_path / "a.seq"))
     with pytest.warns(UserWarning, match=r"a\.seq: block 1: a gradient is on during the pulse"):
         seq = sb.Sequence.load(tmp_path / "a.seq")
@@ -214,9 +213,8 @@ def test_slices_of_pypulseq_are_read_with_a_warning(tmp_path):
 
 @pytest.mark.parametrize("kind", ["raster", "times"])
 @pytest.mark.parametrize("v141_compat", [False, True])
-def test_gradients_of_any_form_count_by_their_area(tmp_path, kind, v141_compat):
+def test_gradients_of_any_form_count_by_their_area(tmp_path, pp, kind, v141_compat):
     """Crushers of 800 turns/m around the second of three pulses; the two are of other forms than a trapezoid."""
-    pp = pytest.importorskip("pypulseq")
     system = pp.Opts(max_grad=40, grad_unit="mT/m", max_slew=200, slew_unit="T/m/s", **SYSTEM)
     seq = pp.Sequence(system)
     if kind == "raster":
@@ -228,10 +226,10 @@ def test_gradients_of_any_form_count_by_their_area(tmp_path, kind, v141_compat):
         )
     rf = pp.make_block_pulse(0.5, duration=1e-3, delay=100e-6, system=system, use="excitation")
     adc = pp.make_adc(64, dwell=10e-6, delay=680e-6, system=system)
-    for number in range(3):
-        lobe = [crusher] if number == 1 else []
-        for block in ([*lobe, pp.make_delay(1e-3)], [rf, pp.make_delay(1.2e-3)], [*lobe, pp.make_delay(1e-3)]):
-            seq.add_block(*block)
+    for lobe in ([], [crusher], []):
+        seq.add_block(*lobe, pp.make_delay(1e-3))
+        seq.add_block(rf, pp.make_delay(1.2e-3))
+        seq.add_block(*lobe, pp.make_delay(1e-3))
         seq.add_block(adc, pp.make_delay(2e-3))
     seq.write(str(tmp_path / "a.seq"), v141_compat=v141_compat)
     read = pulseq.read(tmp_path / "a.seq", strict=True)

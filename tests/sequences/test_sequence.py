@@ -74,6 +74,16 @@ def test_field_in_microtesla_is_that_of_protons():
         ({"start": "equilibrium"}, "start is 'equilibrium'; allowed: periodic, thermal"),
         ({"start": [0, 0, 1]}, "five finite numbers xf yf zf xs zs"),
         ({"start": [0, 0, np.nan, 0, 0]}, "five finite numbers xf yf zf xs zs"),
+        # one number per pulse, echoes and shapes
+        ({"TR": [4e-3, 4e-3, -1, 4e-3]}, "TR must be longer than 0 s; pulse 2 is -1 s"),
+        ({"TR": [4e-3, 1e-5, 1, 4e-3]}, r"TRF must be shorter than TR \(1e-05 s\); pulse 1 is 0\.0003 s"),
+        ({"rf_phase_increment": [0, np.inf, 0, 0]}, "rf_phase_increment must be finite; pulse 1 is inf"),
+        ({"echo": [True, False]}, r"echo must be True, False or one of them per pulse \(4\)"),
+        ({"echo": 0.5}, "echo must be True, False"),
+        ({"shape": [[1, 2]]}, "shape must be a row of finite samples"),
+        ({"shape": [0, 0]}, "not all zero"),
+        ({"shape": lambda u: u - 0.5}, "mean of shape"),
+        ({"shape": np.ones(5000)}, "shape has 5000 samples; allowed: at most 4096"),
     ],
 )
 def test_a_train_that_makes_no_sense_is_refused(changes, message):
@@ -132,13 +142,3 @@ def test_the_text_of_a_sequence_is_one_line():
     assert repr(train(gradient_moment=["crusher"] + ["balanced"] * 3)) == (
         "Sequence(4 pulses, TR=0.0035 s, crusher, balanced, start=periodic)"
     )
-
-
-def test_sequences_of_the_package_load_by_name():
-    for name in sb.sequences.names():
-        assert sb.sequences.load(name).n_pulses >= 1
-
-
-def test_an_unknown_sequence_is_answered_with_those_there_are():
-    with pytest.raises(sb.InvalidSequence, match="the sequence's name is 'nonsense'; allowed: "):
-        sb.sequences.load("nonsense")

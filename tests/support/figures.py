@@ -3,8 +3,15 @@
 from io import BytesIO
 
 
-def rendered(figure):
-    """The image of a figure, which is drawn at last: what is wrong with labels or limits shows only then."""
+def drawn(figure):
+    """The figure after it was drawn: what is wrong with labels or limits shows only then, as a warning."""
     image = BytesIO()
     figure.savefig(image, format="png", dpi=50)
-    return image.getvalue()
+    assert image.getvalue().startswith(b"\x89PNG")
+    return figure
+
+
+def legend_of(figure):
+    """The words of the only legend of a figure."""
+    (legend,) = figure.legends
+    return [text.get_text() for text in legend.get_texts()]

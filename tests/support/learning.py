@@ -1,18 +1,13 @@
 """What the tests of learning share: a short train with a basis, small sets of its tissues, and short trainings."""
 
-import numpy as np
 import spinbound as sb
 import torch
 from spinbound import nn
 
-from tests.support.trains import smooth_train
+from tests.support.stores import BASIS, PRIOR, SEQ
 
 torch.set_num_threads(1)  # more cost more than they save in networks of this size, and change bits
 
-SEQ = smooth_train(40)
-PRIOR = sb.Prior.paper().truncated(B1=(0.5, 1.5))
-COSINES = np.sqrt(2 / 40) * np.cos(np.pi / 40 * np.outer(np.arange(40) + 0.5, np.arange(1, 7)))
-BASIS = sb.Basis(COSINES, seq=SEQ)
 UNKNOWNS = ("M0", "m0s", "T1a", "T2f", "omega0")
 NAMES = ("m0s", "T1a")
 NOISE = nn.Noise(1e-4, (0.5, 1))  # little: so short a train tells little
@@ -24,9 +19,9 @@ def store(path, n=96, **changes):
     return sb.build_dictionary(SEQ, PRIOR, n, path, **({"basis": BASIS, "wrt": UNKNOWNS} | changes))
 
 
-def simulated(n=96, **changes):
+def simulated(n=96, seq=SEQ, **changes):
     """The same tissues, drawn anew in every epoch."""
-    return nn.SimulatedData(SEQ, PRIOR, n, **({"basis": BASIS, "wrt": UNKNOWNS} | changes))
+    return nn.SimulatedData(seq, PRIOR, n, **({"basis": BASIS, "wrt": UNKNOWNS} | changes))
 
 
 def judge():

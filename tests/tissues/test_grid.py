@@ -18,13 +18,13 @@ def test_the_first_named_grid_changes_slowest():
 
 
 def test_combinations_repeat_from_any_tissue_on():
-    far = 6 * 10**30 + 4  # beyond all integers of 64 bits
     for name in ("T1a", "B1"):
-        values = GRID.sample(6)[name]
-        assert GRID.sample(9, first=4)[name].tolist() == np.resize(np.roll(values, -4), 9).tolist()
-        assert GRID.sample(3, first=6 * 10**15 + 4)[name].tolist() == np.resize(np.roll(values, -4), 3).tolist()
+        values = np.roll(GRID.sample(6)[name], -4)
+        for n, first in ((9, 4), (3, 6 * 10**15 + 4)):
+            assert GRID.sample(n, first=first)[name].tolist() == np.resize(values, n).tolist()
     lone = sb.Prior(B1=sb.Grid(B1), T1a=sb.Grid(T1A))
-    assert lone.sample(4, first=far)["B1"].tolist() == [1.1, 1.1, 0.9, 0.9]
+    far = lone.sample(4, first=6 * 10**30 + 4)  # beyond all integers of 64 bits
+    assert far["B1"].tolist() == [1.1, 1.1, 0.9, 0.9]
 
 
 def test_every_combination_comes_once():
@@ -49,19 +49,14 @@ def test_a_grid_may_limit_what_is_drawn():
 
 
 def test_the_order_of_several_grids_is_part_of_a_prior():
-    turned = sb.Prior(**{name: GRID[name] for name in ("B1", "T2f", "m0s", "T1a")})
-    assert turned != GRID
-    assert turned.sha256 != GRID.sha256
-    moved = sb.Prior(**{name: GRID[name] for name in ("m0s", "T1a", "T2f", "B1")})
-    assert moved == GRID
-    assert moved.sha256 == GRID.sha256
+    for names, is_same in ((("B1", "T2f", "m0s", "T1a"), False), (("m0s", "T1a", "T2f", "B1"), True)):
+        turned = sb.Prior(**{name: GRID[name] for name in names})
+        assert (turned == GRID) == (turned.sha256 == GRID.sha256) == is_same
 
 
 def test_a_truncated_grid_keeps_the_values_between_the_limits():
     assert GRID.truncated(T1a=(1, None))["T1a"] == sb.Grid([1.2, 2.0])
     assert GRID.truncated(T1a=(None, 1.2)).grid_shape == (2, 2)
-    with pytest.raises(sb.InvalidParameter, match="T1a: no value of the grid is between 1.3 and 1.9"):
-        GRID.truncated(T1a=(1.3, 1.9))
 
 
 def test_a_prior_without_grids_has_one_combination_of_none():
@@ -75,6 +70,7 @@ def test_a_prior_without_grids_has_one_combination_of_none():
         (lambda: sb.Grid(1.0), "values must be a list of numbers; given shape"),
         (lambda: sb.Grid([1, np.nan]), "values must be finite; value 1 is not"),
         (lambda: sb.Grid(["a"]), "values must be real numbers"),
+        (lambda: GRID.truncated(T1a=(1.3, 1.9)), "T1a: no value of the grid is between 1.3 and 1.9"),
         (lambda: sb.Prior(m0s=sb.Grid([0.1, 1.0])), "m0s of the prior is limited by 1; allowed: 0 <= m0s < 1"),
         (lambda: sb.Prior(**dict.fromkeys(["m0s", "Rex", "B1"], sb.Grid(np.linspace(0.1, 0.9, 300_000)))), "27000000"),
     ],
