@@ -1,10 +1,10 @@
 """Memory of a call is that of its results and little else."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.processes import lines_of
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs the peak of Linux")
 
@@ -34,9 +34,8 @@ print(memory("VmHWM") - before)
 
 def peak(call, n):
     script = PEAK.replace("CALL", call).replace("N //", f"{n} //")
-    done = subprocess.run([sys.executable, "-c", script], timeout=300, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    return int(done.stdout)
+    (bytes_more,) = lines_of(script)
+    return int(bytes_more)
 
 
 # Single precision is computed in parts of some 20 MB, which only a million tissues make a trifle.

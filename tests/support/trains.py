@@ -48,3 +48,8 @@ def random_tissues(n_voxels, seed):
 def noise(shape, seed, sigma):
     """The same in the real and in the imaginary part."""
     return sigma * np.random.default_rng(seed).normal(size=(*shape, 2)) @ [1, 1j]
+
+
+def random_basis(n_echoes, rank, seed):
+    """Complex vectors that have nothing to do with a train."""
+    return sb.Basis(np.linalg.qr(noise((n_echoes, rank), seed, 1))[0])
