@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
+from tests.support.theory import stacked
+
 M, P = 7, 3  # complex samples, unknowns of the tissue
 rng = np.random.default_rng(15)
 A, B = (rng.normal(size=(M, P)) + 1j * rng.normal(size=(M, P)) for _ in range(2))
@@ -29,10 +31,6 @@ def best_M0(x):
 
 def residual(x):
     return best_M0(x) * signal(x) - Y
-
-
-def stacked(columns):
-    return np.concatenate([columns.real, columns.imag])
 
 
 def projected(x):
@@ -93,18 +91,23 @@ def test_degrees_of_freedom_are_the_trace_of_the_projector():
 # Bias: a model of two unknowns and four real samples
 
 
+THETA = np.array([1.3, 0.7])
+T = np.arange(1, 5) / 3
+
+
 def curve(theta):
-    t = np.arange(1, 5)
-    return theta[0] * np.exp(-theta[1] * t / 3)
+    return theta[0] * np.exp(-theta[1] * T)
 
 
 def slopes(theta):
-    t = np.arange(1, 5)
-    decay = np.exp(-theta[1] * t / 3)
-    return np.stack([decay, -theta[0] * t / 3 * decay], axis=1)
+    decay = np.exp(-theta[1] * T)
+    return np.stack([decay, -theta[0] * T * decay], axis=1)
 
 
-THETA = np.array([1.3, 0.7])
+def curvatures(theta):
+    """H_t, exactly."""
+    decay, zero = np.exp(-theta[1] * T), np.zeros(4)
+    return np.array([[zero, -T * decay], [-T * decay, theta[0] * T**2 * decay]]).T
 
 
 def estimate(noise):
@@ -116,16 +119,6 @@ def estimate(noise):
         hessian = J.T @ J + np.einsum("t,tkl->kl", r, curvatures(theta))
         theta = theta - np.linalg.solve(hessian, J.T @ r)
     return theta
-
-
-def curvatures(theta):
-    """H_t, exactly."""
-    t = np.arange(1, 5) / 3
-    decay = np.exp(-theta[1] * t)
-    H = np.zeros((4, 2, 2))
-    H[:, 0, 1] = H[:, 1, 0] = -t * decay
-    H[:, 1, 1] = theta[0] * t**2 * decay
-    return H
 
 
 def orders(noise):

@@ -11,7 +11,7 @@ import sympy
 from numpy.polynomial import polynomial
 from scipy.linalg import expm
 
-from tests.support.theory import economised, polynomial_of, shifted_pulse
+from tests.support.theory import economised, polynomial_of, shifted_pulse, with_tangent
 
 EPS = np.finfo(float).eps
 TISSUE = sympy.symbols("m0s R1f R2f Rex R1s T2s omega0 B1", positive=True)
@@ -181,12 +181,11 @@ def test_error_of_the_tangent_is_bounded_on_a_slightly_larger_region(seed):
     rates[5] = min(rates[5], 10 / TRF)
     X = np.array(shifted_pulse(*rates)[0]) * TRF
     E = rng(seed + 100).normal(size=(5, 5))
-    coefficients, _ = economised(*rectangle_of(rates, TRF), degree=14)
-    block = np.block([[X, E], [np.zeros((5, 5)), X]])
+    rectangle, distance = np.array(rectangle_of(rates, TRF)), 0.3
+    coefficients, _ = economised(*rectangle, degree=14)
+    block = with_tangent(X, E)
     error = np.linalg.norm((polynomial_of(block, coefficients) - expm(block))[:5, 5:], 2)
-    L, ell, theta = rectangle_of(rates, TRF)
-    distance = 0.3
-    points = boundary(L + distance, ell + distance, theta + distance)
+    points = boundary(*(rectangle + distance))
     largest = np.abs(polynomial.polyval(points, coefficients) - np.exp(points)).max()
     assert error <= (1 + math.sqrt(2)) * np.linalg.norm(E, 2) / (2 * distance) * largest + 1e-11
 
