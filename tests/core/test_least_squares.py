@@ -10,9 +10,9 @@ from tests.support.problems.nist_models import MODELS, read_problem
 
 NONE = (0.0, 0.0, 0.0)  # of gradient, step and cost: stop where nothing is left to be gained
 DEFAULT = (1e-10, 1e-10, 1e-10)
-CERTIFIED = [(name, start) for name in MODELS for start in (0, 1)]
+STARTS = pytest.mark.parametrize("start", [0, 1])
 # The data of Lanczos1 have 14 digits: in double precision its residual is rounding.
-WITH_RESIDUAL = [(name, start) for name, start in CERTIFIED if name != "Lanczos1"]
+WITH_RESIDUAL = [name for name in MODELS if name != "Lanczos1"]
 MULTIPLES = [(name, factor) for name in PROBLEMS for factor in (1, 10, 100) if (name, factor) not in HOPELESS]
 
 
@@ -66,7 +66,8 @@ def certified():
     return fits
 
 
-@pytest.mark.parametrize("name, start", CERTIFIED)
+@STARTS
+@pytest.mark.parametrize("name", MODELS)
 def test_estimate_is_the_certified_one(certified, name, start):
     problem, state = certified[name, start]
     # four digits are NIST's own measure of a solved problem; all that are solved have six
@@ -78,7 +79,8 @@ def test_estimates_have_nine_digits_on_average(certified):
     assert np.mean([digits(state.estimate, problem.certified) for problem, state in certified.values()]) >= 9
 
 
-@pytest.mark.parametrize("name, start", WITH_RESIDUAL)
+@STARTS
+@pytest.mark.parametrize("name", WITH_RESIDUAL)
 def test_standard_errors_are_the_certified_ones(certified, name, start):
     problem, state = certified[name, start]
     assert digits(std(state, problem.y.size - problem.certified.size), problem.std) >= 6
@@ -122,23 +124,15 @@ def test_bounded_linear_problems_end_where_scipy_ends():
 @pytest.mark.parametrize("name", ["Misra1a", "Chwirut2", "Rat43", "Thurber", "Gauss1", "MGH17"])
 def test_bounded_regressions_end_no_higher_than_scipy(name):
     problem = read_problem(name)
-    rng = np.random.default_rng(2)
+    start, rng = problem.starts[1], np.random.default_rng(2)
+    residual, jacobian = (lambda b, which=which: problem.evaluate(b)[which] for which in (0, 1))
+    tight = {"x_scale": "jac", "xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15, "max_nfev": 3000}
     for _ in range(4):
         # the minimum lies outside in about half of the unknowns
         edge = problem.certified * rng.uniform(0.9, 1.1, problem.certified.size)
-        low, high = np.minimum(edge, 2 * problem.starts[1] - edge), np.maximum(edge, 2 * problem.starts[1] - edge)
-        state = fit(problem.evaluate, problem.starts[1], low, high)
-        expected = least_squares(
-            lambda b: problem.evaluate(b)[0],
-            problem.starts[1],
-            lambda b: problem.evaluate(b)[1],
-            (low, high),
-            x_scale="jac",
-            xtol=1e-15,
-            ftol=1e-15,
-            gtol=1e-15,
-            max_nfev=3000,
-        )
+        low, high = np.sort([edge, 2 * start - edge], axis=0)
+        state = fit(problem.evaluate, start, low, high)
+        expected = least_squares(residual, start, jacobian, (low, high), **tight)
         assert state.cost <= 2 * expected.cost * (1 + 1e-6)  # scipy stops short of a bound
 
 
@@ -157,9 +151,7 @@ def test_unknown_between_equal_bounds_keeps_their_bits():
 
 def test_unknown_leaves_a_bound_that_it_started_at():
     problem = read_problem("Misra1a")
-    low, high = problem.starts[1], np.array([np.inf, np.inf])
-    state = fit(problem.evaluate, problem.starts[1], 0 * low, high)
-    at_bound = fit(problem.evaluate, [250.0, 0.0], 0 * low, high)
+    state, at_bound = (fit(problem.evaluate, start, low=[0, 0]) for start in (problem.starts[1], [250.0, 0.0]))
     assert at_bound.estimate == pytest.approx(state.estimate, rel=1e-8)
 
 

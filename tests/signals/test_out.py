@@ -1,19 +1,17 @@
 """Results written where the caller wants them: in place, without a second copy, into files as well as into memory."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import spinbound as sb
 
+from tests.support.calls import CALLS, VOXELS, arrays, every_call, same
+from tests.support.processes import lines_of
 from tests.support.trains import random_tissues, smooth_train
 
 SEQ = smooth_train(24)
 TISSUE = random_tissues(37, seed=0)
-CALLS = (sb.simulate, sb.sensitivities, sb.fisher, sb.crb)
-every_call = pytest.mark.parametrize("call", CALLS)
 
 
 def apply(function, result):
@@ -23,17 +21,24 @@ def apply(function, result):
     return tuple(map(function, result)) if isinstance(result, tuple) else function(result)
 
 
-def arrays(result):
-    """Every array of a call's result."""
-    found = []
-    apply(found.append, result)
-    return found
+def sevens(result):
+    """Arrays to write a result into, full of what must be overwritten."""
+    return apply(lambda array: np.full_like(array, 7), result)
 
 
 def memmaps(result, folder):
     """Files for the arrays of a result."""
     count = iter(range(100))
     return apply(lambda array: np.memmap(folder / f"{next(count)}.dat", array.dtype, "w+", shape=array.shape), result)
+
+
+@every_call
+def test_results_are_written_in_place(call):
+    expected = call(SEQ, VOXELS)
+    out = sevens(expected)
+    result = call(SEQ, VOXELS, out=out)
+    assert all(given is returned for given, returned in zip(arrays(out), arrays(result), strict=True))
+    assert same(out, expected)
 
 
 @every_call
@@ -51,7 +56,7 @@ def test_files_get_the_bits_of_the_results(call, single, tmp_path):
 @every_call
 def test_a_part_of_a_larger_array_is_filled_and_nothing_beside_it(call):
     expected = call(SEQ, TISSUE[5:9])
-    whole = apply(lambda array: np.full_like(array, 7), call(SEQ, TISSUE))
+    whole = sevens(call(SEQ, TISSUE))
     call(SEQ, TISSUE[5:9], out=apply(lambda array: array[5:9], whole))
     for array, part in zip(arrays(whole), arrays(expected), strict=True):
         assert np.array_equal(array[5:9], part)
@@ -152,7 +157,6 @@ ARRAYS = "s, J = np.full(shape, 7j), np.full((*shape, 9), 7j)"
 def test_results_in_place_take_no_memory_of_their_own(places, tmp_path):
     call = "sb.sensitivities(seq, tissue, out=(s, J), progress=lambda *_: seen.append(anonymous()))"
     script = PEAK.replace("PLACES", places).replace("CALL", call)
-    done = subprocess.run([sys.executable, "-c", script, tmp_path], timeout=300, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    (bytes_more,) = lines_of(script, tmp_path)
     # J takes 288 MB and s 32; the tissues as the core wants them take 2, its plans and buffers some 10
-    assert int(done.stdout) < 50e6
+    assert int(bytes_more) < 50e6
