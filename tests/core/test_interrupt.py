@@ -77,7 +77,7 @@ print(thread.is_alive())
 def test_ctrl_c_is_for_the_main_thread_and_another_computes_on():
     script = """
 results = []
-thread = threading.Thread(target=lambda: results.append(sb.crb(seq, tissue[:40])["m0s"]))
+thread = threading.Thread(target=lambda: results.append(sb.crb(seq, tissue[:10], threads=1)["m0s"]))
 thread.start()
 later(0.1, signal.SIGINT)
 try:

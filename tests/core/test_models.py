@@ -245,8 +245,8 @@ def test_what_a_model_asks_of_the_tissue_is_named():
 
 
 def test_a_voxel_out_of_reach_of_rtol_is_nan_and_alone():
-    """4096 samples leave one element each, which cannot be halved often enough for 1e-12."""
-    shape = 1 + 0.9 * np.sign(np.sin(np.arange(4096) * 0.7))
+    """2800 samples leave two elements each, which are too few for 1e-12."""
+    shape = 1 + 0.9 * np.sign(np.sin(np.arange(2800) * 0.7))
     seq = sb.Sequence([40.0], [4e-3], 0.1, gradient_moment="balanced", start="thermal", shape=shape)
     tissue = sb.Tissue(T2s=[2e-6, 50e-6], B1=[1.2, 1e-6])
     s = sb.simulate(seq, tissue, model=sb.Model("gbloch-ide", rtol=1e-12))
@@ -287,9 +287,8 @@ def test_a_single_slow_pulse_is_given_up_at_once(model):
 
 
 def test_voxels_out_of_reach_are_nan_in_what_is_built_on_the_models():
-    shape = np.random.default_rng(0).normal(size=2100)
-    seq = sb.Sequence([45.0], [4e-3], 0.1, gradient_moment="balanced", start="thermal", shape=shape)
-    tissue, exact = sb.Tissue(B1=[1e-6, 0.5]), sb.Model("gbloch-ide", rtol=1e-12)
+    seq = sb.Sequence([1.0], [10e-3], 0.1, gradient_moment="balanced", start="thermal")
+    tissue, exact = sb.Tissue(R2f=[15, 1e6]), sb.Model("gbloch-ide", rtol=1e-12)  # R2f asks for too many elements
     known = sb.identifiability(seq, tissue, ("M0",), model=exact)
     assert np.isnan(known.bound["M0"]).tolist() == [False, True]
     for pair in (("graham", exact), (exact, "graham")):
