@@ -218,7 +218,11 @@ def test_a_callable_shape_is_sampled_and_scaled_to_its_flip_angle():
 @pytest.mark.parametrize(
     ("model", "changes", "message"),
     [
-        ("gbloch", {"shape": [1, 2, 1]}, "rectangular pulses only; allowed for a shape: gbloch-ide, graham"),
+        (
+            "gbloch",
+            {"shape": [1, 2, 1]},
+            "gbloch knows rectangular pulses only; allowed for a shape: gbloch-ide, graham",
+        ),
         ("hybrid", {"shape": [1, 2, 1]}, "hybrid knows rectangular pulses only"),
         ("hybrid", {"gradient_moment": ["balanced"] * 3 + ["spoiler_prepulse"]}, "no spoiler_prepulse, as pulse 3 has"),
         ("hybrid", {"rf_phase_increment": [np.pi, np.pi, 0, np.pi]}, "rf_phase_increment of pulse 2 is 0 rad"),

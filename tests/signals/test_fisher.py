@@ -4,10 +4,10 @@ import mpmath
 import numpy as np
 import pytest
 import spinbound as sb
-from hypothesis import assume, given, settings
+from hypothesis import assume
 from hypothesis import strategies as st
 
-from tests.support.strategies import numbers, sequences, tissues
+from tests.support.strategies import given_some, numbers, sequences, tissues
 from tests.support.theory import stacked
 from tests.support.trains import WHITE_MATTER, random_basis, random_tissues, repeated, shortened, smooth_train
 
@@ -76,8 +76,7 @@ def test_signal_of_the_published_train_lies_in_the_published_basis_but_for_two_p
 # The matrix
 
 
-@settings(max_examples=60)
-@given(sequences(), tissues(), st.sampled_from(FORMS))
+@given_some(sequences(), tissues(), st.sampled_from(FORMS), examples=60)
 def test_matrix_is_hermitian_and_positive_semidefinite(seq, tissue, form):
     F = sb.fisher(seq, tissue, form=form)
     assert np.array_equal(F, F.conj().T)
@@ -85,8 +84,7 @@ def test_matrix_is_hermitian_and_positive_semidefinite(seq, tissue, form):
     assert np.linalg.eigvalsh(unit_diagonal(F)).min() >= -ROUNDING
 
 
-@settings(max_examples=40)
-@given(sequences(start="periodic"), tissues(), st.sampled_from(FORMS))
+@given_some(sequences(start="periodic"), tissues(), st.sampled_from(FORMS), examples=40)
 def test_repeating_the_cycle_doubles_the_information(seq, tissue, form):
     once, twice = (sb.fisher(s, tissue, form=form) for s in (seq, repeated(seq, 2)))
     scale = np.sqrt(np.diag(once).real)
@@ -94,8 +92,7 @@ def test_repeating_the_cycle_doubles_the_information(seq, tissue, form):
     assert (np.abs(twice - 2 * once) <= 1e-6 * np.outer(scale, scale)).all()
 
 
-@settings(max_examples=25)
-@given(sequences(min_pulses=8, start="periodic"), tissues())
+@given_some(sequences(min_pulses=8, start="periodic"), tissues())
 def test_repeating_the_cycle_halves_the_bounds(seq, tissue):
     rel = tolerance(seq, tissue) + tolerance(repeated(seq, 2), tissue)
     once, twice = (all_of(sb.crb(s, tissue, FEW)) for s in (seq, repeated(seq, 2)))
@@ -116,8 +113,7 @@ def test_the_matrix_is_made_of_the_sensitivities(n_pulses, start, form):
 # What raises a bound, and what does not
 
 
-@settings(max_examples=25)
-@given(sequences(min_pulses=8, start="thermal"), tissues(), st.floats(0.5, 1))
+@given_some(sequences(min_pulses=8, start="thermal"), tissues(), st.floats(0.5, 1))
 def test_more_pulses_from_a_fixed_start_never_raise_a_bound(seq, tissue, share):
     part = shortened(seq, max(6, int(share * seq.n_pulses)))
     # a weak start may drown in the rounding of strong echoes: what is null is relative to the whole train
@@ -125,8 +121,7 @@ def test_more_pulses_from_a_fixed_start_never_raise_a_bound(seq, tissue, share):
     assert (all_of(sb.crb(seq, tissue, FEW)) <= all_of(sb.crb(part, tissue, FEW)) * (1 + rel)).all()
 
 
-@settings(max_examples=25)
-@given(sequences(min_pulses=8), tissues(), st.permutations(FEW), st.sampled_from(FORMS))
+@given_some(sequences(min_pulses=8), tissues(), st.permutations(FEW), st.sampled_from(FORMS))
 def test_a_nuisance_parameter_never_lowers_a_bound(seq, tissue, names, form):
     rel = tolerance(seq, tissue, names, form=form)
     all_unknown = sb.crb(seq, tissue, names, form=form)
@@ -135,8 +130,7 @@ def test_a_nuisance_parameter_never_lowers_a_bound(seq, tissue, names, form):
             assert bound <= all_unknown[name] * (1 + rel)
 
 
-@settings(max_examples=25)
-@given(sequences(min_pulses=8), tissues(), st.sampled_from(FORMS), st.integers(0, 10**6), st.data())
+@given_some(sequences(min_pulses=8), tissues(), st.sampled_from(FORMS), st.integers(0, 10**6), st.data())
 def test_compression_never_lowers_a_bound(seq, tissue, form, seed, data):
     basis = random_basis(seq.n_pulses, data.draw(st.integers(4, seq.n_pulses)), seed)
     rel = tolerance(seq, tissue, form=form)
@@ -156,8 +150,7 @@ def test_fewer_vectors_of_an_svd_raise_every_bound(form):
     assert (bounds[0] > 1.01 * bounds[-1]).all()
 
 
-@settings(max_examples=25)
-@given(sequences(min_pulses=8), tissues(), st.integers(0, 10**6), st.sampled_from(FORMS))
+@given_some(sequences(min_pulses=8), tissues(), st.integers(0, 10**6), st.sampled_from(FORMS))
 def test_a_basis_of_full_rank_loses_nothing(seq, tissue, seed, form):
     turn = random_basis(seq.n_pulses, seq.n_pulses, seed)
     rel = tolerance(seq, tissue, form=form)
@@ -168,8 +161,7 @@ def test_a_basis_of_full_rank_loses_nothing(seq, tissue, seed, form):
 # The three forms
 
 
-@settings(max_examples=25)
-@given(sequences(min_pulses=8), tissues())
+@given_some(sequences(min_pulses=8), tissues())
 def test_what_is_taken_as_known_orders_the_three_forms(seq, tissue):
     rel = tolerance(seq, tissue, form="complex")
     by_form = [sb.crb(seq, tissue, FEW, form=form) for form in ("complex", "real", "real-M0")]
@@ -186,8 +178,7 @@ def test_the_complex_form_gives_larger_bounds_on_a_short_train():
 # Noise and size of the signal
 
 
-@settings(max_examples=25)
-@given(sequences(min_pulses=8), tissues(), numbers(0.01, 100), numbers(-3, 3), st.sampled_from(FORMS))
+@given_some(sequences(min_pulses=8), tissues(), numbers(0.01, 100), numbers(-3, 3), st.sampled_from(FORMS))
 def test_bounds_depend_on_the_size_of_M0_and_not_on_its_phase(seq, tissue, size, phase, form):
     rel = tolerance(seq, tissue, form=form)
     unit = sb.crb(seq, tissue.replace(M0=1), FEW, 1, form)
@@ -225,8 +216,7 @@ def differences(seq, tissue, name):
     return richardson(lambda x: sb.simulate(seq, tissue.replace(**{name: x})), value, step)
 
 
-@settings(max_examples=15)
-@given(tissues(), st.sampled_from(("periodic", "thermal", [0.1, -0.2, 0.5, 0, 0.1])))
+@given_some(tissues(), st.sampled_from(("periodic", "thermal", [0.1, -0.2, 0.5, 0, 0.1])), examples=15)
 def test_bounds_are_those_of_jacobians_by_differences(tissue, start):
     seq = smooth_train(start=start)
     tissue = tissue.replace(M0=1)
@@ -249,8 +239,7 @@ def test_sensitivities_to_derived_parameters_are_those_of_differences(name, star
     assert np.abs(differences(seq, tissue, name) - J).max() <= 1e-9 * np.abs(J).max()
 
 
-@settings(max_examples=15)
-@given(sequences(min_pulses=8), tissues(equal_R1=True))
+@given_some(sequences(min_pulses=8), tissues(equal_R1=True), examples=15)
 def test_the_bound_of_a_time_is_that_of_its_rate_over_the_fourth_power(seq, tissue):
     for rate, time in (("R1a", "T1a"), ("R1f", "T1f"), ("R1s", "T1s"), ("R2f", "T2f")):
         rel = tolerance(seq, tissue, ("M0", "m0s", rate))
@@ -266,8 +255,7 @@ def infinite(bounds):
     return {name for name, bound in bounds.items() if np.isinf(bound)}
 
 
-@settings(max_examples=60)
-@given(sequences(max_pulses=6), tissues(), st.sampled_from(FORMS))
+@given_some(sequences(max_pulses=6), tissues(), st.sampled_from(FORMS), examples=60)
 def test_no_bound_is_negative_or_undefined(seq, tissue, form):
     assert (all_of(sb.crb(seq, tissue, form=form)) > 0).all()
 
