@@ -14,6 +14,7 @@ from spinbound.sequences.model import LINESHAPES
 from spinbound.signals.lineshape import PROFILES, absorption
 
 from tests.support.differences import five_point
+from tests.support.theory import bloch_mcconnell
 from tests.support.trains import WHITE_MATTER, exchange
 
 DELAYS = np.geomspace(2e-3, 5, 12)
@@ -158,20 +159,10 @@ def test_any_shape_of_lineshape_arguments_gives_the_same_values():
 
 def test_lorentzian_spectrum_is_the_steady_state_of_bloch_mcconnell():
     tissue = WHITE_MATTER.replace(omega0=120.0, B1=0.9, T2s=9e-6)
-    m0s, R1f, R2f, Rex, R1s, T2s = (float(tissue[name]) for name in ("m0s", "R1f", "R2f", "Rex", "R1s", "T2s"))
+    rates = [float(tissue[name]) for name in ("m0s", "R1f", "R2f", "Rex", "R1s")]
     for field, offset in zip(FIELDS, OFFSETS, strict=True):
-        w, d, m0f = 0.9 * field, 120 - offset, 1 - m0s
-        equations = np.array(
-            [
-                [-R2f, -d, w, 0, 0, 0],
-                [d, -R2f, 0, 0, 0, 0],
-                [-w, 0, -R1f - Rex * m0s, 0, 0, Rex * m0f],
-                [0, 0, 0, -1 / T2s, offset, w],
-                [0, 0, 0, -offset, -1 / T2s, 0],
-                [0, 0, Rex * m0s, -w, 0, -R1s - Rex * m0f],
-            ]
-        )
-        state = np.linalg.solve(equations, [0, 0, -R1f * m0f, 0, 0, -R1s * m0s])
+        equations = bloch_mcconnell(*rates, 1 / 9e-6, 120 - offset, 0.9 * field, -offset)[:6]
+        state = np.linalg.solve(equations[:, :6], -equations[:, 6])
         for output, component in (("zf", 2), ("zs", 5)):
             z = sb.continuous_wave(tissue, field, offset, output=output, lineshape="lorentzian")
             assert z[0] == pytest.approx(state[component], rel=1e-10)  # the condition of the equations, 1e5

@@ -21,6 +21,22 @@ def shifted_pulse(m0s, R1f, R2f, Rex, R1s, R2sl, omega0, omega1):
     return matrix, [0, omega1 * m0f, 0, 0, omega1 * m0s]
 
 
+def bloch_mcconnell(m0s, R1f, R2f, Rex, R1s, R2s, omega0, omega1, omega0s=0.0):
+    """d/dt of xf yf zf xs ys zs 1 in two pools whose exchange keeps zf and zs only; omega1 may be complex."""
+    m0f, re, im = 1 - m0s, np.real(omega1), np.imag(omega1)
+    return np.array(
+        [
+            [-R2f, -omega0, re, 0, 0, 0, 0],
+            [omega0, -R2f, im, 0, 0, 0, 0],
+            [-re, -im, -R1f - Rex * m0s, 0, 0, Rex * m0f, R1f * m0f],
+            [0, 0, 0, -R2s, -omega0s, re, 0],
+            [0, 0, 0, omega0s, -R2s, im, 0],
+            [0, 0, Rex * m0s, -re, -im, -R1s - Rex * m0f, R1s * m0s],
+            [0, 0, 0, 0, 0, 0, 0],
+        ]
+    )
+
+
 def stacked(columns):
     """Real over imaginary parts."""
     return np.concatenate([columns.real, columns.imag])

@@ -11,6 +11,8 @@ import pytest
 import sympy
 from scipy.linalg import cholesky, expm, qr, solve_triangular
 
+from tests.support.differences import five_point
+
 EPS = np.finfo(float).eps
 m0s, R1f, Rex, R1s, t = sympy.symbols("m0s R1f Rex R1s t", positive=True)
 
@@ -177,11 +179,8 @@ def test_two_passes_give_the_periodic_state_and_its_derivative():
     states, tangents = pass_through(0.0, start, np.zeros(4))
     np.testing.assert_allclose(states[-1], start, atol=1e-13)
     dm0 = np.linalg.solve(np.eye(4) - U[-1], tangents[-1])
-    step = 1e-5  # fifth-order terms of the five-point rule and rounding both stay below 1e-10
-    weights = {-2: 1, -1: -8, 1: 8, 2: -1}
-    expected = sum(w * pass_through(k * step, periodic_start(k * step), np.zeros(4))[0] for k, w in weights.items()) / (
-        12 * step
-    )
+    # fifth-order terms of the five-point rule and rounding both stay below 1e-10
+    expected = five_point(lambda p: pass_through(p, periodic_start(p), np.zeros(4))[0], 0.0, 1e-5)
     np.testing.assert_allclose(tangents + U @ dm0, expected, atol=1e-9)
 
 
