@@ -16,11 +16,9 @@ WITH_RESIDUAL = [name for name in MODELS if name != "Lanczos1"]
 MULTIPLES = [(name, factor) for name in PROBLEMS for factor in (1, 10, 100) if (name, factor) not in HOPELESS]
 
 
-def fit(evaluate, start, low=None, high=None, prior=None, rules=NONE, max_iterations=3000):
+def fit(evaluate, start, low=-np.inf, high=np.inf, prior=None, rules=NONE, max_iterations=3000):
     """The minimiser after its last evaluation; a model without finite values is refused."""
-    start = np.asarray(start, dtype=float)
-    low = np.full(start.size, -np.inf) if low is None else np.asarray(low, dtype=float)
-    high = np.full(start.size, np.inf) if high is None else np.asarray(high, dtype=float)
+    start, low, high = np.array(np.broadcast_arrays(start, low, high), dtype=float)
     state = _core.LeastSquares(start, low, high, prior=prior, stopping=(*rules, max_iterations))
     while state.outcome == "running":
         assert np.all((low <= state.trial) & (state.trial <= high))
@@ -151,7 +149,7 @@ def test_unknown_between_equal_bounds_keeps_their_bits():
 
 def test_unknown_leaves_a_bound_that_it_started_at():
     problem = read_problem("Misra1a")
-    state, at_bound = (fit(problem.evaluate, start, low=[0, 0]) for start in (problem.starts[1], [250.0, 0.0]))
+    state, at_bound = (fit(problem.evaluate, start, low=0) for start in (problem.starts[1], [250.0, 0.0]))
     assert at_bound.estimate == pytest.approx(state.estimate, rel=1e-8)
 
 

@@ -4,6 +4,7 @@ import threading
 import time
 from itertools import pairwise
 from typing import get_args
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -19,13 +20,10 @@ STEPS = {"m0s": 1e-3, "R1f": 1e-3, "R2f": 2e-2, "Rex": 5e-2, "R1s": 5e-3, "T2s":
 STARTS = ("periodic", "thermal", [0, 0, -0.4, 0, 0.1])
 
 
-def lineshape_of(model):
-    """One that the model knows."""
-    return "gaussian" if model == "graham-single-frequency" else "superlorentzian"
-
-
 def options(model, **accuracy):
-    return {"model": sb.Model(model, lineshape_of(model), **accuracy)}
+    """The model with a lineshape that it knows."""
+    lineshape = "gaussian" if model == "graham-single-frequency" else "superlorentzian"
+    return {"model": sb.Model(model, lineshape, **accuracy)}
 
 
 def voxels(model, n=5, seed=3):
@@ -258,13 +256,10 @@ def test_a_voxel_out_of_reach_of_rtol_is_nan_and_alone():
 
 
 def test_a_long_call_of_a_slow_model_ends_when_told(model):
-    def stop(done, total):
-        raise KeyboardInterrupt
-
     seq, tissue = smooth_train(300), voxels(model, 4000)
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        sb.sensitivities(seq, tissue, ("R2f",), progress=stop, **options(model))
+        sb.sensitivities(seq, tissue, ("R2f",), progress=Mock(side_effect=KeyboardInterrupt), **options(model))
     assert threading.active_count() == before
 
 

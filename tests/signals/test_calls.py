@@ -1,11 +1,13 @@
 """The batch calls as a user meets them: shapes, invalid voxels, options, messages."""
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import spinbound as sb
 from hypothesis import strategies as st
 
-from tests.support.calls import CALLS, SEQ, VOXELS, arrays, every_call, same
+from tests.support.calls import CALLS, SEQ, SINGLE, VOXELS, arrays, every_call, same
 from tests.support.strategies import given_some, sequences, tissues
 from tests.support.trains import smooth_train
 
@@ -256,7 +258,7 @@ def test_a_scalar_bound_in_place_is_an_array_without_axes():
 def test_progress_is_reported_to_the_end(call, single, B1, monkeypatch):
     monkeypatch.setattr("spinbound.signals.batch.SLAB_VALUES", 1)  # a slab per voxel, some of them without a valid one
     reports, tissue, seq = [], VOXELS.replace(B1=B1), SEQ.replace(start="thermal")
-    dtype = {"c": np.complex64, "f": np.float32}[arrays(call(seq, tissue))[0].dtype.kind] if single else None
+    dtype = SINGLE[call] if single else None
     call(seq, tissue, dtype=dtype, progress=lambda done, total: reports.append((done, total)))
     done = [report[0] for report in reports]
     assert reports[-1] == (6, 6)
@@ -266,11 +268,8 @@ def test_progress_is_reported_to_the_end(call, single, B1, monkeypatch):
 
 @every_call
 def test_what_progress_raises_ends_the_call(call):
-    def stop(_done, _total):
-        raise RuntimeError("enough")
-
     with pytest.raises(RuntimeError, match="enough"):
-        call(SEQ, VOXELS, progress=stop)
+        call(SEQ, VOXELS, progress=Mock(side_effect=RuntimeError("enough")))
 
 
 def test_a_bar_is_drawn_on_stderr(capsys):

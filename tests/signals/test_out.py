@@ -1,12 +1,13 @@
 """Results written where the caller wants them: in place, without a second copy, into files as well as into memory."""
 
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 import spinbound as sb
 
-from tests.support.calls import CALLS, VOXELS, arrays, every_call, same
+from tests.support.calls import SINGLE, VOXELS, arrays, every_call, same
 from tests.support.processes import lines_of
 from tests.support.trains import random_tissues, smooth_train
 
@@ -28,8 +29,8 @@ def sevens(result):
 
 def memmaps(result, folder):
     """Files for the arrays of a result."""
-    count = iter(range(100))
-    return apply(lambda array: np.memmap(folder / f"{next(count)}.dat", array.dtype, "w+", shape=array.shape), result)
+    number = count()
+    return apply(lambda array: np.memmap(folder / f"{next(number)}.dat", array.dtype, "w+", shape=array.shape), result)
 
 
 @every_call
@@ -44,7 +45,7 @@ def test_results_are_written_in_place(call):
 @every_call
 @pytest.mark.parametrize("single", [False, True])
 def test_files_get_the_bits_of_the_results(call, single, tmp_path):
-    options = {"dtype": np.complex64 if call in CALLS[:2] else np.float32} if single else {}
+    options = {"dtype": SINGLE[call]} if single else {}
     seq = SEQ.replace(start="thermal")  # single precision is too coarse for the steady state of so short a train
     expected = call(seq, TISSUE, **options)
     out = memmaps(expected, tmp_path)
@@ -64,12 +65,6 @@ def test_a_part_of_a_larger_array_is_filled_and_nothing_beside_it(call):
         assert (array[9:] == 7).all()
 
 
-def frozen(array):
-    array = array.copy()
-    array.setflags(write=False)
-    return array
-
-
 def misaligned(array):
     return np.empty(array.nbytes + 1, np.uint8)[1:].view(array.dtype).reshape(array.shape)
 
@@ -78,7 +73,7 @@ def misaligned(array):
 @pytest.mark.parametrize(
     ("spoilt", "message"),
     [
-        (frozen, "given one that is not writeable$"),
+        (lambda array: np.broadcast_to(array, array.shape), "given one that is not writeable$"),
         (lambda array: np.repeat(array, 2, axis=-1)[..., ::2], "is not C-contiguous$"),
         (lambda array: np.empty(array.shape, array.dtype)[::-1], "is not C-contiguous$"),
         (misaligned, "is not aligned$"),

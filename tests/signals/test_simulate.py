@@ -15,10 +15,6 @@ def magnetization(seq, tissue):
     return sb.simulate(seq, tissue, output="magnetization")
 
 
-def is_periodic(seq):
-    return isinstance(seq.start, str) and seq.start == "periodic"
-
-
 # Equilibrium and recovery
 
 
@@ -78,7 +74,7 @@ def bloch_train(seq, R1, R2, omega0, B1):
         pause = seq.TR - (0 if seq.gradient_moment[i] == "crusher" else seq.TRF[i])
         free = expm(bloch_generator(R1, R2, omega0, 0) * pause / 2)
         steps.append(free @ bloch_pulse(seq, i, R1, R2, omega0, B1) @ turn @ free)
-    m = np.array([0, 0, 1, 1.0]) if not is_periodic(seq) else fixed_point(steps)
+    m = np.array([0, 0, 1, 1.0]) if seq.start == "thermal" else fixed_point(steps)
     states = [m := step @ m for step in steps]
     return np.array([x + 1j * y for x, y, _, _ in states])
 

@@ -9,6 +9,7 @@ from tests.support.trains import smooth_train
 SEQ = smooth_train(40)
 VOXELS = sb.Tissue(m0s=[[0.1], [0.15]], R1a=[0.5, 1.0, 2.0], omega0=30, M0=0.5 + 0.5j)
 CALLS = (sb.simulate, sb.sensitivities, sb.fisher, sb.crb)
+SINGLE = {call: np.complex64 if call in CALLS[:2] else np.float32 for call in CALLS}
 every_call = pytest.mark.parametrize("call", CALLS)
 
 
