@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
+from tests.support.differences import central
 from tests.support.theory import stacked
 
 M, P = 7, 3  # complex samples, unknowns of the tissue
@@ -40,21 +41,15 @@ def projected(x):
     return ds - np.outer(s, overlap), overlap
 
 
-def difference(f, x, step=1e-6):
-    """Central difference quotients, in columns."""
-    moves = step * np.eye(len(x))
-    return np.stack([(f(x + move) - f(x - move)) / (2 * step) for move in moves], axis=-1)
-
-
 def test_the_derivative_of_the_projected_residual():
     s, r = signal(X), residual(X)
     expected = projected(X)[0] - np.outer(s, derivatives(X).conj().T @ r) / np.vdot(s, s).real
     # Rounding of a central difference of step 1e-6.
-    assert difference(residual, X) == pytest.approx(expected, abs=1e-8)
+    assert central(residual, X, 1e-6) == pytest.approx(expected, abs=1e-8)
 
 
 def test_what_kaufman_leaves_out_is_no_part_of_the_gradient():
-    gradient = difference(lambda x: np.array([np.vdot(residual(x), residual(x)).real / 2]), X)[0]
+    gradient = central(lambda x: np.vdot(residual(x), residual(x)).real / 2, X, 1e-6)
     assert gradient == pytest.approx(stacked(projected(X)[0]).T @ stacked(residual(X)), abs=1e-8)
 
 
@@ -151,5 +146,5 @@ def test_the_bias_is_the_mean_of_the_second_order():
 def test_the_bias_by_differences_of_jacobians():
     J, H = slopes(THETA), curvatures(THETA)
     C = np.linalg.inv(J.T @ J)
-    change = sum(difference(slopes, THETA)[:, :, k] @ C[k] for k in range(2))
+    change = sum(central(slopes, THETA, 1e-6)[:, :, k] @ C[k] for k in range(2))
     assert J.T @ change == pytest.approx(J.T @ np.einsum("kl,tkl->t", C, H), rel=1e-7)
