@@ -32,12 +32,6 @@ print(memory("VmHWM") - before)
 """
 
 
-def peak(call, n):
-    script = PEAK.replace("CALL", call).replace("N //", f"{n} //")
-    (bytes_more,) = lines_of(script)
-    return int(bytes_more)
-
-
 # Single precision is computed in parts of some 20 MB, which only a million tissues make a trifle.
 @pytest.mark.parametrize(
     "call, n, bytes_per_voxel",
@@ -51,5 +45,6 @@ def peak(call, n):
     ],
 )
 def test_tissues_need_the_results_and_150_bytes_each(call, n, bytes_per_voxel):
+    (peak,) = lines_of(PEAK.replace("CALL", call).replace("N //", f"{n} //"))
     # 97 bytes are those of a tissue as the core wants it
-    assert peak(call, n) <= n * (bytes_per_voxel + 150)
+    assert int(peak) <= n * (bytes_per_voxel + 150)

@@ -59,10 +59,8 @@ def test_shifted_system_gives_the_known_pi_pulse():
     extended = np.zeros((6, 6))
     extended[:5, :5], extended[:5, 5], extended[5, 5] = S, b, rates[2]
     _, xf, zf, zs, end_xs = np.exp(-rates[2] * TRF) * expm(extended * TRF)[:5, 5] + [0, 0, 0.9, 0.1, 0]
-    # the known values have eleven decimals
-    np.testing.assert_allclose(
-        [xf, zf, end_xs, zs], [0.00106475358, -0.89578482745, 0.00512652959, 0.08122007142], atol=6e-12
-    )
+    known = [0.00106475358, -0.89578482745, 0.00512652959, 0.08122007142]  # to eleven decimals
+    np.testing.assert_allclose([xf, zf, end_xs, zs], known, atol=6e-12)
 
 
 def test_sources_of_the_pulse_are_the_listed_rows():
