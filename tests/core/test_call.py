@@ -44,20 +44,12 @@ def arguments(**changes):
     } | changes
 
 
-def in_basis():
-    return _core.Call(**arguments(basis=np.linalg.qr(np.vander(np.arange(ECHOES), RANK) + 0j)[0]))
-
-
-def problem(**changes):
-    """That of a fit of everything but M0, which is fitted too."""
-    rules = {"low": [0.0] * 3, "high": [1.0] * 3, "prior_mean": None, "prior_std": [np.inf] * 3}
-    data, stopping = np.ones((N, ECHOES), complex), (0.0, 0.0, 0.0, 2)
-    return _core.FitProblem(**{"data": data, "M0": 2, **rules, "stopping": stopping} | changes)
-
-
 def fit(call=None, noise=None, results=EMPTY, **changes):
+    """Fit everything, M0 by itself."""
     call = _core.Call(**arguments()) if call is None else call
-    _core.fit(call, noise, as_unknowns(NAMES[1:]), problem(**changes), _core.FitResults(**results))
+    problem = {"data": np.ones((N, ECHOES), complex), "M0": 2, "stopping": (0.0, 0.0, 0.0, 2)}
+    problem |= {"low": [0.0] * 3, "high": [1.0] * 3, "prior_mean": None, "prior_std": [np.inf] * 3} | changes
+    _core.fit(call, noise, as_unknowns(NAMES[1:]), _core.FitProblem(**problem), _core.FitResults(**results))
 
 
 def signals(call):
@@ -181,7 +173,8 @@ def test_results_are_written_in_place_or_not_at_all():
 
 def test_one_run_gives_what_is_wanted_in_a_basis_only():
     wanted = {"sensitivities": np.empty((N, RANK, P), complex), "fisher": np.empty((N, COLUMNS, COLUMNS))}
-    out, call = np.empty((N, RANK), complex), in_basis()
+    basis = np.linalg.qr(np.vander(np.arange(ECHOES), RANK) + 0j)[0]
+    out, call = np.empty((N, RANK), complex), _core.Call(**arguments(basis=basis))
     _core.in_one_run(call, NOISE, UNKNOWNS, out, **wanted)
     F = np.empty((N, COLUMNS, COLUMNS))
     _core.fisher(call, NOISE, UNKNOWNS, F)

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSI
 
 
 CTRL_C = """
+import contextlib, io
 for delay in (0.1, 0.3, 0.5):
     later(delay, signal.SIGINT)
     try:
@@ -29,6 +30,7 @@ for delay in (0.1, 0.3, 0.5):
     [
         "sb.crb(seq, tissue, threads=2)",
         "sb.crb(seq, classes, threads=2)",
+        "with contextlib.redirect_stderr(io.StringIO()): sb.crb(seq, tissue, threads=2, progress=True)",
         "sb.crb(seq, tissue, threads=2, dtype=np.float32)",
         "sb.fisher(seq, tissue, threads=1)",
         "sb.simulate(seq, tissue, threads=1, basis=basis)",
@@ -39,13 +41,6 @@ def test_ctrl_c_ends_a_call_at_once_and_leaves_the_interpreter_usable(call):
     delays = output_of(CTRL_C.replace("CALL", call))
     # the fastest of three: other work on the machine can only add to it
     assert min(map(float, delays)) < 0.2
-
-
-def test_ctrl_c_ends_a_call_with_a_progress_bar():
-    script = "sys.stderr = open(os.devnull, 'w')\n" + CTRL_C.replace(
-        "CALL", "sb.crb(seq, tissue, threads=2, progress=True)"
-    )
-    assert min(map(float, output_of(script))) < 0.2
 
 
 def test_what_a_signal_handler_raises_ends_the_call():
@@ -77,7 +72,7 @@ print(thread.is_alive())
 def test_ctrl_c_is_for_the_main_thread_and_another_computes_on():
     script = """
 results = []
-thread = threading.Thread(target=lambda: results.append(sb.crb(seq, tissue[:40])["m0s"]))
+thread = threading.Thread(target=lambda: results.append(sb.crb(seq, tissue[:10], threads=1)["m0s"]))
 thread.start()
 later(0.1, signal.SIGINT)
 try:

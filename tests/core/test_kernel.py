@@ -12,20 +12,19 @@ from scipy.optimize import brentq
 from spinbound import _core
 from spinbound.sequences.experiment import as_core_sequence
 
+from tests.support.strategies import BOX, MOMENTS
+
 SIGNAL, JACOBIAN, WIDE = 1e-8, 1e-7, 1e-6
 UNDERFLOW = 1e-290  # the kernel's exp stops at exp(-708)
 WHITE_MATTER = np.array([0.15, 0.5, 15, 30, 3, 10e-6, 0, 1])
-LOW = np.array([0.01, 0.2, 5, 5, 0.5, 6e-6, -700, 0.6])
-HIGH = np.array([0.35, 2, 60, 80, 8, 16e-6, 700, 1.3])
+LOW, HIGH = np.array(list(BOX.values())).T
 WIDE_LOW = np.array([0, 0.2, 5, 0, 0.5, 3e-6, -1800, 0.3])
 WIDE_HIGH = np.array([0.35, 2, 60, 200, 8, 30e-6, 1800, 1.4])
-MOMENTS = ("balanced", "crusher", "spoiler_dual", "spoiler_prepulse")
 
 
 def kernel(seq, tissue):
     """Signals (N, n) and their derivatives (N, n, 8) of the tissues (8, N)."""
-    names = ("m0s", "R1f", "R2f", "Rex", "R1s", "T2s", "omega0", "B1")
-    return sb.sensitivities(seq, sb.Tissue(**dict(zip(names, tissue, strict=True))), wrt=names)
+    return sb.sensitivities(seq, sb.Tissue(**dict(zip(BOX, tissue, strict=True))), wrt=tuple(BOX))
 
 
 def oracle(seq, voxel):
@@ -40,9 +39,8 @@ class Expected:
 
     def __init__(self, seq, tissue):
         self.seq, self.tissue = seq, tissue
-        results = [oracle(seq, np.ascontiguousarray(voxel)) for voxel in tissue.T]
-        self.s = np.array([s for s, _ in results])
-        self.J = np.array([J for _, J in results])
+        results = [oracle(seq, voxel) for voxel in np.ascontiguousarray(tissue.T)]
+        self.s, self.J = map(np.array, zip(*results, strict=True))
         self.floor = 1e-6 * abs(oracle(seq, WHITE_MATTER)[1]).max(axis=0)
 
     def check(self, bar_signal=SIGNAL, bar_jacobian=JACOBIAN):
@@ -92,25 +90,25 @@ def numbers(few, many):
     return pytest.mark.parametrize("n", [few, pytest.param(many, marks=pytest.mark.long)])
 
 
-@numbers(50, 200)
-def test_published_train(n, published_train, monkeypatch):
-    Expected(published_train, tissues(1, n)).check_all_isas(monkeypatch)
+@pytest.fixture
+def bundled_train():
+    return sb.sequences.load("hybrid-mt-4s")
 
 
-@numbers(20, 60)
-def test_published_train_in_the_wide_box(n, published_train, monkeypatch):
-    Expected(published_train, wide_tissues(published_train, 2, n)).check_all_isas(monkeypatch, WIDE, WIDE)
+known_trains = pytest.mark.parametrize("train, seed", [("published_train", 1), ("bundled_train", 3)])
 
 
 @numbers(50, 200)
-def test_bundled_train(n, monkeypatch):
-    Expected(sb.sequences.load("hybrid-mt-4s"), tissues(3, n)).check_all_isas(monkeypatch)
+@known_trains
+def test_known_trains(n, train, seed, request, monkeypatch):
+    Expected(request.getfixturevalue(train), tissues(seed, n)).check_all_isas(monkeypatch)
 
 
 @numbers(20, 60)
-def test_bundled_train_in_the_wide_box(n, monkeypatch):
-    seq = sb.sequences.load("hybrid-mt-4s")
-    Expected(seq, wide_tissues(seq, 4, n)).check_all_isas(monkeypatch, WIDE, WIDE)
+@known_trains
+def test_known_trains_in_the_wide_box(n, train, seed, request, monkeypatch):
+    seq = request.getfixturevalue(train)
+    Expected(seq, wide_tissues(seq, seed + 1, n)).check_all_isas(monkeypatch, WIDE, WIDE)
 
 
 @numbers(50, 200)

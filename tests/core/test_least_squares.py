@@ -10,17 +10,15 @@ from tests.support.problems.nist_models import MODELS, read_problem
 
 NONE = (0.0, 0.0, 0.0)  # of gradient, step and cost: stop where nothing is left to be gained
 DEFAULT = (1e-10, 1e-10, 1e-10)
-CERTIFIED = [(name, start) for name in MODELS for start in (0, 1)]
+STARTS = pytest.mark.parametrize("start", [0, 1])
 # The data of Lanczos1 have 14 digits: in double precision its residual is rounding.
-WITH_RESIDUAL = [(name, start) for name, start in CERTIFIED if name != "Lanczos1"]
+WITH_RESIDUAL = [name for name in MODELS if name != "Lanczos1"]
 MULTIPLES = [(name, factor) for name in PROBLEMS for factor in (1, 10, 100) if (name, factor) not in HOPELESS]
 
 
-def fit(evaluate, start, low=None, high=None, prior=None, rules=NONE, max_iterations=3000):
+def fit(evaluate, start, low=-np.inf, high=np.inf, prior=None, rules=NONE, max_iterations=3000):
     """The minimiser after its last evaluation; a model without finite values is refused."""
-    start = np.asarray(start, dtype=float)
-    low = np.full(start.size, -np.inf) if low is None else np.asarray(low, dtype=float)
-    high = np.full(start.size, np.inf) if high is None else np.asarray(high, dtype=float)
+    start, low, high = np.array(np.broadcast_arrays(start, low, high), dtype=float)
     state = _core.LeastSquares(start, low, high, prior=prior, stopping=(*rules, max_iterations))
     while state.outcome == "running":
         assert np.all((low <= state.trial) & (state.trial <= high))
@@ -66,7 +64,8 @@ def certified():
     return fits
 
 
-@pytest.mark.parametrize("name, start", CERTIFIED)
+@STARTS
+@pytest.mark.parametrize("name", MODELS)
 def test_estimate_is_the_certified_one(certified, name, start):
     problem, state = certified[name, start]
     # four digits are NIST's own measure of a solved problem; all that are solved have six
@@ -78,7 +77,8 @@ def test_estimates_have_nine_digits_on_average(certified):
     assert np.mean([digits(state.estimate, problem.certified) for problem, state in certified.values()]) >= 9
 
 
-@pytest.mark.parametrize("name, start", WITH_RESIDUAL)
+@STARTS
+@pytest.mark.parametrize("name", WITH_RESIDUAL)
 def test_standard_errors_are_the_certified_ones(certified, name, start):
     problem, state = certified[name, start]
     assert digits(std(state, problem.y.size - problem.certified.size), problem.std) >= 6
@@ -122,23 +122,15 @@ def test_bounded_linear_problems_end_where_scipy_ends():
 @pytest.mark.parametrize("name", ["Misra1a", "Chwirut2", "Rat43", "Thurber", "Gauss1", "MGH17"])
 def test_bounded_regressions_end_no_higher_than_scipy(name):
     problem = read_problem(name)
-    rng = np.random.default_rng(2)
+    start, rng = problem.starts[1], np.random.default_rng(2)
+    residual, jacobian = (lambda b, which=which: problem.evaluate(b)[which] for which in (0, 1))
+    tight = {"x_scale": "jac", "xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15, "max_nfev": 3000}
     for _ in range(4):
         # the minimum lies outside in about half of the unknowns
         edge = problem.certified * rng.uniform(0.9, 1.1, problem.certified.size)
-        low, high = np.minimum(edge, 2 * problem.starts[1] - edge), np.maximum(edge, 2 * problem.starts[1] - edge)
-        state = fit(problem.evaluate, problem.starts[1], low, high)
-        expected = least_squares(
-            lambda b: problem.evaluate(b)[0],
-            problem.starts[1],
-            lambda b: problem.evaluate(b)[1],
-            (low, high),
-            x_scale="jac",
-            xtol=1e-15,
-            ftol=1e-15,
-            gtol=1e-15,
-            max_nfev=3000,
-        )
+        low, high = np.sort([edge, 2 * start - edge], axis=0)
+        state = fit(problem.evaluate, start, low, high)
+        expected = least_squares(residual, start, jacobian, (low, high), **tight)
         assert state.cost <= 2 * expected.cost * (1 + 1e-6)  # scipy stops short of a bound
 
 
@@ -157,9 +149,7 @@ def test_unknown_between_equal_bounds_keeps_their_bits():
 
 def test_unknown_leaves_a_bound_that_it_started_at():
     problem = read_problem("Misra1a")
-    low, high = problem.starts[1], np.array([np.inf, np.inf])
-    state = fit(problem.evaluate, problem.starts[1], 0 * low, high)
-    at_bound = fit(problem.evaluate, [250.0, 0.0], 0 * low, high)
+    state, at_bound = (fit(problem.evaluate, start, low=0) for start in (problem.starts[1], [250.0, 0.0]))
     assert at_bound.estimate == pytest.approx(state.estimate, rel=1e-8)
 
 
@@ -279,29 +269,18 @@ def test_prior_is_a_row_of_the_jacobian():
     assert digits(state.estimate, problem.certified) < 3
 
 
-@pytest.mark.parametrize("exponent", [-300, -40, 40, 300])
-def test_power_of_two_in_data_and_model_changes_no_bit(exponent):
+@pytest.mark.parametrize(
+    "of_data, of_unknowns", [*((power, [0] * 7) for power in (-300, -40, 40, 300)), (0, [3, -20, 0, 7, 1, -1, 12])]
+)
+def test_power_of_two_in_data_and_model_or_in_an_unknown_changes_no_bit(of_data, of_unknowns):
     problem = read_problem("Thurber")
-    scale = 2.0**exponent
+    scale, unit = 2.0**of_data, 2.0 ** np.array(of_unknowns)
 
     def scaled(b):
-        r, J = problem.evaluate(b)
-        return scale * r, scale * J
+        r, J = problem.evaluate(b / unit)
+        return scale * r, scale * J / unit
 
-    plain, state = fit(problem.evaluate, problem.starts[1]), fit(scaled, problem.starts[1])
-    assert state.estimate.tobytes() == plain.estimate.tobytes()
-    assert state.factor.tobytes() == (scale * plain.factor).tobytes()
+    plain, state = fit(problem.evaluate, problem.starts[1]), fit(scaled, unit * problem.starts[1])
+    assert state.estimate.tobytes() == (unit * plain.estimate).tobytes()
+    assert state.factor.tobytes() == (scale * plain.factor / unit).tobytes()
     assert (state.iterations, state.outcome) == (plain.iterations, plain.outcome)
-
-
-def test_power_of_two_in_an_unknown_changes_no_bit():
-    problem = read_problem("Thurber")
-    scale = 2.0 ** np.array([3, -20, 0, 7, 1, -1, 12])
-
-    def scaled(b):
-        r, J = problem.evaluate(b / scale)
-        return r, J / scale
-
-    plain, state = fit(problem.evaluate, problem.starts[1]), fit(scaled, scale * problem.starts[1])
-    assert state.estimate.tobytes() == (scale * plain.estimate).tobytes()
-    assert state.iterations == plain.iterations

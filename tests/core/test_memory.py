@@ -1,10 +1,10 @@
 """Memory of a call is that of its results and little else."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.processes import lines_of
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs the peak of Linux")
 
@@ -32,13 +32,6 @@ print(memory("VmHWM") - before)
 """
 
 
-def peak(call, n):
-    script = PEAK.replace("CALL", call).replace("N //", f"{n} //")
-    done = subprocess.run([sys.executable, "-c", script], timeout=300, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    return int(done.stdout)
-
-
 # Single precision is computed in parts of some 20 MB, which only a million tissues make a trifle.
 @pytest.mark.parametrize(
     "call, n, bytes_per_voxel",
@@ -52,5 +45,6 @@ def peak(call, n):
     ],
 )
 def test_tissues_need_the_results_and_150_bytes_each(call, n, bytes_per_voxel):
+    (peak,) = lines_of(PEAK.replace("CALL", call).replace("N //", f"{n} //"))
     # 97 bytes are those of a tissue as the core wants it
-    assert peak(call, n) <= n * (bytes_per_voxel + 150)
+    assert int(peak) <= n * (bytes_per_voxel + 150)

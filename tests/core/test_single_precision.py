@@ -4,30 +4,22 @@ import numpy as np
 import pytest
 import spinbound as sb
 
-from tests.support.calls import SEQ, VOXELS, arrays
+from tests.support.calls import CALLS, SEQ, VOXELS, arrays
 from tests.support.strategies import BOX
-from tests.support.trains import smooth_train
+from tests.support.trains import random_tissues, smooth_train
 
-BOUNDS = (sb.fisher, sb.crb)
-TRAINS = (sb.simulate, sb.sensitivities)
+TRAINS, BOUNDS = CALLS[:2], CALLS[2:]
 NAMES = tuple(BOX)
 LONG = smooth_train(400)  # 1.4 s
-
-
-def random_tissue(n_voxels):
-    low, high = np.array(list(BOX.values())).T[..., None]
-    values = np.random.default_rng(0).uniform(low, high, (len(NAMES), n_voxels))
-    return sb.Tissue(**dict(zip(NAMES, values, strict=True)))
 
 
 @pytest.mark.parametrize("isa", sb._core.isa_available())
 def test_single_precision_errs_as_documented(isa, monkeypatch):
     monkeypatch.setenv("SPINBOUND_ISA", isa)
-    seq, tissue = sb.sequences.load("hybrid-mt-4s"), random_tissue(300)
-    s, J = sb.sensitivities(seq, tissue, NAMES)
-    single_s, single_J = sb.sensitivities(seq, tissue, NAMES, dtype=np.complex64)
-    error_s = abs(single_s - s).max(axis=1) / abs(s).max(axis=1)
-    error_J = abs(single_J - J).max(axis=1) / abs(J).max(axis=1)
+    seq, tissue = sb.sequences.load("hybrid-mt-4s"), random_tissues(300, seed=0)
+    double = sb.sensitivities(seq, tissue, NAMES)
+    single = sb.sensitivities(seq, tissue, NAMES, dtype=np.complex64)
+    error_s, error_J = (abs(a - b).max(axis=1) / abs(b).max(axis=1) for a, b in zip(single, double, strict=True))
     assert error_s.max() <= 2e-4
     assert np.all(np.percentile(error_J, 99, axis=0) <= [1e-2 if name == "T2s" else 1e-3 for name in NAMES])
     assert error_s.max() > 1e-7, "this was computed in double precision"
@@ -35,7 +27,7 @@ def test_single_precision_errs_as_documented(isa, monkeypatch):
 
 @pytest.mark.parametrize("output", ["signal", "magnetization"])
 def test_signals_and_sensitivities_agree_in_single_precision(output):
-    tissue = random_tissue(20)
+    tissue = random_tissues(20, seed=0)
     s = sb.simulate(LONG, tissue, output=output, dtype=np.complex64)
     signal = s if output == "signal" else s[..., 0] + 1j * s[..., 1]
     expected = sb.sensitivities(LONG, tissue, dtype=np.complex64)[0]
@@ -45,7 +37,7 @@ def test_signals_and_sensitivities_agree_in_single_precision(output):
 
 @pytest.mark.parametrize("call", TRAINS)
 def test_single_precision_knows_no_neighbours(call, monkeypatch):
-    tissue = random_tissue(40)
+    tissue = random_tissues(40, seed=0)
     expected = arrays(call(LONG, tissue, dtype=np.complex64, threads=1))
     monkeypatch.setattr("spinbound.signals.batch.SLAB_VALUES", 100)  # several slabs, of a few voxels each
     for result, whole in zip(arrays(call(LONG, tissue, dtype=np.complex64)), expected, strict=True):
@@ -55,9 +47,8 @@ def test_single_precision_knows_no_neighbours(call, monkeypatch):
 
 @pytest.mark.parametrize("call", TRAINS)
 def test_a_short_cycle_is_refused_in_single_precision(call):
-    with pytest.raises(
-        sb.InvalidParameter, match=r"a cycle of 0\.14 s .* allowed: complex128, or cycles of at least 1 s"
-    ):
+    message = r"a cycle of 0\.14 s .* allowed: complex128, or cycles of at least 1 s"
+    with pytest.raises(sb.InvalidParameter, match=message):
         call(SEQ, VOXELS, dtype=np.complex64)
     transient = SEQ.replace(start="thermal")
     for result in arrays(call(transient, VOXELS, dtype=np.complex64)):

@@ -10,20 +10,15 @@ import spinbound as sb
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.trains import random_basis
+
 EPS = np.finfo(float).eps
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
+BASIS = random_basis(12, 4, seed=0)
 
 
 def complex_array(*shape, seed=0):
-    real, imaginary = rng(seed).standard_normal((2, *shape))
+    real, imaginary = np.random.default_rng(seed).standard_normal((2, *shape))
     return real + 1j * imaginary
-
-
-def random_basis(n=12, rank=4, seed=0):
-    return sb.Basis(np.linalg.qr(complex_array(n, rank, seed=seed))[0])
 
 
 def train(n_pulses=12, TR=3.5e-3):
@@ -39,48 +34,45 @@ def test_compression_of_what_the_basis_spans_loses_nothing(n, rank, seed):
 
 
 def test_coefficients_are_inner_products_with_the_vectors():
-    basis, signal = random_basis(), complex_array(12, seed=1)
-    expected = [np.vdot(vector, signal) for vector in basis.vectors.T]
-    assert basis.compress(signal) == pytest.approx(expected, abs=100 * EPS)
+    signal = complex_array(12, seed=1)
+    expected = [np.vdot(vector, signal) for vector in BASIS.vectors.T]
+    assert BASIS.compress(signal) == pytest.approx(expected, abs=100 * EPS)
 
 
 def test_voxels_keep_their_axes():
-    basis = random_basis()
-    signals = complex_array(2, 3, 5, 12)
-    assert basis.compress(signals).shape == (2, 3, 5, 4)
-    assert basis.expand(basis.compress(signals)).shape == (2, 3, 5, 12)
+    coefficients = BASIS.compress(complex_array(2, 3, 5, 12))
+    assert coefficients.shape == (2, 3, 5, 4)
+    assert BASIS.expand(coefficients).shape == (2, 3, 5, 12)
 
 
 def test_a_bad_voxel_stays_alone():
-    basis, signals = random_basis(), complex_array(3, 12)
-    clean = basis.compress(signals)
+    signals = complex_array(3, 12)
+    clean = BASIS.compress(signals)
     signals[1, 5] = np.nan
-    coefficients = basis.compress(signals)
+    coefficients = BASIS.compress(signals)
     assert np.isnan(coefficients[1]).all()
     assert coefficients[[0, 2]] == pytest.approx(clean[[0, 2]], abs=100 * EPS)
 
 
 def test_masked_entries_are_nan():
-    basis = random_basis()
-    assert np.isnan(basis.compress(np.ma.array(np.ones(12), mask=[True] + [False] * 11))).all()
+    assert np.isnan(BASIS.compress(np.ma.array(np.ones(12), mask=[True] + [False] * 11))).all()
 
 
 def test_single_precision_stays_single():
-    basis = random_basis()
-    assert basis.compress(np.ones(12, np.complex64)).dtype == np.complex64
-    assert basis.expand(np.ones(4, np.float32)).dtype == np.complex64
+    assert BASIS.compress(np.ones(12, np.complex64)).dtype == np.complex64
+    assert BASIS.expand(np.ones(4, np.float32)).dtype == np.complex64
     assert sb.Basis(np.eye(12)[:, :4]).compress(np.ones(12, np.float32)).dtype == np.float32
 
 
 @pytest.mark.parametrize("signals", [np.ones(11), np.ones((12, 3)), 1.0, np.full(12, "a")])
 def test_signals_of_another_length_are_refused(signals):
     with pytest.raises(sb.InvalidData, match=r"signals (have shape .* must be 12|must be numbers)"):
-        random_basis().compress(signals)
+        BASIS.compress(signals)
 
 
 def test_coefficients_of_another_rank_are_refused():
     with pytest.raises(sb.InvalidData, match=r"coefficients have shape \(2, 13\); the last axis must be 4"):
-        random_basis().expand(np.ones((2, 13)))
+        BASIS.expand(np.ones((2, 13)))
 
 
 # Making one
@@ -97,7 +89,7 @@ def test_the_vectors_of_the_largest_singular_values_hold_most_energy():
 
 
 def test_real_signals_give_real_vectors():
-    basis = sb.Basis.from_svd(rng().standard_normal((20, 12)), rank=3)
+    basis = sb.Basis.from_svd(complex_array(20, 12).real, rank=3)
     assert basis.vectors.dtype == np.float64
 
 
@@ -190,34 +182,31 @@ def test_there_may_be_more_singular_values_than_vectors():
 
 
 def test_the_first_vectors_are_a_basis():
-    basis = random_basis()
-    assert basis.truncate(2).rank == 2
-    assert np.array_equal(basis.truncate(2).vectors, basis.vectors[:, :2])
+    assert BASIS.truncate(2).rank == 2
+    assert np.array_equal(BASIS.truncate(2).vectors, BASIS.vectors[:, :2])
     with pytest.raises(sb.InvalidParameter, match="this basis has 4 vectors"):
-        basis.truncate(5)
+        BASIS.truncate(5)
 
 
 # Its sequence
 
 
 def test_a_basis_refuses_another_sequence():
-    basis = sb.Basis(random_basis().vectors, seq=train())
-    tissue = sb.Tissue()
-    assert sb.simulate(train(), tissue, basis=basis).shape == (4,)
+    basis = sb.Basis(BASIS.vectors, seq=train())
+    assert sb.simulate(train(), sb.Tissue(), basis=basis).shape == (4,)
     with pytest.raises(sb.InvalidParameter, match="the basis belongs to another sequence"):
-        sb.simulate(train(TR=4e-3), tissue, basis=basis)
+        sb.simulate(train(TR=4e-3), sb.Tissue(), basis=basis)
 
 
 def test_a_basis_of_unknown_origin_fits_any_sequence_of_its_length():
-    basis = random_basis()
-    assert sb.simulate(train(TR=4e-3), sb.Tissue(), basis=basis).shape == (4,)
+    assert sb.simulate(train(TR=4e-3), sb.Tissue(), basis=BASIS).shape == (4,)
     with pytest.raises(sb.InvalidParameter, match="the basis has 12 echoes, the sequence 13"):
-        sb.simulate(train(13), sb.Tissue(), basis=basis)
+        sb.simulate(train(13), sb.Tissue(), basis=BASIS)
 
 
 def test_a_basis_for_a_sequence_has_its_length():
     with pytest.raises(sb.InvalidData, match="the basis has 12 echoes, the sequence 13"):
-        sb.Basis(random_basis().vectors, seq=train(13))
+        sb.Basis(BASIS.vectors, seq=train(13))
 
 
 # Files
@@ -234,30 +223,26 @@ def test_a_basis_survives_every_way_of_copying(tmp_path):
 
 
 def test_a_basis_without_singular_values_survives_too(tmp_path):
-    random_basis().save(tmp_path / "basis.npz")
-    assert sb.Basis.load(tmp_path / "basis.npz") == random_basis()
+    BASIS.save(tmp_path / "basis.npz")
+    assert sb.Basis.load(tmp_path / "basis.npz") == BASIS
 
 
 def test_a_basis_is_saved_as_npz_only(tmp_path):
     with pytest.raises(sb.InvalidData, match=r"saved as \.npz"):
-        random_basis().save(tmp_path / "basis.mat")
+        BASIS.save(tmp_path / "basis.mat")
 
 
-def test_a_file_without_vectors_lists_what_it_has(tmp_path):
-    np.savez(tmp_path / "basis.npz", U=np.eye(3), s=np.ones(3))
-    with pytest.raises(sb.InvalidData, match="no variable vectors; the file has: U, s"):
-        sb.Basis.load(tmp_path / "basis.npz")
-
-
-def test_a_file_with_a_bad_basis_is_named(tmp_path):
-    np.savez(tmp_path / "basis.npz", vectors=2 * np.eye(3))
-    with pytest.raises(sb.InvalidData, match=r"basis\.npz: the columns of vectors are not orthonormal"):
-        sb.Basis.load(tmp_path / "basis.npz")
-
-
-def test_a_pickle_is_never_loaded(tmp_path):
-    np.savez(tmp_path / "basis.npz", vectors=np.array([[{}]], dtype=object))
-    with pytest.raises(sb.InvalidData, match="pickled Python objects"):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"U": np.eye(3), "s": np.ones(3)}, "no variable vectors; the file has: U, s"),
+        ({"vectors": 2 * np.eye(3)}, r"basis\.npz: the columns of vectors are not orthonormal"),
+        ({"vectors": np.array([[{}]], dtype=object)}, "pickled Python objects"),
+    ],
+)
+def test_a_file_without_a_basis_is_refused(content, message, tmp_path):
+    np.savez(tmp_path / "basis.npz", **content)
+    with pytest.raises(sb.InvalidData, match=message):
         sb.Basis.load(tmp_path / "basis.npz")
 
 

@@ -1,5 +1,6 @@
 """Experiments of NMR spectrometers: recovery after one pulse, continuous waves and the lineshapes that they see."""
 
+from functools import partial
 from math import pi, sqrt
 
 import mpmath
@@ -12,7 +13,9 @@ from spinbound import _core
 from spinbound.sequences.model import LINESHAPES
 from spinbound.signals.lineshape import PROFILES, absorption
 
-from tests.support.trains import WHITE_MATTER
+from tests.support.differences import five_point
+from tests.support.theory import bloch_mcconnell
+from tests.support.trains import WHITE_MATTER, exchange
 
 DELAYS = np.geomspace(2e-3, 5, 12)
 OFFSETS = 2 * pi * np.array([-2e4, -300, 80, 1e3, 6e4])
@@ -35,11 +38,9 @@ def test_echo_lies_a_delay_after_the_end_of_the_pulse():
 
 
 def test_recovery_is_the_free_evolution_of_what_the_pulse_leaves():
-    m0s, R1f, Rex, R1s = (float(WHITE_MATTER[name]) for name in ("m0s", "R1f", "Rex", "R1s"))
-    rates = np.array([[-R1f - Rex * m0s, Rex * (1 - m0s)], [Rex * m0s, -R1s - Rex * (1 - m0s)]])
-    equilibrium = np.array([1 - m0s, m0s])
+    rates, equilibrium = exchange(WHITE_MATTER)
     after = recovery(sb.inversion_recovery([1e-12]))[0] - equilibrium
-    assert after[0] == pytest.approx(-2 * (1 - m0s), rel=0.02)  # an inversion, but for what it relaxes
+    assert after[0] == pytest.approx(-2 * equilibrium[0], rel=0.02)  # an inversion, but for what it relaxes
     expected = [equilibrium + expm(rates * delay) @ after for delay in DELAYS]
     # 1e-12 s of free evolution come on top: 3e-11 of the state.
     np.testing.assert_allclose(recovery(sb.inversion_recovery(DELAYS)), expected, rtol=0, atol=1e-10)
@@ -57,9 +58,8 @@ def test_read_pulse_finds_the_recovery_at_its_delay():
 
 def test_transverse_magnetization_of_the_first_pulse_does_not_reach_the_sample():
     off = WHITE_MATTER.replace(R2f=1.0)  # what pi/3 leaves transverse would last for a second
-    signals = [
-        sb.simulate(sb.inversion_recovery([1e-3], alpha, read=(1e-9, 50e-6)), off) for alpha in (pi / 3, -pi / 3)
-    ]
+    trains = (sb.inversion_recovery([1e-3], alpha, read=(1e-9, 50e-6)) for alpha in (pi / 3, -pi / 3))
+    signals = [sb.simulate(train, off) for train in trains]
     assert abs(signals[0][0]) < 1e-8
     np.testing.assert_allclose(*signals, rtol=1e-9)
 
@@ -113,9 +113,7 @@ def test_lineshape_is_the_fourier_transform_of_the_greens_function(lineshape):
     code = LINESHAPES.index(lineshape)
     for x in (0.05, 0.7, 2.0, 4.0):
         f = PROFILES[lineshape](np.array(x))[0]
-        transform = quad(lambda kappa: _core.greens_function(code, kappa), 0, np.inf, weight="cos", wvar=x, limlst=200)[
-            0
-        ]
+        transform, *_ = quad(lambda k: _core.greens_function(code, k), 0, np.inf, weight="cos", wvar=x, limlst=200)
         assert pi * f == pytest.approx(transform, abs=1e-7)  # ten times what quad aims at
 
 
@@ -161,20 +159,10 @@ def test_any_shape_of_lineshape_arguments_gives_the_same_values():
 
 def test_lorentzian_spectrum_is_the_steady_state_of_bloch_mcconnell():
     tissue = WHITE_MATTER.replace(omega0=120.0, B1=0.9, T2s=9e-6)
-    m0s, R1f, R2f, Rex, R1s, T2s = (float(tissue[name]) for name in ("m0s", "R1f", "R2f", "Rex", "R1s", "T2s"))
+    rates = [float(tissue[name]) for name in ("m0s", "R1f", "R2f", "Rex", "R1s")]
     for field, offset in zip(FIELDS, OFFSETS, strict=True):
-        w, d, m0f = 0.9 * field, 120 - offset, 1 - m0s
-        equations = np.array(
-            [
-                [-R2f, -d, w, 0, 0, 0],
-                [d, -R2f, 0, 0, 0, 0],
-                [-w, 0, -R1f - Rex * m0s, 0, 0, Rex * m0f],
-                [0, 0, 0, -1 / T2s, offset, w],
-                [0, 0, 0, -offset, -1 / T2s, 0],
-                [0, 0, Rex * m0s, -w, 0, -R1s - Rex * m0f],
-            ]
-        )
-        state = np.linalg.solve(equations, [0, 0, -R1f * m0f, 0, 0, -R1s * m0s])
+        equations = bloch_mcconnell(*rates, 1 / 9e-6, 120 - offset, 0.9 * field, -offset)[:6]
+        state = np.linalg.solve(equations[:, :6], -equations[:, 6])
         for output, component in (("zf", 2), ("zs", 5)):
             z = sb.continuous_wave(tissue, field, offset, output=output, lineshape="lorentzian")
             assert z[0] == pytest.approx(state[component], rel=1e-10)  # the condition of the equations, 1e5
@@ -204,20 +192,14 @@ def test_direct_saturation_is_deepest_at_the_resonance_of_the_free_pool():
 @pytest.mark.parametrize("output", ["zf", "zs"])
 def test_derivatives_are_those_of_differences(lineshape, output):
     tissue = sb.Tissue(m0s=[0.05, 0.2], R1a=0.8, R2f=[15, 40], Rex=25, T2s=[8e-6, 1.3e-5], omega0=90, B1=0.9, M0=1 + 2j)
-    names = [name for name in (*sb.ALL, "R1a", "T1a", "T1f", "T1s", "T2f") if name != "M0"]
-    for name in names:
+    spectrum = partial(sb.continuous_wave, omega1=FIELDS, offset=OFFSETS, output=output, lineshape=lineshape)
+    for name in (*sb.ALL[1:], "R1a", "T1a", "T1f", "T1s", "T2f"):
         value = tissue[name]
-        step = 1e-3 * np.abs(value)
-
-        def at(k, name=name, value=value, step=step):
-            changed = tissue.replace(**{name: value + k * step})
-            return sb.continuous_wave(changed, FIELDS, OFFSETS, output=output, lineshape=lineshape)
-
-        expected = (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * np.broadcast_to(step, (2,))[:, None])
-        z, J = sb.continuous_wave(tissue, FIELDS, OFFSETS, output=output, lineshape=lineshape, wrt=name)
+        relative = five_point(lambda k, name=name, value=value: spectrum(tissue.replace(**{name: k * value})), 1, 1e-3)
+        J = spectrum(tissue, wrt=name)[1][..., 0] * np.broadcast_to(value, (2,))[:, None]
         # Differences of relative step h = 1e-3: 1e-13 of rounding, h^4 of the fifth derivative.
-        np.testing.assert_allclose(J[..., 0], expected, rtol=1e-8, atol=1e-9 * np.abs(expected).max())
-    z, J = sb.continuous_wave(tissue, FIELDS, OFFSETS, output=output, lineshape=lineshape, wrt="M0")
+        np.testing.assert_allclose(J, relative, rtol=1e-8, atol=1e-9 * np.abs(relative).max())
+    z, J = spectrum(tissue, wrt="M0")
     np.testing.assert_allclose(J[..., 0] * (1 + 2j), z, rtol=1e-14)
 
 
@@ -241,7 +223,7 @@ def test_no_voxels_give_no_spectra():
     [
         ({"tissue": {"m0s": 0.1}}, "must be a spinbound.Tissue"),
         (
-            {"tissue": sb.Tissue(T2s=[np.nan, np.nan])},
+            {"tissue": sb.Tissue(T2s=[np.nan] * 2)},
             "every voxel is invalid: T2s is nan; allowed: 2e-06 <= T2s <= 5e-05 s",
         ),
         ({"tissue": sb.Tissue(T2s=[np.nan, 1e-5], m0s=[0.1, 1.0])}, "every voxel is invalid"),

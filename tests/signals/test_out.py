@@ -1,19 +1,18 @@
 """Results written where the caller wants them: in place, without a second copy, into files as well as into memory."""
 
-import subprocess
-import sys
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 import spinbound as sb
 
+from tests.support.calls import SINGLE, VOXELS, arrays, every_call, same
+from tests.support.processes import lines_of
 from tests.support.trains import random_tissues, smooth_train
 
 SEQ = smooth_train(24)
 TISSUE = random_tissues(37, seed=0)
-CALLS = (sb.simulate, sb.sensitivities, sb.fisher, sb.crb)
-every_call = pytest.mark.parametrize("call", CALLS)
 
 
 def apply(function, result):
@@ -23,23 +22,30 @@ def apply(function, result):
     return tuple(map(function, result)) if isinstance(result, tuple) else function(result)
 
 
-def arrays(result):
-    """Every array of a call's result."""
-    found = []
-    apply(found.append, result)
-    return found
+def sevens(result):
+    """Arrays to write a result into, full of what must be overwritten."""
+    return apply(lambda array: np.full_like(array, 7), result)
 
 
 def memmaps(result, folder):
     """Files for the arrays of a result."""
-    count = iter(range(100))
-    return apply(lambda array: np.memmap(folder / f"{next(count)}.dat", array.dtype, "w+", shape=array.shape), result)
+    number = count()
+    return apply(lambda array: np.memmap(folder / f"{next(number)}.dat", array.dtype, "w+", shape=array.shape), result)
+
+
+@every_call
+def test_results_are_written_in_place(call):
+    expected = call(SEQ, VOXELS)
+    out = sevens(expected)
+    result = call(SEQ, VOXELS, out=out)
+    assert all(given is returned for given, returned in zip(arrays(out), arrays(result), strict=True))
+    assert same(out, expected)
 
 
 @every_call
 @pytest.mark.parametrize("single", [False, True])
 def test_files_get_the_bits_of_the_results(call, single, tmp_path):
-    options = {"dtype": np.complex64 if call in CALLS[:2] else np.float32} if single else {}
+    options = {"dtype": SINGLE[call]} if single else {}
     seq = SEQ.replace(start="thermal")  # single precision is too coarse for the steady state of so short a train
     expected = call(seq, TISSUE, **options)
     out = memmaps(expected, tmp_path)
@@ -51,18 +57,12 @@ def test_files_get_the_bits_of_the_results(call, single, tmp_path):
 @every_call
 def test_a_part_of_a_larger_array_is_filled_and_nothing_beside_it(call):
     expected = call(SEQ, TISSUE[5:9])
-    whole = apply(lambda array: np.full_like(array, 7), call(SEQ, TISSUE))
+    whole = sevens(call(SEQ, TISSUE))
     call(SEQ, TISSUE[5:9], out=apply(lambda array: array[5:9], whole))
     for array, part in zip(arrays(whole), arrays(expected), strict=True):
         assert np.array_equal(array[5:9], part)
         assert (array[:5] == 7).all()
         assert (array[9:] == 7).all()
-
-
-def frozen(array):
-    array = array.copy()
-    array.setflags(write=False)
-    return array
 
 
 def misaligned(array):
@@ -73,7 +73,7 @@ def misaligned(array):
 @pytest.mark.parametrize(
     ("spoilt", "message"),
     [
-        (frozen, "given one that is not writeable$"),
+        (lambda array: np.broadcast_to(array, array.shape), "given one that is not writeable$"),
         (lambda array: np.repeat(array, 2, axis=-1)[..., ::2], "is not C-contiguous$"),
         (lambda array: np.empty(array.shape, array.dtype)[::-1], "is not C-contiguous$"),
         (misaligned, "is not aligned$"),
@@ -152,7 +152,6 @@ ARRAYS = "s, J = np.full(shape, 7j), np.full((*shape, 9), 7j)"
 def test_results_in_place_take_no_memory_of_their_own(places, tmp_path):
     call = "sb.sensitivities(seq, tissue, out=(s, J), progress=lambda *_: seen.append(anonymous()))"
     script = PEAK.replace("PLACES", places).replace("CALL", call)
-    done = subprocess.run([sys.executable, "-c", script, tmp_path], timeout=300, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    (bytes_more,) = lines_of(script, tmp_path)
     # J takes 288 MB and s 32; the tissues as the core wants them take 2, its plans and buffers some 10
-    assert int(done.stdout) < 50e6
+    assert int(bytes_more) < 50e6

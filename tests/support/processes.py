@@ -26,9 +26,10 @@ def later(delay, number):
 """
 
 
-def output_of(script):
-    """What a script prints; it must end well and complain of nothing."""
-    done = subprocess.run([sys.executable, "-c", LONG + script], timeout=120, capture_output=True, text=True)
+def lines_of(script, *arguments):
+    """The lines that a script prints; it must end well and complain of nothing."""
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, timeout=300, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.split("\n")[:-1]
 
@@ -41,3 +42,8 @@ def outputs_by_threads(script):
         for environment in (os.environ | dict.fromkeys(names, n) for n in ("1", "2"))
     )
     return [run.stdout for run in runs]
+
+
+def output_of(script):
+    """What a script with some seconds of work prints."""
+    return lines_of(LONG + script)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import spinbound as sb
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -18,6 +19,11 @@ BOX = {
 }
 
 MOMENTS = ("balanced", "crusher", "spoiler_dual", "spoiler_prepulse")
+
+
+def given_some(*strategies, examples=25):
+    """Ask a test of some examples of the strategies."""
+    return lambda test: settings(max_examples=examples)(given(*strategies)(test))
 
 
 def numbers(low, high):

@@ -8,6 +8,13 @@ from tests.support.strategies import BOX
 WHITE_MATTER = sb.Tissue(m0s=0.15, R1f=0.5, R2f=15, Rex=30, R1s=3, T2s=10e-6)
 
 
+def exchange(tissue):
+    """The matrix of relaxation and exchange between zf and zs, and their equilibrium."""
+    m0s, R1f, Rex, R1s = (float(tissue[name]) for name in ("m0s", "R1f", "Rex", "R1s"))
+    rates = np.array([[-R1f - Rex * m0s, Rex * (1 - m0s)], [Rex * m0s, -R1s - Rex * (1 - m0s)]])
+    return rates, np.array([1 - m0s, m0s])
+
+
 def smooth_train(n_pulses=60, **changes):
     """An inversion and a smooth train of the kind that the package is for."""
     phase = np.linspace(0, 2 * np.pi, n_pulses)
@@ -48,3 +55,8 @@ def random_tissues(n_voxels, seed):
 def noise(shape, seed, sigma):
     """The same in the real and in the imaginary part."""
     return sigma * np.random.default_rng(seed).normal(size=(*shape, 2)) @ [1, 1j]
+
+
+def random_basis(n_echoes, rank, seed):
+    """Complex vectors that have nothing to do with a train."""
+    return sb.Basis(np.linalg.qr(noise((n_echoes, rank), seed, 1))[0])

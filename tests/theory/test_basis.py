@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from scipy.linalg import subspace_angles
 
+from tests.support.theory import stacked
+
 M, P = 9, 4  # complex samples, unknowns
 rng = np.random.default_rng(16)
 EPS = np.finfo(float).eps
@@ -18,14 +20,6 @@ def gaussian(*shape):
 
 def orthonormal(columns):
     return np.linalg.qr(columns)[0]
-
-
-def stacked(columns):
-    return np.concatenate([columns.real, columns.imag])
-
-
-def as_complex(column):
-    return column[:M] + 1j * column[M:]
 
 
 def projector(V):
@@ -52,7 +46,8 @@ def losses(A, i, V):
     return e @ e / (d @ d), g @ np.linalg.solve(PN.T @ PN, g) / (d @ d)
 
 
-A = stacked(gaussian(M, P))
+J = gaussian(M, P)
+A = stacked(J)
 
 
 def test_eigenvectors_of_the_gram_matrix_leave_out_the_least_energy():
@@ -94,22 +89,21 @@ def test_the_bound_is_the_length_of_what_is_apart(i):
 @pytest.mark.parametrize("i", range(P))
 def test_the_compressed_bound(i):
     V = orthonormal(gaussian(M, 5))
-    compressed = bound(stacked(V.conj().T @ (A[:M] + 1j * A[M:])), i)
+    compressed = bound(stacked(V.conj().T @ J), i)
     assert bound(A, i) / compressed == pytest.approx(1 - sum(losses(A, i, V)))
 
 
 def test_what_is_apart_keeps_the_bound_and_nothing_less_does():
     d, _ = apart(A, 1)
     others = gaussian(M, 3)
-    V = orthonormal(np.column_stack([as_complex(d), others]))
-    J = A[:M] + 1j * A[M:]
+    V = orthonormal(np.column_stack([d[:M] + 1j * d[M:], others]))
     assert bound(stacked(V.conj().T @ J), 1) == pytest.approx(bound(A, 1))
     without = orthonormal(others)
     assert bound(stacked(without.conj().T @ J), 1) > bound(A, 1) / (1 - losses(A, 1, without)[0]) > bound(A, 1)
 
 
 def test_the_last_loss_is_of_second_order():
-    J, error = A[:M] + 1j * A[M:], gaussian(M, P)
+    error = gaussian(M, P)
     one, less = (losses(A, 2, orthonormal(J + size * error)) for size in (1e-2, 1e-3))
     # a tenth of the error: (1/10)^2 of the first loss, and the fourth power of the second, up to higher orders
     assert less[0] == pytest.approx(1e-2 * one[0], rel=0.2)

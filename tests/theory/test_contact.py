@@ -4,30 +4,23 @@ import math
 
 import numpy as np
 import pytest
-from numpy.polynomial import polynomial
+from numpy.polynomial import Polynomial
 from scipy.linalg import expm
 
-from tests.support.theory import economised, polynomial_of, shifted_pulse, smallest_ellipse
+from tests.support.theory import chebyshev, economised, polynomial_of, shifted_pulse, smallest_ellipse, with_tangent
 
 TOLERANCE = 1e-10
 
 
 def touching(L, ell, theta, degree, contact):
-    """Monomials of f = p + (g0 + g1 x) q, which touches exp at `contact`; p has the degree given."""
-    p, _ = economised(L, ell, theta, degree)
+    """The polynomials p of the degree given and f = p + (g0 + g1 x) q, which touches exp at `contact`."""
     a, b = smallest_ellipse((L + ell) / 2, theta)
-    t = [np.ones(1), np.array([(L - ell) / 2, 1.0])]
-    while len(t) <= degree + 1:
-        t.append(polynomial.polysub(2 * polynomial.polymul(t[1], t[-1]), (a * a - b * b) * t[-2]))
-    q = t[-1]
-
-    def value_and_slope(c):
-        return polynomial.polyval(contact, c), polynomial.polyval(contact, polynomial.polyder(c))
-
-    (p0, p1), (q0, q1), target = value_and_slope(p), value_and_slope(q), math.exp(contact)
-    level = (target - p0) / q0
-    g1 = (target - p1 - level * q1) / q0
-    return polynomial.polyadd(p, polynomial.polymul(q, [level - g1 * contact, g1]))
+    p = Polynomial(economised(L, ell, theta, degree)[0])
+    q = Polynomial(chebyshev((ell - L) / 2, a * a - b * b, degree + 1)[-1])
+    target = math.exp(contact)
+    level = (target - p(contact)) / q(contact)
+    g1 = (target - p.deriv()(contact) - level * q.deriv()(contact)) / q(contact)
+    return p, p + q * Polynomial([level - g1 * contact, g1])
 
 
 def fast_rate(m0s, R1f, R2f, Rex, R1s, R2sl, omega0, omega1):
@@ -57,6 +50,18 @@ def slow_rectangle(rates, TRF):
     return (saturation + slow) * TRF, slow * TRF, math.hypot(omega0, omega1) * TRF
 
 
+def least_degree(L, ell, theta):
+    return next(degree for degree in range(2, 60) if economised(L, ell, theta, degree)[1] < TOLERANCE)
+
+
+def touched_pulse(seed):
+    """S TRF and the contact with its fast mode; the slow rectangle, and the degree that suffices there."""
+    rates, TRF = overdamped_pulse(seed)
+    rectangle = slow_rectangle(rates, TRF)
+    contact = (rates[2] - fast_rate(*rates)) * TRF
+    return np.array(shifted_pulse(*rates)[0]) * TRF, contact, rectangle, least_degree(*rectangle)
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_mu_is_an_eigenvalue_but_for_the_exchange_squared(seed):
     rates, _ = overdamped_pulse(seed)
@@ -70,32 +75,21 @@ def test_mu_is_an_eigenvalue_but_for_the_exchange_squared(seed):
 
 @pytest.mark.parametrize("seed", range(30))
 def test_a_polynomial_of_the_slow_rectangle_that_touches_is_the_exponential(seed):
-    rates, TRF = overdamped_pulse(seed)
-    L, ell, theta = slow_rectangle(rates, TRF)
-    degree = next(K for K in range(2, 40) if economised(L, ell, theta, K)[1] < TOLERANCE)
-    X = np.array(shifted_pulse(*rates)[0]) * TRF
-    contact = (rates[2] - fast_rate(*rates)) * TRF
-    c = touching(L, ell, theta, degree, contact)
+    X, contact, (L, ell, theta), degree = touched_pulse(seed)
+    c = touching(L, ell, theta, degree, contact)[1].coef
     assert np.all(c > 0), "a ratio of the coefficients would change its sign"
     # eigenvectors of the fast mode and of the others are no more than 2 or 3 times as oblique as long
     assert np.linalg.norm(polynomial_of(X, c) - expm(X), 2) <= 20 * TOLERANCE
-    whole = next(K for K in range(2, 60) if economised(-contact, ell, theta, K)[1] < TOLERANCE)
-    assert degree + 2 < whole
+    assert degree + 2 < least_degree(-contact, ell, theta)
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_tangents_are_as_accurate_as_the_double_contact_makes_them(seed):
-    rates, TRF = overdamped_pulse(seed)
-    L, ell, theta = slow_rectangle(rates, TRF)
-    degree = next(K for K in range(2, 40) if economised(L, ell, theta, K)[1] < TOLERANCE)
-    contact = (rates[2] - fast_rate(*rates)) * TRF
-    c = touching(L, ell, theta, degree, contact)
-    X = np.array(shifted_pulse(*rates)[0]) * TRF
+    X, contact, rectangle, degree = touched_pulse(seed)
+    p, f = touching(*rectangle, degree, contact)
     E = np.random.default_rng(seed).normal(size=(5, 5))
-    block = np.block([[X, E], [np.zeros((5, 5)), X]])
-    error = np.linalg.norm((polynomial_of(block, c) - expm(block))[:5, 5:], 2)
+    block = with_tangent(X, E)
+    error = np.linalg.norm((polynomial_of(block, f.coef) - expm(block))[:5, 5:], 2)
     assert error <= 1e3 * TOLERANCE * np.linalg.norm(E, 2)
-    curvature = polynomial.polyval(contact, polynomial.polyder(c, 2)) - math.exp(contact)
-    assert abs(curvature) < 100
-    slope_of_p = polynomial.polyval(contact, polynomial.polyder(economised(L, ell, theta, degree)[0]))
-    assert abs(slope_of_p - math.exp(contact)) > 1e-3, "p alone would do"
+    assert abs(f.deriv(2)(contact) - math.exp(contact)) < 100
+    assert abs(p.deriv()(contact) - math.exp(contact)) > 1e-3, "p alone would do"

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
+from tests.support.differences import central
+from tests.support.theory import stacked
+
 M, P = 7, 3  # complex samples, unknowns of the tissue
 rng = np.random.default_rng(15)
 A, B = (rng.normal(size=(M, P)) + 1j * rng.normal(size=(M, P)) for _ in range(2))
@@ -31,10 +34,6 @@ def residual(x):
     return best_M0(x) * signal(x) - Y
 
 
-def stacked(columns):
-    return np.concatenate([columns.real, columns.imag])
-
-
 def projected(x):
     """The columns (15.2), and M0 c."""
     s, ds = signal(x), best_M0(x) * derivatives(x)
@@ -42,21 +41,15 @@ def projected(x):
     return ds - np.outer(s, overlap), overlap
 
 
-def difference(f, x, step=1e-6):
-    """Central difference quotients, in columns."""
-    moves = step * np.eye(len(x))
-    return np.stack([(f(x + move) - f(x - move)) / (2 * step) for move in moves], axis=-1)
-
-
 def test_the_derivative_of_the_projected_residual():
     s, r = signal(X), residual(X)
     expected = projected(X)[0] - np.outer(s, derivatives(X).conj().T @ r) / np.vdot(s, s).real
     # Rounding of a central difference of step 1e-6.
-    assert difference(residual, X) == pytest.approx(expected, abs=1e-8)
+    assert central(residual, X, 1e-6) == pytest.approx(expected, abs=1e-8)
 
 
 def test_what_kaufman_leaves_out_is_no_part_of_the_gradient():
-    gradient = difference(lambda x: np.array([np.vdot(residual(x), residual(x)).real / 2]), X)[0]
+    gradient = central(lambda x: np.vdot(residual(x), residual(x)).real / 2, X, 1e-6)
     assert gradient == pytest.approx(stacked(projected(X)[0]).T @ stacked(residual(X)), abs=1e-8)
 
 
@@ -93,18 +86,23 @@ def test_degrees_of_freedom_are_the_trace_of_the_projector():
 # Bias: a model of two unknowns and four real samples
 
 
+THETA = np.array([1.3, 0.7])
+T = np.arange(1, 5) / 3
+
+
 def curve(theta):
-    t = np.arange(1, 5)
-    return theta[0] * np.exp(-theta[1] * t / 3)
+    return theta[0] * np.exp(-theta[1] * T)
 
 
 def slopes(theta):
-    t = np.arange(1, 5)
-    decay = np.exp(-theta[1] * t / 3)
-    return np.stack([decay, -theta[0] * t / 3 * decay], axis=1)
+    decay = np.exp(-theta[1] * T)
+    return np.stack([decay, -theta[0] * T * decay], axis=1)
 
 
-THETA = np.array([1.3, 0.7])
+def curvatures(theta):
+    """H_t, exactly."""
+    decay, zero = np.exp(-theta[1] * T), np.zeros(4)
+    return np.array([[zero, -T * decay], [-T * decay, theta[0] * T**2 * decay]]).T
 
 
 def estimate(noise):
@@ -116,16 +114,6 @@ def estimate(noise):
         hessian = J.T @ J + np.einsum("t,tkl->kl", r, curvatures(theta))
         theta = theta - np.linalg.solve(hessian, J.T @ r)
     return theta
-
-
-def curvatures(theta):
-    """H_t, exactly."""
-    t = np.arange(1, 5) / 3
-    decay = np.exp(-theta[1] * t)
-    H = np.zeros((4, 2, 2))
-    H[:, 0, 1] = H[:, 1, 0] = -t * decay
-    H[:, 1, 1] = theta[0] * t**2 * decay
-    return H
 
 
 def orders(noise):
@@ -158,5 +146,5 @@ def test_the_bias_is_the_mean_of_the_second_order():
 def test_the_bias_by_differences_of_jacobians():
     J, H = slopes(THETA), curvatures(THETA)
     C = np.linalg.inv(J.T @ J)
-    change = sum(difference(slopes, THETA)[:, :, k] @ C[k] for k in range(2))
+    change = sum(central(slopes, THETA, 1e-6)[:, :, k] @ C[k] for k in range(2))
     assert J.T @ change == pytest.approx(J.T @ np.einsum("kl,tkl->t", C, H), rel=1e-7)

@@ -11,7 +11,7 @@ import sympy
 from numpy.polynomial import polynomial
 from scipy.linalg import expm
 
-from tests.support.theory import economised, polynomial_of, shifted_pulse
+from tests.support.theory import economised, polynomial_of, shifted_pulse, with_tangent
 
 EPS = np.finfo(float).eps
 TISSUE = sympy.symbols("m0s R1f R2f Rex R1s T2s omega0 B1", positive=True)
@@ -59,10 +59,8 @@ def test_shifted_system_gives_the_known_pi_pulse():
     extended = np.zeros((6, 6))
     extended[:5, :5], extended[:5, 5], extended[5, 5] = S, b, rates[2]
     _, xf, zf, zs, end_xs = np.exp(-rates[2] * TRF) * expm(extended * TRF)[:5, 5] + [0, 0, 0.9, 0.1, 0]
-    # the known values have eleven decimals
-    np.testing.assert_allclose(
-        [xf, zf, end_xs, zs], [0.00106475358, -0.89578482745, 0.00512652959, 0.08122007142], atol=6e-12
-    )
+    known = [0.00106475358, -0.89578482745, 0.00512652959, 0.08122007142]  # to eleven decimals
+    np.testing.assert_allclose([xf, zf, end_xs, zs], known, atol=6e-12)
 
 
 def test_sources_of_the_pulse_are_the_listed_rows():
@@ -181,12 +179,11 @@ def test_error_of_the_tangent_is_bounded_on_a_slightly_larger_region(seed):
     rates[5] = min(rates[5], 10 / TRF)
     X = np.array(shifted_pulse(*rates)[0]) * TRF
     E = rng(seed + 100).normal(size=(5, 5))
-    coefficients, _ = economised(*rectangle_of(rates, TRF), degree=14)
-    block = np.block([[X, E], [np.zeros((5, 5)), X]])
+    rectangle, distance = np.array(rectangle_of(rates, TRF)), 0.3
+    coefficients, _ = economised(*rectangle, degree=14)
+    block = with_tangent(X, E)
     error = np.linalg.norm((polynomial_of(block, coefficients) - expm(block))[:5, 5:], 2)
-    L, ell, theta = rectangle_of(rates, TRF)
-    distance = 0.3
-    points = boundary(L + distance, ell + distance, theta + distance)
+    points = boundary(*(rectangle + distance))
     largest = np.abs(polynomial.polyval(points, coefficients) - np.exp(points)).max()
     assert error <= (1 + math.sqrt(2)) * np.linalg.norm(E, 2) / (2 * distance) * largest + 1e-11
 

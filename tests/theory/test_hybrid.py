@@ -102,11 +102,8 @@ def test_the_next_band_turns_length_and_signal_round():
 def random_leg(parameter):
     """A, q and the state before a leg, smooth functions of a parameter."""
     A = [[-2 - 0.3 * parameter, 0.4 + parameter], [0.2 - 0.1 * parameter, -5 + 0.7 * parameter]]
-    return (
-        mpmath.matrix(A),
-        mpmath.matrix([0.3 + parameter**2, 0.8 - parameter]),
-        mpmath.matrix([0.6, -0.2 + parameter]),
-    )
+    q, before = [0.3 + parameter**2, 0.8 - parameter], [0.6, -0.2 + parameter]
+    return [mpmath.matrix(part) for part in (A, q, before)]
 
 
 def after(parameter, duration=0.7):

@@ -11,6 +11,8 @@ import pytest
 from scipy.integrate import quad
 from scipy.linalg import expm
 
+from tests.support.theory import superlorentzian
+
 
 def gauss(m):
     """Nodes c, weights b and the polynomials b_j(x) = int_0^x L_j of the Gauss method."""
@@ -52,17 +54,10 @@ def test_collocation_has_twice_the_order_of_its_nodes(m):
     assert min(orders) > 2 * m - 0.5
 
 
-def green(kappa):
-    """G of the super-Lorentzian, (4.2)."""
-    magic = 1 / mpmath.sqrt(3)
-    panels = [0, magic / 2, magic, (1 + magic) / 2, 1]
-    return mpmath.quad(lambda u: mpmath.exp(-((kappa * (3 * u**2 - 1)) ** 2) / 8), panels)
-
-
 def test_average_of_sleds_rate_is_grahams_overlap():
     tau = mpmath.mpf(4)
     # int_0^tau H = int_0^tau (tau - kappa) G
-    average = mpmath.quad(lambda kappa: (tau - kappa) * green(kappa), [0, tau]) / tau
+    average = mpmath.quad(lambda kappa: (tau - kappa) * superlorentzian(kappa), [0, tau]) / tau
 
     def integrand(u):
         a = abs(1 - 3 * u**2)

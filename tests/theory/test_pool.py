@@ -11,18 +11,20 @@ import numpy as np
 import pytest
 import sympy
 from scipy.linalg import expm
-from scipy.special import erf
+
+from tests.support.theory import integrated_superlorentzian
+from tests.support.theory import superlorentzian as green
 
 T2s, B1, alpha, T = sympy.symbols("T2s B1 alpha T", positive=True)
 
 
 def superlorentzian_series(n_terms):
     """Taylor coefficients of G in kappa^2."""
-    moment = [
-        sum(math.comb(2 * n, j) * mpmath.mpf(3) ** j * (-1) ** j / (2 * j + 1) for j in range(2 * n + 1))
-        for n in range(n_terms)
-    ]
-    return [(-1) ** n * m / (mpmath.mpf(8) ** n * mpmath.factorial(n)) for n, m in enumerate(moment)]
+
+    def moment(n):
+        return sum(math.comb(2 * n, j) * mpmath.mpf(-3) ** j / (2 * j + 1) for j in range(2 * n + 1))
+
+    return [moment(n) / (mpmath.mpf(-8) ** n * mpmath.factorial(n)) for n in range(n_terms)]
 
 
 def pool_functions(green, tau, n_functions):
@@ -64,38 +66,20 @@ def test_volterra_equation_gives_the_known_response(tau, known):
 
 def trapezoidal_response(tau, theta, n_steps):
     """z at the end of the pulse from z = 1 - Omega^2 int H z on a uniform grid; explicit since H(0) = 0."""
-    H = integrated_green(tau / n_steps * np.arange(n_steps + 1))[::-1]
+    H = integrated_superlorentzian(tau / n_steps * np.arange(n_steps + 1))[::-1]
     z, step = np.ones(n_steps + 1), theta**2 / (n_steps * tau)
     for i in range(1, n_steps + 1):
         z[i] = 1 - step * (H[-i - 1] / 2 + H[-i:-1] @ z[1:i])
     return z[-1]
 
 
-def integrated_green(kappa):
-    """H of the super-Lorentzian by quadrature over the angle, graded towards the magic angle."""
-    magic, grade = 1 / math.sqrt(3), 2.0 ** -np.arange(14)
-    edges = np.r_[magic * (1 - grade), magic, magic + (1 - magic) * grade[::-1]]
-    node, weight = np.polynomial.legendre.leggauss(16)
-    u = (edges[1:, None] + edges[:-1, None] + np.diff(edges)[:, None] * node).ravel() / 2
-    weight = (np.diff(edges)[:, None] / 2 * weight).ravel()
-    a = np.abs(3 * u**2 - 1) / math.sqrt(8)
-    return erf(np.multiply.outer(kappa, a)) @ (weight * math.sqrt(math.pi) / 2 / a)
-
-
 def test_functions_of_the_series_stay_below_their_bound(superlorentzian):
     for tau, h in superlorentzian.items():
-        for k, hk in enumerate(h):
-            assert 0 < hk <= mpmath.mpf(tau) ** (2 * k) / mpmath.factorial(2 * k)
+        assert all(0 < hk <= mpmath.mpf(tau) ** (2 * k) / mpmath.factorial(2 * k) for k, hk in enumerate(h))
 
 
 def test_green_function_falls_with_the_inverse_of_time():
     with mpmath.workdps(20):
-        magic = 1 / mpmath.sqrt(3)
-
-        def green(k):
-            panels = [0, magic / 2, magic, 0.7, 1]
-            return mpmath.quad(lambda u: mpmath.exp(-((k * (3 * u**2 - 1)) ** 2) / 8), panels)
-
         assert abs(green(10) - mpmath.mpf("0.14712468680944")) < 1e-14
         assert abs(green(60) * 60 / mpmath.sqrt(2 * mpmath.pi / 3) - 1) < 1e-3
 

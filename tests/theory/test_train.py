@@ -11,6 +11,9 @@ import pytest
 import sympy
 from scipy.linalg import cholesky, expm, qr, solve_triangular
 
+from tests.support.differences import central, five_point
+from tests.support.theory import stacked
+
 EPS = np.finfo(float).eps
 m0s, R1f, Rex, R1s, t = sympy.symbols("m0s R1f Rex R1s t", positive=True)
 
@@ -163,8 +166,7 @@ def pass_through(parameter, start, tangent):
 
 def periodic_start(parameter):
     states, _ = pass_through(parameter, np.zeros(4), np.zeros(4))
-    columns = cycle_propagators(parameter)
-    return np.linalg.solve(np.eye(4) - columns[-1], states[-1])
+    return np.linalg.solve(np.eye(4) - cycle_propagators(parameter)[-1], states[-1])
 
 
 def cycle_propagators(parameter):
@@ -177,11 +179,8 @@ def test_two_passes_give_the_periodic_state_and_its_derivative():
     states, tangents = pass_through(0.0, start, np.zeros(4))
     np.testing.assert_allclose(states[-1], start, atol=1e-13)
     dm0 = np.linalg.solve(np.eye(4) - U[-1], tangents[-1])
-    step = 1e-5  # fifth-order terms of the five-point rule and rounding both stay below 1e-10
-    weights = {-2: 1, -1: -8, 1: 8, 2: -1}
-    expected = sum(w * pass_through(k * step, periodic_start(k * step), np.zeros(4))[0] for k, w in weights.items()) / (
-        12 * step
-    )
+    # fifth-order terms of the five-point rule and rounding both stay below 1e-10
+    expected = five_point(lambda p: pass_through(p, periodic_start(p), np.zeros(4))[0], 0.0, 1e-5)
     np.testing.assert_allclose(tangents + U @ dm0, expected, atol=1e-9)
 
 
@@ -202,13 +201,10 @@ def test_real_form_is_the_information_of_twice_as_many_real_data():
     M0 = 0.3 - 0.8j
 
     def data(parameters):
-        signal = (parameters[0] + 1j * parameters[1]) * (s + J @ parameters[2:])
-        return np.r_[signal.real, signal.imag]
+        return stacked((parameters[0] + 1j * parameters[1]) * (s + J @ parameters[2:]))
 
-    point, step = np.r_[M0.real, M0.imag, np.zeros(4)], 1e-3
     # the model is quadratic: central differences are exact
-    moves = step * np.eye(6)
-    slope = np.column_stack([(data(point + e) - data(point - e)) / (2 * step) for e in moves])
+    slope = central(data, np.r_[M0.real, M0.imag, np.zeros(4)], 1e-3)
     np.testing.assert_allclose(real_fisher(s, J, M0), slope.T @ slope, rtol=1e-9, atol=1e-9)
 
 
@@ -300,8 +296,8 @@ def test_the_gradient_of_a_loss_by_the_signal_becomes_that_by_the_parameters():
     s, J = random_jacobian(9)
     loss = lambda step: np.sum(np.abs(s + J @ step) ** 4)
     g = 4 * np.abs(s) ** 2 * s  # 2 dL/d(conj s) of (s conj(s))^2
-    h = 1e-5  # the error of central differences is h^2 times third derivatives of order 100
-    differences = [(loss(h * e) - loss(-h * e)) / (2 * h) for e in np.eye(J.shape[1])]
+    # the error of central differences is 1e-5^2 times third derivatives of order 100
+    differences = central(loss, np.zeros(J.shape[1]), 1e-5)
     np.testing.assert_allclose((J.conj().T @ g).real, differences, rtol=1e-6, atol=1e-6)
 
 
