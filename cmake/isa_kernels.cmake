@@ -1,4 +1,4 @@
-# Compiles cpp/kernel/*_kernel.cpp once per instruction set and precision, each time into an object library of its own.
+# Compiles kernel/*_kernel.cpp once per instruction set and precision, each time into an object library of its own.
 #
 #   kernel       lanes (double, single)   instructions
 #   baseline     2, 4                     what every machine of the architecture has
@@ -12,7 +12,7 @@
 # some machines can execute. The build fails where it finds one.
 include(CheckCXXSourceCompiles)
 
-file(GLOB kernel_sources CONFIGURE_DEPENDS cpp/kernel/*_kernel.cpp)
+file(GLOB kernel_sources CONFIGURE_DEPENDS kernel/*_kernel.cpp)
 set(kernel_objects)
 set(kernel_definitions)
 
@@ -25,7 +25,7 @@ function(add_kernel isa real lanes)
   set(name ${isa}_${real})
   set(target kernel_${name})
   add_library(${target} OBJECT ${kernel_sources})
-  target_include_directories(${target} PRIVATE cpp)
+  target_include_directories(${target} PRIVATE .)
   target_compile_definitions(${target} PRIVATE SPINBOUND_ISA=${isa} SPINBOUND_REAL=${real} SPINBOUND_LANES=${lanes})
   target_compile_options(${target} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O3> ${kernel_flags} ${ARGN})
   target_link_libraries(${target} PRIVATE spinbound_warnings)
@@ -42,8 +42,8 @@ function(check_symbols target)
   set(listing ${CMAKE_CURRENT_BINARY_DIR}/${target}.symbols)
   add_custom_command(OUTPUT ${listing}
     COMMAND ${CMAKE_COMMAND} -DNM=${CMAKE_NM} -DLISTING=${listing} "-DOBJECTS=$<TARGET_OBJECTS:${target}>"
-      -P ${CMAKE_CURRENT_SOURCE_DIR}/cmake/refuse_weak_symbols.cmake
-    DEPENDS $<TARGET_OBJECTS:${target}> cmake/refuse_weak_symbols.cmake
+      -P ${PROJECT_SOURCE_DIR}/cmake/refuse_weak_symbols.cmake
+    DEPENDS $<TARGET_OBJECTS:${target}> ${PROJECT_SOURCE_DIR}/cmake/refuse_weak_symbols.cmake
     COMMENT "Looking for weak symbols in ${target}" VERBATIM)
 endfunction()
 

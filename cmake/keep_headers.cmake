@@ -1,7 +1,7 @@
 # keep_headers(TARGET): includes the headers of TARGET, a library of headers, from a copy in the build folder.
 #
-# pip provides the headers in an environment whose path is new at every installation. Included from there, they would
-# compile everything again each time; a copy that is written where its content differs compiles what has changed.
+# pip provides the headers in an environment whose path is new at every installation, which would compile everything
+# again. A copy that is written only where its content differs compiles what has changed.
 function(keep_headers target)
   get_target_property(folder ${target} INTERFACE_INCLUDE_DIRECTORIES)
   file(REAL_PATH ${folder} folder)
