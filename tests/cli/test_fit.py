@@ -4,9 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +16,7 @@ from spinbound.io import nifti
 from tests.support.commands import failure, report
 from tests.support.disks import fill_disk
 from tests.support.map_commands import AFFINE, FIT
+from tests.support.stopping import stop
 
 ANAT = FIT.anat
 
@@ -168,20 +166,9 @@ def test_a_full_disk_leaves_no_map(capsys, monkeypatch):
 # Runs that are stopped
 
 
-def stopped(number, arguments):
-    """A run that gets a signal once it has kept some of its work; its exit status and stderr."""
-    command = [sys.executable, "-m", "spinbound.cli", *arguments, "--threads", "1"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
-        while process.poll() is None and not kept(Path(arguments[-1])):
-            time.sleep(0.005)
-        process.send_signal(number)
-        err = process.stderr.read()
-    return process.returncode, err
-
-
-def kept(output):
+def kept():
     """Files of work in progress that are whole."""
-    return list((output / ".spinbound-fit").glob("voxels-*.npz"))
+    return list(Path("maps", ".spinbound-fit").glob("voxels-*.npz"))
 
 
 @pytest.fixture(scope="module")
@@ -199,10 +186,10 @@ def undisturbed(tmp_path_factory):
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_stopped_run_goes_on_to_the_same_files(undisturbed, number, status):
     shutil.copy(undisturbed.with_name("data.nii.gz"), "data.nii.gz")
-    returned, err = stopped(number, [*FIT.words, "-o", "maps"])
+    returned, err = stop([*FIT.words, "-o", "maps"], number, kept)
     assert returned == status
     assert "Traceback" not in err
-    assert kept(Path("maps"))
+    assert kept()
     assert not list(Path("maps").rglob("*.nii.gz"))
     assert main([*FIT.words, "-o", "maps"]) == 0
     files = [path.relative_to(undisturbed) for path in undisturbed.rglob("*") if path.is_file()]
