@@ -9,13 +9,7 @@ import numpy as np
 import pytest
 import spinbound as sb
 from spinbound.cli.main import app, main
-from spinbound.reproduce import Settings, crb_paper
-from spinbound.reproduce.claims import (
-    compute_bias_share,
-    compute_mean_bias,
-    compute_median_deviation,
-    compute_share_near_bound,
-)
+from spinbound.reproduce import Settings, claims, crb_paper
 from spinbound.reproduce.data import PaperProblem, find_middle, make_plane, prepare_basis
 from spinbound.reproduce.figures import format_median_and_spread
 from spinbound.reproduce.measured import as_slice
@@ -163,17 +157,17 @@ def test_slices_pass_through_the_means_of_the_training_distribution():
 def test_deviations_are_relative_medians_of_what_is_known():
     reference = {"m0s": np.array([0.1, 0.1, 0.1, np.nan, 0.0])}
     maps = {"m0s": np.array([0.11, 0.12, 0.07, 0.1, 0.1])}
-    deviation = compute_median_deviation(maps, reference, "m0s", np.ones(5, bool))
+    deviation = claims.compute_median_deviation(maps, reference, "m0s", np.ones(5, bool))
     assert deviation == pytest.approx(0.2)  # of 0.1, 0.2 and 0.3
-    assert np.isnan(compute_median_deviation(maps, reference, "m0s", np.zeros(5, bool)))
+    assert np.isnan(claims.compute_median_deviation(maps, reference, "m0s", np.zeros(5, bool)))
 
 
 def test_numbers_of_a_report_card_are_those_of_its_maps():
     data = sb.reference_set(TRAIN, sb.Tissue(m0s=[0.1, 0.2]), wrt=("M0", "m0s"))
     card = sb.evaluate(lambda signals: {"m0s": np.full(len(signals), 0.13)}, data, snr=50, realizations=3)
-    assert compute_mean_bias(card, "m0s") == pytest.approx(0.05)
-    assert compute_share_near_bound(card, "m0s", 0) == 0  # it does not vary at all
-    assert compute_bias_share(card, 0) == 1
+    assert claims.compute_mean_bias(card, "m0s") == pytest.approx(0.05)
+    assert claims.compute_share_near_bound(card, "m0s", 0) == 0  # it does not vary at all
+    assert claims.compute_bias_share(card, 0) == 1
 
 
 def test_the_note_on_a_map_takes_no_notice_of_a_fit_that_is_far_off():
