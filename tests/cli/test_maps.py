@@ -30,13 +30,14 @@ def no_work(tool, monkeypatch):
 
 
 def test_maps_are_what_the_library_makes(tool):
-    assert main([*tool.words, "--mask", "mask.nii.gz", "--sigma", "1e-4"]) == 0
-    result = tool.compute(tool.data, mask=tool.mask, sigma=1e-4)
+    assert main([*tool.words, "--mask", "mask.nii.gz", "--sigma", str(tool.sigma)]) == 0
+    result = tool.compute(tool.data, mask=tool.mask, sigma=tool.sigma)
     for name, values in tool.maps(result).items():
         image, affine = nifti.read(tool.anat / f"sub-01_{name}.nii.gz")
         assert np.array_equal(affine, AFFINE)
         assert np.array_equal(image, values.astype(image.dtype), equal_nan=True)
     assert np.isnan(tool.read()[~tool.mask]).all()
+    assert len(list(tool.anat.glob("*.nii.gz"))) == len(list(tool.anat.glob("*.json")))
     assert Path(f"spinbound-{tool.name}.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -99,7 +100,7 @@ def test_an_empty_mask_is_warned_of_and_leaves_complete_maps(tool, capsys):
 @pytest.mark.parametrize(
     ("status", "arguments", "message"),
     [
-        (1, ["--mask", "small.nii.gz"], "mask has another shape than data: data ("),
+        (1, ["--mask", "small.nii.gz"], "mask has another shape than data: data {shape}"),
         (1, ["--mask", "moved.nii.gz"], "mask lies elsewhere than data"),
         (1, ["--mask", "absent.nii.gz"], "absent.nii.gz: No such file"),
         (1, ["--imag", "absent.nii.gz"], "absent.nii.gz: No such file"),
@@ -112,7 +113,7 @@ def test_an_empty_mask_is_warned_of_and_leaves_complete_maps(tool, capsys):
 def test_what_does_not_fit_together_is_refused(tool, capsys, no_work, status, arguments, message):
     nifti.write("small.nii.gz", tool.mask[:2], AFFINE)
     nifti.write("moved.nii.gz", tool.mask, MOVED)
-    assert message in failure([*tool.words, *arguments], capsys, status)
+    assert message.format(shape=tool.mask.shape) in failure([*tool.words, *arguments], capsys, status)
     assert not tool.anat.exists()
 
 

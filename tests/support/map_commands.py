@@ -24,6 +24,7 @@ class MapCommand:
 
     words: tuple[str, ...]
     data: np.ndarray
+    sigma: float  # of their noise
     named: str  # the attribute that names the parameters
     map: str  # of one of them
     works: str  # what does the work
@@ -68,14 +69,14 @@ class Fit(MapCommand):
     command = ("fit", "data.nii.gz", "train.npz", "--free", ",".join(free))
     started = ("--start", "R1a=1,R2f=14")
     words = (*command, "--fixed", "m0s=0.12,B1=0.9", *started)
-    named, seq, shape = "free", smooth_train(60), (3, 2, 2)
+    named, seq, shape, sigma = "free", smooth_train(60), (3, 2, 2), 1e-4
 
     @cached_property
     def data(self):
         rng = np.random.default_rng(12)
         R1a, R2f = rng.uniform(0.5, 1.5, self.shape), rng.uniform(10, 20, self.shape)
         tissue = sb.Tissue(m0s=0.12, R1a=R1a, R2f=R2f, M0=0.8 + 0.3j, B1=np.full(self.shape, 0.9))
-        return (sb.simulate(self.seq, tissue) + noise((*self.shape, 60), 13, 1e-4)).astype(np.complex64)
+        return (sb.simulate(self.seq, tissue) + noise((*self.shape, 60), 13, self.sigma)).astype(np.complex64)
 
     def compute(self, data, basis=None, **options):
         known = {"free": self.free, "fixed": self.fixed, "start": self.start}
@@ -107,13 +108,13 @@ class Estimate(MapCommand):
 
     words = ("estimate", "net.safetensors", "data.nii.gz")
     map, works = "desc-free_T2map", "spinbound.nn.estimator.estimate"
-    named, seq, shape = "names", learning.SEQ, (5, 4, 2)
+    named, seq, shape, sigma = "names", learning.SEQ, (5, 4, 2), 0.01
 
     @cached_property
     def data(self):
         tissue = learning.PRIOR.sample(40, seed=4).replace(M0=3j)
         signals = sb.simulate(self.seq, tissue, basis=learning.BASIS).reshape(*self.shape, 6)
-        return (signals + noise(signals.shape, 22, 0.01)).astype(np.complex64)
+        return (signals + noise(signals.shape, 22, self.sigma)).astype(np.complex64)
 
     @cached_property
     def net(self):
