@@ -11,6 +11,8 @@ from spinbound.cli.main import main
 from tests.support.trains import smooth_train
 
 SEQ = smooth_train(40)
+PRIOR = sb.Prior(m0s=sb.Uniform(0.1, 0.2), T1a=sb.Uniform(1, 2), B1=sb.Uniform(0.8, 1.2))
+PAPER = sb.Prior.paper().within(SEQ)
 WRT = ("M0", "m0s", "R1a", "T2f")
 CALL = ["basis", "train.npz", "--n", "60", "--rank", "5", "--wrt", ",".join(WRT)]
 
@@ -20,33 +22,28 @@ def here(tmp_path, monkeypatch):
     """A working directory that holds a sequence and a prior."""
     monkeypatch.chdir(tmp_path)
     SEQ.save("train.npz")
-    prior().save("prior.toml")
-
-
-def prior():
-    return sb.Prior(m0s=sb.Uniform(0.1, 0.2), T1a=sb.Uniform(1, 2), B1=sb.Uniform(0.8, 1.2))
+    PRIOR.save("prior.toml")
 
 
 def test_the_file_holds_what_the_library_makes():
     assert main([*CALL, "--real", "--report", "0"]) == 0
-    paper = sb.Prior.paper().within(SEQ)
-    assert sb.Basis.load("basis.npz") == sb.build_basis(SEQ, paper, 60, 5, real=True)
+    assert sb.Basis.load("basis.npz") == sb.build_basis(SEQ, PAPER, 60, 5, real=True)
     with np.load("basis.npz") as written:
         told = json.loads(str(written["provenance"]))
     assert told["sequence"]["sha256"] == SEQ.sha256
-    assert (told["prior"], told["n"], told["seed"], told["bounds"]) == (repr(paper), 60, 0, None)
+    assert (told["prior"], told["n"], told["seed"], told["bounds"]) == (repr(PAPER), 60, 0, None)
 
 
 @pytest.mark.parametrize(("flag", "bounds"), [("all", WRT), ("m0s,T2f", ("m0s", "T2f"))])
 def test_bounds_and_prior_are_those_of_the_arguments(flag, bounds):
     assert main([*CALL, "--bounds", flag, "--prior", "prior.toml", "--seed", "3", "-o", "made.npz"]) == 0
-    assert sb.Basis.load("made.npz") == sb.build_basis(SEQ, prior(), 60, 5, bounds=bounds, wrt=WRT, seed=3)
+    assert sb.Basis.load("made.npz") == sb.build_basis(SEQ, PRIOR, 60, 5, bounds=bounds, wrt=WRT, seed=3)
 
 
 def test_the_report_is_that_of_other_tissues(capsys):
     assert main([*CALL, "--report", "20", "--figure", "kept.png"]) == 0
     *table, made, wrote = capsys.readouterr().out.splitlines()
-    expected = sb.basis_report(sb.Basis.load("basis.npz"), SEQ, sb.Prior.paper().within(SEQ), 20, WRT)
+    expected = sb.basis_report(sb.Basis.load("basis.npz"), SEQ, PAPER, 20, WRT)
     assert "\n".join(table) == str(expected)
     assert made.startswith("60 tissues in ")
     assert wrote == "wrote basis.npz and kept.png"
@@ -56,7 +53,7 @@ def test_the_report_is_that_of_other_tissues(capsys):
 def test_json_has_the_numbers_of_the_report(capsys):
     assert main([*CALL, "--report", "20", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    expected = sb.basis_report(sb.Basis.load("basis.npz"), SEQ, sb.Prior.paper().within(SEQ), 20, WRT)
+    expected = sb.basis_report(sb.Basis.load("basis.npz"), SEQ, PAPER, 20, WRT)
     assert told["report"]["ranks"] == list(expected.ranks)
     assert told["report"]["energy"] == expected.energy.tolist()
     assert told["report"]["crb_ratio"]["median"]["m0s"][-1] == expected.quantiles(0.5)["m0s"][-1]

@@ -21,7 +21,14 @@ def here(tmp_path, monkeypatch):
     """A working directory that holds a train."""
     monkeypatch.chdir(tmp_path)
     SEQ.save("train.npz")
-    return tmp_path
+
+
+@pytest.fixture
+def store(here, capsys):
+    """The path of the store that the command makes."""
+    assert main(COMMAND) == 0
+    capsys.readouterr()
+    return sb.open_dictionary("a.zarr").path
 
 
 def test_the_command_makes_what_the_library_makes(here, capsys):
@@ -72,9 +79,7 @@ def test_parts_make_the_whole(here, capsys):
     assert files("a.zarr") == files("b.zarr")
 
 
-def test_info_tells_what_a_store_is_and_that_it_is_whole(here, capsys):
-    main(COMMAND)
-    capsys.readouterr()
+def test_info_tells_what_a_store_is_and_that_it_is_whole(store, capsys):
     assert main(["info", "a.zarr"]) == 0
     out = capsys.readouterr().out
     assert re.search(r"crb +50 x 3 +float64", out)
@@ -83,27 +88,16 @@ def test_info_tells_what_a_store_is_and_that_it_is_whole(here, capsys):
     assert re.search(r"50 tissues in 4 chunks, \d\.\d MB: checked\n$", out)
 
 
-def test_info_finds_a_flipped_bit_and_a_rebuild_makes_it_good(here, capsys):
-    main(COMMAND)
-    flip(chunk_file(sb.open_dictionary("a.zarr").path, "signals", 2))
-    capsys.readouterr()
-    assert main(["info", "a.zarr", "--json"]) == 1
-    told = capsys.readouterr()
-    assert list(json.loads(told.out)["check"]["damaged"]) == ["2"]
-    assert "a.zarr: chunk 2 of signals is damaged: its sha256 is not that of what was written" in told.err
-    assert main([*COMMAND, "--rebuild"]) == 0
-    assert main(["info", "a.zarr"]) == 0
-
-
-def test_info_names_all_that_is_damaged(here, capsys):
-    main(COMMAND)
+def test_info_names_all_that_is_damaged_and_a_rebuild_makes_it_good(store, capsys):
     for chunk, name in enumerate(("valid", "signals", "tissue/B1")):
-        flip(chunk_file(sb.open_dictionary("a.zarr").path, name, chunk))
-    capsys.readouterr()
+        flip(chunk_file(store, name, chunk))
     assert main(["info", "a.zarr", "--json"]) == 1
     told = capsys.readouterr()
     assert list(json.loads(told.out)["check"]["damaged"]) == ["0", "1", "2"]
+    assert "a.zarr: chunk 1 of signals is damaged: its sha256 is not that of what was written" in told.err
     assert [line.split()[6] for line in told.err.splitlines()] == ["valid", "signals", "tissue/B1"]
+    assert main([*COMMAND, "--rebuild"]) == 0
+    assert main(["info", "a.zarr"]) == 0
 
 
 def test_info_tells_what_is_missing(here, capsys):
@@ -121,7 +115,8 @@ def test_errors_take_one_line(here, capsys):
     assert "--prior: 'nobody' is no file" in error([*COMMAND, "--prior", "nobody"], capsys, 2)
     assert "derivatives is 'hessian'" in error([*COMMAND, "--derivatives", "hessian"], capsys)
     assert "a.zarr: zarr.json is missing" in error(["info", "a.zarr"], capsys)
-    assert main(COMMAND) == 0
-    capsys.readouterr()
+
+
+def test_a_store_of_something_else_stays_unless_overwritten(store, capsys):
     assert "which differs in seed; overwrite it" in error([*COMMAND, "--seed", "1"], capsys)
     assert main([*COMMAND, "--seed", "1", "--overwrite"]) == 0

@@ -16,8 +16,8 @@ pytest.importorskip("zarr")
 SEQ, WRT = smooth_train(40), ("M0", "m0s", "T2f")
 PRIOR = sb.Prior(m0s=sb.Uniform(0.05, 0.3), T2f=sb.Uniform(0.03, 0.12))
 COMMON = ["--snr", "100,1000", "--realizations", "10"]
-MATCH = ["evaluate", "match", "test.zarr", *COMMON, "--prior", "prior.toml", "--n-atoms", "60"]
 LOUD = ["evaluate", "match", "test.zarr", "--realizations", "10", "--prior", "prior.toml", "--n-atoms", "60", "--snr"]
+MATCH = [*LOUD, "100,1000"]
 
 
 @pytest.fixture
@@ -30,14 +30,19 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+def card(command, name="evaluation"):
+    """The report card that a command writes."""
+    assert main([*command, "--output", f"{name}.npz"]) == 0
+    return sb.Evaluation.load(f"{name}.npz")
+
+
 def same(one, other):
     one, other = one.as_arrays(), other.as_arrays()
     return all(np.array_equal(one[name], other[name], equal_nan=one[name].dtype.kind == "f") for name in one)
 
 
 def test_the_command_judges_as_the_library_does(here, capsys):
-    assert main([*MATCH, "--output", "card.npz", "--seed", "3"]) == 0
-    found = sb.Evaluation.load("card.npz")
+    found = card([*MATCH, "--seed", "3"], "card")
     atoms = sb.dictionary(SEQ, PRIOR, 60, seed=1)
     wanted = sb.evaluate(lambda data: sb.match(data, atoms), sb.open_dictionary("test.zarr"), [100, 1000], 10, seed=3)
     assert same(found, wanted)
@@ -60,23 +65,17 @@ def test_fits_know_what_is_not_unknown(here, capsys):
 
 
 def test_fits_start_at_matches(here, capsys):
-    assert main(["evaluate", "nlls", *MATCH[2:], "--names", "T2f"]) == 0
-    assert sb.Evaluation.load("evaluation.npz").names == ("T2f",)
+    assert card(["evaluate", "nlls", *MATCH[2:], "--names", "T2f"]).names == ("T2f",)
 
 
 def test_estimates_between_atoms_are_nearer(here, capsys):
-    losses = []
-    for word in ("match", "interpolate"):
-        assert main(["evaluate", word, *MATCH[2:], "--output", f"{word}.npz"]) == 0
-        losses.append(sb.Evaluation.load(f"{word}.npz").overall.loss[1])
-    assert losses[1] < losses[0]
+    nearest, between = (card(["evaluate", word, *MATCH[2:]], word) for word in ("match", "interpolate"))
+    assert between.overall.loss[1] < nearest.overall.loss[1]
 
 
 def test_a_dictionary_on_disk_gives_the_atoms(here, capsys):
     sb.build_dictionary(SEQ, PRIOR, 60, "atoms.zarr", derivatives=None, seed=1)
-    assert main([*MATCH, "--output", "a.npz"]) == 0
-    assert main([*MATCH, "--output", "b.npz", "--atoms", "atoms.zarr"]) == 0
-    assert same(sb.Evaluation.load("a.npz"), sb.Evaluation.load("b.npz"))
+    assert same(card(MATCH, "a"), card([*MATCH, "--atoms", "atoms.zarr"], "b"))
 
 
 def test_atoms_of_another_experiment_are_refused(here, capsys):
@@ -93,8 +92,7 @@ def test_atoms_of_another_experiment_are_refused(here, capsys):
 def test_grids_of_a_prior_become_maps(here, capsys):
     sb.Prior(m0s=sb.Grid([0.1, 0.2]), T2f=sb.Grid([0.05, 0.08, 0.1])).save("plane.toml")
     command = ["evaluate", "match", "train.npz", "--prior", "plane.toml", "--wrt", "M0,m0s,T2f", *COMMON]
-    assert main([*command, "--n-atoms", "6"]) == 0
-    assert sb.Evaluation.load("evaluation.npz").bias["T2f"].shape == (2, 2, 3)
+    assert card([*command, "--n-atoms", "6"]).bias["T2f"].shape == (2, 2, 3)
 
 
 def test_a_run_that_was_stopped_goes_on(here, capsys, monkeypatch):
@@ -113,10 +111,9 @@ def test_a_run_that_was_stopped_goes_on(here, capsys, monkeypatch):
     work = here / ".evaluation.npz.spinbound-evaluate"
     assert len(list(work.glob("voxels-*.npz"))) == 2  # the first call asked who the estimator is
     assert not (here / "evaluation.npz").exists()
-    assert main(MATCH) == 0
+    found = card(MATCH)
     assert not work.exists()
-    assert main([*MATCH, "--output", "whole.npz"]) == 0
-    assert same(sb.Evaluation.load("evaluation.npz"), sb.Evaluation.load("whole.npz"))
+    assert same(found, card(MATCH, "whole"))
 
 
 def test_parts_make_the_whole(here, capsys, monkeypatch):
@@ -124,16 +121,12 @@ def test_parts_make_the_whole(here, capsys, monkeypatch):
     for part in ("2/2", "1/2"):
         assert main([*MATCH, "--part", part]) == 0
         assert f"part {part} is done" in capsys.readouterr().out
-    assert main(MATCH) == 0
-    assert main([*MATCH, "--output", "whole.npz"]) == 0
-    assert same(sb.Evaluation.load("evaluation.npz"), sb.Evaluation.load("whole.npz"))
+    assert same(card(MATCH), card(MATCH, "whole"))
 
 
 def test_processes_judge_the_same(here, capsys):
     pytest.importorskip("distributed")
-    assert main([*MATCH, "--workers", "1", "--output", "workers.npz"]) == 0
-    assert main(MATCH) == 0
-    assert same(sb.Evaluation.load("workers.npz"), sb.Evaluation.load("evaluation.npz"))
+    assert same(card([*MATCH, "--workers", "1"], "workers"), card(MATCH))
 
 
 def test_report_cards_stand_beside_each_other(here, capsys):
@@ -153,8 +146,8 @@ def test_report_cards_stand_beside_each_other(here, capsys):
 def test_report_cards_of_the_same_name_are_told_apart(here, capsys):
     """The one that was made last must not be taken for one that was there."""
     (here / "old").mkdir()
-    assert main([*MATCH, "--output", "match.npz", "--seed", "1"]) == 0
-    assert main([*MATCH, "--output", "old/match.npz", "--seed", "2"]) == 0
+    for name, seed in (("match", "1"), ("old/match", "2")):
+        card([*MATCH, "--seed", seed], name)
     capsys.readouterr()
     assert main([*MATCH, "--beside", "match.npz", "--beside", "old/match.npz"]) == 0
     out = capsys.readouterr().out
@@ -185,8 +178,7 @@ def test_a_checkpoint_is_judged_by_what_it_estimates(here, capsys, monkeypatch):
     monkeypatch.setattr(
         "spinbound.cli.shared.estimators._load_network", lambda path: {"net.safetensors": Network()}[path.name]
     )
-    assert main(["evaluate", "net.safetensors", "test.zarr", *COMMON, "--threads", "1"]) == 0
-    assert sb.Evaluation.load("evaluation.npz").names == ("T2f",)
+    assert card(["evaluate", "net.safetensors", "test.zarr", *COMMON, "--threads", "1"]).names == ("T2f",)
     smooth_train(41).save("other.npz")
     command = ["evaluate", "net.safetensors", "other.npz", "--n", "3", "--wrt", "M0,T2f", "--output", "other.out.npz"]
     assert "trained for another sequence" in error(command, capsys)

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 
 import numpy as np
@@ -27,6 +26,7 @@ from tests.support.learning import (
     trained,
     weights,
 )
+from tests.support.stopping import stop
 
 STORED = """
 [estimator]
@@ -173,7 +173,6 @@ def test_what_a_file_names_must_be_there(here):
 
 def test_options_are_refused_before_any_work(here, monkeypatch):
     store("files/atoms.zarr")
-    write(STORED)
     training = nn.Training.load("files/short.toml")
     monkeypatch.setattr(nn.Novelty, "from_store", lambda *_, **__: pytest.fail("novelty was made"))
     for wrong in ({"epochs": 0}, {"device": "cuda:7"}, {"compile": "no"}):
@@ -201,13 +200,10 @@ def test_the_command_does_what_the_library_does(here, capsys):
 
 def test_options_of_the_command(here, capsys):
     store("files/atoms.zarr")
-    assert (
-        main(["train", "files/short.toml", "-o", "elsewhere", "--epochs", "1", "--device", "cpu", "--threads", "1"])
-        == 0
-    )
-    assert sorted(os.listdir("elsewhere")) == [
-        *("best.safetensors", "last.safetensors", "lock", "log.csv", "optimiser.safetensors"),
-    ]
+    options = ["-o", "elsewhere", "--epochs", "1", "--device", "cpu", "--threads", "1"]
+    assert main(["train", "files/short.toml", *options]) == 0
+    files = {"best.safetensors", "last.safetensors", "lock", "log.csv", "optimiser.safetensors"}
+    assert {*os.listdir("elsewhere")} == files
     assert not os.path.exists("short")
 
 
@@ -227,14 +223,9 @@ def test_errors_take_one_line(here, capsys):
 def test_a_stopped_command_says_so_and_can_go_on(here, number, status):
     store("files/atoms.zarr", 512)
     write(STORED.replace("epochs = 3", "epochs = 100000"))
-    command = [sys.executable, "-m", "spinbound.cli", "train", "files/short.toml", "--threads", "1"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    while not os.path.exists("short/lock"):
-        assert process.poll() is None
-    process.send_signal(number)
-    error = process.communicate(timeout=60)[1]
-    assert process.returncode == status
-    assert "Traceback" not in error
+    returned, err = stop(["train", "files/short.toml"], number, (here / "short" / "lock").exists)
+    assert returned == status
+    assert "Traceback" not in err
     assert not list(here.rglob("*.tmp"))
 
 

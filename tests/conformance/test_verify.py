@@ -5,6 +5,7 @@ import json
 import sys
 from dataclasses import replace
 from math import inf, nan
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -69,30 +70,30 @@ def test_wrong_constant_fails_its_row_and_the_command(few, capsys):
     assert captured.err.splitlines()[-1] == f"spinbound: failed: {few[0].what}"
 
 
+(HYBRID,) = (case for case in cases.CASES if case.train == "hybrid-mt-4s")
+
+
+def spoil(monkeypatch, field, factor):
+    """Have an array of the hybrid train stored with a factor."""
+    stored = dict(cases.load(HYBRID))
+    monkeypatch.setattr(arrays, "load", lambda _: stored | {field: stored[field] * factor})
+
+
 @pytest.mark.parametrize("field", ["signal", "jacobian"])
 def test_wrong_array_fails_its_row(monkeypatch, field):
-    (case,) = (case for case in cases.CASES if case.train == "hybrid-mt-4s")
-    spoilt = dict(cases.load(case))
-    spoilt[field] = spoilt[field] * (1 + 3e-7)
-    monkeypatch.setattr(arrays, "load", lambda _: spoilt)
-    checks = [check for check in verification.CHECKS if check.what.startswith(case.train)]
+    spoil(monkeypatch, field, 1 + 3e-7)
+    checks = [check for check in verification.CHECKS if check.what.startswith(HYBRID.train)]
     monkeypatch.setattr(verification, "CHECKS", checks)
     assert [row.passed for row in sb.verify()] == [field != "signal", field != "jacobian"]
 
 
 def test_sensitivity_to_what_has_no_influence_must_vanish(monkeypatch):
-    (case,) = (case for case in cases.CASES if case.train == "hybrid-mt-4s")
-    spoilt = dict(cases.load(case))
-    spoilt["jacobian"] = spoilt["jacobian"] * np.array([1, 1, 1, 0, 1, 1, 1, 1])
-    monkeypatch.setattr(arrays, "load", lambda _: spoilt)
-    assert arrays.jacobian_error(case) == inf
+    spoil(monkeypatch, "jacobian", np.array([1, 1, 1, 0, 1, 1, 1, 1]))
+    assert arrays.jacobian_error(HYBRID) == inf
 
 
 def test_check_that_raises_has_failed_and_the_others_run(few, capsys):
-    def broken():
-        raise sb.InvalidParameter("no such thing")
-
-    few[0] = replace(few[0], compute=broken)
+    few[0] = replace(few[0], compute=mock.Mock(side_effect=sb.InvalidParameter("no such thing")))
     rows = sb.verify()
     assert [row.passed for row in rows] == [False, True]
     assert rows[0].problem == "InvalidParameter: no such thing"
@@ -101,10 +102,7 @@ def test_check_that_raises_has_failed_and_the_others_run(few, capsys):
 
 
 def test_interruption_ends_all_checks(few):
-    def interrupted():
-        raise KeyboardInterrupt
-
-    few[0] = replace(few[0], compute=interrupted)
+    few[0] = replace(few[0], compute=mock.Mock(side_effect=KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         sb.verify()
 

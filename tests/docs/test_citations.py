@@ -6,6 +6,7 @@ its mathematics, a number alone will do.
 
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,11 +28,13 @@ FILE = re.compile(
 )
 
 
+@cache
 def pages():
     """Read every page of the theory, by its name."""
     return {path.name: path.read_text(encoding="utf-8") for path in sorted(THEORY.glob("*.md"))}
 
 
+@cache
 def citing_files():
     """Read all that may cite, its lines joined: a citation may go over the end of a line of a comment."""
     paths = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]

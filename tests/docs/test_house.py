@@ -5,6 +5,7 @@ it does not see; those of C++ are in test_cpp_floors.py.
 """
 
 import ast
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -51,6 +52,7 @@ def room(path: Path) -> str:
     return place(path).partition("/")[0]
 
 
+@cache
 def imported(path: Path) -> list[str]:
     """Names of all modules that a file may import, those of `optional_module` and `import_module` among them."""
     names = []

@@ -121,8 +121,7 @@ def test_matches_are_near_the_truth(ran):
 
 def test_estimates_of_what_the_prior_lacks_say_so(ran):
     known = ran("estimation.md")
-    result = known["result"]
-    assert result.status[0, 0] in (sb.EstimateStatus.novel, sb.EstimateStatus.out_of_range)
+    assert known["result"].status[0, 0] in (sb.EstimateStatus.novel, sb.EstimateStatus.out_of_range)
     assert known["strange"][0, 0]
     assert known["strange"].sum() < 4  # of 64, of which 0.1 % are expected
     assert 1 < known["usual"] < known["limit"]
@@ -150,8 +149,7 @@ def test_estimates_between_atoms_shrink(ran):
 
 def test_a_function_of_ones_own_is_judged(ran):
     known = ran("evaluation.md")
-    report = sb.evaluate(known["guess"], known["data"], 50, 5, names=("m0s", "T1a"))
-    assert report.overall.loss[0] > 1
+    assert sb.evaluate(known["guess"], known["data"], 50, 5, names=("m0s", "T1a")).overall.loss[0] > 1
 
 
 def test_experiments_give_the_numbers_of_the_page():
@@ -175,10 +173,10 @@ def test_fits_find_the_truth_and_go_on(ran, capsys):
     assert known["result"].covariance.shape == (4, 4, 9, 9)
     assert known["known"].counts["masked"] == np.sum(~known["brain"]) > 0
     assert (known["posterior"].std["B1"] < known["result"].std["B1"]).all()
-    again, first = known["again"].as_arrays(), known["first"].as_arrays()
-    assert {name: values.tobytes() for name, values in again.items()} == {
-        name: values.tobytes() for name, values in first.items()
-    }
+    again, first = (
+        {name: values.tobytes() for name, values in known[fit].as_arrays().items()} for fit in ("again", "first")
+    )
+    assert again == first
 
 
 def test_images_are_read_in_their_units(ran):
@@ -220,15 +218,18 @@ def test_trainings_leave_what_the_page_says(ran):
     assert files == ["best.safetensors", "last.safetensors", "log.csv", "optimiser.safetensors"]
 
 
+def load_training(text, folder):
+    (folder / "training.toml").write_text(text, encoding="utf-8")
+    return nn.Training.load(folder / "training.toml")
+
+
 def test_the_training_of_the_page_is_that_of_the_examples(ran):
     known = ran("learning.md")
     (text,) = blocks("learning.md", "toml")
     example = (ROOT / "examples" / "train_crb.toml").read_text(encoding="utf-8")
     below = text.replace('"training', '"../training').replace('"valid', '"../valid')
     assert tomllib.loads(below) == tomllib.loads(example)
-    path = known["here"] / "train_crb.toml"
-    path.write_text(text, encoding="utf-8")
-    training = nn.Training.load(path)
+    training = load_training(text, known["here"])
     assert training.estimator.network.architecture == nn.Architecture.small()
     assert np.isfinite(training.run(epochs=1)["validation_crb_loss"]).all()
 
@@ -237,9 +238,7 @@ def test_the_training_that_simulates_can_be_read(ran):
     known = ran("learning.md")
     text = (ROOT / "examples" / "train_on_the_fly.toml").read_text(encoding="utf-8")
     known["basis"].save(known["here"] / "basis.npz")
-    path = known["here"] / "fly.toml"
-    path.write_text(text.replace("../", ""), encoding="utf-8")
-    training = nn.Training.load(path)
+    training = load_training(text.replace("../", ""), known["here"])
     assert training.data.n == 20_480
     assert training.estimator.trained_for["sequence_sha256"] == sb.sequences.load("hybrid-mt-4s").sha256
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import spinbound as sb
 
-from tests.support.pages import code
+from tests.support.pages import code, run
 
 SHELL = f'set -e; python() {{ {sys.executable} "$@"; }}; spinbound() {{ python -m spinbound.cli "$@"; }}\n'
 
@@ -16,16 +16,11 @@ SHELL = f'set -e; python() {{ {sys.executable} "$@"; }}; spinbound() {{ python -
 def made(published_data, tmp_path_factory):
     """Folders of what the page makes in Python and with commands, and what Python knows then."""
     here, there = tmp_path_factory.mktemp("python"), tmp_path_factory.mktemp("commands")
-    known = {}
-    with pytest.MonkeyPatch.context() as patch:
-        for folder in (here, there):
-            (folder / "published_train.mat").symlink_to(published_data / "published_train.mat")
-        patch.chdir(here)
-        exec(code("training_set.md"), known)
-    subprocess.run(
-        ["bash", "-c", SHELL + code("training_set.md", "bash")], cwd=there, check=True, stdout=subprocess.DEVNULL
-    )
-    return here, there, known
+    for folder in (here, there):
+        (folder / "published_train.mat").symlink_to(published_data / "published_train.mat")
+    script = SHELL + code("training_set.md", "bash")
+    subprocess.run(["bash", "-c", script], cwd=there, check=True, stdout=subprocess.DEVNULL)
+    return here, there, run("training_set.md", here)
 
 
 @pytest.mark.parametrize(("name", "first", "n"), [("training", 0, 96), ("validation", 96, 10), ("test", 106, 9)])

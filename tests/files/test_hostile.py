@@ -1,6 +1,5 @@
 """Files that lie, are damaged or reach out are refused; writing fails without a trace."""
 
-import errno
 import os
 import struct
 import zipfile
@@ -12,55 +11,51 @@ import spinbound as sb
 from scipy import io
 from spinbound.files.guard import find_max_bytes
 
+from tests.support.disks import fill_disk
 from tests.support.sequence_files import ALPHA, REST, SEQ, TRF, hdf5, npz
 
 
-def test_pickled_objects_are_refused(tmp_path):
-    path = npz(tmp_path, alpha=np.array([{}, 1, 2], dtype=object), TRF=TRF)
-    with pytest.raises(sb.InvalidSequence, match="pickled Python objects"):
+def assert_refused(path, message, error=sb.InvalidSequence):
+    """A sequence is not read from a file, and a message says why."""
+    with pytest.raises(error, match=message):
         sb.Sequence.load(path, **REST)
 
 
-def forged_npz(path, shape, payload=b"\0" * 24):
-    """An .npz file whose array `alpha` claims a shape of its own."""
-    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".encode().ljust(117) + b"\n"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("alpha.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + payload)
-    return path
+def test_pickled_objects_are_refused(tmp_path):
+    assert_refused(npz(tmp_path, alpha=np.array([{}, 1, 2], dtype=object), TRF=TRF), "pickled Python objects")
 
 
 @pytest.mark.parametrize("shape", [(2**29,), (2**40, 2**40), (-3,), (-1, -3)])
 def test_an_array_that_claims_more_than_the_file_holds_is_refused_unread(tmp_path, shape):
-    with pytest.raises(sb.InvalidSequence, match="alpha.npy claims"):
-        sb.Sequence.load(forged_npz(tmp_path / "seq.npz", shape), **REST)
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".encode().ljust(117) + b"\n"
+    with zipfile.ZipFile(tmp_path / "seq.npz", "w") as archive:
+        archive.writestr("alpha.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"\0" * 24)
+    assert_refused(tmp_path / "seq.npz", "alpha.npy claims")
 
 
-def packed(kind, folder, size):
-    """A small file whose array `alpha` takes `size` bytes once it is unpacked."""
-    zeros = np.zeros(size // 8)
+def written(kind, folder, alpha, compressed):
+    """A file of a kind."""
     if kind == "npz":
-        np.savez_compressed(folder / "seq.npz", alpha=zeros, TRF=TRF)
+        (np.savez_compressed if compressed else np.savez)(folder / "seq.npz", alpha=alpha, TRF=TRF)
         return folder / "seq.npz"
     if kind == "v7.3":
         path = hdf5(folder, TRF=TRF)
         with h5py.File(path, "a") as file:
-            file.create_dataset("alpha", data=zeros, chunks=True, compression="gzip")
+            file.create_dataset("alpha", data=alpha, compression="gzip" if compressed else None)
         return path
-    content = {"alpha": zeros, "TRF": TRF}
-    io.savemat(folder / "seq.mat", {"train": content} if kind == "struct" else content, do_compression=True)
+    content = {"alpha": alpha, "TRF": TRF}
+    io.savemat(folder / "seq.mat", {"train": content} if kind == "struct" else content, do_compression=compressed)
     return folder / "seq.mat"
 
 
 @pytest.mark.parametrize("kind", ["npz", "v5", "struct", "v7.3"])
 def test_what_unpacks_to_more_than_most_of_the_memory_is_refused_unread(tmp_path, monkeypatch, kind):
-    path = packed(kind, tmp_path, 1 << 20)
+    path = written(kind, tmp_path, np.zeros(1 << 17), compressed=True)
     memory = {"SC_PAGE_SIZE": 1, "SC_PHYS_PAGES": 1 << 20}
     monkeypatch.setattr(os, "sysconf", memory.__getitem__, raising=False)
-    with pytest.raises(sb.InvalidSequence, match=r"seq\..*(alpha|train).* bytes, only \d+ may be allocated"):
-        sb.Sequence.load(path, **REST)
+    assert_refused(path, r"seq\..*(alpha|train).* bytes, only \d+ may be allocated")
     memory["SC_PHYS_PAGES"] <<= 1
-    with pytest.raises(sb.InvalidSequence, match="alpha has 131072 pulses but TRF has 3"):
-        sb.Sequence.load(path, **REST)
+    assert_refused(path, "alpha has 131072 pulses but TRF has 3")
 
 
 def test_memory_that_the_system_does_not_tell_is_assumed(monkeypatch):
@@ -76,8 +71,7 @@ def test_a_matlab_header_that_claims_more_than_the_file_holds_is_refused_unread(
     content = path.read_bytes()
     assert shape in content
     path.write_bytes(content.replace(shape, struct.pack("<ii", 1 << 20, 1 << 20), 1))
-    with pytest.raises(sb.InvalidSequence, match="alpha claims 1099511627776 bytes, the file holds"):
-        sb.Sequence.load(path, **REST)
+    assert_refused(path, "alpha claims 1099511627776 bytes, the file holds")
 
 
 def test_a_chunk_larger_than_its_array_counts_in_full(tmp_path, monkeypatch):
@@ -86,8 +80,7 @@ def test_a_chunk_larger_than_its_array_counts_in_full(tmp_path, monkeypatch):
         data = file.create_dataset("alpha", (3,), "f8", maxshape=(None,), chunks=(1 << 24,), compression="gzip")
         data[:] = ALPHA
     monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 1, "SC_PHYS_PAGES": 100 << 20}.__getitem__, raising=False)
-    with pytest.raises(sb.InvalidSequence, match="alpha claims 134217728 bytes, only"):
-        sb.Sequence.load(path, **REST)
+    assert_refused(path, "alpha claims 134217728 bytes, only")
 
 
 def test_cells_that_contain_themselves_come_to_an_end(tmp_path):
@@ -100,58 +93,48 @@ def test_cells_that_contain_themselves_come_to_an_end(tmp_path):
         sb.Sequence.load(path)
 
 
-def test_a_sparse_hdf5_array_is_refused_unread(tmp_path):
-    path = hdf5(tmp_path, TRF=TRF)
-    with h5py.File(path, "a") as file:
-        file.create_dataset("alpha", shape=(10**12,), chunks=(10**6,), dtype="f8")
-    with pytest.raises(sb.InvalidSequence, match="claims 8000000000000 bytes"):
-        sb.Sequence.load(path, **REST)
+def add_sparse(file, _):
+    file.create_dataset("alpha", shape=(10**12,), chunks=(10**6,), dtype="f8")
 
 
-def test_a_link_to_another_file_is_never_followed(tmp_path):
-    path = hdf5(tmp_path, TRF=TRF)
-    with h5py.File(path, "a") as file:
-        file["alpha"] = h5py.ExternalLink("/etc/passwd", "/alpha")
-    with pytest.raises(sb.InvalidSequence, match="alpha is a link to another file"):
-        sb.Sequence.load(path, **REST)
+def add_link(file, _):
+    file["alpha"] = h5py.ExternalLink("/etc/passwd", "/alpha")
 
 
-def test_values_kept_in_another_file_are_never_opened(tmp_path):
-    path = hdf5(tmp_path, TRF=TRF)
-    ALPHA.tofile(tmp_path / "values")
-    with h5py.File(path, "a") as file:
-        file.create_dataset("alpha", (3,), "f8", external=[(str(tmp_path / "values"), 0, 24)])
-    with pytest.raises(sb.InvalidSequence, match="keeps its values in another file"):
-        sb.Sequence.load(path, **REST)
+def add_external(file, folder):
+    ALPHA.tofile(folder / "values")
+    file.create_dataset("alpha", (3,), "f8", external=[(str(folder / "values"), 0, 24)])
 
 
-def test_a_virtual_dataset_is_never_opened(tmp_path):
-    path = hdf5(tmp_path, TRF=TRF)
+def add_virtual(file, _):
     layout = h5py.VirtualLayout((3,), "f8")
     layout[:] = h5py.VirtualSource("other.h5", "alpha", (3,))
+    file.create_virtual_dataset("alpha", layout)
+
+
+@pytest.mark.parametrize(
+    ("add", "message"),
+    [
+        (add_sparse, "claims 8000000000000 bytes"),
+        (add_link, "alpha is a link to another file"),
+        (add_external, "keeps its values in another file"),
+        (add_virtual, "keeps its values in another file"),
+    ],
+)
+def test_an_hdf5_array_that_is_sparse_or_lies_elsewhere_is_refused_unread(tmp_path, add, message):
+    path = hdf5(tmp_path, TRF=TRF)
     with h5py.File(path, "a") as file:
-        file.create_virtual_dataset("alpha", layout)
-    with pytest.raises(sb.InvalidSequence, match="keeps its values in another file"):
-        sb.Sequence.load(path, **REST)
-
-
-def written_as(kind, folder):
-    if kind == "npz":
-        return npz(folder, alpha=ALPHA, TRF=TRF)
-    if kind == "v7.3":
-        return hdf5(folder, alpha=ALPHA, TRF=TRF)
-    io.savemat(folder / "seq.mat", {"alpha": ALPHA, "TRF": TRF})
-    return folder / "seq.mat"
+        add(file, tmp_path)
+    assert_refused(path, message)
 
 
 @pytest.mark.parametrize("kind", ["npz", "v5", "v7.3"])
 @pytest.mark.parametrize("keep", [0.0, 0.3, 0.6])
 def test_a_truncated_file_is_named(tmp_path, kind, keep):
-    path = written_as(kind, tmp_path)
+    path = written(kind, tmp_path, ALPHA, compressed=False)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * keep)])
-    with pytest.raises(OSError, match=rf"{path.name}: cannot be read, it is damaged"):
-        sb.Sequence.load(path, **REST)
+    assert_refused(path, f"{path.name}: cannot be read, it is damaged", OSError)
 
 
 def test_a_flipped_bit_is_noticed(tmp_path):
@@ -159,16 +142,14 @@ def test_a_flipped_bit_is_noticed(tmp_path):
     content = bytearray(path.read_bytes())
     content[content.index(ALPHA.tobytes()) + 3] ^= 4
     path.write_bytes(content)
-    with pytest.raises(OSError, match=r"damaged.*CRC"):
-        sb.Sequence.load(path, **REST)
+    assert_refused(path, "damaged.*CRC", OSError)
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".mat"])
 def test_a_file_of_another_kind_is_named(tmp_path, suffix):
     path = tmp_path / f"seq{suffix}"
     path.write_bytes(b"this is no array at all, but text that goes on for a while" * 10)
-    with pytest.raises(OSError, match=r"cannot be read"):
-        sb.Sequence.load(path, **REST)
+    assert_refused(path, "cannot be read", OSError)
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".toml", ".mat", ".seq"])
@@ -176,11 +157,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch,
     path = tmp_path / f"seq{suffix}"
     SEQ.save(path)
     content = path.read_bytes()
-
-    def full(_descriptor):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
+    fill_disk(monkeypatch)
     with pytest.raises(OSError, match="No space left") as failed:
         SEQ.replace(TR=4e-3).save(path)
     assert failed.value.filename == str(path)

@@ -12,6 +12,8 @@ from spinbound import InvalidData
 from spinbound.files import stores
 from spinbound.files.stores import HEADER, Layout, create, read, read_chunk, read_layout, write_chunk
 
+from tests.support.disks import fill_disk, flip_bits
+
 RNG = np.random.default_rng(0)
 LAYOUT = Layout((10, 3), "complex128", 4, ("tissue", "vector"), {"units": "M0"})
 VALUES = RNG.normal(size=(10, 3)) + 1j * RNG.normal(size=(10, 3))
@@ -26,9 +28,14 @@ def path(tmp_path):
     return path
 
 
-def edited(path, name="signals", **changes):
-    """The store with other words in the header of an array."""
-    file = path / name / HEADER
+def file_of(path, chunk):
+    """The file of a chunk."""
+    return path / "signals" / LAYOUT.file(chunk)
+
+
+def edited(path, **changes):
+    """The store with other words in the header of its array."""
+    file = path / "signals" / HEADER
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
     return path
 
@@ -49,12 +56,10 @@ def test_zarr_reads_what_is_written_here(path):
 
 @pytest.mark.parametrize("dtype", stores.DTYPES)
 def test_what_is_written_is_read_by_both_to_the_last_bit(tmp_path, dtype):
-    values = (
-        RNG.integers(0, 2, (5, 2)).astype(dtype)
-        if dtype in ("bool", "uint8")
-        else RNG.normal(size=(5, 2)).astype(dtype)
-    )
-    if dtype not in ("bool", "uint8"):
+    if dtype in ("bool", "uint8"):
+        values = RNG.integers(0, 2, (5, 2)).astype(dtype)
+    else:
+        values = RNG.normal(size=(5, 2)).astype(dtype)
         values[3] = np.nan, np.inf
     layout = Layout((5, 2), dtype, 3, ("a", "b"))
     create(tmp_path / "a", {"x/y": layout}, {}, {"x/y": values})
@@ -69,26 +74,17 @@ def test_a_chunk_that_holds_nothing_but_its_fill_value_is_stored_as_well(tmp_pat
 
 
 def test_every_flipped_bit_is_found_by_its_checksum(path):
-    file = path / "signals" / LAYOUT.file(1)
-    whole = file.read_bytes()
-    for bit in RNG.permutation(8 * len(whole))[:200]:
-        damaged = bytearray(whole)
-        damaged[bit // 8] ^= 1 << (bit % 8)
-        file.write_bytes(damaged)
+    whole = file_of(path, 1).read_bytes()
+    for _ in flip_bits(file_of(path, 1), RNG.permutation(8 * len(whole))[:200]):
         with pytest.raises(OSError, match="chunk 1 of signals is damaged"):
             read_chunk(path, "signals", LAYOUT, 1, stores.hashlib.sha256(whole).digest())
-    file.write_bytes(whole)
     assert np.array_equal(read_chunk(path, "signals", LAYOUT, 1), VALUES[4:8])
 
 
 def test_a_flipped_bit_of_the_values_is_found_by_other_readers_too(path):
-    file = path / "signals" / LAYOUT.file(1)
-    whole = file.read_bytes()
-    first = len(whole) // 2  # beyond the header of the frame
-    for bit in RNG.integers(8 * first, 8 * len(whole), 40):
-        damaged = bytearray(whole)
-        damaged[bit // 8] ^= 1 << (bit % 8)
-        file.write_bytes(damaged)
+    size = file_of(path, 1).stat().st_size
+    first = size // 2  # beyond the header of the frame
+    for _ in flip_bits(file_of(path, 1), RNG.integers(8 * first, 8 * size, 40)):
         with pytest.raises(OSError, match="chunk 1 of signals is damaged: .*[Zz]std"):
             read_chunk(path, "signals", LAYOUT, 1)
         with pytest.raises(RuntimeError, match="[Zz]std"):
@@ -96,7 +92,7 @@ def test_a_flipped_bit_of_the_values_is_found_by_other_readers_too(path):
 
 
 def test_a_chunk_that_is_cut_short_or_missing_is_named(path):
-    file = path / "signals" / LAYOUT.file(2)
+    file = file_of(path, 2)
     file.write_bytes(file.read_bytes()[:-7])
     with pytest.raises(OSError, match=r"a\.zarr: chunk 2 of signals is damaged"):
         read_chunk(path, "signals", LAYOUT, 2)
@@ -107,7 +103,7 @@ def test_a_chunk_that_is_cut_short_or_missing_is_named(path):
 
 def test_a_chunk_of_another_place_is_not_taken_for_this_one(path):
     sha256 = write_chunk(path, "signals", LAYOUT, 0, VALUES[:4])
-    (path / "signals" / LAYOUT.file(0)).write_bytes((path / "signals" / LAYOUT.file(1)).read_bytes())
+    file_of(path, 0).write_bytes(file_of(path, 1).read_bytes())
     with pytest.raises(OSError, match="its sha256 is not that of what was written"):
         read_chunk(path, "signals", LAYOUT, 0, sha256)
 
@@ -124,13 +120,13 @@ def test_a_chunk_that_claims_more_than_may_be_allocated_is_refused_unread(path, 
 def test_a_frame_that_unpacks_to_more_than_its_chunk_is_refused(path):
     bomb = stores._make_codec().encode(np.zeros(1 << 24, np.uint8))
     assert len(bomb) < 1200
-    (path / "signals" / LAYOUT.file(0)).write_bytes(bomb)
+    file_of(path, 0).write_bytes(bomb)
     with pytest.raises(OSError, match="chunk 0 of signals is damaged: .*too small"):
         read_chunk(path, "signals", LAYOUT, 0)
 
 
 def test_a_file_that_is_longer_than_its_chunk_can_be_is_refused_unread(path):
-    os.truncate(path / "signals" / LAYOUT.file(0), 1 << 40)  # a hole, that takes no disk
+    os.truncate(file_of(path, 0), 1 << 40)  # a hole, that takes no disk
     with pytest.raises(InvalidData, match="has 1099511627776 bytes, no more than 1217 are expected"):
         read_chunk(path, "signals", LAYOUT, 0)
 
@@ -144,7 +140,7 @@ class Planted:
 
 def test_codecs_that_might_run_code_are_refused(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (path / "signals" / LAYOUT.file(0)).write_bytes(pickle.dumps(Planted()))
+    file_of(path, 0).write_bytes(pickle.dumps(Planted()))
     for codec in ("numcodecs.pickle", "bytes"):
         edited(path, codecs=[{"name": codec, "configuration": {}}])
         with pytest.raises(InvalidData, match="signals is stored in another way than spinbound does"):
@@ -190,11 +186,8 @@ def test_a_header_without_end_is_refused_unread(path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links and pipes of POSIX")
 def test_no_link_out_of_the_store_is_followed_and_no_pipe_is_waited_for(path, tmp_path):
-    secret = tmp_path / "secret"
-    secret.write_bytes((path / "signals" / LAYOUT.file(0)).read_bytes())
-    file = path / "signals" / LAYOUT.file(0)
-    file.unlink()
-    file.symlink_to(secret)
+    file = file_of(path, 0)
+    file.symlink_to(file.rename(tmp_path / "secret"))
     with pytest.raises(InvalidData, match="leads out of the store, which is never followed"):
         read_chunk(path, "signals", LAYOUT, 0)
     file.unlink()
@@ -211,35 +204,29 @@ def test_nothing_is_written_through_a_link_out_of_the_store(path, tmp_path):
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis").write_text("years of work")
-    folder = path / "signals" / "c" / "0"
-    (folder / "0").unlink()
-    (folder / "0").symlink_to(mine / "thesis")
+    file = file_of(path, 0)
+    file.unlink()
+    file.symlink_to(mine / "thesis")
     with pytest.raises(InvalidData, match="chunk 0 of signals is a link that leads out of the store"):
         write_chunk(path, "signals", LAYOUT, 0, VALUES[:4])
-    (folder / "0").unlink()
-    folder.rmdir()
-    folder.symlink_to(mine)
+    file.unlink()
+    file.parent.rmdir()
+    file.parent.symlink_to(mine)
     with pytest.raises(InvalidData, match="chunk 0 of signals is a link that leads out of the store"):
         write_chunk(path, "signals", LAYOUT, 0, VALUES[:4])
     assert {file.name: file.read_text() for file in mine.iterdir()} == {"thesis": "years of work"}
 
 
-def test_a_store_is_whole_or_absent(tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(stores, "write_small", full)
-    with pytest.raises(OSError, match="No space left"):
-        create(tmp_path / "a", {"x": LAYOUT}, {}, {"x": VALUES})
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_store_that_cannot_be_laid_out_is_named(tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(zarr.storage.LocalStore, "set", full)
-    with pytest.raises(OSError, match=r"No space left on device: '.*mine'"):
+@pytest.mark.parametrize(
+    ("place", "name", "message"),
+    [
+        (stores, "write_small", "No space left"),
+        (zarr.storage.LocalStore, "set", r"No space left on device: '.*mine'"),
+    ],
+)
+def test_a_store_is_whole_or_absent(tmp_path, monkeypatch, place, name, message):
+    fill_disk(monkeypatch, place, name)
+    with pytest.raises(OSError, match=message):
         create(tmp_path / "mine", {"x": LAYOUT}, {}, {"x": VALUES})
     assert list(tmp_path.iterdir()) == []
 
@@ -253,16 +240,12 @@ def test_a_store_does_not_take_the_place_of_another(path):
 
 
 def test_a_chunk_that_cannot_be_written_leaves_the_old_one(path, monkeypatch):
-    before = (path / "signals" / LAYOUT.file(0)).read_bytes()
-
-    def fails(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", fails)
+    before = file_of(path, 0).read_bytes()
+    fill_disk(monkeypatch)
     with pytest.raises(OSError, match="No space left"):
         write_chunk(path, "signals", LAYOUT, 0, np.zeros((4, 3)))
-    assert (path / "signals" / LAYOUT.file(0)).read_bytes() == before
-    assert [file.name for file in (path / "signals" / "c" / "0").iterdir()] == ["0"]
+    assert file_of(path, 0).read_bytes() == before
+    assert [file.name for file in file_of(path, 0).parent.iterdir()] == ["0"]
 
 
 def test_without_zarr_one_sentence_names_the_extra(tmp_path, monkeypatch):

@@ -29,16 +29,13 @@ class Seen(HTMLParser):
         self.text += data
 
 
-def seen(path):
-    parser = Seen()
-    parser.feed(path.read_text(encoding="utf-8"))
-    assert parser.open == []
-    return parser
-
-
 def written(folder, *parts, title="A title", heading="A heading"):
+    """A report of one section, as a reader sees it."""
     write_report(folder / "report.html", title, [Section(heading, parts)])
-    return seen(folder / "report.html")
+    page = Seen()
+    page.feed((folder / "report.html").read_text(encoding="utf-8"))
+    assert page.open == []
+    return page
 
 
 def test_whatever_comes_in_is_text(tmp_path):

@@ -1,4 +1,4 @@
-"""Disks that are full, and files that were changed on them."""
+"""Disks that are full, and files that were damaged on them."""
 
 import errno
 import os
@@ -21,16 +21,16 @@ def limited_files(n_bytes):
         signal.signal(signal.SIGXFSZ, previous)
 
 
-def fill_disk(monkeypatch, n_files=0):
-    """Let no more than a number of further files reach the disk."""
-    left, fsync = iter(range(n_files)), os.fsync
+def fill_disk(monkeypatch, place=os, name="fsync", n_files=0):
+    """After a number of further files nothing can be written: a function by which they come into being says so."""
+    left, write = iter(range(n_files)), getattr(place, name)
 
-    def filling(descriptor):
+    def filling(*arguments):
         if next(left, None) is None:
             raise OSError(errno.ENOSPC, "No space left on device")
-        fsync(descriptor)
+        return write(*arguments)
 
-    monkeypatch.setattr(os, "fsync", filling)
+    monkeypatch.setattr(place, name, filling)
 
 
 def flip_bit(path, place, bit=2):
@@ -38,3 +38,12 @@ def flip_bit(path, place, bit=2):
     content = bytearray(path.read_bytes())
     content[place] ^= 1 << bit
     path.write_bytes(content)
+
+
+def flip_bits(path, bits):
+    """Turn over one bit of a file at a time, and leave the file whole in the end."""
+    whole = path.read_bytes()
+    for bit in bits:
+        flip_bit(path, bit // 8, bit % 8)
+        yield
+        path.write_bytes(whole)

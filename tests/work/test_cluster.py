@@ -20,7 +20,7 @@ from tests.support.work.faulty_job import FaultyJob
 from tests.support.work.jobs import DATA, SEQ, FitJob
 
 dask = pytest.importorskip("dask")
-pytest.importorskip("distributed")
+LocalCluster = pytest.importorskip("distributed").LocalCluster
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
 
@@ -102,15 +102,10 @@ def test_an_interrupted_run_ends_at_once_and_leaves_no_process(faulty, two_cores
 def test_a_run_without_workers_gives_up(faulty, two_cores, monkeypatch):
     monkeypatch.setattr(_distribute, "PATIENCE", 0.2)
     monkeypatch.setattr(_distribute, "LONELY", 0.5)
-    monkeypatch.setattr(cluster._Workers, "start_cluster", without_workers)
+    none = lambda _: LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None)
+    monkeypatch.setattr(cluster._Workers, "start_cluster", none)
     with pytest.raises(ChildProcessError, match=r"no worker has come for 0\.5 s, and none is to come"):
         cluster.workers(1)(faulty(""), None, None)
-
-
-def without_workers(_):
-    from distributed import LocalCluster
-
-    return LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None)
 
 
 # What is refused
@@ -203,9 +198,8 @@ def test_jobs_of_slurm_do_the_work_and_are_submitted_again(slurm, faulty, monkey
 def test_jobs_that_cannot_be_submitted_are_an_error(slurm, faulty, monkeypatch):
     monkeypatch.setattr(_distribute, "PATIENCE", 0.2)
     (slurm / "sbatch").write_text("#!/bin/bash\necho 'invalid partition specified: shrt' >&2\nexit 1\n")
-    with pytest.raises(
-        ChildProcessError, match=r"cannot be submitted to SLURM: [\s\S]*invalid partition specified: shrt"
-    ):
+    message = r"cannot be submitted to SLURM: [\s\S]*invalid partition specified: shrt"
+    with pytest.raises(ChildProcessError, match=message):
         cluster.slurm(2, **DESCRIBED, queue="shrt")(faulty(""), None, None)
 
 

@@ -22,10 +22,9 @@ def spawned():
 def test_an_executor_gives_the_same_bits(tmp_path, monkeypatch, pool):
     monkeypatch.setattr(module, "CHUNK", 7)
     expected, reports = sb.crb(SEQ, TISSUE, WRT), []
+    note = lambda *call: reports.append(call)
     with pool() as executor:
-        found = sb.crb(
-            SEQ, TISSUE, WRT, resume=tmp_path, runner=executor, threads=1, progress=lambda *call: reports.append(call)
-        )
+        found = sb.crb(SEQ, TISSUE, WRT, resume=tmp_path, runner=executor, threads=1, progress=note)
         assert executor.submit(int, "3").result() == 3  # it is the caller's, and still open
     assert all(np.array_equal(found[name], expected[name]) for name in WRT)
     assert reports[-1] == (40, 40)

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,34 +12,27 @@ import spinbound as sb
 from spinbound.work import cluster
 from spinbound.work.job import run_here
 
+from tests.support.disks import fill_disk, flip_bits
 from tests.support.work.jobs import CHUNK, N_CHUNKS, OTHERS, VARIANTS, N
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals, limits and locks of POSIX")
 
 
-class Noted:
-    """A job that notes which of its chunks are asked for."""
-
-    def __init__(self, job):
-        self.job, self.asked = job, []
-
-    def __getattr__(self, name):
-        return getattr(self.job, name)
-
-    def make_task(self, chunk):
-        self.asked.append(chunk)
-        return self.job.make_task(chunk)
+def cases_of(table):
+    """A case for every kind of job and every name in its table."""
+    return [pytest.param(kind, case, id=f"{kind}, {name}") for kind in table for name, case in table[kind].items()]
 
 
 def resumed(job):
     """The bits of a run that goes on, and the chunks that it has computed."""
-    seen = []
+    asked = []
 
     def runner(work, threads, report):
-        seen.append(Noted(work))
-        run_here(seen[0], threads, report)
+        noted = mock.Mock(wraps=work, sizes=work.sizes)
+        run_here(noted, threads, report)
+        asked.extend(call.args[0] for call in noted.make_task.call_args_list)
 
-    return job.run(runner=runner), seen[0].asked
+    return job.run(runner=runner), asked
 
 
 def assert_it_goes_on(job, whole):
@@ -98,11 +92,7 @@ def test_a_full_disk_is_told_and_leaves_whole_chunks_only(job, mortals, done):
 
 def test_a_disk_that_takes_nothing_leaves_no_trace(job, monkeypatch):
     before = list(job.path.parent.parent.rglob("*"))
-
-    def fails(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", fails)
+    fill_disk(monkeypatch)
     with pytest.raises(OSError, match="No space left"):
         job.run()
     assert not job.path.exists()
@@ -140,15 +130,7 @@ def test_what_is_done_is_not_done_again(job):
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3), (3, 1, 2)])
-@pytest.mark.parametrize(
-    ("job", "variant"),
-    [
-        pytest.param(kind, case, id=f"{kind}, {name}")
-        for kind, cases in VARIANTS.items()
-        for name, case in cases.items()
-    ],
-    indirect=["job"],
-)
+@pytest.mark.parametrize(("job", "variant"), cases_of(VARIANTS), indirect=["job"])
 def test_parts_in_any_order_give_the_same_bits(job, variant, order):
     whole = job.alone(**variant)
     for number in order:
@@ -195,21 +177,14 @@ def test_a_runner_needs_a_folder(folder_job):
 # Whose work it is
 
 
-@pytest.mark.parametrize(
-    ("job", "given", "changes", "what"),
-    [pytest.param(kind, *case, id=f"{kind}, {name}") for kind, cases in OTHERS.items() for name, case in cases.items()],
-    indirect=["job"],
-)
-def test_a_folder_of_other_work_is_refused_and_says_what_differs(job, given, changes, what):
+@pytest.mark.parametrize(("job", "case"), cases_of(OTHERS), indirect=["job"])
+def test_a_folder_of_other_work_is_refused_and_says_what_differs(job, case):
+    given, changes, what = case
     job.run(**given)
     with job.no_work(), pytest.raises(sb.InvalidData) as why:
         job.run(**changes)
-    place, words = (
-        f"{job.path} holds ",
-        rf".*another {job.called}, which differs in .*({what}).*; \w+ it, or name another",
-    )
-    assert str(why.value).startswith(place)
-    assert re.search(words, str(why.value))
+    assert str(why.value).startswith(f"{job.path} holds ")
+    assert re.search(rf"another {job.called}, which differs in .*({what}).*; \w+ it, or name another", str(why.value))
 
 
 @posix
@@ -281,17 +256,12 @@ def test_a_truncated_chunk_is_named(job, size):
 def test_a_flipped_bit_in_a_chunk_is_named_or_changes_nothing(job):
     expected, told, n = job.alone(), [], 0
     for file, words in damaged(job):
-        whole = file.read_bytes()
-        for place in range(0, len(whole), 37):
-            content = bytearray(whole)
-            content[place] ^= 1 << place % 8
-            file.write_bytes(content)
+        for _ in flip_bits(file, [8 * place + place % 8 for place in range(0, file.stat().st_size, 37)]):
             n += 1
             try:  # dates and the like in the headers of an archive mean nothing
                 assert job.run() == expected
             except (OSError, sb.InvalidData) as problem:
                 told.append((words, str(problem)))
-        file.write_bytes(whole)
     assert len(told) > 0.6 * n if job.is_folder else len(told) == n
     assert all(re.search(words, said) for words, said in told)
 
