@@ -34,19 +34,14 @@ double Directions<Matrix>::condition() const {
 template <class Matrix>
 Matrix Directions<Matrix>::covariance() const {
     const Eigen::Index n = norm.size();
-    Matrix covariance = Matrix::Zero(n, n);
-    Eigen::Array<bool, Eigen::Dynamic, 1> is_lost = Eigen::Array<bool, Eigen::Dynamic, 1>::Constant(n, false);
-    for (Eigen::Index j = 0; j < n; ++j) {
-        const auto direction = vectors.col(j);
-        if (is_null(j))
-            is_lost = is_lost || direction.array().abs() > null_component;
-        else
-            covariance += direction * direction.adjoint() / (singular[j] * singular[j]);
-    }
+    Eigen::Index n_resolved = 0;
+    while (n_resolved < n && !is_null(n_resolved)) ++n_resolved;
+    const Matrix root = vectors.leftCols(n_resolved) * singular.head(n_resolved).cwiseInverse().asDiagonal();
+    const Eigen::VectorXd std = root.rowwise().norm(), component = vectors.rightCols(n - n_resolved).rowwise().norm();
     const Eigen::VectorXd scale = norm.cwiseInverse();
-    covariance = scale.asDiagonal() * covariance * scale.asDiagonal();
+    Matrix covariance = scale.asDiagonal() * (root * root.adjoint()) * scale.asDiagonal();
     for (Eigen::Index k = 0; k < n; ++k) {
-        if (!is_lost[k]) continue;
+        if (!(component[k] > null_component * std[k])) continue;
         covariance.row(k).setConstant(nan);
         covariance.col(k).setConstant(nan);
         covariance(k, k) = inf;

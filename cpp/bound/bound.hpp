@@ -13,7 +13,8 @@ inline constexpr double max_condition = 1e8;
 // Singular values of the column-scaled Jacobian below this fraction of the largest are null: double precision does not
 // tell them from zero.
 inline constexpr double null_singular_value = 1e-13;
-// A parameter with a larger component in a null direction is unidentifiable.
+// A parameter is unidentifiable whose component in a null direction exceeds this fraction of its standard deviation from
+// the other directions: rounding errors of J turn components by about that times the roundoff.
 inline constexpr double null_component = 1e-12;
 
 // The singular values and right singular vectors of a Jacobian J whose columns are scaled to unit length.
@@ -25,7 +26,7 @@ struct Directions {
 
     explicit Directions(Matrix J);
 
-    bool is_null(Eigen::Index j) const { return !(singular[j] >= null_singular_value * singular[0]); }
+    bool is_null(Eigen::Index j) const { return !(singular[j] > null_singular_value * singular[0]); }
     // Largest over least singular value; inf where that is null.
     double condition() const;
     // (J^H J)^-1; the variance of what is unidentifiable is inf, its covariances are NaN.

@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 import spinbound._core as _core
-from spinbound.base.checks import as_instance, as_sigma, as_threads, check_progress, is_valid_sigma
+from spinbound.base.checks import as_instance, as_threads, check_progress, is_valid_sigma
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import DERIVED, PARAMETERS, TISSUE
 from spinbound.base.progress import shift_progress, show_progress
 from spinbound.tissues.tissue import Tissue
 
 from .forward import ForwardModel
+from .noise import GaussianNoise
 from .valid import R1F, R1S, SLAB, describe_place, remove_exchange, valid_voxels
 
 FORMS = ("real", "complex", "real-M0")  # of Fisher matrices, in the order of the core's codes
@@ -37,6 +38,7 @@ class Batch:
     tissue: FloatArray
     M0: ComplexArray
     sigma: FloatArray | None
+    whitening: ComplexArray | None  # (1 or N, rank, rank)
     valid: BoolArray
     threads: int
     progress: bool | Progress | None
@@ -47,7 +49,7 @@ class Batch:
         cls,
         forward: ForwardModel,
         tissue: Tissue,
-        sigma: npt.ArrayLike | None = None,
+        noise: GaussianNoise | None = None,
         *,
         threads: int | None,
         progress: bool | Progress | None,
@@ -63,18 +65,16 @@ class Batch:
         as_instance("the tissue", tissue, Tissue)
         check_progress(progress)
 
-        matrix, M0, noise = (
-            _make_matrix(tissue),
-            _fill(tissue["M0"], tissue, np.complex128),
-            _check_sigma(sigma, tissue),
-        )
+        matrix, M0 = _make_matrix(tissue), _fill(tissue["M0"], tissue, np.complex128)
+        sigma, whitening = (None, None) if noise is None else _spread_noise(noise, tissue)
         batch = cls(
             forward=forward,
             shape=tissue.shape,
             tissue=matrix,
             M0=M0,
-            sigma=noise,
-            valid=valid_voxels(matrix, M0, noise, forward.limits),
+            sigma=sigma,
+            whitening=whitening,
+            valid=valid_voxels(matrix, M0, sigma, forward.limits),
             threads=as_threads(threads),
             progress=progress,
         )
@@ -102,6 +102,7 @@ class Batch:
             tissue=np.ascontiguousarray(self.tissue[:, voxels]),
             M0=self.M0[voxels],
             sigma=None if self.sigma is None else self.sigma[voxels],
+            whitening=self.whitening if self.whitening is None or len(self.whitening) == 1 else self.whitening[voxels],
             valid=self.valid[voxels],
         )
 
@@ -130,7 +131,7 @@ class Batch:
     def noise(self) -> Any:
         """The noise as the core has it."""
         assert self.sigma is not None, "a call that has noise was prepared without"
-        return _core.Noise(self.sigma)
+        return _core.Noise(self.sigma, self.whitening)
 
     def flatten(self, result: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return a view of a result with a single axis of voxels."""
@@ -150,17 +151,20 @@ def _fill(value: npt.NDArray[Any], tissue: Tissue, dtype: Any) -> npt.NDArray[An
     return array
 
 
-def _check_sigma(sigma: npt.ArrayLike | None, tissue: Tissue) -> FloatArray | None:
-    """Return standard deviations (N,) of the noise, one for each voxel."""
-    if sigma is None:
-        return None
-    array = as_sigma(sigma)
+def _spread_noise(noise: GaussianNoise, tissue: Tissue) -> tuple[FloatArray, ComplexArray | None]:
+    """Return sigma (N,), one for each voxel, and whitening matrices (N, rank, rank), or (1, rank, rank) for all."""
+    W, name = noise.whitening, "sigma" if noise.whitening is None else "noise_covariance"
     try:
-        return _fill(array, tissue, np.float64)
+        sigma = _fill(noise.sigma, tissue, np.float64)
     except ValueError:
         raise InvalidParameter(
-            f"sigma has shape {array.shape}, which does not broadcast to the voxels {tissue.shape}"
+            f"{name} has shape {noise.sigma.shape if W is None else W.shape}, "
+            f"which does not broadcast to the voxels {tissue.shape}"
         ) from None
+    if W is not None:
+        spread = W if W.ndim == 2 else np.broadcast_to(W, (*tissue.shape, *W.shape[-2:]))
+        W = np.ascontiguousarray(spread.reshape(-1, *W.shape[-2:]))
+    return sigma, W
 
 
 def count_threads(threads: int | None) -> int:
