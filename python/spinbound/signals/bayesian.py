@@ -68,8 +68,8 @@ def bayesian_crb(
     Returns
     -------
     dict of str to (...) float
-        The least mean squared error, in the parameter's unit squared; never more than the bound or the prior's variance.
-        NaN: the voxel is invalid.
+        The least mean squared error, in the parameter's unit squared: at most the bound, and at most the prior's
+        variance. NaN: the voxel is invalid.
 
     Raises
     ------
@@ -137,7 +137,9 @@ def _find_place(unknown: str, given: tuple[str, ...]) -> int | None:
         if bases(name) == bases(unknown):
             return k
         if set(bases(name)) & set(bases(unknown)):
-            raise InvalidParameter(f"the prior has {name}, wrt has {unknown}; give wrt={name!r} or a prior of {unknown}")
+            raise InvalidParameter(
+                f"the prior has {name}, wrt has {unknown}; give wrt={name!r} or a prior of {unknown}"
+            )
     return None
 
 

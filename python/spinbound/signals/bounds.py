@@ -1,4 +1,4 @@
-"""Bounds of many voxels: what they depend on, and their computation at once, in slabs, or chunk by chunk in a folder."""
+"""Bounds of many voxels: what they depend on, and their computation in slabs, or chunk by chunk in a folder."""
 
 from __future__ import annotations
 
@@ -122,9 +122,7 @@ class Outputs:
     given: Mapping[str, npt.NDArray[Any]] | None
 
     @classmethod
-    def of(
-        cls, bounds: Bounds, out: Mapping[str, npt.NDArray[Any]] | None, dtype: npt.DTypeLike | None
-    ) -> Outputs:
+    def of(cls, bounds: Bounds, out: Mapping[str, npt.NDArray[Any]] | None, dtype: npt.DTypeLike | None) -> Outputs:
         """Check the arguments `out` and `dtype` of a call."""
         number, shape = as_result_dtype(dtype, np.float64), bounds.batch.shape
         arrays = {name: np.empty(shape, number) for name in bounds.results if out is None or name == CONDITION}

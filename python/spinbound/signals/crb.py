@@ -7,7 +7,6 @@ from concurrent.futures import Executor
 from os import PathLike
 from typing import Any, Literal, overload
 
-import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.checks import as_one_of, as_parameter_names
@@ -35,8 +34,16 @@ def crb(
     sigma: npt.ArrayLike = 1.0,
     form: str = "real",
     *,
+    model: Model | str = "gbloch",
+    basis: Basis | None = None,
+    noise_covariance: npt.ArrayLike | None = None,
     condition: Literal[False] = False,
-    **options: Any,
+    dtype: npt.DTypeLike | None = None,
+    out: Mapping[str, npt.NDArray[Any]] | None = None,
+    resume: str | PathLike[str] | None = None,
+    runner: Runner | Executor | None = None,
+    threads: int | None = None,
+    progress: bool | Progress | None = None,
 ) -> dict[str, npt.NDArray[Any]]: ...
 
 
@@ -48,8 +55,16 @@ def crb(
     sigma: npt.ArrayLike = 1.0,
     form: str = "real",
     *,
-    condition: bool,
-    **options: Any,
+    model: Model | str = "gbloch",
+    basis: Basis | None = None,
+    noise_covariance: npt.ArrayLike | None = None,
+    condition: Literal[True],
+    dtype: npt.DTypeLike | None = None,
+    out: Mapping[str, npt.NDArray[Any]] | None = None,
+    resume: str | PathLike[str] | None = None,
+    runner: Runner | Executor | None = None,
+    threads: int | None = None,
+    progress: bool | Progress | None = None,
 ) -> tuple[dict[str, npt.NDArray[Any]], FloatArray]: ...
 
 

@@ -61,7 +61,7 @@ def make_whitening(covariance: npt.ArrayLike, rank: int) -> ComplexArray:
 
 def _is_covariance(C: ComplexArray) -> BoolArray:
     """Say which matrices are finite, Hermitian and positive definite in double precision."""
-    is_finite = np.isfinite(C).all(axis=(-2, -1))
+    is_finite = np.asarray(np.isfinite(C).all(axis=(-2, -1)))
     finite = np.where(is_finite[..., None, None], C, 0)
     size = np.abs(finite).max(axis=(-2, -1))
     is_hermitian = np.abs(finite - np.swapaxes(finite.conj(), -1, -2)).max(axis=(-2, -1)) <= HERMITIAN * size
