@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from os import PathLike
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -99,7 +99,7 @@ def bayesian_crb(
 
     rows = make_prior_rows(coordinates, covariance, n_columns(names, form))
     bounds = Bounds(batch, names, coordinates, form, prior=rows)
-    return bounds.carry_out(run, Outputs.of(bounds, out, dtype), "bayesian crb")
+    return cast(dict[str, npt.NDArray[Any]], bounds.carry_out(run, Outputs.of(bounds, out, dtype), "bayesian crb"))
 
 
 def match_prior(prior: Prior | Mapping[str, float], names: tuple[str, ...]) -> tuple[tuple[str, ...], FloatArray]:

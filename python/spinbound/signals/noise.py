@@ -158,4 +158,5 @@ def _average(noise: npt.NDArray[np.complexfloating], freedom: int) -> ComplexArr
         raise InvalidData(f"{freedom} independent values are too few for the covariance of {rank} coefficients")
     if noise.ndim == 2 and not np.isfinite(noise).all():
         raise InvalidData("the data hold NaN or infinity where the noise is taken from")
-    return np.asarray(np.swapaxes(noise, -1, -2) @ noise.conj() / (2 * freedom), np.complex128)
+    C = np.asarray(np.swapaxes(noise, -1, -2) @ noise.conj() / (2 * freedom), np.complex128)
+    return (C + np.swapaxes(C.conj(), -1, -2)) / 2
