@@ -53,8 +53,10 @@ void bind_call(py::module_& m) {
              py::kw_only(), "experiment"_a.none(false), "tissue"_a, "M0"_a, "valid"_a, "model"_a,
              "basis"_a = py::none(), "single"_a = false, "threads"_a = 0, "progress"_a = py::none())
         .def_property_readonly("n_voxels", &Call::n_voxels);
-    py::class_<Noise>(m, "Noise", "sigma (n,): standard deviation in the real and in the imaginary part each.")
-        .def(py::init<Array<double>>(), "sigma"_a);
+    py::class_<Noise>(m, "Noise",
+                      "sigma (n,): standard deviation in the real and in the imaginary part each; whitening (1 or n, "
+                      "rank, rank): W with W C W^H = 1 for the covariance C of coefficients.")
+        .def(py::init<Array<double>, std::optional<Array<Complex>>>(), "sigma"_a, "whitening"_a = py::none());
     py::class_<Unknowns>(m, "Unknowns", "Codes of parameters, and that of their Fisher matrix: real, complex, real-M0.")
         .def(py::init(&make_unknowns), "codes"_a, "form"_a = 0)
         .def_property_readonly("size", &Unknowns::size);

@@ -42,9 +42,15 @@ private:
 };
 
 struct Noise {
-    Array<double> sigma;  // (n_voxels,)
+    Array<double> sigma;                      // (n_voxels,)
+    std::optional<Array<Complex>> whitening;  // (1 or n_voxels, rank, rank)
 
-    const double* of(const Call& call) const { return as_input(sigma, {call.n_voxels()}, "sigma"); }
+    NoiseView of(const Call& call) const {
+        const bool is_common = whitening && whitening->shape(0) == 1;
+        const py::ssize_t rank = call.basis().rank, n = is_common ? 1 : call.n_voxels();
+        return {as_input(sigma, {call.n_voxels()}, "sigma"), as_input(whitening, {n, rank, rank}, "whitening"),
+                is_common};
+    }
 };
 
 struct Unknowns {

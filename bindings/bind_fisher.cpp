@@ -30,11 +30,14 @@ void py_fisher(const Call& call, const Noise& noise, const Unknowns& unknowns, c
     fisher(problem, F);
 }
 
-void py_crb(const Call& call, const Noise& noise, const Unknowns& unknowns, Array<double> out) {
+void py_crb(const Call& call, const Noise& noise, const Unknowns& unknowns, Array<double> out,
+            const std::optional<Array<double>>& prior, std::optional<Array<double>> condition) {
     const FisherProblem problem = problem_of(call, noise, unknowns);
-    double* const bounds = as_output(out, {unknowns.size(), call.n_voxels()}, "bounds");
+    const double* const rows = as_input(prior, {problem.size(), problem.size()}, "prior");
+    const BoundResults results{as_output(out, {unknowns.size(), call.n_voxels()}, "bounds"),
+                               as_output(condition, {call.n_voxels()}, "condition")};
     const WithoutGil nogil;
-    crb(problem, bounds);
+    crb(problem, rows, results);
 }
 
 void py_in_one_run(const Call& call, const Noise& noise, const Unknowns& unknowns, Array<Complex> signals,
@@ -55,8 +58,10 @@ void py_in_one_run(const Call& call, const Noise& noise, const Unknowns& unknown
 void bind_fisher(py::module_& m) {
     m.def("fisher", &py_fisher, "call"_a, "noise"_a, "unknowns"_a, "F"_a.noconvert(),
           "Fisher matrices (n, size, size), complex in the complex form; M0 has two rows in the real one.");
-    m.def("crb", &py_crb, "call"_a, "noise"_a, "unknowns"_a, "bounds"_a.noconvert(),
-          "Cramer-Rao bounds (unknowns, n).");
+    m.def("crb", &py_crb, "call"_a, "noise"_a, "unknowns"_a, "bounds"_a.noconvert(), py::kw_only(),
+          "prior"_a.noconvert() = py::none(), "condition"_a.noconvert() = py::none(),
+          "Bounds (unknowns, n): Cramer-Rao, or diag((F + P^-1)^-1) of a prior with rows R (size, size), R^T R = P^-1; "
+          "and the condition (n,) of the column-scaled Jacobian.");
     m.def("in_one_run", &py_in_one_run, "call"_a, "noise"_a, "unknowns"_a, "signals"_a.noconvert(), py::kw_only(),
           "sensitivities"_a.noconvert() = py::none(), "fisher"_a.noconvert() = py::none(),
           "crb"_a.noconvert() = py::none(),

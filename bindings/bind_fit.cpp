@@ -41,7 +41,7 @@ spinbound::FitProblem as_asked(const FitProblem& problem, const Call& call, cons
     return {call.experiment(),
             call.tissue(),
             as_input(problem.data, {n, call.n_samples()}, "data"),
-            noise ? noise->of(call) : nullptr,
+            noise ? noise->of(call) : NoiseView{},
             unknowns.parameters,
             problem.M0,
             problem.low,

@@ -13,7 +13,7 @@
 namespace spinbound {
 namespace {
 
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::numeric_limits<double>::infinity();
 
 // J = S W diag(scale)/sigma, one column for each row of F. |M0| is left to the scale, so that its size is nothing to
 // the inversion: bounds of tissue parameters go with (sigma/|M0|)^2, those of M0 with sigma^2.
@@ -43,7 +43,7 @@ Columns columns_of_fisher(const FisherProblem& problem, std::size_t voxel) {
         }
         ++k;
     }
-    columns.scale /= problem.sigma[voxel];
+    columns.scale /= problem.noise.sigma[voxel];
     return columns;
 }
 
@@ -53,19 +53,20 @@ Output reduced_in(const Basis& basis) { return basis.rank ? Output::project : Ou
 // Where a voxel's streams come from.
 class Streams {
 public:
-    Streams(Batch::BlockRunner& runner, const Block& block, const Basis& basis, int n_samples, int lanes,
+    Streams(Batch::BlockRunner& runner, const Block& block, const FisherProblem& problem, int lanes,
             const std::atomic<bool>& stop)
         : runner_(runner),
           block_(block),
-          in_basis_(basis.rank > 0),
-          n_samples_(n_samples),
+          noise_(problem.noise),
+          in_basis_(problem.basis.rank > 0),
+          n_samples_(static_cast<int>(problem.basis.n_samples(problem.experiment))),
           lanes_(lanes),
           stop_(stop),
-          out_(runner.run(reduced_in(basis), block, stop)) {}
+          out_(runner.run(reduced_in(problem.basis), block, stop)) {}
 
     ComplexMatrix gram(int lane) const {
         if (!in_basis_) return rows(out_, n_streams, lane).selfadjointView<Eigen::Upper>();
-        const ComplexMatrix S = rows(out_, n_samples_, lane);
+        const ComplexMatrix S = samples_in_basis(lane);
         return S.adjoint() * S;
     }
 
@@ -73,9 +74,10 @@ public:
     const double* pairs() const { return out_; }
     int lanes() const { return lanes_; }
 
-    // The streams themselves; in the time domain a second run of the block, for rare voxels.
+    // The streams themselves, their noise whitened; in the time domain a second run of the block, for rare voxels.
     ComplexMatrix samples(int lane) {
-        if (!in_basis_ && !is_series_) {
+        if (in_basis_) return samples_in_basis(lane);
+        if (!is_series_) {
             out_ = runner_.run(Output::sensitivities, block_, stop_);
             is_series_ = true;
         }
@@ -83,6 +85,12 @@ public:
     }
 
 private:
+    ComplexMatrix samples_in_basis(int lane) const {
+        ComplexMatrix S = rows(out_, n_samples_, lane);
+        noise_.whiten(S, block_.voxel[lane]);
+        return S;
+    }
+
     ComplexMatrix rows(const double* out, int n, int lane) const {
         ComplexMatrix S(n, n_streams);
         for (int t = 0; t < n; ++t)
@@ -93,6 +101,7 @@ private:
 
     Batch::BlockRunner& runner_;
     const Block& block_;
+    const NoiseView& noise_;
     bool in_basis_;
     int n_samples_, lanes_;
     const std::atomic<bool>& stop_;
@@ -107,22 +116,28 @@ RealMatrix stacked(const ComplexMatrix& J) {
 }
 
 // diag(F^-1) of parameters that the data feel.
-Eigen::VectorXd bound_of_felt(const ComplexMatrix& F, FisherForm form, const std::function<ComplexMatrix()>& jacobian) {
-    Eigen::VectorXd bound;
-    if (form == FisherForm::complex) return bound_from_fisher(F, bound) ? bound : bound_from_jacobian(jacobian());
-    return bound_from_fisher<RealMatrix>(F.real(), bound) ? bound : bound_from_jacobian(stacked(jacobian()));
+Bound bound_of_felt(const ComplexMatrix& F, FisherForm form, bool with_condition,
+                    const std::function<ComplexMatrix()>& jacobian) {
+    Bound bound;
+    if (form == FisherForm::complex)
+        return bound_from_fisher(F, with_condition, bound) ? bound : bound_from_jacobian(jacobian());
+    return bound_from_fisher<RealMatrix>(F.real(), with_condition, bound) ? bound
+                                                                          : bound_from_jacobian(stacked(jacobian()));
 }
 
 // diag(F^-1); parameters without any influence are common where a model does not have them all, and cost no more time.
-Eigen::VectorXd voxel_bound(const ComplexMatrix& F, FisherForm form, const std::function<ComplexMatrix()>& jacobian) {
+Bound voxel_bound(const ComplexMatrix& F, FisherForm form, bool with_condition,
+                  const std::function<ComplexMatrix()>& jacobian) {
+    const Eigen::Index n = F.rows();
+    if (!F.allFinite()) return {Eigen::VectorXd::Constant(n, nan), nan};
     std::vector<Eigen::Index> felt;
-    for (Eigen::Index k = 0; k < F.rows(); ++k)
+    for (Eigen::Index k = 0; k < n; ++k)
         if (F(k, k) != Complex(0)) felt.push_back(k);
-    if (felt.empty()) return Eigen::VectorXd::Constant(F.rows(), std::numeric_limits<double>::infinity());
-    if (static_cast<Eigen::Index>(felt.size()) == F.rows()) return bound_of_felt(F, form, jacobian);
-    Eigen::VectorXd bound = Eigen::VectorXd::Constant(F.rows(), std::numeric_limits<double>::infinity());
+    if (static_cast<Eigen::Index>(felt.size()) == n) return bound_of_felt(F, form, with_condition, jacobian);
+    Bound bound{Eigen::VectorXd::Constant(n, inf), inf};
+    if (felt.empty()) return bound;
     const auto columns = [&]() -> ComplexMatrix { return jacobian()(Eigen::all, felt); };
-    bound(felt) = bound_of_felt(F(felt, felt), form, columns);
+    bound.variance(felt) = bound_of_felt(F(felt, felt), form, false, columns).variance;
     return bound;
 }
 
@@ -130,9 +145,8 @@ Eigen::VectorXd voxel_bound(const ComplexMatrix& F, FisherForm form, const std::
 template <class Compute>
 void for_each_voxel(const FisherProblem& problem, Compute&& compute, const Batch::Invalidate& invalidate) {
     const Batch batch(problem.experiment, problem.tissue, problem.basis, problem.options);
-    const int n_samples = static_cast<int>(problem.basis.n_samples(problem.experiment));
     const auto consume = [&](Batch::BlockRunner& runner, const Block& block, const std::atomic<bool>& stop) {
-        Streams streams(runner, block, problem.basis, n_samples, batch.lanes(), stop);
+        Streams streams(runner, block, problem, batch.lanes(), stop);
         std::vector<ComplexMatrix> gram;
         for (int lane = 0; lane < block.n_voxels; ++lane) gram.push_back(streams.gram(lane));
         for (int lane = 0; lane < block.n_voxels && !stop; ++lane)
@@ -190,14 +204,19 @@ private:
 // The bounds of every voxel, a row for each parameter.
 class BoundWriter {
 public:
-    BoundWriter(const FisherProblem& problem, double* crb) : problem_(problem), crb_(crb) {}
+    BoundWriter(const FisherProblem& problem, const BoundResults& results, const double* prior = nullptr)
+        : problem_(problem), results_(results) {
+        using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+        if (prior) prior_ = Eigen::Map<const RowMajor>(prior, problem.size(), problem.size());
+    }
 
     void write(std::size_t voxel, int lane, Streams& streams, const ComplexMatrix& gram) const {
         const Columns columns = columns_of_fisher(problem_, voxel);
-        const auto jacobian = [&]() -> ComplexMatrix { return streams.samples(lane) * columns.weight; };
-        const ComplexMatrix F = columns.weight.adjoint() * gram * columns.weight;
-        const Eigen::VectorXd unit = voxel_bound(F, problem_.form, jacobian);
-        const auto variance = [&](Eigen::Index k) { return unit[k] / columns.scale[k] / columns.scale[k]; };
+        const Bound bound = bound_of(columns, gram, [&] { return streams.samples(lane); });
+        const auto variance = [&](Eigen::Index k) {
+            return prior_.size() ? bound.variance[k] : bound.variance[k] / columns.scale[k] / columns.scale[k];
+        };
+        if (results_.condition) results_.condition[voxel] = bound.condition;
         Eigen::Index k = 0;
         for (std::size_t p = 0; p < problem_.wrt.size(); ++p, ++k) {
             at(p, voxel) = variance(k);
@@ -207,13 +226,34 @@ public:
 
     void invalidate(std::size_t voxel) const {
         for (std::size_t p = 0; p < problem_.wrt.size(); ++p) at(p, voxel) = nan;
+        if (results_.condition) results_.condition[voxel] = nan;
     }
 
 private:
-    double& at(std::size_t p, std::size_t voxel) const { return crb_[p * problem_.tissue.n_voxels + voxel]; }
+    // A prior adds P^-1 to F and rows to the Jacobian, which both have the scale of the parameters then.
+    template <class Samples>
+    Bound bound_of(const Columns& columns, const ComplexMatrix& gram, Samples&& samples) const {
+        const bool with_condition = results_.condition != nullptr;
+        if (!prior_.size()) {
+            const ComplexMatrix F = columns.weight.adjoint() * gram * columns.weight;
+            const auto jacobian = [&]() -> ComplexMatrix { return samples() * columns.weight; };
+            return voxel_bound(F, problem_.form, with_condition, jacobian);
+        }
+        const ComplexMatrix F = fisher_matrix(columns, gram) + prior_.transpose() * prior_;
+        const auto jacobian = [&]() -> ComplexMatrix {
+            const ComplexMatrix S = samples();
+            ComplexMatrix J(S.rows() + F.rows(), F.cols());
+            J << S * columns.weight * columns.scale.asDiagonal(), prior_.cast<Complex>();
+            return J;
+        };
+        return voxel_bound(F, problem_.form, with_condition, jacobian);
+    }
+
+    double& at(std::size_t p, std::size_t voxel) const { return results_.crb[p * problem_.tissue.n_voxels + voxel]; }
 
     const FisherProblem& problem_;
-    double* crb_;
+    const BoundResults results_;
+    RealMatrix prior_;  // rows R, R^T R = P^-1; empty: no prior
 };
 
 // Signals in a basis, and their sensitivities if there is a place for them.
@@ -255,8 +295,8 @@ void fisher(const FisherProblem& problem, void* F) {
     for_each_voxel(problem, write, [&](std::size_t voxel) { writer.invalidate(voxel); });
 }
 
-void crb(const FisherProblem& problem, double* crb) {
-    const BoundWriter writer(problem, crb);
+void crb(const FisherProblem& problem, const double* prior, const BoundResults& results) {
+    const BoundWriter writer(problem, results, prior);
     const auto write = [&](std::size_t voxel, int lane, Streams& streams, const ComplexMatrix& gram) {
         writer.write(voxel, lane, streams, gram);
     };
@@ -265,7 +305,7 @@ void crb(const FisherProblem& problem, double* crb) {
 
 void in_one_run(const FisherProblem& problem, const FisherResults& results) {
     const FisherWriter matrices(problem, results.F);
-    const BoundWriter bounds(problem, results.crb);
+    const BoundWriter bounds(problem, {results.crb, nullptr});
     const SampleWriter samples(problem, results.signal, results.jacobian);
     const auto write = [&](std::size_t voxel, int lane, Streams& streams, const ComplexMatrix& gram) {
         samples.write(voxel, lane, streams);

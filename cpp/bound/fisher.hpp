@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "records/call.hpp"
+#include "records/noise.hpp"
 #include "records/tissue.hpp"
 
 namespace spinbound {
@@ -15,7 +16,7 @@ enum class FisherForm : int { real, complex, real_M0 };
 struct FisherProblem {
     const Experiment& experiment;
     TissueView tissue;
-    const double* sigma;  // one per voxel
+    NoiseView noise;
     std::vector<Parameter> wrt;
     FisherForm form;
     Basis basis;
@@ -29,12 +30,18 @@ struct FisherProblem {
 // F: (n_voxels, size, size), Complex for the complex form and double for the others.
 void fisher(const FisherProblem& problem, void* F);
 
-// crb: (wrt.size(), n_voxels), diag(F^-1), for M0 in the real form the sum of both parts; inf where unidentifiable.
-void crb(const FisherProblem& problem, double* crb);
+struct BoundResults {
+    double* crb;  // (wrt.size(), n_voxels), for M0 in the real form the sum of both parts; inf where unidentifiable
+    double* condition;  // (n_voxels,): largest over least singular value of the column-scaled Jacobian; null: not asked
+};
+
+// diag((F + P^-1)^-1). prior: rows R (size, size) with R^T R = P^-1, zeros for parameters without a prior, whose
+// covariance is P; null: no prior, the Cramer-Rao bound.
+void crb(const FisherProblem& problem, const double* prior, const BoundResults& results);
 
 // What one run of a voxel in a basis gives, bit for bit as sensitivities, fisher and crb do; null is left out.
 struct FisherResults {
-    Complex* signal;    // (n_voxels, rank), always there
+    Complex* signal;  // (n_voxels, rank), always there
     Complex* jacobian;  // (n_voxels, rank, wrt.size())
     void* F;
     double* crb;

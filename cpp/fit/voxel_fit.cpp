@@ -92,7 +92,7 @@ LeastSquares solver_of(const FitProblem& problem, std::size_t voxel, const Voxel
         for (Eigen::Index k = 0; k < n; ++k) {
             const auto p = static_cast<std::size_t>(k);
             prior.mean[k] = problem.prior_mean[p * problem.tissue.n_voxels + voxel];
-            prior.weight[k] = std::ldexp(problem.sigma[voxel], -exponent) / problem.prior_std[p];
+            prior.weight[k] = std::ldexp(problem.noise.sigma[voxel], -exponent) / problem.prior_std[p];
         }
     }
     return {start, box, prior, rules};
@@ -147,7 +147,8 @@ void VoxelFit::proceed() {
         set_value(problem_.unknowns[k], solver_.trial()[static_cast<Eigen::Index>(k)], tissue_);
 }
 
-void VoxelFit::take(const ComplexMatrix& streams, FitScratch& scratch) {
+void VoxelFit::take(ComplexMatrix& streams, FitScratch& scratch) {
+    problem_.noise.whiten(streams, voxel_);
     Amplitude amplitude = linearise(streams, scratch);
     if (solver_.take(scratch.jacobian, scratch.residual)) at_estimate_ = std::move(amplitude);
     proceed();
@@ -220,7 +221,7 @@ RealMatrix VoxelFit::factor() const {
 // Standard deviation of the noise, of the scaled data: given, or |y - M0 s|^2 over the degrees of freedom of so many
 // complex numbers.
 double VoxelFit::noise() const {
-    if (problem_.sigma) return std::ldexp(problem_.sigma[voxel_], -exponent_);
+    if (problem_.noise.sigma) return std::ldexp(problem_.noise.sigma[voxel_], -exponent_);
     const double freedom = 2.0 * static_cast<double>(data_.size()) - static_cast<double>(problem_.size());
     return freedom > 0 ? at_estimate_.residual / std::sqrt(freedom) : nan;
 }

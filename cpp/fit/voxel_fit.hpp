@@ -41,7 +41,7 @@ public:
     bool is_exact() const;
 
     // The streams (n_samples, n_streams) at the trial, for M0 = 1.
-    void take(const ComplexMatrix& streams, FitScratch& scratch);
+    void take(ComplexMatrix& streams, FitScratch& scratch);  // whitens them in place
 
     // The model has no value there.
     void refuse();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "records/call.hpp"
+#include "records/noise.hpp"
 #include "records/stopping.hpp"
 #include "records/tissue.hpp"
 
@@ -54,8 +55,8 @@ enum class M0Treatment : int { known, eliminated, fitted };
 struct FitProblem {
     const Experiment& experiment;
     TissueView tissue;     // the known parameters, and the starts of the unknown ones
-    const Complex* data;   // (n_voxels, n_samples)
-    const double* sigma;   // one per voxel: noise in the real and in the imaginary part; null: from the residual
+    const Complex* data;   // (n_voxels, n_samples), whitened
+    NoiseView noise;       // without a sigma it is found from the residual
     std::vector<Parameter> unknowns;  // tissue parameters, derived ones too
     M0Treatment M0;
     std::vector<double> low, high;  // one per unknown

@@ -24,9 +24,11 @@ from spinbound.evaluation.statistics import Verdict
 from spinbound.sequences.model import Model
 from spinbound.sequences.sequence import Sequence
 from spinbound.signals.basis import Basis
+from spinbound.signals.bayesian import bayesian_crb
 from spinbound.signals.crb import crb
 from spinbound.signals.experiments import continuous_wave, inversion_recovery, saturation_recovery
 from spinbound.signals.fisher import fisher
+from spinbound.signals.noise import noise_covariance
 from spinbound.signals.simulate import sensitivities, simulate
 from spinbound.tissues import phantom
 from spinbound.tissues.distributions import Constant, Grid, LogUniform, TruncatedNormal, Uniform
@@ -71,6 +73,7 @@ __all__ = [
     "Verification",
     "__version__",
     "basis_report",
+    "bayesian_crb",
     "build_basis",
     "build_dictionary",
     "cluster",
@@ -85,6 +88,7 @@ __all__ = [
     "match",
     "model_bias",
     "model_error",
+    "noise_covariance",
     "open_dictionary",
     "parameters",
     "phantom",

@@ -47,12 +47,15 @@ def row_of(text, name):
 @pytest.mark.parametrize("changes", [{}, {"m0s": 0}, {"Rex": 0}, {"M0": 0.3 - 2j}, {"B1": 1e-3}])
 def test_marginalised_bounds_are_those_of_crb(start, changes):
     seq, many = smooth_train(start=start), random_tissues(30, seed=2).replace(**changes)
-    found, expected = sb.identifiability(seq, many, sigma=0.1).bound, sb.crb(seq, many, sigma=0.1)
+    found = sb.identifiability(seq, many, sigma=0.1).bound
+    expected, condition = sb.crb(seq, many, sigma=0.1, condition=True)
     assert tuple(found) == sb.ALL
     for name in sb.ALL:
         assert np.array_equal(np.isinf(found[name]), np.isinf(expected[name])), name
-        # below a condition of 1e8 the bound is taken from F, with an error of that times the rounding
-        assert found[name] == pytest.approx(expected[name], rel=1e-7), name
+        # from F, with an error of its condition of up to 1e8 times the rounding; else from J, with that of its own
+        finite = np.isfinite(expected[name])
+        error = np.abs(found[name][finite] - expected[name][finite])
+        assert (error <= (1e-7 + 1e-14 * np.minimum(condition[finite], 1e13)) * expected[name][finite]).all(), name
 
 
 def test_a_fixed_parameter_is_one_unknown_less():
@@ -271,7 +274,7 @@ def test_parameters_without_an_effect_are_named():
 
 
 def test_parameters_that_stand_in_for_each_other_are_named_with_their_changes():
-    seq = smooth_train(alpha=1e-4 * SEQ.alpha, gradient_moment="balanced", start="thermal")
+    seq = smooth_train(alpha=1e-7 * SEQ.alpha, gradient_moment="balanced", start="thermal")
     text = str(sb.identifiability(seq, WHITE_MATTER, ("M0", "R2f", "B1")))
     assert re.search(
         r"\|M0\| and B1 are not determined by these data: "
@@ -284,7 +287,7 @@ def test_a_spoiled_train_confuses_off_resonance_with_the_phase_of_M0_in_words():
     same = np.ones(20)
     seq = sb.Sequence(0.3 * same, 200e-6 * same, 5e-3, gradient_moment="spoiler_prepulse", start="thermal")
     text = str(sb.identifiability(seq, WHITE_MATTER.replace(M0=0.3 + 0.4j), ("M0", "R1f", "omega0")))
-    assert "the phase of M0 and omega0 are not determined by these data" in text
+    assert "the phase of M0 and omega0 are among the hardest to tell apart" in text
     # the echo follows the pulse's centre by TR/2; a pulse of 4 % of TR is not quite one at its centre
     turned, off = (float(re.search(rf"(\S+) {unit}\b", text).group(1)) for unit in ("rad", "rad/s"))
     assert turned / off == pytest.approx(5e-3 / 2, rel=1e-3)

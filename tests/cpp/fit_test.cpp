@@ -43,7 +43,7 @@ public:
         FitProblem problem{truth_.experiment,
                            start_.tissue(first, n),
                            data.data() + first * n_samples(),
-                           nullptr,
+                           {},
                            unknowns,
                            M0_,
                            {0, 1e-3, 0.1},
@@ -55,7 +55,7 @@ public:
                            options};
         const std::vector<double> weak_prior_sigma(n, 1e-12);
         if (M0_ == M0Treatment::fitted) {
-            problem.sigma = weak_prior_sigma.data();
+            problem.noise.sigma = weak_prior_sigma.data();
             problem.prior_mean = prior_mean_.data();
             problem.prior_std = {1, inf, inf};
         }

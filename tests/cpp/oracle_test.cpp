@@ -82,7 +82,12 @@ TEST(information_is_that_of_the_sensitivities, "The complex Fisher matrix is J^H
         const std::size_t n = basis.n_samples(problem.experiment);
         std::vector<Complex> s(problem.size() * n), J(s.size() * P), F(problem.size() * P * P);
         sensitivities(problem.experiment, problem.tissue(), wrt, basis, on_threads(1), s.data(), J.data());
-        fisher({problem.experiment, problem.tissue(), problem.sigma.data(), wrt, FisherForm::complex, basis,
+        fisher({problem.experiment,
+                problem.tissue(),
+                {problem.sigma.data()},
+                wrt,
+                FisherForm::complex,
+                basis,
                 on_threads(1)},
                F.data());
         for (std::size_t v = 0; v < problem.size(); ++v)

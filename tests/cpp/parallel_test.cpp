@@ -77,7 +77,7 @@ TEST(long_call_is_cancelled, "A long call is cancelled between its blocks and wi
     };
     std::vector<double> bound(problem.size());
     const FisherProblem call{
-        problem.experiment, problem.tissue(), problem.sigma.data(), {Parameter::m0s}, FisherForm::real,
+        problem.experiment, problem.tissue(), {problem.sigma.data()}, {Parameter::m0s}, FisherForm::real,
         problem.basis(0),   options};
     CHECK(thrown_by([&] { crb(call, bound.data()); }) == "enough");
     CHECK(last < problem.size());

@@ -88,7 +88,7 @@ public:
 
     Result bounds(FisherForm form, const std::string& name) const {
         std::vector<double> bound(all.size() * n()), voxels_first;
-        crb(fisher_problem(form), bound.data());
+        crb(fisher_problem(form), nullptr, {bound.data(), nullptr});
         for (std::size_t voxel = 0; voxel < n(); ++voxel)
             for (std::size_t p = 0; p < all.size(); ++p) voxels_first.push_back(bound[p * n() + voxel]);
         return {name + suffix_, voxels_first, n()};
@@ -98,7 +98,7 @@ private:
     std::size_t n() const { return tissue_.n_voxels; }
 
     FisherProblem fisher_problem(FisherForm form) const {
-        return {problem_.experiment, tissue_, sigma_, all, form, basis_, options_};
+        return {problem_.experiment, tissue_, {sigma_}, all, form, basis_, options_};
     }
 
     Result pack(const std::string& name, const std::vector<Complex>& values) const {

@@ -282,18 +282,12 @@ def test_a_spoiled_train_confuses_off_resonance_with_the_phase_of_M0():
     same = np.ones(20)
     seq = sb.Sequence(0.3 * same, 200e-6 * same, 5e-3, gradient_moment="spoiler_prepulse", start="thermal")
     names = ("M0", "R1f", "omega0")
+    known = sb.crb(seq, WHITE_MATTER, names, form="real-M0")
     for form in ("real", "complex"):
-        assert infinite(sb.crb(seq, WHITE_MATTER, names, form=form)) == {"M0", "omega0"}
-    assert not infinite(sb.crb(seq, WHITE_MATTER, names, form="real-M0"))
-
-
-def test_small_flip_angles_confuse_B1_with_M0():
-    seq = smooth_train(alpha=1e-4 * smooth_train().alpha, gradient_moment="balanced", start="thermal")
-    bounds = sb.crb(seq, WHITE_MATTER, ("M0", "R2f", "B1"))
-    assert infinite(bounds) == {"M0", "B1"}
-    # a tenth is left for the curvature in B1, which is too small to be told from nothing
-    known = sb.crb(seq, WHITE_MATTER, ("M0", "R2f"))["R2f"]
-    assert known * (1 - 1e-6) <= bounds["R2f"] <= 1.1 * known
+        bounds = sb.crb(seq, WHITE_MATTER, names, form=form)
+        # the echo follows the pulse's centre by TR/2; a pulse of 4 % of TR is not quite one at its centre
+        assert np.sqrt(bounds["M0"] / bounds["omega0"]) == pytest.approx(5e-3 / 2, rel=1e-3)
+        assert bounds["omega0"] > 1e11 * known["omega0"]
 
 
 def test_an_unknown_that_nothing_determines_does_not_change_the_others():
@@ -335,6 +329,4 @@ def test_no_finite_bound_is_too_low_where_little_can_be_told_apart(seed):
     exact = exact_bounds(jacobian(seq, tissue, sb.ALL))
     exact = np.r_[exact[:2].sum(), exact[2:]]
     bound = all_of(sb.crb(seq, tissue))
-    # directions below the error of the sensitivities make bounds infinite, unless they hardly touch the parameter
-    assert (bound >= 0.3 * exact)[np.isfinite(bound)].all()
-    assert (bound <= 1.001 * exact)[np.isfinite(bound)].all()
+    assert bound[np.isfinite(bound)] == pytest.approx(exact[np.isfinite(bound)], rel=1e-3)

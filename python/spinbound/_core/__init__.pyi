@@ -49,9 +49,9 @@ class Call:
         ...
 class Noise:
     """
-    sigma (n,): standard deviation in the real and in the imaginary part each.
+    sigma (n,): standard deviation in the real and in the imaginary part each; whitening (1 or n, rank, rank): W with W C W^H = 1 for the covariance C of coefficients.
     """
-    def __init__(self, sigma: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> None:
+    def __init__(self, sigma: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], whitening: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128] | None = None) -> None:
         ...
 class Unknowns:
     """
@@ -111,9 +111,9 @@ def cgroup_cpu_limit(root: os.PathLike | str | bytes = '/') -> int | None:
     """
     Whole cores that the control groups grant, or None; root: the folder that holds proc/ and sys/.
     """
-def crb(call: Call, noise: Noise, unknowns: Unknowns, bounds: numpy.typing.NDArray[numpy.float64]) -> None:
+def crb(call: Call, noise: Noise, unknowns: Unknowns, bounds: numpy.typing.NDArray[numpy.float64], *, prior: numpy.typing.NDArray[numpy.float64] | None = None, condition: numpy.typing.NDArray[numpy.float64] | None = None) -> None:
     """
-    Cramer-Rao bounds (unknowns, n).
+    Bounds (unknowns, n): Cramer-Rao, or diag((F + P^-1)^-1) of a prior with rows R (size, size), R^T R = P^-1; and the condition (n,) of the column-scaled Jacobian.
     """
 def fisher(call: Call, noise: Noise, unknowns: Unknowns, F: numpy.ndarray) -> None:
     """

@@ -22,10 +22,11 @@ from spinbound.base.errors import BoolArray, FloatArray
 
 # Entries of a matrix that OpenBLAS reduces in one thread; threads that wait for each other may take 60 times as long.
 ONE_THREAD = 1 << 13
-# Singular values below this fraction of the largest are null; below the second they are lost in the error of J.
-NULL, RESOLVED = 1e-6, 1e-8
-# An unknown with a larger component in a null direction is not determined: resolved, or lost in the error of J.
-NULL_COMPONENT, UNRESOLVED_COMPONENT = 1e-6, 1e-8
+# Singular values below this fraction of the largest are null: double precision does not tell them from zero.
+NULL = 1e-13
+# An unknown is not determined whose component in a null direction exceeds this fraction of its standard deviation from
+# the other directions: rounding errors of J turn components by about that times the roundoff.
+NULL_COMPONENT = 1e-12
 
 
 def columns_of(names: tuple[str, ...]) -> list[slice]:
@@ -80,33 +81,28 @@ class Directions:
         return cls(norm, U, S, np.swapaxes(right, -1, -2))
 
     @property
-    def is_resolved(self) -> BoolArray:
-        """(..., K): singular values that exceed the error of J."""
-        return np.asarray(self.S > RESOLVED * self.S[..., :1])
-
-    @property
     def is_null(self) -> BoolArray:
-        """(..., K): directions that do not change the signal."""
+        """(..., K): directions that do not change the signal, as far as double precision can tell."""
         return np.asarray(~(self.S > NULL * self.S[..., :1]))
 
     @property
     def is_lost(self) -> BoolArray:
         """(..., K): unknowns that the data do not determine."""
-        allowed = np.where(self.is_resolved, NULL_COMPONENT, UNRESOLVED_COMPONENT)
-        touches = self.is_null[..., None, :] & (np.abs(self.V) > allowed[..., None, :])
-        return np.asarray(touches.any(axis=-1))
+        component = np.sqrt((np.where(self.is_null[..., None, :], self.V, 0) ** 2).sum(axis=-1))
+        return np.asarray(component > NULL_COMPONENT * np.sqrt((self.root**2).sum(axis=-1)))
 
     @property
     def condition(self) -> FloatArray:
-        """(...): largest over least singular value; inf where the latter is lost in the error of J."""
+        """(...): largest over least singular value; inf where the latter is null."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(self.is_resolved[..., -1], self.S[..., 0] / self.S[..., -1], np.inf)
+            return np.where(self.is_null[..., -1], np.inf, self.S[..., 0] / self.S[..., -1])
 
     @property
     def root(self) -> FloatArray:
         """(..., K, K): D^-1 W, whose rows have the standard deviation of each unknown as their norm, times D^-1."""
         with np.errstate(divide="ignore"):
-            return self.V * np.where(self.is_resolved, 1 / self.S, 0)[..., None, :]
+            reciprocal = 1 / self.S
+        return self.V * np.where(self.is_null, 0, reciprocal)[..., None, :]
 
     def variances(self) -> FloatArray:
         """Return (..., K) diag((A^T A)^-1), inf for unknowns that are not determined."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from spinbound.base.checks import as_sigma
 from spinbound.base.errors import BoolArray, FloatArray, InvalidParameter, Progress
 from spinbound.base.progress import split_progress
 from spinbound.signals.batch import Batch, check_apparent
 from spinbound.signals.forward import ForwardModel
+from spinbound.signals.noise import GaussianNoise
 from spinbound.tissues.tissue import Tissue
 
 VALUES = 1 << 22  # of the largest array of a slab: 34 MB, which LAPACK factorises in less than 0.2 s
@@ -63,11 +65,12 @@ def voxels_valid_in_all(
     InvalidParameter
         As in the calls themselves; also if no voxel is valid for all models together.
     """
-    valid, noise = np.ones(getattr(tissue, "size", 0), dtype=np.bool_), None
+    valid, deviations = np.ones(getattr(tissue, "size", 0), dtype=np.bool_), None
+    noise = None if sigma is None else GaussianNoise(as_sigma(sigma))
     for forward in forwards:
-        batch = Batch.of(forward, tissue, sigma, threads=threads, progress=progress)
+        batch = Batch.of(forward, tissue, noise, threads=threads, progress=progress)
         check_apparent(names, batch)
-        valid, noise = valid & batch.valid, batch.sigma
+        valid, deviations = valid & batch.valid, batch.sigma
     if valid.size and not valid.any():
         raise InvalidParameter("every voxel is invalid for one of the models")
-    return Voxels(tissue if tissue.shape else tissue.replace(m0s=tissue["m0s"][None]), valid, noise)
+    return Voxels(tissue if tissue.shape else tissue.replace(m0s=tissue["m0s"][None]), valid, deviations)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from spinbound.base.checks import as_sigma
 from spinbound.base.errors import BoolArray, InvalidParameter, Progress
 from spinbound.base.parameters import PARAMETERS, TISSUE
 from spinbound.base.progress import split_progress
@@ -17,6 +18,7 @@ from spinbound.signals.batch import round_into
 from spinbound.signals.crb import crb
 from spinbound.signals.fisher import compute_in_one_run, fisher, n_columns
 from spinbound.signals.forward import ForwardModel
+from spinbound.signals.noise import GaussianNoise
 from spinbound.signals.simulate import sensitivities, simulate
 from spinbound.signals.valid import valid_voxels
 from spinbound.tissues.sources import Source
@@ -85,7 +87,7 @@ class Recipe:
         """Compute the arrays of the core, where at least one of the tissues is valid."""
         forward = self.forward
         if self.derivatives and forward.basis is not None:
-            arguments = self.wrt, self.sigma, self.form, self.derivatives
+            arguments = self.wrt, GaussianNoise(as_sigma(self.sigma)), self.form, self.derivatives
             return compute_in_one_run(forward, tissue, *arguments, threads=threads, progress=progress)
         return self._compute_in_turn(tissue, threads, progress)
 

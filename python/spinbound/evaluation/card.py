@@ -43,6 +43,9 @@ class Evaluation:
         The true values of the unknowns.
     crb : dict of str to (...)
         Bounds for sigma = 1; `bound` gives those at each SNR.
+    achievable : dict of str to (S, ...)
+        Mean squared errors that are achievable at each SNR with the prior of the tissues, as in `bayesian_crb`, for
+        signals that are linear and a prior that is Gaussian; ``settings["prior"]`` says which prior. NaN: unknown.
     bias : dict of str to (S, ...)
         Mean of the finite estimates minus the truth (eq. 2).
     variance : dict of str to (S, ...)
@@ -72,6 +75,7 @@ class Evaluation:
     realizations: int
     truth: Mapping[str, FloatArray]
     crb: Mapping[str, FloatArray]
+    achievable: Mapping[str, FloatArray]
     bias: Mapping[str, FloatArray]
     variance: Mapping[str, FloatArray]
     n_finite: Mapping[str, npt.NDArray[np.int32]]
@@ -228,12 +232,18 @@ class Evaluation:
             variance_interval=intervals[2],
             spread=np.sqrt(np.maximum(means[3], 0)),
             spread_interval=np.sqrt(np.maximum(intervals[3], 0)),
+            achievable_loss=_mean_over(self._achievable[..., every], found),
             constant_loss=_mean_over(self._constant_errors[:, every] ** 2, found),
             n_tissues=found.used.sum(axis=(1, 2)),
             n_unbounded=(asked & ~found.is_bounded).sum(axis=(1, 2)),
             n_failed=(asked & found.is_bounded & ~found.used).sum(axis=(1, 2)),
             n_not_finite=np.where(asked, self.realizations - found.n_finite, 0).sum(axis=(1, 2)),
         )
+
+    @property
+    def _achievable(self) -> FloatArray:
+        """Mean squared errors (S, n, P) that are achievable."""
+        return np.stack([self.achievable[name].reshape(self.snr.size, -1) for name in self.names], axis=-1)
 
     @property
     def _constant_errors(self) -> FloatArray:

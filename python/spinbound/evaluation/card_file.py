@@ -8,7 +8,8 @@ realizations, omega0_period    ()             numbers
 names                          (P,)           the parameters that were judged
 settings                       ()             JSON
 truth_NAME, crb_NAME           (...)          maps
-bias_NAME, variance_NAME       (S, ...)       maps
+achievable_NAME, bias_NAME,
+variance_NAME                  (S, ...)       maps
 n_finite_NAME                  (S, ...)       maps of integers
 =============================  =============  ===================================================
 """
@@ -27,7 +28,7 @@ from spinbound.base.errors import InvalidData
 from spinbound.base.parameters import PARAMETERS
 from spinbound.files.npz import read_npz, read_npz_names
 
-MAPS = ("truth", "crb", "bias", "variance", "n_finite")  # by parameter
+MAPS = ("truth", "crb", "achievable", "bias", "variance", "n_finite")  # by parameter
 OTHERS = ("snr", "realizations", "omega0_period", "names", "settings")
 
 

@@ -78,7 +78,10 @@ class ReferenceSet(Dictionary):
         if rows.ndim != 1:
             raise IndexError("a reference set is indexed by a slice, a list of numbers or a mask")
         crb = {name: bound[rows] for name, bound in self.crb.items()}
-        return ReferenceSet(self.sequence, self.tissue[rows], self.signals[rows], self.basis, crb)
+        configuration = {key: value for key, value in self.configuration.items() if key not in ("n", "first")}
+        return ReferenceSet(
+            self.sequence, self.tissue[rows], self.signals[rows], self.basis, crb, configuration=configuration
+        )
 
     def __repr__(self) -> str:
         return f"ReferenceSet({len(self)} tissues of {self.n_samples} samples, shape {self.grid_shape})"

@@ -30,6 +30,7 @@ from spinbound.work.distribute import check_travels
 from spinbound.work.job import Runner
 from spinbound.work.run import Run
 
+from .achievable import achievable_errors
 from .adapter import Adapter, adapt_estimator, check_made_for
 from .card import Evaluation
 from .dataset import ReferenceSet, as_reference_set
@@ -143,11 +144,12 @@ def evaluate(
     check_travels(adapter.call, "the estimator", run.runner)
 
     results = Results(data, plan)
-    settings = _describe(data, plan)
+    achievable, prior = achievable_errors(data, plan.snr, threads)
+    settings = _describe(data, plan) | {"prior": prior}
     job = make_job(data, plan, adapter, run.folder, results.take)
     run.carry_out(job, settings | (_hashes(data, adapter) if run.folder else {}), "evaluation", "tissue")
 
-    return results.make_evaluation(settings)
+    return results.make_evaluation(achievable, settings)
 
 
 # The task
@@ -220,7 +222,7 @@ class Results:
         for name, values in results.items():
             self.arrays[name][levels, rows] = values
 
-    def make_evaluation(self, settings: dict[str, Any]) -> Evaluation:
+    def make_evaluation(self, achievable: dict[str, FloatArray], settings: dict[str, Any]) -> Evaluation:
         """Make the report card, with all results as maps."""
         data, plan = self.data, self.plan
         grid = data.grid_shape
@@ -235,6 +237,7 @@ class Results:
             realizations=plan.realizations,
             truth={name: true_values(data.tissue, name).reshape(grid) for name in data.wrt if name != "M0"},
             crb={name: data.crb[name].reshape(grid) for name in plan.names},
+            achievable={name: achievable[name].reshape(plan.snr.size, *grid) for name in plan.names},
             bias=maps("bias"),
             variance=maps("variance"),
             n_finite=maps("n_finite"),

@@ -26,6 +26,9 @@ class Score:
     spread
         Root mean square of variance/CRB - 1 over the tissues. It shows too small and too large variances, which
         compensate in a mean.
+    achievable_loss
+        About the least loss that the prior of the tissues allows: less than 1, since an estimator that knows the prior
+        buys less error with bias. A loss between it and 1 is no merit in itself.
     constant_loss
         The loss of the predictor that always answers the mean of the true values of the reference set.
     n_tissues, n_unbounded, n_failed : (S,) int
@@ -53,6 +56,7 @@ class Score:
     variance_interval: FloatArray
     spread: FloatArray
     spread_interval: FloatArray
+    achievable_loss: FloatArray
     constant_loss: FloatArray
     n_tissues: npt.NDArray[np.int64]
     n_unbounded: npt.NDArray[np.int64]

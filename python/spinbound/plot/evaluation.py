@@ -242,6 +242,7 @@ def draw_parts(panel: Axes, card: Evaluation) -> None:
     panel.plot(levels, score.loss[order], "k.-", label="loss")
     panel.plot(levels, score.bias_part_corrected[order], ".-", label="bias part")
     panel.plot(levels, score.variance_part_corrected[order], ".-", label="variance part")
+    panel.plot(levels, score.achievable_loss[order], "k:", label="achievable with the prior")
     finish_loss(panel)
 
 

@@ -14,20 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 import spinbound._core as _core
-from spinbound.base.checks import (
-    as_instance,
-    as_sigma,
-    as_threads,
-    broadcast_to_voxels,
-    check_progress,
-    is_valid_sigma,
-)
+from spinbound.base.checks import as_instance, as_threads, broadcast_to_voxels, check_progress, is_valid_sigma
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import DERIVED, PARAMETERS, TISSUE
 from spinbound.base.progress import shift_progress, show_progress
 from spinbound.tissues.tissue import Tissue
 
 from .forward import ForwardModel
+from .noise import GaussianNoise
 from .valid import R1F, R1S, SLAB, describe_place, remove_exchange, valid_voxels
 
 FORMS = ("real", "complex", "real-M0")  # of Fisher matrices, in the order of the core's codes
@@ -44,6 +38,7 @@ class Batch:
     tissue: FloatArray
     M0: ComplexArray
     sigma: FloatArray | None
+    whitening: ComplexArray | None  # (1 or N, rank, rank)
     valid: BoolArray
     threads: int
     progress: bool | Progress | None
@@ -54,7 +49,7 @@ class Batch:
         cls,
         forward: ForwardModel,
         tissue: Tissue,
-        sigma: npt.ArrayLike | None = None,
+        noise: GaussianNoise | None = None,
         *,
         threads: int | None,
         progress: bool | Progress | None,
@@ -70,15 +65,16 @@ class Batch:
         as_instance("the tissue", tissue, Tissue)
         check_progress(progress)
 
-        matrix, noise = _make_matrix(tissue), _check_sigma(sigma, tissue)
-        M0 = _fill(tissue["M0"], tissue, np.complex128)
+        matrix, M0 = _make_matrix(tissue), _fill(tissue["M0"], tissue, np.complex128)
+        sigma, whitening = (None, None) if noise is None else _spread_noise(noise, tissue)
         batch = cls(
             forward=forward,
             shape=tissue.shape,
             tissue=matrix,
             M0=M0,
-            sigma=noise,
-            valid=valid_voxels(matrix, M0, noise, forward.limits),
+            sigma=sigma,
+            whitening=whitening,
+            valid=valid_voxels(matrix, M0, sigma, forward.limits),
             threads=as_threads(threads),
             progress=progress,
         )
@@ -106,6 +102,7 @@ class Batch:
             tissue=np.ascontiguousarray(self.tissue[:, voxels]),
             M0=self.M0[voxels],
             sigma=None if self.sigma is None else self.sigma[voxels],
+            whitening=self.whitening if self.whitening is None or len(self.whitening) == 1 else self.whitening[voxels],
             valid=self.valid[voxels],
         )
 
@@ -134,7 +131,7 @@ class Batch:
     def noise(self) -> Any:
         """The noise as the core has it."""
         assert self.sigma is not None, "a call that has noise was prepared without"
-        return _core.Noise(self.sigma)
+        return _core.Noise(self.sigma, self.whitening)
 
     def flatten(self, result: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return a view of a result with a single axis of voxels."""
@@ -154,11 +151,14 @@ def _fill(value: npt.NDArray[Any], tissue: Tissue, dtype: Any) -> npt.NDArray[An
     return array
 
 
-def _check_sigma(sigma: npt.ArrayLike | None, tissue: Tissue) -> FloatArray | None:
-    """Return standard deviations (N,) of the noise, one for each voxel."""
-    if sigma is None:
-        return None
-    return _fill(broadcast_to_voxels("sigma", as_sigma(sigma), tissue.shape), tissue, np.float64)
+def _spread_noise(noise: GaussianNoise, tissue: Tissue) -> tuple[FloatArray, ComplexArray | None]:
+    """Return sigma (N,), one for each voxel, and whitening matrices (N, rank, rank), or (1, rank, rank) for all."""
+    sigma = _fill(broadcast_to_voxels("sigma", noise.sigma, tissue.shape), tissue, np.float64)
+    W = noise.whitening
+    if W is not None:
+        spread = W if W.ndim == 2 else np.broadcast_to(W, (*tissue.shape, *W.shape[-2:]))
+        W = np.ascontiguousarray(spread.reshape(-1, *W.shape[-2:]))
+    return sigma, W
 
 
 def count_threads(threads: int | None) -> int:

@@ -28,6 +28,7 @@ from spinbound.tissues.tissue import Tissue
 from .basis import Basis
 from .batch import FORMS, Batch, as_unknowns, check_apparent, compute
 from .forward import ForwardModel
+from .noise import GaussianNoise
 
 
 def fisher(
@@ -39,6 +40,7 @@ def fisher(
     *,
     model: Model | str = "gbloch",
     basis: Basis | None = None,
+    noise_covariance: npt.ArrayLike | None = None,
     dtype: npt.DTypeLike | None = None,
     out: npt.NDArray[Any] | None = None,
     threads: int | None = None,
@@ -60,6 +62,9 @@ def fisher(
     form
         ``real`` (default): Re(J^H J)/sigma^2 over real parameters, M0 standing for Re M0 and Im M0;
         ``complex``: J^H J/sigma^2 with one complex M0; ``real-M0``: M0 real.
+    noise_covariance : (rank, rank) or (..., rank, rank)
+        Covariance E[n n^H]/2 of the noise n of the coefficients of `basis`, one for all voxels or one each, in place of
+        sigma: F = J^H C^-1 J. `sb.noise_covariance` estimates it.
     dtype
         float64 or float32, for the complex form complex128 or complex64. Always computed in double precision, since
         single cannot give every bound to 1 %; stored in single, beyond its range (3.4e38) inf.
@@ -95,7 +100,8 @@ def fisher(
     """
     names, _ = as_parameter_names(wrt), as_one_of("form", form, FORMS)
     forward = ForwardModel.of(seq, model, basis)
-    batch = Batch.of(forward, tissue, require_sigma(sigma), threads=threads, progress=progress)
+    noise = GaussianNoise.of(require_sigma(sigma), noise_covariance, basis)
+    batch = Batch.of(forward, tissue, noise, threads=threads, progress=progress)
     check_apparent(names, batch)
 
     columns = n_columns(names, form)
@@ -133,7 +139,7 @@ def compute_in_one_run(
     forward: ForwardModel,
     tissue: Tissue,
     names: tuple[str, ...],
-    sigma: float,
+    noise: GaussianNoise,
     form: str,
     wanted: Collection[str],
     *,
@@ -144,7 +150,7 @@ def compute_in_one_run(
 
     The results equal those of the functions of these names bit for bit, in the time of one of them; ``crb`` is (n, P).
     """
-    batch = Batch.of(forward, tissue, sigma, threads=threads, progress=progress)
+    batch = Batch.of(forward, tissue, noise, threads=threads, progress=progress)
     check_apparent(names, batch)
     if "crb" in wanted:
         refuse_too_few_data(batch, n_columns(names, form))

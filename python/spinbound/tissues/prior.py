@@ -12,6 +12,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import pi, prod
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from spinbound.sequences.model import Model, as_model
 
 from .distributions import Constant, Distribution, Grid, LogUniform, TruncatedNormal, Uniform
 from .mixture import Mixture
+from .moments import find_moments
 from .prior_file import as_text, read_distributions, write_distributions
 from .prior_limits import find_accepted_range, find_supports
 from .tissue import Tissue
@@ -215,6 +217,20 @@ class Prior:
     @property
     def _grids(self) -> dict[str, Grid]:
         return {name: grid for name, grid in self._distributions.items() if isinstance(grid, Grid)}
+
+    @cached_property
+    def _moments(self) -> tuple[FloatArray, FloatArray]:
+        return find_moments(self.names, self._draw_values)
+
+    @property
+    def mean(self) -> dict[str, float]:
+        """The mean of each parameter, of all tissues that the prior makes."""
+        return dict(zip(self.names, self._moments[0].tolist(), strict=True))
+
+    @property
+    def covariance(self) -> FloatArray:
+        """The covariance (P, P) in the order of `names`; parameters that limit each other are correlated."""
+        return self._moments[1].copy()
 
     def __getitem__(self, name: str) -> Distribution:
         """Return the distribution of a parameter."""

@@ -56,9 +56,27 @@ def read_distributions(path: Path) -> dict[str, Distribution]:
     OSError
         If the file cannot be read.
     """
-    content = read_toml(path, MAX_BYTES, InvalidData)
-    names = [as_one_of(f"{path}: a parameter's name", name, PARAMETERS, InvalidData) for name in content]
-    return {name: _read_distribution(content[name], f"{path}, [{name}]") for name in names}
+    return _read_tables(read_toml(path, MAX_BYTES, InvalidData), str(path))
+
+
+def parse_distributions(text: str) -> dict[str, Distribution]:
+    """Read the distributions from the text of `as_text`.
+
+    Raises
+    ------
+    InvalidData
+        If it is another text.
+    """
+    try:
+        content = tomllib.loads(text)
+    except (ValueError, RecursionError) as problem:
+        raise InvalidData(f"the prior is no TOML: {problem}") from None
+    return _read_tables(content, "the prior")
+
+
+def _read_tables(content: Mapping[str, Any], place: str) -> dict[str, Distribution]:
+    names = [as_one_of(f"{place}: a parameter's name", name, PARAMETERS, InvalidData) for name in content]
+    return {name: _read_distribution(content[name], f"{place}, [{name}]") for name in names}
 
 
 def read_grid_shape(text: str) -> tuple[int, ...]:

@@ -36,7 +36,7 @@ from spinbound.cli.shared.outputs import (
 )
 from spinbound.cli.shared.report import bound_row, print_bounds, print_json
 from spinbound.cli.shared.runner import Workers, make_runner, print_part_done
-from spinbound.signals.crb import CHUNK
+from spinbound.signals.bounds import CHUNK
 from spinbound.signals.crb import crb as compute_crb
 from spinbound.tissues.tissue import Tissue
 from spinbound.work.folder import count_missing
