@@ -250,7 +250,10 @@ def test_what_a_model_asks_of_the_tissue_is_named():
         sb.simulate(seq, sb.Tissue(), model="bloch")
     with pytest.raises(sb.InvalidParameter, match="infinite for the superlorentzian; allowed: gaussian, lorentzian"):
         sb.simulate(seq, sb.Tissue(), model="graham-single-frequency")
-    with pytest.raises(sb.InvalidParameter, match=r"pulse 0 of 0\.005 s is too long; allowed: TRF <= 2000 T2s"):
+    with pytest.raises(
+        sb.InvalidParameter,
+        match=r"pulse 0 of 0\.005 s is too long for gbloch-ide; allowed: TRF <= 2000 T2s, or the model gbloch",
+    ):
         sb.simulate(smooth_train(4, TRF=np.full(4, 5e-3), TR=0.1), sb.Tissue(T2s=2e-6), model="gbloch-ide")
     weak = np.array([0.15, 0.0])
     assert np.isnan(sb.simulate(seq, sb.Tissue(m0s=weak), model="bloch")).all(axis=1).tolist() == [True, False]

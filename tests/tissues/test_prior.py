@@ -267,9 +267,14 @@ def test_a_prior_keeps_within_what_a_sequence_takes():
 
 def test_a_prior_that_a_sequence_cannot_take_is_refused():
     seq = sb.Sequence([np.pi, 1.0], [1e-4, 1e-4], 3.5e-3, gradient_moment="balanced")
-    with pytest.raises(sb.InvalidParameter, match="B1: the value is 1.5, not between -inf and 1.4"):
+    with pytest.raises(sb.InvalidParameter, match="no B1 of the prior is accepted: B1 is 1.5: pulse 0 has a flip"):
         sb.Prior(B1=sb.Constant(1.5)).within(seq)
     with pytest.raises(sb.InvalidParameter, match="model is 'gbloc'"):
         PAPER.within(seq, "gbloc")
     with pytest.raises(sb.InvalidSequence, match="must be a spinbound.Sequence"):
         PAPER.within(None)
+    short = sb.Sequence([1.0], [8e-6], 3.5e-3, gradient_moment="balanced")
+    why = r"no T2s of the prior is accepted: T2s is 5e-06 s: pulse 0 of 8e-06 s is too short for gbloch"
+    with pytest.raises(sb.InvalidParameter, match=why):
+        PAPER.within(short)
+    assert PAPER.within(short, "gbloch-ide") == PAPER

@@ -20,7 +20,7 @@ from spinbound.base.checks import (
 )
 from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import ALL
-from spinbound.sequences.experiment import Experiment
+from spinbound.sequences.experiment import Experiment, refuse_silence
 from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
 from spinbound.signals.batch import FORMS
@@ -92,6 +92,7 @@ def dictionary(
     Dictionary(100 tissues of 1142 samples)
     """
     forward = ForwardModel.of(seq, model, basis)
+    refuse_silence(forward.trains)
     tissue = as_tissues(source, n, ATOMS, seed)
 
     signals = simulate(seq, tissue, model=forward.model, basis=basis, threads=threads, progress=progress)

@@ -13,6 +13,7 @@ from spinbound.base.parameters import PARAMETERS, TISSUE
 from spinbound.base.progress import split_progress
 from spinbound.files import stores
 from spinbound.files.stores import Array, Layout
+from spinbound.sequences.experiment import refuse_silence
 from spinbound.signals.batch import round_into
 from spinbound.signals.crb import crb
 from spinbound.signals.fisher import compute_in_one_run, fisher, n_columns
@@ -139,6 +140,7 @@ def refuse_invalid(recipe: Recipe, source: Source) -> None:
 
     Those are tissues of which none is valid, or with `strict` not every one.
     """
+    refuse_silence(recipe.forward.trains)
     is_tried = False
     for start in range(0, source.n, CHUNK):
         tissue = source.rows(slice(start, min(start + CHUNK, source.n)))()

@@ -17,7 +17,7 @@ from spinbound.base.errors import InvalidParameter, Progress
 from spinbound.base.parameters import ALL
 from spinbound.base.progress import shift_progress, show_progress
 from spinbound.files.hashes import hash_arrays
-from spinbound.sequences.experiment import Experiment
+from spinbound.sequences.experiment import Experiment, refuse_silence
 from spinbound.sequences.model import Model
 from spinbound.tissues.tissue import Tissue
 from spinbound.work.chunks import Arrays, VoxelJob, cut
@@ -86,6 +86,8 @@ def crb(
     InvalidParameter
         If an argument is not accepted, names in `wrt` determine each other, a basis has fewer real coefficients
         than there are parameters, or every voxel is invalid.
+    InvalidSequence
+        If the experiment has no signal for any tissue, such as `inversion_recovery` without `read`.
     InvalidData
         If `resume` holds the work of other bounds, or is in use by another run.
     OSError
@@ -111,6 +113,7 @@ def crb(
         ForwardModel.of(seq, model, basis), tissue, require_sigma(sigma), threads=threads, progress=progress
     )
     check_apparent(names, batch)
+    refuse_silence(batch.forward.trains)
     refuse_too_few_data(batch, n_columns(names, form))
     number = as_result_dtype(dtype, np.float64)
 
