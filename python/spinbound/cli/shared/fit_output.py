@@ -50,4 +50,6 @@ def make_maps(result: Fit) -> Maps:
         std=result.std,
         further=further,
         levels={"status": STATUSES.sentences, "at_bound": bits},
+        bound_counts=result.bound_counts,
+        advice=result.bound_advice,
     )

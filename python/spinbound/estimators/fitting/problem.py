@@ -37,7 +37,7 @@ KNOWN, ELIMINATED, FITTED = range(3)  # M0, in the order of the core's codes
 # Default limits of estimates of tissue; a time has the reciprocals of its rate.
 BOUNDS: Mapping[str, tuple[float, float]] = {
     "m0s": (0, 0.6), "R1f": (0.05, 20), "R1s": (0.05, 100), "R1a": (0.05, 20), "R2f": (0.2, 1000), "Rex": (0, 500),
-    "T2s": (5e-6, 20e-6), "B1": (0.1, 3),
+    "T2s": (PARAMETERS["T2s"].least, PARAMETERS["T2s"].largest), "B1": (0.1, 3),
 }  # fmt: skip
 REACH = 1.25  # default limit of omega0 to either side, in units of pi/TR: little more than one period of the signal
 
