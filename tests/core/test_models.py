@@ -8,6 +8,8 @@ from typing import get_args
 import numpy as np
 import pytest
 import spinbound as sb
+from numpy.polynomial.legendre import leggauss
+from scipy.integrate import solve_ivp
 from spinbound.cli.shared.arguments import LineshapeName, ModelName
 from spinbound.sequences.model import LINESHAPES, MODELS
 
@@ -214,13 +216,35 @@ def test_the_phase_of_a_shape_turns_the_signal():
     np.testing.assert_allclose(turned, s * np.exp(0.4j), rtol=1e-7)
 
 
-def test_a_callable_shape_is_sampled_and_scaled_to_its_flip_angle():
-    seq = smooth_train(2, shape=lambda u: np.sinc(4 * (u - 0.5)))
-    assert seq.shape.shape == (500,)
+WAVEFORMS = {
+    "sinc": lambda u: np.sinc(4 * (u - 0.5)),
+    "Gaussian": lambda u: np.exp(-0.5 * ((u - 0.5) / 0.15) ** 2),
+    "chirp": lambda u: np.exp(-0.5 * ((u - 0.5) / 0.2) ** 2 + 20j * (u - 0.5) ** 2),
+}
+
+
+@pytest.mark.parametrize("waveform", WAVEFORMS.values(), ids=WAVEFORMS)
+def test_a_callable_shape_acts_as_the_waveform_does(waveform):
+    """Truth: the Bloch equation of the continuous waveform, scaled to mean 1, by an integrator of order eight."""
+    alpha, TRF, omega0, R1, R2 = 2.5, 2e-3, 2000.0, 1.0, 15.0
+    mean = np.sum(waveform((1 + leggauss(80)[0]) / 2) * leggauss(80)[1]) / 2
+
+    def bloch(t, x):
+        omega1, transverse = alpha / TRF * waveform(np.array([t / TRF]))[0] / mean, x[0] + 1j * x[1]
+        slope = (1j * omega0 - R2) * transverse + omega1 * x[2]
+        return slope.real, slope.imag, -(np.conj(omega1) * transverse).real - R1 * (x[2] - 1)
+
+    exact = solve_ivp(bloch, (0, TRF), [0.0, 0.0, 1.0], "DOP853", rtol=1e-12, atol=1e-13).y[:, -1]
+    seq = sb.Sequence([alpha], [TRF], TRF * (1 + 1e-12), gradient_moment="balanced", start="thermal", shape=waveform)
+    tissue = sb.Tissue(m0s=0, R1f=R1, R2f=R2, omega0=omega0)
+    found = sb.simulate(seq, tissue, model="graham", output="magnetization")[0, :3]
+    np.testing.assert_allclose(found, exact, rtol=0, atol=1e-8)
     assert seq.shape.mean() == pytest.approx(1)
-    np.testing.assert_allclose(
-        seq.shape / seq.shape.max(), np.sinc(4 * ((np.arange(500) + 0.5) / 500 - 0.5)), atol=1e-4
-    )
+
+
+def test_a_callable_shape_with_an_edge_inside_is_refused():
+    with pytest.raises(sb.InvalidSequence, match=r"shape\(u\) is not smooth: 4096 samples leave an error of"):
+        smooth_train(2, shape=lambda u: np.where(u < 0.3, 1.0, 0.2))
 
 
 @pytest.mark.parametrize(
