@@ -19,6 +19,8 @@ import numpy.typing as npt
 from spinbound.base.checks import as_number, as_parameter, as_positive, as_real
 from spinbound.base.errors import BoolArray, FloatArray, InvalidParameter
 
+from .near_limits import invert_exponential, log_ratio
+
 Limit = float | str
 NARROW = 1e-5  # standard deviations between limits
 
@@ -168,7 +170,7 @@ class TruncatedNormal(Invertible):
             z = ndtri_exp(np.logaddexp(np.log1p(-v) + log_ndtr(a), np.log(v) + log_ndtr(b)))
             wide = self.mean + self.std * np.where(above, -z, z)
         narrow, tilt = self._find_tilt(low, high)
-        return np.where(narrow, low + np.where(narrow, high - low, 0) * _invert_exponential(u, tilt), wide)
+        return np.where(narrow, low + np.where(narrow, high - low, 0) * invert_exponential(u, tilt), wide)
 
     def _measure_log(self, low: FloatArray, high: FloatArray) -> FloatArray:
         from scipy.special import log_ndtr
@@ -200,17 +202,6 @@ class TruncatedNormal(Invertible):
             a, b = (low - self.mean) / self.std, (high - self.mean) / self.std
         above = a > 0
         return np.where(above, -b, a), np.where(above, -a, b), above
-
-
-def _invert_exponential(u: FloatArray, tilt: FloatArray) -> FloatArray:
-    """Return x between 0 and 1 below which lies a share u of the density exp(tilt x)."""
-    rise = np.abs(tilt)
-    v = np.where(tilt < 0, 1 - u, u)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        gentle = np.where(rise > 0, np.log1p(v * np.expm1(np.minimum(rise, 1))) / rise, v)
-        steep = 1 + np.log(v + (1 - v) * np.exp(-rise)) / rise
-    x = np.where(rise < 1, gentle, steep)
-    return np.asarray(np.where(tilt < 0, 1 - x, x))
 
 
 @dataclass(frozen=True)
@@ -278,17 +269,11 @@ class LogUniform(Invertible):
 
     def _invert(self, u: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
         with np.errstate(over="ignore"):
-            ratio = _log_ratio(low, high)
+            ratio = log_ratio(low, high)
             return np.asarray(np.where(ratio < 1, low * np.exp(u * ratio), np.exp(np.log(low) + u * ratio)))
 
     def _measure_log(self, low: FloatArray, high: FloatArray) -> FloatArray:
-        return np.log(_log_ratio(low, high))
-
-
-def _log_ratio(low: FloatArray, high: FloatArray) -> FloatArray:
-    """Return log(high/low), exact for limits next to each other, and finite for those whose ratio is not."""
-    with np.errstate(over="ignore"):
-        return np.where(high < 2 * low, np.log1p((high - low) / low), np.log(high) - np.log(low))
+        return np.log(log_ratio(low, high))
 
 
 @dataclass(frozen=True)
