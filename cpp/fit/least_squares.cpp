@@ -27,6 +27,8 @@ constexpr double unresolved_change = 1e-11;
 constexpr double least_pivot = 1e-5;
 // In a row; the radius is then 1e10 times smaller.
 constexpr int max_refusals = 10;
+// Of the way to the other limit, off a start at which an unknown has no influence.
+constexpr double first_move = 0.1;
 
 }  // namespace
 
@@ -78,6 +80,7 @@ bool LeastSquares::take(const Eigen::Ref<const Eigen::MatrixXd>& J, const Eigen:
     ++evaluations_;
     refusals_ = 0;
     const bool is_first = cost_ == inf;
+    if (evaluations_ == 1 && leaves_start(J)) return false;
     const double gain = is_first ? 1 : (cost_ - cost) / expected_;
     const bool may_be_better = gain > least_gain || cost <= (1 + unresolved_change) * cost_;
     const Triangle triangle = may_be_better ? triangle_of(J, r) : Triangle();
@@ -109,6 +112,24 @@ void LeastSquares::refine(const StoppingRules& rules) {
     evaluations_ = std::max(evaluations_ - 1, 0);  // the same point again is no iteration
     refusals_ = 0;
     outcome_ = Outcome::running;
+}
+
+// No step moves an unknown without influence. Where one has none, the others are to blame that are at limits, such as an
+// empty pool, and go off them; else it moves itself.
+bool LeastSquares::leaves_start(const Eigen::Ref<const Eigen::MatrixXd>& J) {
+    Mask lost(trial_.size()), at_limit(trial_.size());
+    for (Eigen::Index k = 0; k < trial_.size(); ++k) {
+        lost[k] = J.col(k).squaredNorm() == 0 && !(weight_.size() && weight_[k] > 0);
+        at_limit[k] = trial_[k] == low_[k] || trial_[k] == high_[k];
+    }
+    if (!lost.any()) return false;
+    const Mask moving = at_limit.any() ? at_limit : lost;
+    for (Eigen::Index k = 0; k < trial_.size(); ++k)
+        if (moving[k]) {
+            const double end = trial_[k] - low_[k] > high_[k] - trial_[k] ? low_[k] : high_[k];
+            if (std::isfinite(end)) trial_[k] += first_move * (end - trial_[k]);
+        }
+    return true;
 }
 
 double LeastSquares::prior_cost(const Unknowns& x) const {

@@ -89,6 +89,7 @@ private:
         double fraction, p;
     };
 
+    bool leaves_start(const Eigen::Ref<const Eigen::MatrixXd>& J);
     double prior_cost(const Unknowns& x) const;
     Triangle triangle_of(const Eigen::Ref<const Eigen::MatrixXd>& J, const Eigen::Ref<const Eigen::VectorXd>& r) const;
     bool is_flatter(double cost, const Triangle& triangle) const;

@@ -100,6 +100,8 @@ LeastSquares solver_of(const FitProblem& problem, std::size_t voxel, const Voxel
 
 // Of signals in single precision: their error, relative to the data, is a tenth of it.
 constexpr double single_resolution = 1e-4;
+// Of a column, what rounding leaves of it where it is along s.
+constexpr double single_rounding = 5e-5, full_rounding = 1e-12;
 // In single precision a fit comes to within a tenth of a standard error.
 constexpr double single_cost = 1e-3;
 // Of the residual, relative to the data: noise of this size hides the errors of a plan by five orders of magnitude.
@@ -181,6 +183,7 @@ VoxelFit::Amplitude VoxelFit::linearise(const ComplexMatrix& streams, FitScratch
     amplitude.energy = s.squaredNorm();
     amplitude.M0 = M0_at(streams, amplitude.energy);
     amplitude.overlap.setZero(eliminated ? n : 0);
+    const double rounding = precision_ == Precision::single ? single_rounding : full_rounding;
     scratch.jacobian.resize(2 * s.size(), n + (fitted ? 2 : 0));
     for (Eigen::Index k = 0; k < n; ++k) {
         const Parameter p = problem_.unknowns[static_cast<std::size_t>(k)];
@@ -188,8 +191,10 @@ VoxelFit::Amplitude VoxelFit::linearise(const ComplexMatrix& streams, FitScratch
         scratch.column = amplitude.M0 * column.weight[0] * streams.col(column.stream[0]);
         if (column.n == 2) scratch.column += amplitude.M0 * column.weight[1] * streams.col(column.stream[1]);
         if (eliminated) {
+            const double whole = scratch.column.norm();
             amplitude.overlap[k] = s.dot(scratch.column) / amplitude.energy;
             scratch.column -= amplitude.overlap[k] * s;
+            if (scratch.column.norm() <= rounding * whole) scratch.column.setZero();
         }
         stack(scratch.column, scratch.jacobian.col(k));
     }
@@ -244,8 +249,9 @@ Status VoxelFit::status(const RealMatrix& covariance) const {
         default:
             return Status::failed;
     }
+    for (Eigen::Index k = 0; k < covariance.rows(); ++k)
+        if (!has_estimate(k, covariance)) return Status::singular;
     if (at_bound()) return Status::at_bound;
-    if (!covariance.diagonal().allFinite()) return Status::singular;
     if (solver_.outcome() == Outcome::gradient) return Status::gradient;
     return solver_.outcome() == Outcome::step ? Status::step : Status::cost;
 }
@@ -261,11 +267,15 @@ void VoxelFit::write(const FitResults& results) const {
     write_estimates(results, covariance);
 }
 
-// An unknown that the data do not determine has no estimate, unless it is at a bound. M0 carries the scale of the data.
+// An unknown that the data do not determine has no estimate, unless it is at a bound.
+bool VoxelFit::has_estimate(Eigen::Index k, const RealMatrix& covariance) const {
+    return std::isfinite(covariance(k, k)) || at_bound() >> k & 1u;
+}
+
+// M0 carries the scale of the data.
 void VoxelFit::write_estimates(const FitResults& results, const RealMatrix& covariance) const {
     const std::size_t n = problem_.unknowns.size(), size = problem_.size();
-    const unsigned bounded = at_bound();
-    const auto is_known = [&](Eigen::Index k) { return std::isfinite(covariance(k, k)) || bounded >> k & 1u; };
+    const auto is_known = [&](Eigen::Index k) { return has_estimate(k, covariance); };
     for (std::size_t k = 0; k < n; ++k) {
         const auto i = static_cast<Eigen::Index>(k);
         results.estimates[k * problem_.tissue.n_voxels + voxel_] = is_known(i) ? solver_.estimate()[i] : nan;

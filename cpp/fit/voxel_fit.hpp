@@ -63,6 +63,7 @@ private:
     RealMatrix factor() const;
     double noise() const;
     std::uint16_t at_bound() const;
+    bool has_estimate(Eigen::Index k, const RealMatrix& covariance) const;
     Status status(const RealMatrix& covariance) const;
     void write_estimates(const FitResults& results, const RealMatrix& covariance) const;
 

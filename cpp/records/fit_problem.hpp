@@ -38,7 +38,7 @@ inline constexpr std::array<StatusInfo, n_statuses> status_table{{
     {"gradient", "converged: the residual is orthogonal to every derivative of the signal"},
     {"step", "converged: a step changes no unknown any more"},
     {"cost", "converged: a step lowers the sum of squares no more"},
-    {"at_bound", "converged with unknowns at their bounds"},
+    {"at_bound", "at limits of unknowns, where the misfit is least within the limits"},
     {"max_iterations", "not converged within the allowed number of iterations"},
     {"singular", "converged, but the data do not determine every unknown"},
     {"no_data", "the data are zero"},

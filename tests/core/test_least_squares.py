@@ -284,3 +284,22 @@ def test_power_of_two_in_data_and_model_or_in_an_unknown_changes_no_bit(of_data,
     assert state.estimate.tobytes() == (unit * plain.estimate).tobytes()
     assert state.factor.tobytes() == (scale * plain.factor / unit).tobytes()
     assert (state.iterations, state.outcome) == (plain.iterations, plain.outcome)
+
+
+def test_a_start_without_influence_is_left():
+    def square(x):
+        return np.array([x[0] ** 2 - 1, x[1] - 2]), np.array([[2 * x[0], 0], [0, 1.0]])
+
+    state = fit(square, [0.0, 0.0], [-3, -5], [3, 5])
+    assert np.abs(state.estimate) == pytest.approx([1, 2], abs=1e-9)
+
+    def product(x):  # nothing depends on x1 where x0 = 0; x0 is at its limit there
+        return np.array([x[0] * x[1] - 6, x[0] - 2]), np.array([[x[1], x[0]], [1.0, 0]])
+
+    state = fit(product, [0.0, -1.0], [0, -5], [5, 5])
+    assert state.estimate == pytest.approx([2, 3], abs=1e-9)
+
+
+def test_a_start_without_influence_is_left_within_infinite_limits_by_nothing():
+    state = fit(lambda x: (np.array([1.0]), np.zeros((1, 1))), [0.5])
+    assert (state.outcome, state.estimate[0]) == ("gradient", 0.5)

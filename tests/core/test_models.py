@@ -9,6 +9,8 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import spinbound as sb
+from numpy.polynomial.legendre import leggauss
+from scipy.integrate import solve_ivp
 from spinbound.cli.shared.arguments import LineshapeName, ModelName
 from spinbound.sequences.model import LINESHAPES, MODELS
 
@@ -205,12 +207,35 @@ def test_the_phase_of_a_shape_turns_the_signal():
     np.testing.assert_allclose(turned, s * np.exp(0.4j), rtol=1e-7)
 
 
-def test_a_callable_shape_is_sampled_and_scaled_to_its_flip_angle():
-    shape = smooth_train(2, shape=lambda u: np.sinc(4 * (u - 0.5))).shape
-    assert shape.shape == (500,)
-    assert shape.mean() == pytest.approx(1)
-    expected = np.sinc(4 * ((np.arange(500) + 0.5) / 500 - 0.5))
-    np.testing.assert_allclose(shape / shape.max(), expected, atol=1e-4)
+WAVEFORMS = {
+    "sinc": lambda u: np.sinc(4 * (u - 0.5)),
+    "Gaussian": lambda u: np.exp(-0.5 * ((u - 0.5) / 0.15) ** 2),
+    "chirp": lambda u: np.exp(-0.5 * ((u - 0.5) / 0.2) ** 2 + 20j * (u - 0.5) ** 2),
+}
+
+
+@pytest.mark.parametrize("waveform", WAVEFORMS.values(), ids=WAVEFORMS)
+def test_a_callable_shape_acts_as_the_waveform_does(waveform):
+    """Truth: the Bloch equation of the continuous waveform, scaled to mean 1, by an integrator of order eight."""
+    alpha, TRF, omega0, R1, R2 = 2.5, 2e-3, 2000.0, 1.0, 15.0
+    mean = np.sum(waveform((1 + leggauss(80)[0]) / 2) * leggauss(80)[1]) / 2
+
+    def bloch(t, x):
+        omega1, transverse = alpha / TRF * waveform(np.array([t / TRF]))[0] / mean, x[0] + 1j * x[1]
+        slope = (1j * omega0 - R2) * transverse + omega1 * x[2]
+        return slope.real, slope.imag, -(np.conj(omega1) * transverse).real - R1 * (x[2] - 1)
+
+    exact = solve_ivp(bloch, (0, TRF), [0.0, 0.0, 1.0], "DOP853", rtol=1e-12, atol=1e-13).y[:, -1]
+    seq = sb.Sequence([alpha], [TRF], TRF * (1 + 1e-12), gradient_moment="balanced", start="thermal", shape=waveform)
+    tissue = sb.Tissue(m0s=0, R1f=R1, R2f=R2, omega0=omega0)
+    found = sb.simulate(seq, tissue, model="graham", output="magnetization")[0, :3]
+    np.testing.assert_allclose(found, exact, rtol=0, atol=1e-8)
+    assert seq.shape.mean() == pytest.approx(1)
+
+
+def test_a_callable_shape_with_an_edge_inside_is_refused():
+    with pytest.raises(sb.InvalidSequence, match=r"shape\(u\) is not smooth: 4096 samples leave an error of"):
+        smooth_train(2, shape=lambda u: np.where(u < 0.3, 1.0, 0.2))
 
 
 @pytest.mark.parametrize(
@@ -240,7 +265,10 @@ def test_what_a_model_asks_of_the_tissue_is_named():
         sb.simulate(seq, sb.Tissue(), model="bloch")
     with pytest.raises(sb.InvalidParameter, match="infinite for the superlorentzian; allowed: gaussian, lorentzian"):
         sb.simulate(seq, sb.Tissue(), model="graham-single-frequency")
-    with pytest.raises(sb.InvalidParameter, match=r"pulse 0 of 0\.005 s is too long; allowed: TRF <= 2000 T2s"):
+    with pytest.raises(
+        sb.InvalidParameter,
+        match=r"pulse 0 of 0\.005 s is too long for gbloch-ide; allowed: TRF <= 2000 T2s, or the model gbloch",
+    ):
         sb.simulate(smooth_train(4, TRF=np.full(4, 5e-3), TR=0.1), sb.Tissue(T2s=2e-6), model="gbloch-ide")
     weak = np.array([0.15, 0.0])
     assert np.isnan(sb.simulate(seq, sb.Tissue(m0s=weak), model="bloch")).all(axis=1).tolist() == [True, False]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import spinbound as sb
+from spinbound.dictionaries.recipe import Recipe
 from spinbound.work import cluster
 
 from tests.support.stores import BASIS, CHUNK, COSINES, PRIOR, SEQ, WRT, N, built, files, values
@@ -161,6 +162,21 @@ def test_what_cannot_be_simulated_is_a_row_of_NaN(tmp_path):
     other = built(tmp_path / "b.zarr", source=tissue, n=None, derivatives=ALL_THREE, chunk=10)  # two chunks of them
     assert values(other) == values(store)
     assert other.sensitivities.tobytes() == store.sensitivities.tobytes()
+
+
+def test_tissues_that_cannot_be_simulated_are_refused_on_request(tmp_path):
+    tissue = PRIOR.sample(N).replace(B1=np.where(np.arange(N) == 70, 2.9, 1))
+    with pytest.raises(sb.InvalidParameter, match=r"strict refuses tissue 70: B1 is 2.9.*allowed: at most"):
+        built(tmp_path / "a.zarr", source=tissue, n=None, strict=True)
+    assert not (tmp_path / "a.zarr").exists()
+    assert files(built(tmp_path / "b.zarr", strict=True).path) == files(built(tmp_path / "c.zarr").path)
+
+
+def test_tissues_that_cannot_be_integrated_are_refused_on_request_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(Recipe, "compute_results", lambda *_: {})  # rows stay as they are where nothing was integrated
+    with pytest.raises(sb.InvalidParameter, match=r"1 of 1 tissues of a chunk cannot be integrated to rtol"):
+        built(tmp_path / "a.zarr", strict=True)
+    assert not built(tmp_path / "b.zarr").valid.any()
 
 
 def test_tissues_none_of_which_can_be_simulated_are_refused_before_any_work(tmp_path):

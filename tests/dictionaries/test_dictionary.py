@@ -84,10 +84,32 @@ def test_what_gives_no_dictionary_is_refused(source, n, message):
         sb.dictionary(TRAIN, source, n)
 
 
+def test_tissues_of_a_prior_beyond_the_model_are_left_out_and_counted():
+    # the paper's B1 goes to 1.9; the largest flip angle of the bundled train allows 1.75
+    seq, n = sb.sequences.load("hybrid-mt-4s"), 500
+    basis = sb.Basis.from_svd(sb.simulate(seq, sb.Tissue(m0s=[0.05, 0.1, 0.15, 0.2])), rank=3, seq=seq)
+    drawn = sb.Prior.paper().sample(n)
+    accepted = drawn["B1"] <= sb.Prior.paper().within(seq).bounds["B1"][1]
+    atoms = sb.dictionary(seq, sb.Prior.paper(), n, basis=basis)
+    assert 0 < atoms.n_left_out == n - accepted.sum()
+    assert atoms.tissue == drawn[accepted].replace(M0=1)
+    assert np.array_equal(atoms.signals, sb.simulate(seq, drawn, basis=basis)[accepted])
+    assert repr(atoms) == f"Dictionary({n - atoms.n_left_out} tissues of 3 samples, {atoms.n_left_out} left out)"
+    message = rf"{atoms.n_left_out} of 500 tissues cannot be atoms; tissue {accepted.argmin()}: B1 is"
+    with pytest.raises(sb.InvalidParameter, match=message):
+        sb.dictionary(seq, sb.Prior.paper(), n, basis=basis, strict=True)
+
+
+def test_a_prior_of_which_no_tissue_can_be_an_atom_is_refused():
+    with pytest.raises(sb.InvalidParameter, match=r"every voxel is invalid: B1 is 2.5"):
+        sb.dictionary(TRAIN, sb.Prior(B1=sb.Uniform(2.5, 2.6)), 3)
+    with pytest.raises(sb.InvalidParameter, match="3 of 3 tissues cannot be atoms; tissue 0: its signal is zero"):
+        sb.dictionary(TRAIN, sb.Prior(B1=sb.Uniform(1e-200, 2e-200)), 3)  # squares of its signal underflow
+
+
 def test_a_tissue_without_signal_is_refused():
-    silent = TRAIN.replace(alpha=np.zeros(TRAIN.n_pulses))
     with pytest.raises(sb.InvalidParameter, match="1 of 1 tissues cannot be atoms; tissue 0: its signal is zero"):
-        sb.dictionary(silent, sb.Tissue())
+        sb.dictionary(TRAIN, sb.Tissue(B1=1e-200))
 
 
 def test_a_dictionary_tells_its_size():

@@ -124,3 +124,65 @@ def test_rounding_errors_beside_zero_are_no_asymmetry():
     C = np.diag([1.0, 2, 3, 4, 5]) + np.triu(np.full((5, 5), 1e-17), 1)
     fit, exact = (fitted(**COEFFICIENTS, noise_covariance=matrix) for matrix in (C, np.diag(np.diag(C))))
     assert np.array_equal(fit.std["m0s"], exact.std["m0s"])
+
+
+SHORT = SEQ.replace(TRF=np.full(SEQ.n_pulses, 1e-6))  # too short for every T2s of the model
+BRIEF = SEQ.replace(TRF=np.full(SEQ.n_pulses, 14e-6))
+
+
+@pytest.mark.parametrize("options", [{"start": {"T2s": 9e-6}}, {}, {"bounds": {"T2s": (5e-6, 20e-6)}}])
+def test_a_pulse_that_is_too_short_for_the_model_is_named_with_the_way_out(options):
+    message = (
+        r"no T2s is accepted: T2s is 2e-06 s: pulse 0 of 1e-06 s is too short for gbloch; allowed: TRF >= 2 T2s, or "
+    )
+    with pytest.raises(sb.InvalidParameter, match=f"{message}the model gbloch-ide"):
+        sb.fit(DATA, SHORT, free=("M0", "T2s"), **options)
+
+
+@pytest.mark.parametrize("options", [{"start": {"T2s": 9e-6}}, {"bounds": {"T2s": (5e-6, 9e-6)}}])
+def test_what_the_pulses_forbid_is_refused_with_the_pulse(options):
+    with pytest.raises(sb.InvalidParameter, match=r"T2s is 9e-06 s: pulse 0 of 1\.4e-05 s is too short for gbloch"):
+        sb.fit(DATA, BRIEF, free=("M0", "T2s"), **options)
+
+
+def test_pulses_that_are_too_long_have_a_way_out_too():
+    slow = sb.Sequence([1.0, 1.0], [0.2, 0.2], 0.5, gradient_moment="balanced")
+    with pytest.raises(
+        sb.InvalidParameter, match=r"too long for gbloch-ide; allowed: TRF <= 2000 T2s, or the model gbloch$"
+    ):
+        sb.simulate(slow, sb.Tissue(), model="gbloch-ide")
+    with pytest.raises(sb.InvalidParameter, match="or the model graham$"):  # gbloch takes no shapes
+        sb.simulate(slow.replace(shape=[1, 2, 1]), sb.Tissue(), model="gbloch-ide")
+
+
+SILENT = {
+    "without a read pulse": (sb.inversion_recovery([0.1, 0.2, 0.3]), r"read=\(alpha, TRF\)"),
+    "spoiled": (sb.saturation_recovery([0.1, 0.2, 0.3]), "spoiler_dual"),
+    "without pulses": (sb.Sequence([0, 0, 0], 3 * [1e-4], 5e-3, gradient_moment="balanced"), "all flip angles are 0"),
+}
+
+
+@pytest.mark.parametrize(("silent", "reason"), SILENT.values(), ids=SILENT)
+def test_an_experiment_without_signal_is_refused_where_data_are_to_tell_something(silent, reason):
+    names, tissue = ("M0", "m0s"), sb.Tissue(m0s=0.1)
+    assert not sb.simulate(silent, tissue).any()
+    with pytest.raises(sb.InvalidSequence, match=f"the signal is zero for every tissue.*{reason}"):
+        sb.crb(silent, tissue, names)
+    with pytest.raises(sb.InvalidSequence, match=reason):
+        sb.fit(np.ones(3, complex), silent, free=names)
+    with pytest.raises(sb.InvalidSequence, match=reason):
+        sb.dictionary(silent, tissue)
+    loud = sb.Sequence([0.3], [1e-4], 5e-3, gradient_moment="balanced")
+    trains = silent if isinstance(silent, list) else [silent]
+    assert np.isfinite(sb.crb([*trains, loud], tissue, "m0s")["m0s"])
+
+
+def test_R1a_of_unequal_rates_is_refused_with_what_to_take():
+    way_out = "allowed: R1f and R1s, or tissues of one R1a"
+    unequal = sb.Tissue(R1f=1, R1s=2)
+    with pytest.raises(sb.InvalidParameter, match=f"needs R1f = R1s in the tissue; they differ; {way_out}"):
+        sb.crb(SEQ, unequal, ("M0", "R1a"))
+    with pytest.raises(sb.InvalidParameter, match=f"R1a is not defined where R1f and R1s differ; {way_out}"):
+        sb.fit(DATA, SEQ, free=("M0", "R1a"), dictionary=sb.dictionary(SEQ, sb.Tissue(R1f=[1, 2], R1s=[2, 3])))
+    with pytest.raises(sb.InvalidParameter, match="allowed: T1f and T1s, or tissues of one T1a"):
+        _ = unequal["T1a"]

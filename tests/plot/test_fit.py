@@ -71,6 +71,14 @@ def test_the_legend_counts_voxels_of_each_status():
     assert legend_of(figure) == ["34 converged", "1 at a bound", "in maps: no result"]
 
 
+def test_voxels_at_limits_are_told_above_their_panel():
+    counts = {"m0s": (1200, 3), "M0": (0, 0)}
+    for maps, mask in ((MAPS, MASK), ({name: values[0] for name, values in MAPS.items()}, None)):
+        figure = plot.fit_maps(maps, mask=mask, bound_counts=counts)
+        titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+        assert titles == ["1,200 at its lower limit, 3 at its upper limit"]
+
+
 def test_a_volume_is_cut_in_its_middle():
     values = np.broadcast_to(np.arange(5.0), (12, 10, 5))
     (panel,) = panels(plot.fit_maps({"m0s": values}))

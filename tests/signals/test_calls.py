@@ -152,7 +152,10 @@ def test_a_voxel_with_impossible_noise_is_nan(value):
         ({"m0s": [[1.5], [np.nan]]}, r"every voxel is invalid: m0s is 1\.5 at voxel \(0, 0\); allowed: 0 <= m0s < 1"),
         ({"R2f": np.full((2, 3), -1)}, r"R2f is -1 at voxel \(0, 0\); allowed: 0 < R2f <= 1e\+06 1/s"),
         ({"B1": 2.1}, r"B1 is 2\.1 at voxel \(0, 0\): pulse 0 .* 6\.59.* rad; allowed: at most 6\.28319 rad for a cru"),
-        ({"T2s": 50e-6, "m0s": 0.1}, r"T2s is 5e-05 s: pulse 3 of 5e-05 s is too short; allowed: TRF >= 2 T2s"),
+        (
+            {"T2s": 50e-6, "m0s": 0.1},
+            r"T2s is 5e-05 s: pulse 3 of 5e-05 s is too short for gbloch; allowed: TRF >= 2 T2s",
+        ),
     ],
 )
 def test_a_call_without_a_valid_voxel_says_why(call, changes, message):

@@ -237,7 +237,10 @@ def test_a_prior_keeps_within_what_a_sequence_takes():
         (lambda: PAPER.truncated(B1=("low", None)), "B1: low must be real numbers"),
         (lambda: PAPER.truncated(T2f=(None, 0.5)), "T2f: high is T1a; allowed beside it: None"),
         # sequences
-        (lambda: sb.Prior(B1=sb.Constant(1.5)).within(INVERSION), "B1: the value is 1.5, not between -inf and 1.4"),
+        (
+            lambda: sb.Prior(B1=sb.Constant(1.5)).within(INVERSION),
+            "no B1 of the prior is accepted: B1 is 1.5: pulse 0 has a flip",
+        ),
         (lambda: PAPER.within(INVERSION, "gbloc"), "model is 'gbloc'"),
     ],
 )
@@ -249,3 +252,8 @@ def test_what_makes_no_sense_is_refused(make, message):
 def test_a_prior_within_what_is_no_sequence_is_refused():
     with pytest.raises(sb.InvalidSequence, match="must be a spinbound.Sequence"):
         PAPER.within(None)
+    short = sb.Sequence([1.0], [8e-6], 3.5e-3, gradient_moment="balanced")
+    why = r"no T2s of the prior is accepted: T2s is 5e-06 s: pulse 0 of 8e-06 s is too short for gbloch"
+    with pytest.raises(sb.InvalidParameter, match=why):
+        PAPER.within(short)
+    assert PAPER.within(short, "gbloch-ide") == PAPER

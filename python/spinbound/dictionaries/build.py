@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from spinbound.base.checks import as_count, as_one_of, as_parameter_names, as_positive, as_result_dtype
 from spinbound.base.errors import FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import ALL
-from spinbound.sequences.experiment import Experiment
+from spinbound.sequences.experiment import Experiment, refuse_silence
 from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
 from spinbound.signals.batch import FORMS
@@ -41,11 +42,15 @@ def dictionary(
     *,
     seed: int = 0,
     basis: Basis | None = None,
+    strict: bool = False,
     model: Model | str = "gbloch",
     threads: int | None = None,
     progress: bool | Progress | None = None,
 ) -> Dictionary:
     """Simulate the signals of tissues that are drawn from a prior, or given.
+
+    Tissues of a prior that cannot be simulated or give no signal are left out and counted (`Dictionary.n_left_out`);
+    the others keep the order of their numbers.
 
     Parameters
     ----------
@@ -61,6 +66,8 @@ def dictionary(
     basis
         Signals are stored as its coefficients. A dictionary takes 16 n bytes per sample: 4 MB for 20,000 atoms in 13
         vectors, 370 MB in the time domain of a train of 1142 pulses.
+    strict
+        Refuse a prior of which a tissue would be left out; `Prior.within` keeps a prior to what a sequence allows.
     model, threads, progress
         As in `simulate`.
 
@@ -72,8 +79,8 @@ def dictionary(
     Raises
     ------
     InvalidParameter
-        If an argument is not accepted, or a tissue cannot be simulated or gives no signal. `Prior.within` keeps a
-        prior to what a sequence allows.
+        If an argument is not accepted, no tissue can be an atom, or one of a `Tissue` or, with `strict`, of a prior
+        cannot.
 
     Examples
     --------
@@ -84,19 +91,24 @@ def dictionary(
     Dictionary(100 tissues of 1142 samples)
     """
     forward = ForwardModel.of(seq, model, basis)
+    refuse_silence(forward.trains)
     tissue = as_tissues(source, n, ATOMS, seed)
 
     signals = simulate(seq, tissue, model=forward.model, basis=basis, threads=threads, progress=progress)
-    _refuse_without_signal(forward, tissue, norms(signals))
+    scale = norms(signals)
+    usable = scale > 0
+    n_left_out = int(np.count_nonzero(~usable))
+    if n_left_out:
+        if strict or isinstance(source, Tissue) or n_left_out == len(signals):
+            _refuse_without_signal(forward, tissue, scale)
+        tissue, signals = tissue[usable], signals[usable]
     signals.setflags(write=False)
 
-    return Dictionary(seq, tissue, signals, basis, configuration=forward.described)
+    return Dictionary(seq, tissue, signals, basis, n_left_out=n_left_out, configuration=forward.described)
 
 
-def _refuse_without_signal(forward: ForwardModel, tissue: Tissue, scale: FloatArray) -> None:
+def _refuse_without_signal(forward: ForwardModel, tissue: Tissue, scale: FloatArray) -> NoReturn:
     wrong = np.flatnonzero(~(scale > 0))
-    if not wrong.size:
-        return
     first = int(wrong[0])
     reason = "its signal is zero" if scale[first] == 0 else "its pulses cannot be integrated to rtol"
     try:
@@ -122,6 +134,7 @@ def build_dictionary(
     chunk: int | None = None,
     model: Model | str = "gbloch",
     dtype: npt.DTypeLike | None = None,
+    strict: bool = False,
     overwrite: bool = False,
     rebuild: bool = False,
     threads: int | None = None,
@@ -138,7 +151,7 @@ def build_dictionary(
         The pulse sequence, or a list of them as in `simulate`.
     source
         A `Prior` to draw from, or the tissues themselves: all voxels of a `Tissue`, in one axis; their M0 is ignored.
-        Tissues that cannot be simulated are rows of NaN.
+        Tissues that cannot be simulated are rows of NaN that are marked in `valid`.
     n
         Number of tissues to draw; None for a `Tissue`.
     path
@@ -156,6 +169,8 @@ def build_dictionary(
         it.
     dtype
         complex128, or complex64: computed in double precision, stored in single, bounds as well.
+    strict
+        Refuse a source of which a tissue cannot be simulated.
     overwrite
         Replace a dictionary of that name.
     rebuild
@@ -176,7 +191,7 @@ def build_dictionary(
     InvalidData
         If there is a dictionary of another configuration, or another run is at work in it.
     InvalidParameter, InvalidSequence
-        If an argument is not accepted, or no tissue can be simulated.
+        If an argument is not accepted, or no tissue, or with `strict` not every one, can be simulated.
     OSError
         If the store cannot be written, or its disk is too small.
     KeyboardInterrupt
@@ -199,6 +214,7 @@ def build_dictionary(
         sigma=as_positive("sigma", sigma),
         form=as_one_of("form", form, FORMS),
         dtype=str(as_result_dtype(dtype, np.complex128)),
+        strict=strict,
     )
 
     tissues = open_source(source, n, seed, first)

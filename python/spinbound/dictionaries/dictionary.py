@@ -48,6 +48,8 @@ class Dictionary:
         Derivatives of the signals, as in `sensitivities`.
     first : int
         Number of the first tissue of a block within the whole dictionary.
+    n_left_out : int
+        Number of tissues of the prior that could not be simulated or give no signal, and are no rows.
     configuration : dict
         The settings of the computation, as far as they are known.
 
@@ -72,6 +74,7 @@ class Dictionary:
     fisher: Array | None = None
     sensitivities: Array | None = None
     first: int = 0
+    n_left_out: int = 0
     configuration: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -155,7 +158,8 @@ class Dictionary:
             )
 
     def __repr__(self) -> str:
-        return f"Dictionary({len(self)} tissue{'s'[: len(self) != 1]} of {self.n_samples} samples)"
+        left_out = f", {self.n_left_out} left out" if self.n_left_out else ""
+        return f"Dictionary({len(self)} tissue{'s'[: len(self) != 1]} of {self.n_samples} samples{left_out})"
 
 
 def tissue_from(columns: Mapping[str, Array]) -> Tissue:

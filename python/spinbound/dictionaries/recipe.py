@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from spinbound.base.parameters import PARAMETERS, TISSUE
 from spinbound.base.progress import split_progress
 from spinbound.files import stores
 from spinbound.files.stores import Array, Layout
+from spinbound.sequences.experiment import refuse_silence
 from spinbound.signals.batch import round_into
 from spinbound.signals.crb import crb
 from spinbound.signals.fisher import compute_in_one_run, fisher, n_columns
@@ -38,6 +39,7 @@ class Recipe:
     sigma: float
     form: str
     dtype: str  # of the signals; real arrays have the same precision
+    strict: bool = False  # refuse tissues that cannot be simulated
 
     def layouts(self, n: int, chunk: int) -> dict[str, Layout]:
         """Return the layouts of the arrays of n tissues, in the order in which they are stored."""
@@ -81,6 +83,11 @@ class Recipe:
             for name, values in self.compute_results(tissue, threads, progress).items():
                 round_into(arrays[name], slice(None), values)
         arrays["valid"][:] = np.isfinite(arrays["signals"]).all(axis=1)
+        if self.strict and not arrays["valid"].all():
+            n_wrong = int(np.count_nonzero(~arrays["valid"]))
+            raise InvalidParameter(
+                f"{n_wrong} of {tissue.size} tissues of a chunk cannot be integrated to rtol, which strict refuses"
+            )
         return arrays
 
     def compute_results(self, tissue: Tissue, threads: int | None, progress: Progress | None) -> dict[str, Array]:
@@ -131,14 +138,33 @@ def default_chunk(recipe: Recipe, n: int) -> int:
 
 
 def refuse_invalid(recipe: Recipe, source: Source) -> None:
-    """Refuse, before any work, arrays that the first valid tissue does not allow, or tissues of which none is valid."""
+    """Refuse, before any work, arrays that the first valid tissue does not allow, and tissues that are not accepted.
+
+    Those are tissues of which none is valid, or with `strict` not every one.
+    """
+    refuse_silence(recipe.forward.trains)
+    is_tried = False
     for start in range(0, source.n, CHUNK):
         tissue = source.rows(slice(start, min(start + CHUNK, source.n)))()
         valid = recipe.accepts(tissue)
-        if valid.any():
+        if recipe.strict and not valid.all():
+            _refuse_tissue(recipe, source, start + int(valid.argmin()))
+        if valid.any() and not is_tried:
             recipe.compute(tissue[valid][:1], 1, None)
+            is_tried = True
+        if is_tried and not recipe.strict:
             return
-    recipe.compute_results(source.rows(slice(0, 1))(), 1, None)  # raises an error that says why
+    if not is_tried:
+        recipe.compute_results(source.rows(slice(0, 1))(), 1, None)  # raises an error that says why
+
+
+def _refuse_tissue(recipe: Recipe, source: Source, k: int) -> NoReturn:
+    reason: object = "it cannot be simulated"
+    try:
+        simulate(recipe.forward.sequence, source.rows(slice(k, k + 1))()[0], model=recipe.forward.model)
+    except InvalidParameter as problem:
+        reason = problem
+    raise InvalidParameter(f"strict refuses tissue {k}: {reason}; without it, its row would be marked invalid")
 
 
 def check_chunk(recipe: Recipe, chunk: int) -> None:

@@ -228,10 +228,11 @@ class StoredDictionary(Dictionary):
         return map(self.block, range(self.n_chunks))
 
     def load(self) -> Dictionary:
-        """Read tissues and signals into memory; tissues that are invalid or give no signal are left out."""
+        """Read tissues and signals into memory; tissues that are invalid or give no signal are left out and counted."""
         signals = np.ascontiguousarray(self.signals, np.complex128)
         usable = norms(signals) > 0
-        return Dictionary(self.sequence, self.tissue[usable], signals[usable], self.basis)
+        n_left_out = int(np.count_nonzero(~usable))
+        return Dictionary(self.sequence, self.tissue[usable], signals[usable], self.basis, n_left_out=n_left_out)
 
     @property
     def sha256(self) -> str:

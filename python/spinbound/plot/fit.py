@@ -39,6 +39,7 @@ def fit_maps(
     mask: ArrayLike | None = None,
     status: ArrayLike | None = None,
     levels: Mapping[int, str] | None = None,
+    bound_counts: Mapping[str, tuple[int, int]] | None = None,
     title: str = "",
 ) -> Figure:
     """Draw fitted parameters, one panel each, and the status in which the fits of the voxels ended.
@@ -56,6 +57,9 @@ def fit_maps(
         A code per voxel, 0 to 10.
     levels
         The meaning of each code.
+    bound_counts
+        Voxels at the lower and at the upper limit of each parameter, all of them and not those of the slice alone;
+        written above its panel.
     title
         The heading.
 
@@ -75,8 +79,9 @@ def fit_maps(
     inside = None if mask is None else cut_middle_slice(np.asarray(mask, bool))
     codes = None if status is None else cut_middle_slice(np.asarray(status))
     shape = find_common_shape({**slices, "mask": inside, "status": codes})
+    notes = {name: describe_limits(*pair) for name, pair in (bound_counts or {}).items()}
     if len(shape) == 1:
-        return draw_dots_of_maps(slices, title)
+        return draw_dots_of_maps(slices, title, notes)
 
     shown = np.ones(shape, bool) if inside is None else inside
     window = find_window(shown)
@@ -85,6 +90,7 @@ def fit_maps(
     figure, panels = make_map_panels(len(slices) + (codes is not None), shown.shape)
     for panel, (name, values) in zip(panels, slices.items(), strict=False):
         draw_values(panel, name, np.where(shown, values[window], np.nan), shown)
+        panel.set_title(notes.get(name, ""), fontsize=6)
     if codes is not None:
         has_gaps = any(np.isnan(values[window][shown]).any() for values in slices.values())
         draw_status(panels[-1], np.ma.masked_where(~shown, codes[window]), levels or {}, has_gaps)
@@ -92,6 +98,12 @@ def fit_maps(
         draw_border(panel, shown)
     figure.suptitle(title, fontsize=8)
     return figure
+
+
+def describe_limits(low: int, high: int) -> str:
+    """Describe how many voxels are at the limits of a parameter; nothing where none is."""
+    sides = [f"{n:,} at its {side} limit" for n, side in ((low, "lower"), (high, "upper")) if n]
+    return ", ".join(sides)
 
 
 def scale_values(name: str, values: ArrayLike) -> NDArray[Any]:
@@ -117,11 +129,12 @@ def find_common_shape(arrays: Mapping[str, NDArray[Any] | None]) -> tuple[int, .
     return next(iter(shapes.values()))
 
 
-def draw_dots_of_maps(maps: Mapping[str, NDArray[Any]], title: str) -> Figure:
+def draw_dots_of_maps(maps: Mapping[str, NDArray[Any]], title: str, notes: Mapping[str, str]) -> Figure:
     """Draw a panel of dots over the voxel index for each map."""
     figure, panels = make_panels(len(maps), DOTS_HEIGHT)
     for panel, (name, values) in zip(panels, maps.items(), strict=True):
         draw_dots(panel, values, QUANTITIES[name].label)
+        panel.set_title(notes.get(name, ""), fontsize=6)
     figure.suptitle(title, fontsize=8)
     return figure
 

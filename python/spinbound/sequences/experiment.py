@@ -59,6 +59,32 @@ def as_trains(seq: object) -> Trains:
     return trains
 
 
+def refuse_silence(trains: Trains) -> None:
+    """Refuse an experiment without signal, whatever the tissue, where data are to tell something.
+
+    Raises
+    ------
+    InvalidSequence
+        If all recorded echoes are spoiled, or no train has magnetization to record.
+    """
+    if any(_has_signal(seq) for seq in trains.sequences):
+        return
+    if any(seq.alpha.any() for seq in trains.sequences):
+        raise InvalidSequence(
+            "the signal is zero for every tissue: the transverse magnetization is spoiled at all recorded echoes "
+            "(gradient_moment is spoiler_dual); allowed: another word, or for inversion_recovery and "
+            "saturation_recovery read=(alpha, TRF); simulate(output='magnetization') needs no echo"
+        )
+    raise InvalidSequence("the signal is zero for every tissue: all flip angles are 0")
+
+
+def _has_signal(seq: Sequence) -> bool:
+    """Say whether a recorded echo can hold transverse magnetization."""
+    spoiled = np.array([word == "spoiler_dual" for word in seq.gradient_moment])
+    excited = bool(seq.alpha.any()) or (not isinstance(seq.start, str) and bool(np.any(seq.start[:2])))
+    return excited and bool((seq.echo & ~spoiled).any())
+
+
 def _as_tuple(seq: object) -> tuple[Sequence, ...]:
     items = tuple(seq) if isinstance(seq, (list, tuple)) else (seq,)
     for item in items:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 import spinbound._core as _core
-from spinbound.base.errors import BoolArray, FloatArray, InvalidSequence
+from spinbound.base.errors import BoolArray, FloatArray, InvalidParameter, InvalidSequence
 from spinbound.base.parameters import PARAMETERS
 
 from .model import MODELS, Model
@@ -59,6 +59,7 @@ class Limits:
         self.shortest = 0.0 if known.shortest is None else float(_core.limits[known.shortest])
         self.longest = np.inf if known.longest is None else float(_core.limits[known.longest])
         self.one_pool = model.name == "bloch"
+        self.model, self.shaped = model.name, seq.shape is not None
 
     @staticmethod
     def _find_flip(flip: FloatArray, limit: str, what: str) -> tuple[float, float, int, str]:
@@ -94,12 +95,18 @@ class Limits:
                 )
 
         if not self.shortest * T2s <= self.TRF[0]:
-            pulse, size, rule = self.pulses[0], "short", f"TRF >= {self.shortest:g} T2s"
+            end, size, rule = 0, "short", f"TRF >= {self.shortest:g} T2s"
         else:
-            pulse, size, rule = self.pulses[1], "long", f"TRF <= {self.longest:g} T2s"
-        TRF = self.TRF[0 if size == "short" else 1]
+            end, size, rule = 1, "long", f"TRF <= {self.longest:g} T2s"
+        return (
+            f"T2s is {T2s:g} s{where}: pulse {self.pulses[end]} of {self.TRF[end]:g} s is too {size} for {self.model}; "
+            f"allowed: {rule}, or the model {self._find_other(f'{size}est')}"
+        )
 
-        return f"T2s is {T2s:g} s{where}: pulse {pulse} of {TRF:g} s is too {size}; allowed: {rule}"
+    def _find_other(self, limit: str) -> str:
+        """Return the first model of two pools that takes the train's pulses and lacks a limit of their duration."""
+        able = (name for name, known in MODELS.items() if known.shapes or not self.shaped)
+        return next(name for name in able if name != "bloch" and getattr(MODELS[name], limit) is None)
 
 
 def find_limits(model: Model, seq: Sequence) -> Limits:
@@ -119,7 +126,13 @@ def find_limits(model: Model, seq: Sequence) -> Limits:
 
 
 def find_range(name: str, limits: list[Limits]) -> tuple[float, float]:
-    """Return the least and the largest value that the parameter's range and the models' limits allow."""
+    """Return the least and the largest value that the parameter's range and the models' limits allow.
+
+    Raises
+    ------
+    InvalidParameter
+        If there is none.
+    """
     low, high = PARAMETERS[name].least, PARAMETERS[name].largest
     for limit in limits:
         most_B1, least_T2s, most_T2s = limit.find_extremes()
@@ -127,4 +140,20 @@ def find_range(name: str, limits: list[Limits]) -> tuple[float, float]:
             high = min(high, most_B1)
         if name == "T2s":
             low, high = max(low, least_T2s), min(high, most_T2s)
+    if not low <= high:
+        nearest = PARAMETERS[name].least if high < PARAMETERS[name].least else PARAMETERS[name].largest
+        raise InvalidParameter(f"no {name} is accepted{explain_value(name, nearest, limits)}")
     return low, high
+
+
+def explain_value(name: str, value: float, limits: list[Limits]) -> str:
+    """Explain, as the end of a message, which pulse makes a model refuse a value of B1 or T2s; empty if none does."""
+    if name not in ("B1", "T2s") or not np.isfinite(value):
+        return ""
+    for limit in limits:
+        most_B1, least_T2s, most_T2s = limit.find_extremes()
+        tissue = {"m0s": 0.0, "T2s": float(np.clip(1e-5, least_T2s, most_T2s)), "B1": min(1.0, most_B1)}
+        tissue[name] = value
+        if not limit.accepts(*map(np.asarray, tissue.values())):
+            return f": {limit.explain(**tissue, where='')}"
+    return ""

@@ -70,7 +70,8 @@ class Sequence:
         Whether the echoes are recorded: the others are preparations and delays, not samples of the signal.
     shape
         Waveform w of all pulses: None (rectangular), hard-edged samples (k,) of equal duration, complex if the phase
-        is modulated, or a callable w(u), 0 < u < 1, which is sampled at 500 points and scaled to mean 1. The field is
+        is modulated, or a smooth callable w(u), 0 < u < 1, which is scaled to mean 1 and sampled at 256 to 4096 points,
+        as many as leave the default `rtol` of models. The field is
         B1 alpha/TRF w, so that alpha is the flip angle on resonance where the mean is 1. Only the models that
         integrate the pulse take one (see `spinbound.simulate`).
 

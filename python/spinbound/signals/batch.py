@@ -18,7 +18,7 @@ from spinbound.base.checks import as_instance, as_threads, broadcast_to_voxels, 
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidParameter, Progress
 from spinbound.base.parameters import DERIVED, PARAMETERS, TISSUE
 from spinbound.base.progress import shift_progress, show_progress
-from spinbound.tissues.tissue import Tissue
+from spinbound.tissues.tissue import Tissue, instead_of_apparent
 
 from .forward import ForwardModel
 from .noise import GaussianNoise
@@ -198,7 +198,8 @@ def check_apparent(names: tuple[str, ...], batch: Batch) -> None:
         unequal = batch.valid[slab] & (batch.tissue[R1F, slab] != batch.tissue[R1S, slab])
         if unequal.any():
             place = describe_place(start + int(unequal.argmax()), batch.shape)
-            raise InvalidParameter(f"wrt has {apparent[0]}, which needs R1f = R1s in the tissue; they differ{place}")
+            why = f"wrt has {apparent[0]}, which needs R1f = R1s in the tissue; they differ{place}"
+            raise InvalidParameter(f"{why}; {instead_of_apparent(apparent[0])}")
 
 
 # The results

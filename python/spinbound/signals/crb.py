@@ -12,7 +12,7 @@ import numpy.typing as npt
 from spinbound.base.checks import as_one_of, as_parameter_names
 from spinbound.base.errors import FloatArray, Progress
 from spinbound.base.parameters import ALL
-from spinbound.sequences.experiment import Experiment
+from spinbound.sequences.experiment import Experiment, refuse_silence
 from spinbound.sequences.model import Model
 from spinbound.tissues.tissue import Tissue
 from spinbound.work.job import Runner
@@ -129,6 +129,8 @@ def crb(
     InvalidParameter
         If an argument is not accepted, names in `wrt` determine each other, a basis has fewer real coefficients
         than there are parameters, or every voxel is invalid.
+    InvalidSequence
+        If the experiment has no signal for any tissue, such as `inversion_recovery` without `read`.
     InvalidData
         If `resume` holds the work of other bounds, or is in use by another run.
     OSError
@@ -153,6 +155,7 @@ def crb(
     noise = GaussianNoise.of(require_sigma(sigma), noise_covariance, basis)
     batch = Batch.of(ForwardModel.of(seq, model, basis), tissue, noise, threads=threads, progress=progress)
     check_apparent(names, batch)
+    refuse_silence(batch.forward.trains)
     refuse_too_few_data(batch, n_columns(names, form))
 
     bounds = Bounds(batch, names, names, form, with_condition=condition)

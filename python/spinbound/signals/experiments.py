@@ -44,8 +44,9 @@ def inversion_recovery(
 
     A list of sequences is one joint experiment to `simulate`, `sensitivities`, `fisher` and `crb`, its samples in the
     order of the delays. The transverse magnetization that the pulse leaves is spoiled. Without a read pulse there is no
-    signal, and ``simulate(..., output="magnetization")[..., 2]`` is zf a delay after the end of the pulse. With one,
-    the sample follows the read pulse: sin(alpha) times the zf of that moment for a short pulse.
+    signal, so that `crb` and `fit` refuse it, and ``simulate(..., output="magnetization")[..., 2]`` is zf a delay after
+    the end of the pulse. With one, the sample follows the read pulse: for a short pulse sin(alpha) times the zf of that
+    moment.
 
     Parameters
     ----------

@@ -19,7 +19,10 @@ import numpy.typing as npt
 from spinbound.base.checks import as_number, as_parameter, as_positive, as_real
 from spinbound.base.errors import BoolArray, FloatArray, InvalidParameter
 
+from .near_limits import invert_exponential, log_ratio
+
 Limit = float | str
+NARROW = 1e-5  # standard deviations between limits
 
 
 class Distribution(ABC):
@@ -162,20 +165,41 @@ class TruncatedNormal(Invertible):
         from scipy.special import log_ndtr, ndtri_exp
 
         a, b, above = self._mirror(low, high)
-        u = np.where(above, 1 - u, u)
-        with np.errstate(divide="ignore"):  # u is 0 or 1
-            z = ndtri_exp(np.logaddexp(np.log1p(-u) + log_ndtr(a), np.log(u) + log_ndtr(b)))
-        return np.asarray(self.mean + self.std * np.where(above, -z, z))
+        v = np.where(above, 1 - u, u)
+        with np.errstate(divide="ignore", over="ignore"):  # u is 0 or 1; std is the least of all numbers
+            z = ndtri_exp(np.logaddexp(np.log1p(-v) + log_ndtr(a), np.log(v) + log_ndtr(b)))
+            wide = self.mean + self.std * np.where(above, -z, z)
+        narrow, tilt = self._find_tilt(low, high)
+        return np.where(narrow, low + np.where(narrow, high - low, 0) * invert_exponential(u, tilt), wide)
 
     def _measure_log(self, low: FloatArray, high: FloatArray) -> FloatArray:
         from scipy.special import log_ndtr
 
         a, b, _ = self._mirror(low, high)
-        return np.asarray(log_ndtr(b) + np.log(-np.expm1(log_ndtr(a) - log_ndtr(b))))
+        with np.errstate(divide="ignore", invalid="ignore"):  # narrow limits, of which the rest takes care
+            wide = log_ndtr(b) + np.log(-np.expm1(log_ndtr(a) - log_ndtr(b)))
+        narrow, tilt = self._find_tilt(low, high)
+        half = np.abs(tilt) / 2
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            sinhc = np.where(half < 1e-4, half**2 / 6, half + np.log(-np.expm1(-2 * half) / (2 * half)))
+            density = -(((a + b) / 2) ** 2 + np.log(2 * np.pi)) / 2 - np.log(self.std)
+            return np.asarray(np.where(narrow, np.log(high - low) + density + sinhc, wide))
+
+    def _find_tilt(self, low: FloatArray, high: FloatArray) -> tuple[BoolArray, FloatArray]:
+        """Find where limits are so near, in standard deviations, that probabilities between them lose their digits.
+
+        There the density is exp(tilt x) at the share x of the way between them, to 1e-11.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            width = (high - low) / self.std
+            narrow = width < NARROW
+            tilt = np.where(narrow, (self.mean - low / 2 - high / 2) / self.std * width, 0)
+        return narrow, np.where(np.isnan(tilt), 0, tilt)
 
     def _mirror(self, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
         """Return the limits in standard deviations, mirrored where they are above the mean, and where that is."""
-        a, b = (low - self.mean) / self.std, (high - self.mean) / self.std
+        with np.errstate(over="ignore"):
+            a, b = (low - self.mean) / self.std, (high - self.mean) / self.std
         above = a > 0
         return np.where(above, -b, a), np.where(above, -a, b), above
 
@@ -244,10 +268,12 @@ class LogUniform(Invertible):
         self._refuse_numbers(lambda limit: 0 < limit < inf, "a positive finite number")
 
     def _invert(self, u: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
-        return np.asarray(np.exp((1 - u) * np.log(low) + u * np.log(high)))
+        with np.errstate(over="ignore"):
+            ratio = log_ratio(low, high)
+            return np.asarray(np.where(ratio < 1, low * np.exp(u * ratio), np.exp(np.log(low) + u * ratio)))
 
     def _measure_log(self, low: FloatArray, high: FloatArray) -> FloatArray:
-        return np.log(np.log(high / low))
+        return np.log(log_ratio(low, high))
 
 
 @dataclass(frozen=True)

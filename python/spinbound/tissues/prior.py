@@ -24,7 +24,7 @@ from spinbound.base.checks import as_count, as_pair, as_parameter, as_positive, 
 from spinbound.base.errors import FloatArray, InvalidData, InvalidParameter
 from spinbound.base.units import check_plausible
 from spinbound.sequences.experiment import Experiment, as_trains
-from spinbound.sequences.limits import Limits, find_limits, find_range
+from spinbound.sequences.limits import Limits, explain_value, find_limits, find_range
 from spinbound.sequences.model import Model, as_model
 
 from .distributions import Constant, Distribution, Grid, LogUniform, TruncatedNormal, Uniform
@@ -354,7 +354,9 @@ class Prior:
         1.7507
         """
         limits = [find_limits(as_model(model), train) for train in as_trains(seq).sequences]
-        return self.truncated(**{name: _find_demanded(name, limits) for name in ("B1", "T2s") if name in self.names})
+        return self.truncated(
+            **{name: _find_demanded(name, self.bounds[name], limits) for name in ("B1", "T2s") if name in self.names}
+        )
 
     @property
     def sha256(self) -> str:
@@ -382,7 +384,10 @@ def _draw_uniforms(name: str, n: int, seed: int, first: int) -> FloatArray:
     return ((raw >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
 
-def _find_demanded(name: str, limits: list[Limits]) -> tuple[float | None, float | None]:
+def _find_demanded(name: str, own: tuple[float, float], limits: list[Limits]) -> tuple[float | None, float | None]:
     """Return the limits that models add to a parameter's own; None for a side to which they add none."""
     (low, high), (least, largest) = find_range(name, limits), find_accepted_range(name)
+    if own[0] > high or own[1] < low:
+        nearest = own[0] if own[0] > high else own[1]
+        raise InvalidParameter(f"no {name} of the prior is accepted{explain_value(name, nearest, limits)}")
     return low if low > least else None, high if high < largest else None

@@ -210,9 +210,16 @@ def read_value(tissue: Tissue, name: str, where: npt.ArrayLike = True) -> npt.ND
     for other in others:
         differ = (value != tissue._values[other]) & np.asarray(where)
         if np.any(differ & PARAMETERS[first].contains(value) & PARAMETERS[other].contains(tissue._values[other])):
-            raise InvalidParameter(f"{name} is not defined where {first} and {other} differ")
+            why = f"{name} is not defined where {first} and {other} differ"
+            raise InvalidParameter(f"{why}; {instead_of_apparent(name)}")
     found: npt.NDArray[Any] = (take_reciprocal(value) if is_reciprocal(name) else value)[()]
     return found
+
+
+def instead_of_apparent(name: str) -> str:
+    """Say, as the end of a message, what to take in the place of R1a or T1a where the rates of the pools differ."""
+    free, bound = f"{name[:-1]}f", f"{name[:-1]}s"
+    return f"allowed: {free} and {bound}, or tissues of one {name} (Tissue and Prior take {name} in the place of both)"
 
 
 def take_reciprocal(value: npt.NDArray[Any]) -> npt.NDArray[Any]:

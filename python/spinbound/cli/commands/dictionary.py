@@ -48,6 +48,7 @@ def dictionary(
     form: Literal["real", "complex", "real-M0"] = "real",
     chunk: Count | None = None,
     single: bool = False,
+    strict: bool = False,
     rebuild: bool = False,
     workers: Workers | None = None,
     inputs: Inputs | None = None,
@@ -78,6 +79,8 @@ def dictionary(
         Number of tissues in a chunk; 4096 unless their arrays fill more than 64 MB.
     single
         Store in single precision.
+    strict
+        Refuse a prior of which a tissue cannot be simulated; else its row is marked invalid.
     rebuild
         Check the existing chunks first, and compute damaged ones again.
     """
@@ -90,7 +93,7 @@ def dictionary(
     options = inputs.options | {"wrt": names, "sigma": sigma, "form": form, "seed": seed, "first": first}
     kept = () if derivatives == "none" else split_words(derivatives) or ()
     options |= {"derivatives": kept, "chunk": chunk, "dtype": "complex64" if single else None}
-    options |= {"overwrite": inputs.overwrite, "rebuild": rebuild, "runner": runner}
+    options |= {"overwrite": inputs.overwrite, "rebuild": rebuild, "runner": runner, "strict": strict}
 
     begin = perf_counter()
     with show_bar(n, "dictionary") as progress:

@@ -72,7 +72,8 @@ def fit(
         return print_part_done(runner, work_folder(target), inputs.json)
 
     seconds = perf_counter() - begin
-    chosen = {"data": data, "images": vars(scan), "basis": str(inputs.basis or ""), "start": arguments["start"]}
+    chosen = {"data": data, "images": vars(scan), "basis": str(inputs.basis or "")}
+    chosen |= {name: arguments[name] for name in ("start", "prior")}
     settings = provenance_of(seq, sequence) | result.settings | chosen
     title = f"{result.settings['model']}, {result.settings['lineshape']} lineshape"
 
@@ -125,4 +126,6 @@ def make_maps(result: Fit) -> Maps:
         std=result.std,
         further=further,
         levels={"status": STATUSES.sentences, "at_bound": bits},
+        bound_counts=result.bound_counts,
+        advice=result.bound_advice,
     )

@@ -31,6 +31,9 @@ class Unknowns:
         Starts of unknowns: "m0s=0.1,R1a=0.8"; by default at the best match of a dictionary.
     bounds
         Limits of unknowns: "T2s=5e-6:20e-6,m0s=0:0.4,R2f=:50".
+    prior
+        Gaussian priors of unknowns, each with its mean and its standard deviation: "T2s=12e-6:3e-6,B1=1:0.1"; they are
+        weighed against the noise, --sigma.
     sigma
         Standard deviation of the noise in the real and in the imaginary part each; from the residual by default.
     multi_start
@@ -43,6 +46,7 @@ class Unknowns:
     fixed: str = ""
     start: str = ""
     bounds: str = ""
+    prior: str = ""
     sigma: Positive | None = None
     multi_start: Count = 1
     max_iterations: Count = 100
@@ -59,10 +63,13 @@ class Unknowns:
     def as_arguments(self, maps: Collection[str]) -> dict[str, Any]:
         """Return the arguments of the function `fit`, where `maps` names the parameters with a map."""
         limits = {name: parse_limits(text, name) for name, text in parse_pairs("--bounds", self.bounds).items()}
+        if self.prior and self.sigma is None:
+            raise UsageError("--prior needs the noise that it is weighed against: --sigma")
         return {
             "free": self.parse_names(maps),
             "start": parse_numbers("--start", self.start) or None,
             "bounds": limits or None,
+            "prior": parse_priors(self.prior) or None,
             "sigma": self.sigma,
             "multi_start": self.multi_start,
             "max_iterations": self.max_iterations,
@@ -104,3 +111,15 @@ def parse_limits(text: str, name: str) -> tuple[float, float]:
 
     what = f"--bounds: a limit of {name}"
     return parse_number(low or "-inf", what), parse_number(high or "inf", what)
+
+
+def parse_priors(text: str) -> dict[str, tuple[float, float]]:
+    """Read a list NAME=MEAN:STD with commas."""
+    priors = {}
+    for name, pair in parse_pairs("--prior", text).items():
+        mean, colon, std = pair.partition(":")
+        if not colon:
+            raise UsageError(f"--prior: {name}={pair} is not NAME=MEAN:STD")
+        what = f"--prior: the {{}} of {name}"
+        priors[name] = parse_number(mean, what.format("mean")), parse_number(std, what.format("standard deviation"))
+    return priors

@@ -80,6 +80,10 @@ class Maps:
         As in `bids.write_maps`.
     drawn
         The maps of the figure.
+    bound_counts
+        Voxels at the lower and at the upper limit, by the names of the estimates.
+    advice
+        A line for the reader, or none.
     """
 
     entry: str
@@ -90,6 +94,14 @@ class Maps:
     levels: Mapping[str, Mapping[int, str]]
     drawn: Mapping[str, NDArray[Any]]
     std: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    bound_counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    advice: str = ""
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What sidecars and JSON tell of limits; nothing where an estimator has none."""
+        counts = {name: {"low": low, "high": high} for name, (low, high) in self.bound_counts.items()}
+        return {"at_bound": counts, "advice": self.advice} if counts else {}
 
 
 def default_output(data: str, command: str) -> Path:
@@ -165,6 +177,7 @@ class Delivery:
 
     def deliver(self, maps: Maps, statuses: Statuses, volume: Volume, settings: Mapping[str, Any]) -> int:
         """Write the maps and the figure of a result, print the outcome, and return the exit status."""
+        settings = {**settings, **maps.told}
         files = write(self.target, maps, volume, settings)
         pictures = [self.picture] if self.picture else []
         for path in pictures:
@@ -172,7 +185,7 @@ class Delivery:
 
         outcome = {**settings, "seconds": self.seconds, "written": [str(path) for path in files + pictures]}
         places = [str(path) for path in [self.target.path, *pictures]]
-        return print_statuses(maps.further["status"], statuses, outcome, places, self.as_json)
+        return print_statuses(maps, statuses, outcome, places, self.as_json)
 
 
 def draw_maps(maps: Maps, statuses: Statuses, title: str) -> Figure:
@@ -181,13 +194,19 @@ def draw_maps(maps: Maps, statuses: Statuses, title: str) -> Figure:
 
     status = maps.further["status"]
     mask = ~np.isin(status, statuses.unwanted)
-    return fit_maps(maps.drawn, mask=mask, status=status, levels=statuses.sentences, title=title)
+    return fit_maps(
+        maps.drawn,
+        mask=mask,
+        status=status,
+        levels=statuses.sentences,
+        bound_counts=maps.bound_counts,
+        title=title,
+    )
 
 
-def print_statuses(
-    status: NDArray[np.int8], statuses: Statuses, outcome: Mapping[str, Any], places: list[str], as_json: bool
-) -> int:
-    """Print the table of status counts, or JSON, and return the exit status."""
+def print_statuses(maps: Maps, statuses: Statuses, outcome: Mapping[str, Any], places: list[str], as_json: bool) -> int:
+    """Print the tables of status counts and of limits, or JSON, and return the exit status."""
+    status = maps.further["status"]
     counts = counts_of(status, statuses.kind)
     n_wanted = int((~np.isin(status, statuses.unwanted)).sum())
     outcome = {**outcome, "voxels": n_wanted, "status": counts}
@@ -197,10 +216,20 @@ def print_statuses(
     else:
         rows = status_rows(counts, statuses, n_wanted)
         print_table(("status", "voxels", f"of those {statuses.done}"), rows)
+        print_limits(maps)
         print_footer(outcome | {"written": places})
 
     n_failed = int(np.isin(status, statuses.failed).sum())
     return exit_status(n_failed, n_wanted, statuses.missing)
+
+
+def print_limits(maps: Maps) -> None:
+    """Print the table of estimates at limits, if there are any, and the advice."""
+    rows = [(name, f"{low:,}", f"{high:,}") for name, (low, high) in maps.bound_counts.items() if low or high]
+    if rows:
+        print_table(("at limits", "low", "high"), rows)
+    if maps.advice:
+        print(maps.advice)
 
 
 def status_rows(counts: Mapping[str, int], statuses: Statuses, n_wanted: int) -> Iterator[tuple[str, str, str]]:

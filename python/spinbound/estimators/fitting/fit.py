@@ -78,7 +78,7 @@ def fit(
         match in a dictionary. An entry of a map that is outside its limits makes its voxel invalid.
     bounds
         (low, high) by the names of free parameters. By default m0s 0 to 0.6, R1a and R1f 0.05 to 20 /s, R1s 0.05 to
-        100 /s, R2f 0.2 to 1000 /s, Rex 0 to 500 /s, T2s 5 to 20 us, B1 0.1 to 3, omega0 1.25 pi/TR either
+        100 /s, R2f 0.2 to 1000 /s, Rex 0 to 500 /s, T2s 2 to 50 us, B1 0.1 to 3, omega0 1.25 pi/TR either
         way, those of a time from its rate; and never beyond the limits of the model, which also replace infinite ones.
     fixed
         Known parameters, numbers or maps (...). Parameters neither free nor fixed have the values of `Tissue`.

@@ -25,8 +25,8 @@ from spinbound.base.checks import (
 )
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidData, InvalidParameter
 from spinbound.base.parameters import PARAMETERS, bases, is_reciprocal
-from spinbound.sequences.experiment import Trains
-from spinbound.sequences.limits import find_range
+from spinbound.sequences.experiment import Trains, refuse_silence
+from spinbound.sequences.limits import Limits, explain_value, find_range
 from spinbound.signals.basis import Basis
 from spinbound.signals.forward import ForwardModel
 from spinbound.tissues.tissue import Tissue, make_tissue
@@ -38,7 +38,7 @@ KNOWN, ELIMINATED, FITTED = range(3)  # M0, in the order of the core's codes
 # Default limits of estimates of tissue; a time has the reciprocals of its rate.
 BOUNDS: Mapping[str, tuple[float, float]] = {
     "m0s": (0, 0.6), "R1f": (0.05, 20), "R1s": (0.05, 100), "R1a": (0.05, 20), "R2f": (0.2, 1000), "Rex": (0, 500),
-    "T2s": (5e-6, 20e-6), "B1": (0.1, 3),
+    "T2s": (PARAMETERS["T2s"].least, PARAMETERS["T2s"].largest), "B1": (0.1, 3),
 }  # fmt: skip
 REACH = 1.25  # default limit of omega0 to either side, in units of pi/TR: little more than one period of the signal
 
@@ -133,6 +133,7 @@ def check(
     InvalidData, InvalidParameter, InvalidSequence
         As `fit` says.
     """
+    refuse_silence(forward.trains)
     vectors, n_samples = forward.vectors, forward.n_samples
     samples = _check_data(data, n_samples, forward.basis)
     shape = samples.shape[:-1]
@@ -232,7 +233,8 @@ def _check_start(problem: Problem) -> None:
             continue
         low, high = problem.bounds[name]
         if not low <= value <= high:
-            raise InvalidParameter(f"the start of {name} is {value:g}, outside its bounds {low:g} to {high:g}")
+            why = explain_value(name, float(value), problem.forward.limits)
+            raise InvalidParameter(f"the start of {name} is {value:g}, outside its bounds {low:g} to {high:g}{why}")
     if problem.M0 == FITTED and "M0" not in problem.start:
         raise InvalidParameter("without variable projection M0 needs a start: start={'M0': ...}")
 
@@ -262,22 +264,24 @@ def _make_limits(
             raise InvalidParameter(f"bounds has {name}; allowed: {', '.join(unknowns)}")
     ranges = {name: find_range(name, forward.limits) for name in unknowns}
     return {
-        name: _check_pair(name, given[name], ranges[name])
+        name: _check_pair(name, given[name], ranges[name], forward.limits)
         if name in given
         else _default_limits(name, ranges[name], forward.trains)
         for name in unknowns
     }
 
 
-def _check_pair(name: str, pair: Any, allowed: tuple[float, float]) -> tuple[float, float]:
+def _check_pair(name: str, pair: Any, allowed: tuple[float, float], limits: list[Limits]) -> tuple[float, float]:
     values = as_real(f"the bounds of {name}", pair)
     if values.shape != (2,) or not values[0] < values[1]:
         raise InvalidParameter(f"the bounds of {name} must be (low, high), low < high; given {pair!r}")
     values = np.where(np.isinf(values), np.clip(values, *allowed), values)
-    if values[0] < allowed[0] or values[1] > allowed[1]:
+    beyond = [float(value) for value in values if not allowed[0] <= value <= allowed[1]]
+    if beyond:
         raise InvalidParameter(
             f"the bounds of {name} are {values[0]:g} to {values[1]:g}; "
             f"this model and sequence allow {allowed[0]:.6g} to {allowed[1]:.6g}"
+            f"{explain_value(name, beyond[0], limits)}"
         )
     return float(values[0]), float(values[1])
 

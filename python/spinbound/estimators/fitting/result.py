@@ -17,6 +17,7 @@ from spinbound.base.parameters import bases, is_reciprocal
 from spinbound.estimators.result import Result, tissue_with
 from spinbound.tissues.tissue import Tissue
 
+from .limits_reached import Sides, advise, count_sides
 from .problem import Problem
 
 CODES = {name: code for code, (name, _) in enumerate(_core.statuses)}
@@ -53,7 +54,7 @@ class FitStatus(IntEnum):
         return str(_core.statuses[self][1])
 
 
-CONVERGED = (FitStatus.gradient, FitStatus.step, FitStatus.cost, FitStatus.at_bound)
+CONVERGED = (FitStatus.gradient, FitStatus.step, FitStatus.cost)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -80,7 +81,7 @@ class Fit(Result):
     iterations : (...) int32
         Evaluations of the model after the first, those of all starts together.
     at_bound : dict
-        Whether (...) each free parameter of the tissue is at a limit.
+        Whether (...) each free parameter of the tissue is at a limit; `bound_counts` counts them by side.
     agreement : (...) or None
         The share of the starts that reached the residual of the best one; None for a single start.
     settings : dict
@@ -113,8 +114,19 @@ class Fit(Result):
 
     @property
     def converged(self) -> BoolArray:
-        """Whether (...) the fit has converged, at limits or within."""
+        """Whether (...) the fit has converged within the limits; where it is at one, its status is at_bound."""
         return np.isin(self.status, CONVERGED)
+
+    @property
+    def bound_counts(self) -> Sides:
+        """Number of voxels at the lower and at the upper limit, by the names of the free parameters of the tissue."""
+        limits = self.settings["bounds"]
+        return {name: count_sides(where, self.estimates[name], limits[name]) for name, where in self.at_bound.items()}
+
+    @property
+    def bound_advice(self) -> str:
+        """What to do about parameters that are at a limit in more than 20 % of the fitted voxels; empty without any."""
+        return advise(self.bound_counts, self.settings["bounds"], int(np.count_nonzero(np.isfinite(self.residual))))
 
     @property
     def _names(self) -> tuple[str, ...]:
