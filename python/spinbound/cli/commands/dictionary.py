@@ -18,7 +18,7 @@ from spinbound.cli.shared.arguments import (
     Number,
     SequenceSource,
     UsageError,
-    open_basis,
+    open_basis_of,
     open_sequence,
     parse_unknowns,
     show_bar,
@@ -84,7 +84,8 @@ def dictionary(
     if output.suffix.lower() != ".zarr":
         raise UsageError(f"{output}: the output is a folder, NAME.zarr")
 
-    seq, basis = open_sequence(sequence, inputs), open_basis(inputs.basis)
+    seq = open_sequence(sequence, inputs)
+    basis = open_basis_of(seq, inputs)
     tissues = open_prior(prior, seq, inputs)
     options: dict[str, Any] = {
         "model": inputs.chosen_model,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter, validators
 
 import spinbound._core as _core
-from spinbound.cli.shared.arguments import Sources, open_basis, open_sequence, show_bar
+from spinbound.cli.shared.arguments import Sources, open_basis, open_basis_of, open_sequence, show_bar
 from spinbound.cli.shared.estimate_output import STATUSES, make_maps
 from spinbound.cli.shared.images import DataFile, Images, open_volume
 from spinbound.cli.shared.map_output import Delivery, Target, default_output
@@ -64,7 +64,7 @@ def estimate(
     target.check(estimator.names, (), sources.overwrite)
     picture = target.choose_figure(figure, sources.overwrite)
     seq = None if sequence is None else open_sequence(sequence, sources)
-    estimator.check(seq, open_basis(sources.basis))
+    estimator.check(seq, open_basis(sources.basis) if seq is None else open_basis_of(seq, sources))
 
     volume, begin = open_volume(data, images), perf_counter()
     with show_bar(volume.n_voxels, "estimate") as progress:

@@ -21,7 +21,7 @@ from spinbound.cli.shared.arguments import (
     Number,
     Output,
     UsageError,
-    open_basis,
+    open_basis_of,
     open_sequence,
     parse_unknowns,
     show_bar,
@@ -183,7 +183,7 @@ def open_reference(
     seq = open_sequence(source, inputs)
     options: dict[str, Any] = {
         "model": inputs.chosen_model,
-        "basis": open_basis(inputs.basis),
+        "basis": open_basis_of(seq, inputs),
         "seed": seed,
         "first": first,
     }

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from spinbound.cli.shared.arguments import Inputs, SequenceSource, UsageError, open_basis, open_sequence, show_bar
+from spinbound.cli.shared.arguments import Inputs, SequenceSource, UsageError, open_basis_of, open_sequence, show_bar
 from spinbound.cli.shared.fit_output import STATUSES, make_maps, work_folder
 from spinbound.cli.shared.fit_unknowns import Unknowns, parse_numbers
 from spinbound.cli.shared.images import DataFile, Scan, Volume, open_volume
@@ -53,9 +53,11 @@ def fit(
     target, arguments = Target(output or default_output(data, "fit"), prefix), unknowns.as_arguments(scan.known)
     picture, runner = check_outputs(target, figure, arguments["free"], inputs.overwrite), make_runner(workers)
 
-    seq, basis, volume = open_sequence(sequence, inputs), open_basis(inputs.basis), open_volume(data, scan)
+    seq, volume = open_sequence(sequence, inputs), open_volume(data, scan)
+    basis = open_basis_of(seq, inputs)
     known = parse_numbers("--fixed", unknowns.fixed)
     options = arguments | {"model": inputs.chosen_model, "fixed": merge_known(known, volume), "mask": volume.mask}
+    options |= {"check_data": not inputs.unchecked}
 
     begin = perf_counter()
     with show_bar(volume.n_voxels, "fit") as progress:
@@ -70,7 +72,7 @@ def fit(
     title = f"{result.settings['model']}, {result.settings['lineshape']} lineshape"
 
     delivery = Delivery(target, picture, title, seconds, inputs.json)
-    status = delivery.deliver(make_maps(result), STATUSES, volume, settings)
+    status = delivery.deliver(make_maps(result), STATUSES, volume, settings, result.goodness)
     if not result.counts.get(FitStatus.unfinished.name):
         shutil.rmtree(work_folder(target), ignore_errors=True)
     return status

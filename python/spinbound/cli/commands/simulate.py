@@ -15,7 +15,7 @@ from spinbound.cli.shared.arguments import (
     SequenceSource,
     TissueFile,
     UsageError,
-    open_basis,
+    open_basis_of,
     open_sequence,
     open_tissue,
     show_bar,
@@ -71,7 +71,8 @@ def simulate(
     if figure:
         check_figure(figure, output, inputs.overwrite)
 
-    seq, basis = open_sequence(sequence, inputs), open_basis(inputs.basis)
+    seq = open_sequence(sequence, inputs)
+    basis = open_basis_of(seq, inputs)
     voxels, _ = open_tissue(tissue)
     size = seq.n_echoes * (5 if magnetization else 1) if basis is None else basis.rank
     check_output(output, inputs.overwrite, n_bytes=16 * voxels.size * size)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinbound.base.text import as_percent
+from spinbound.estimators.fitting.goodness import Goodness
 from spinbound.estimators.result import counts_of
 from spinbound.io import bids
 
@@ -163,7 +164,14 @@ class Delivery:
     seconds: float
     as_json: bool
 
-    def deliver(self, maps: Maps, statuses: Statuses, volume: Volume, settings: Mapping[str, Any]) -> int:
+    def deliver(
+        self,
+        maps: Maps,
+        statuses: Statuses,
+        volume: Volume,
+        settings: Mapping[str, Any],
+        goodness: Goodness | None = None,
+    ) -> int:
         """Write the maps and the figure of a result, print the outcome, and return the exit status."""
         files = write(self.target, maps, volume, settings)
         pictures = [self.picture] if self.picture else []
@@ -172,7 +180,9 @@ class Delivery:
 
         outcome = {**settings, "seconds": self.seconds, "written": [str(path) for path in files + pictures]}
         places = [str(path) for path in [self.target.path, *pictures]]
-        return print_statuses(maps.further["status"], statuses, outcome, places, self.as_json)
+        words = [] if goodness is None else goodness.lines
+        outcome |= {} if goodness is None else {"goodness": goodness.as_dict()}
+        return print_statuses(maps.further["status"], statuses, outcome, places, words, as_json=self.as_json)
 
 
 def draw_maps(maps: Maps, statuses: Statuses, title: str) -> Figure:
@@ -185,9 +195,15 @@ def draw_maps(maps: Maps, statuses: Statuses, title: str) -> Figure:
 
 
 def print_statuses(
-    status: NDArray[np.int8], statuses: Statuses, outcome: Mapping[str, Any], places: list[str], as_json: bool
+    status: NDArray[np.int8],
+    statuses: Statuses,
+    outcome: Mapping[str, Any],
+    places: list[str],
+    words: list[str],
+    *,
+    as_json: bool,
 ) -> int:
-    """Print the table of status counts, or JSON, and return the exit status."""
+    """Print the table of status counts and further words, or JSON, and return the exit status."""
     counts = counts_of(status, statuses.kind)
     n_wanted = int((~np.isin(status, statuses.unwanted)).sum())
     outcome = {**outcome, "voxels": n_wanted, "status": counts}
@@ -197,6 +213,7 @@ def print_statuses(
     else:
         rows = status_rows(counts, statuses, n_wanted)
         print_table(("status", "voxels", f"of those {statuses.done}"), rows)
+        print("\n".join(words), end="\n" if words else "")
         print_footer(outcome | {"written": places})
 
     n_failed = int(np.isin(status, statuses.failed).sum())

@@ -17,6 +17,7 @@ from spinbound.base.parameters import bases, is_reciprocal
 from spinbound.estimators.result import Result, tissue_with
 from spinbound.tissues.tissue import Tissue
 
+from .goodness import Goodness
 from .problem import Problem, refuse_shape
 
 CODES = {name: code for code, (name, _) in enumerate(_core.statuses)}
@@ -75,6 +76,9 @@ class Fit(Result):
     sigma : (...)
         Noise in the real and in the imaginary part each: given, or the root of
         ``|y - M0 s|^2/(2 n_samples - P')``.
+    chi_squared : (...) or None
+        ``|y - M0 s|^2/(sigma^2 (2 n_samples - P'))``, about 1 where noise is all that is left; None where the noise is
+        not given.
     status : (...) int8
         Codes of `FitStatus`; `counts` has them in words.
     iterations : (...) int32
@@ -105,6 +109,7 @@ class Fit(Result):
     covariance: FloatArray | None
     residual: FloatArray
     sigma: FloatArray
+    chi_squared: FloatArray | None
     status: npt.NDArray[np.int8]
     iterations: npt.NDArray[np.int32]
     at_bound: dict[str, BoolArray]
@@ -115,6 +120,16 @@ class Fit(Result):
     def converged(self) -> BoolArray:
         """Whether (...) the fit has converged, at limits or within."""
         return np.isin(self.status, CONVERGED)
+
+    @property
+    def goodness(self) -> Goodness:
+        """Median and 95th percentile of the residual over the voxels, and chi^2 where the noise is given."""
+        return Goodness.of(self.residual, self.chi_squared)
+
+    def summary(self) -> str:
+        """Return in words what became of the voxels, and how well the fitted signals explain the data."""
+        counts = [f"{number} of {self.status.size}: {FitStatus[name].sentence}" for name, number in self.counts.items()]
+        return "\n".join([f"fit of {', '.join(self.free)}", *counts, *self.goodness.lines])
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -171,7 +186,7 @@ class Fit(Result):
         arrays |= {f"std_{name}": values for name, values in self.std.items()}
         arrays |= {"residual": self.residual, "sigma": self.sigma, "status": self.status, "iterations": self.iterations}
         arrays |= {f"at_bound_{name}": where for name, where in self.at_bound.items()}
-        optional = {"covariance": self.covariance, "agreement": self.agreement}
+        optional = {"covariance": self.covariance, "agreement": self.agreement, "chi_squared": self.chi_squared}
         return arrays | {name: values for name, values in optional.items() if values is not None}
 
 
@@ -193,6 +208,8 @@ class FittedVolume:
         }
         self.maps["status"][problem.voxels] = FitStatus.unfinished
         self.maps |= {f"at_bound_{name}": np.zeros(n, np.bool_) for name in problem.unknowns}
+        if problem.sigma is not None:
+            self.maps["chi_squared"] = np.full(n, np.nan)
         if several:
             self.maps["agreement"] = np.full(n, np.nan)
         if covariance:
@@ -214,8 +231,8 @@ class FittedVolume:
             maps["std_M0"][voxels] = np.hypot(std[:, -2], std[:, -1])
         for name in ("sigma", "residual", "status", "iterations"):
             maps[name][voxels] = results[name]
-        if "agreement" in maps:
-            maps["agreement"][voxels] = results["agreement"]
+        for name in maps.keys() & {"agreement", "chi_squared"}:
+            maps[name][voxels] = results[name]
         if "covariance" in maps:
             maps["covariance"][voxels] = results["covariance"][:, order][:, :, order]
 
@@ -231,6 +248,7 @@ class FittedVolume:
             covariance=maps.get("covariance"),
             residual=maps["residual"],
             sigma=maps["sigma"],
+            chi_squared=maps.get("chi_squared"),
             status=maps["status"],
             iterations=maps["iterations"],
             at_bound={name: maps[f"at_bound_{name}"] for name in problem.unknowns},
