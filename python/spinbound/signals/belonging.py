@@ -54,8 +54,8 @@ NOISE_MARGIN, MOST_NOISE = 1.25, 0.2  # of the noise's energy; its largest share
 LARGEST_REST, REST_MARGIN = 0.45, 1.5  # as above, of the rest that the nearest atom leaves
 
 ADVICE = (
-    "check that this is the sequence of the data: its gradient moments (a crusher at the inversion?), the unit of TR and "
-    "TRF (s) and of alpha (rad), the order and the number of the pulses"
+    "check that this is the sequence of the data: its gradient moments (a crusher at the inversion?), the unit of TR "
+    "and TRF (s) and of alpha (rad), the order and the number of the pulses"
 )
 
 
@@ -244,7 +244,7 @@ def _simulate_by(model: Model, trains: Trains, prior: Prior, n: int) -> ComplexA
 
 
 def _has_signal(signals: ComplexArray) -> BoolArray:
-    return np.isfinite(signals).all(axis=1) & signals.any(axis=1)
+    return np.asarray(np.isfinite(signals).all(axis=1) & signals.any(axis=1))
 
 
 def _as_matrix(tissue: Tissue) -> FloatArray:
