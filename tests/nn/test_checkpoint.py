@@ -109,7 +109,7 @@ def test_an_architecture_that_claims_much_is_refused_before_it_is_made(saved):
         ({"architecture": {"widths": [10**15] * 2, "n_inputs": 12}}, "no estimator of this version"),
         ({"model": "odd"}, "model is 'odd'"),
         ({"lineshape": "odd"}, "lineshape is 'odd'"),
-        ({"sequence_sha256": [5]}, r"sequence_sha256 is \[5\]; allowed: text"),
+        ({"sequence_identity": [5]}, r"sequence_identity is \[5\]; allowed: text"),
         ({"basis_sha256": 5}, "basis_sha256 is 5; allowed: text"),
     ],
 )

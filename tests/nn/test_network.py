@@ -6,6 +6,7 @@ import spinbound as sb
 import torch
 from spinbound import nn
 from spinbound.nn.network import FastGroupNorm, count_groups
+from spinbound.sequences.identity import identify
 
 from tests.support.learning import ARCHITECTURE, BASIS, SEQ, estimator, scaled_estimator
 from tests.support.trains import smooth_train
@@ -147,7 +148,7 @@ def test_the_seed_decides_the_first_weights():
 
 def test_signals_in_the_time_domain_need_no_basis():
     net = nn.Estimator("m0s", basis=None, seq=SEQ, architecture=nn.Architecture((32,), n_inputs=80))
-    assert (net.rank, net.names, net.trained_for["sequence_sha256"]) == (40, ("m0s",), SEQ.sha256)
+    assert (net.rank, net.names, net.trained_for["sequence_identity"]) == (40, ("m0s",), identify(SEQ))
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,7 @@ def test_what_it_was_trained_for_is_accepted():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"seq": smooth_train(40, TR=4e-3)}, r"another sequence than that of the estimator's training \(sha256"),
+        ({"seq": smooth_train(40, TR=4e-3)}, "another sequence than that of the estimator's training"),
         ({"basis": sb.Basis(np.eye(40)[:, :6])}, "coefficients of another basis"),
         ({"basis": BASIS.truncate(5)}, "the basis has 5 vectors, the estimator was trained with 6"),
         ({"names": ("T1a", "m0s")}, "has the names m0s, T1a in this order; wanted: T1a, m0s"),
@@ -207,6 +208,6 @@ def test_a_description_is_plain():
     described = estimator(prior=prior, seq=SEQ).description
     assert described["names"] == ["m0s", "T1a"]
     assert described["units"] == ["1", "s"]
-    assert described["sequence_sha256"] == SEQ.sha256
+    assert described["sequence_identity"] == identify(SEQ)
     assert described["prior"] == prior.toml
     assert described["architecture"] == ARCHITECTURE.described()

@@ -48,7 +48,7 @@ def test_no_voxels_give_no_results(call):
 
 
 def test_a_basis_takes_the_place_of_the_echoes():
-    basis = sb.Basis(np.eye(SEQ.n_pulses)[:, 5:17])
+    basis = sb.Basis(np.eye(SEQ.n_pulses)[:, 5:17], seq=SEQ)
     s, J = sb.sensitivities(SEQ, VOXELS, WRT)
     c, K = sb.sensitivities(SEQ, VOXELS, WRT, basis=basis)
     assert sb.simulate(SEQ, VOXELS, basis=basis) == pytest.approx(c, abs=100 * EPS)
@@ -272,12 +272,12 @@ def test_the_output_is_the_signal_or_the_magnetization():
     with pytest.raises(sb.InvalidParameter, match="output is 'echo'; allowed: signal, magnetization"):
         sb.simulate(SEQ, VOXELS, output="echo")
     with pytest.raises(sb.InvalidParameter, match="basis compresses the signal"):
-        sb.simulate(SEQ, VOXELS, output="magnetization", basis=sb.Basis(np.eye(40)[:, :9]))
+        sb.simulate(SEQ, VOXELS, output="magnetization", basis=sb.Basis(np.eye(40)[:, :9], seq=SEQ))
 
 
 def test_fewer_data_than_unknowns_are_refused():
     with pytest.raises(sb.InvalidParameter, match="rank 2 gives 4 real numbers, too few for 5 real parameters"):
-        sb.crb(SEQ, VOXELS, WRT, basis=sb.Basis(np.eye(40)[:, :2]))
+        sb.crb(SEQ, VOXELS, WRT, basis=sb.Basis(np.eye(40)[:, :2], seq=SEQ))
 
 
 def test_fewer_echoes_than_unknowns_determine_nothing():

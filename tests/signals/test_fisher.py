@@ -136,7 +136,7 @@ def test_a_nuisance_parameter_never_lowers_a_bound(seq, tissue, names, form):
 def test_compression_never_lowers_a_bound(seq, tissue, form, seed, data):
     rank = data.draw(st.integers(4, seq.n_pulses))
     rng = np.random.default_rng(seed)
-    basis = sb.Basis(np.linalg.qr(rng.normal(size=(seq.n_pulses, rank, 2)) @ [1, 1j])[0])
+    basis = sb.Basis(np.linalg.qr(rng.normal(size=(seq.n_pulses, rank, 2)) @ [1, 1j])[0], seq=seq)
     rel = tolerance(seq, tissue, form=form)
     whole, compressed = (all_of(sb.crb(seq, tissue, FEW, form=form, basis=b)) for b in (None, basis))
     assert (compressed >= whole * (1 - rel)).all()

@@ -221,7 +221,7 @@ def test_M0_turns_the_whole_magnetization():
 @given(sequences(min_pulses=4), tissues(shape=(3,)))
 def test_a_basis_compresses_signal_and_sensitivities(seq, tissue):
     rng = np.random.default_rng(seq.n_pulses)
-    basis = sb.Basis(np.linalg.qr(rng.normal(size=(seq.n_pulses, 3, 2)) @ [1, 1j])[0])
+    basis = sb.Basis(np.linalg.qr(rng.normal(size=(seq.n_pulses, 3, 2)) @ [1, 1j])[0], seq=seq)
     s, J = sb.sensitivities(seq, tissue)
     c, K = sb.sensitivities(seq, tissue, basis=basis)
     largest = np.abs(tissue["M0"]).max()

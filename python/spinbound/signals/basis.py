@@ -230,8 +230,9 @@ class Basis:
         ------
         InvalidParameter
             If the number of echoes differs, or the sequence that the basis knows, or if nine in ten of the tissues
-            leave more than a tenth of their norm outside of the basis and more than 1.25 times what a basis of the same
-            rank for tissues of `Prior.paper` would leave. The message says what to check; `assign` overrides it.
+            leave more than a tenth of their norm outside of the basis (0.12 of less than eight vectors) and more than
+            1.3 times what a basis of the same rank for tissues of `Prior.paper` would leave. The message says what to
+            check; `assign` overrides it.
 
         Notes
         -----

@@ -71,10 +71,10 @@ def warn_of_misfit(goodness: Goodness) -> None:
     if not goodness.is_misfit:
         return
     known = "" if goodness.median_chi_squared is None else f" (chi^2/dof {goodness.median_chi_squared:.3g})"
-    reason = "unless the noise is that large, which sigma= would tell, " if not known else ""
+    reason = "" if known else "unless the noise is that large, which sigma= would tell, "
     warnings.warn(
         f"the fit leaves {as_percent(goodness.median_residual)} of the data in the median voxel{known}: {reason}data, "
-        "sequence and basis do not belong together, or fixed parameters or bounds are wrong",
+        "sequence and basis do not belong together, fixed parameters or bounds are wrong, or minima are (multi_start)",
         stacklevel=3,
     )
 

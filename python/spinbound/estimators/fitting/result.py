@@ -123,8 +123,9 @@ class Fit(Result):
 
     @property
     def goodness(self) -> Goodness:
-        """Median and 95th percentile of the residual over the voxels, and chi^2 where the noise is given."""
-        return Goodness.of(self.residual, self.chi_squared)
+        """Residual and, where the noise is given, chi^2 of the voxels with a result but those stopped on their way."""
+        ended = self.status != FitStatus.max_iterations
+        return Goodness.of(self.residual[ended], None if self.chi_squared is None else self.chi_squared[ended])
 
     def summary(self) -> str:
         """Return in words what became of the voxels, and how well the fitted signals explain the data."""
