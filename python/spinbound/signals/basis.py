@@ -18,7 +18,7 @@ from spinbound.files.hashes import hash_arrays
 from spinbound.files.npz import read_npz, read_npz_names, save_npz
 from spinbound.sequences.experiment import Experiment, as_trains
 
-from .belonging import refuse_foreign_basis
+from .belonging import ASSIGN, refuse_foreign_basis
 
 # A basis stored in single precision deviates from orthonormality by a few 1e-7; a bound would err as much.
 ORTHONORMALITY = 1e-5
@@ -250,7 +250,7 @@ class Basis:
         elif not trains.has_identity(self.sequence_identity):
             raise InvalidParameter(
                 f"the basis belongs to another sequence (identity {self.sequence_identity:.12}..., this sequence "
-                f"{trains.identity:.12}...); if it fits this one as well: basis.assign(seq)"
+                f"{trains.identity:.12}...); if it fits this one as well: {ASSIGN}"
             )
         if len(kept) == MOST_KEPT:
             kept.clear()

@@ -58,6 +58,7 @@ ADVICE = (
     "check that this is the sequence of the data: its gradient moments (a crusher at the inversion?), the unit of TR "
     "and TRF (s) and of alpha (rad), the order and the number of the pulses"
 )
+ASSIGN = "basis.assign(seq), in commands --unchecked"
 
 
 # A basis
@@ -76,7 +77,7 @@ def refuse_foreign_basis(vectors: npt.NDArray[np.inexact], trains: Trains) -> No
     except (InvalidParameter, InvalidSequence) as problem:
         raise InvalidParameter(
             f"whether the basis belongs to the sequence cannot be tested, as no brain can be simulated in it: {problem}"
-            f"; {ADVICE}, or declare that they belong together: basis.assign(seq)"
+            f"; {ADVICE}, or declare that they belong together: {ASSIGN}"
         ) from None
     with use_one_thread():
         part = _percentile(measure_outside(signals, vectors))
@@ -89,7 +90,7 @@ def refuse_foreign_basis(vectors: npt.NDArray[np.inexact], trains: Trains) -> No
         raise InvalidParameter(
             f"the basis does not belong to the sequence: it leaves out more than {part:.2f} of the norm of the signals "
             f"of nine brain tissues in ten, allowed: {largest:.2f}; {ADVICE}. If they do belong together: "
-            "basis.assign(seq)"
+            f"{ASSIGN}"
         )
 
 
@@ -143,7 +144,7 @@ def refuse_foreign_data(rows: npt.NDArray[Any], voxels: npt.NDArray[np.intp], tr
         raise InvalidData(
             f"the data do not belong to the sequence: its signals leave {rest:.2f} of the norm of the data beyond "
             f"their noise, in the median of {len(data)} voxels, allowed: {largest:.2f}; {ADVICE}. If they do belong "
-            "together: check_data=False"
+            "together: check_data=False, in commands --unchecked"
         )
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter, validators
 
 from spinbound.base.checks import as_parameter_names, suggest
-from spinbound.base.errors import InvalidData, InvalidParameter, Progress
+from spinbound.base.errors import InvalidParameter, Progress
 from spinbound.base.parameters import ALL, bases
 from spinbound.base.progress import show_progress
 from spinbound.sequences import library
@@ -141,12 +141,11 @@ def open_basis(path: Path | None) -> Basis | None:
 def open_basis_of(seq: Sequence, sources: Sources) -> Basis | None:
     """Load the basis of a file, if one is named, and refuse one that does not belong to the sequence."""
     basis = open_basis(sources.basis)
-    if basis is None or sources.unchecked:
-        return None if basis is None else basis.assign(seq)
-    try:
-        basis.check_sequence(seq)
-    except InvalidParameter as problem:
-        raise InvalidData(f"{sources.basis}: {problem} (--unchecked)") from None
+    if basis is None:
+        return None
+    if sources.unchecked:
+        return basis.assign(seq)
+    basis.check_sequence(seq)
     return basis
 
 
