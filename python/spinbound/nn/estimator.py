@@ -280,11 +280,8 @@ class Estimator(torch.nn.Module):
             If basis and sequence do not belong together.
         """
         described, known = self.description, self.trained_for
-        if (
-            seq is not None
-            and known["sequence_identity"]
-            and not as_trains(seq).has_identity(known["sequence_identity"])
-        ):
+        identity = known["sequence_identity"]
+        if seq is not None and identity and not as_trains(seq).has_identity(identity):
             raise InvalidData("the data come from another sequence than that of the estimator's training")
         if basis is not None:
             if seq is not None:

@@ -148,13 +148,26 @@ def refuse_foreign_data(rows: npt.NDArray[Any], voxels: npt.NDArray[np.intp], tr
         )
 
 
-def _select_judged(rows: npt.NDArray[Any], voxels: npt.NDArray[np.intp]) -> tuple[ComplexArray, FloatArray]:
-    """Return data of evenly spaced voxels of little noise, and the share of the noise in their energy."""
+def measure_noise(rows: npt.NDArray[Any], voxels: npt.NDArray[np.intp]) -> float:
+    """Return the median share of noise in the energy of rows (all voxels, n), at least; 0 where it cannot be told."""
+    noise = estimate_noise(_select_tried(rows, voxels))
+    known = noise[np.isfinite(noise)]
+    return float(np.median(known)) if known.size else 0.0
+
+
+def _select_tried(rows: npt.NDArray[Any], voxels: npt.NDArray[np.intp]) -> ComplexArray:
+    """Return data of some voxels, evenly spaced, each scaled to a largest sample of 1."""
     places = np.linspace(0, voxels.size - 1, min(voxels.size, TRIED_VOXELS)).astype(np.intp)
     data = np.asarray(rows[voxels[places]], np.complex128)
     with np.errstate(all="ignore"):
-        data = data / np.abs(data).max(axis=1, keepdims=True, initial=0)
-        noise = estimate_noise(data)
+        return np.asarray(data / np.abs(data).max(axis=1, keepdims=True, initial=0))
+
+
+def _select_judged(rows: npt.NDArray[Any], voxels: npt.NDArray[np.intp]) -> tuple[ComplexArray, FloatArray]:
+    """Return data of voxels of little noise, and the share of the noise in their energy."""
+    data = _select_tried(rows, voxels)
+    noise = estimate_noise(data)
+    with np.errstate(invalid="ignore"):
         judged = np.flatnonzero(noise <= MOST_NOISE)[:MOST_VOXELS]  # NaN where data are zero or not finite
     return data[judged], noise[judged]
 
@@ -166,9 +179,10 @@ def estimate_noise(data: ComplexArray) -> FloatArray:
     """
     if data.shape[1] < 3:
         return np.full(len(data), inf)
-    differences = data[:, 2:] - 2 * data[:, 1:-1] + data[:, :-2]
-    power = np.median(np.abs(differences) ** 2, axis=1) / (6 * log(2))
-    return np.asarray(power / np.mean(np.abs(data) ** 2, axis=1))
+    with np.errstate(all="ignore"):
+        differences = data[:, 2:] - 2 * data[:, 1:-1] + data[:, :-2]
+        power = np.median(np.abs(differences) ** 2, axis=1) / (6 * log(2))
+        return np.asarray(power / np.mean(np.abs(data) ** 2, axis=1))
 
 
 def _measure_rest(data: ComplexArray, noise: FloatArray, atoms: ComplexArray) -> FloatArray:

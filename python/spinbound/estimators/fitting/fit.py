@@ -22,7 +22,7 @@ from spinbound.files.hashes import hash_arrays
 from spinbound.sequences.experiment import Experiment
 from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
-from spinbound.signals.belonging import refuse_foreign_data
+from spinbound.signals.belonging import measure_noise, refuse_foreign_data
 from spinbound.signals.forward import ForwardModel
 from spinbound.tissues.prior import Prior
 from spinbound.work.job import Runner
@@ -149,7 +149,8 @@ def fit(
     Warns
     -----
     UserWarning
-        If half of the voxels leave a residual above 10 % that the given noise does not explain.
+        If half of the voxels leave a residual above 10 % that noise does not explain: the given one, or in the time
+        domain without it the one that successive samples show.
 
     References
     ----------
@@ -197,7 +198,8 @@ def fit(
     run.carry_out(job, description | (_hashes(problem, starts) if run.folder else {}), "fit")
 
     result = volume.make_result(description)
-    warn_of_misfit(result.goodness)
+    noise = 0.0 if basis is not None else measure_noise(problem.data, problem.voxels)
+    warn_of_misfit(result.goodness, noise)
     return result
 
 

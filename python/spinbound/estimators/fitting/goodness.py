@@ -14,6 +14,7 @@ from spinbound.base.text import as_percent
 
 LARGEST_RESIDUAL = 0.1  # of the median voxel, unless noise explains it
 LARGEST_CHI_SQUARED = 2.0  # per degree of freedom, that still counts as noise
+NOISE_MARGIN = 1.25  # of the energy of noise, where it is estimated
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,12 @@ class Goodness:
         chi = None if chi_squared is None else _percentile(chi_squared, 50)
         return cls(_percentile(residual, 50), _percentile(residual, 95), chi)
 
-    @property
-    def is_misfit(self) -> bool:
-        """Whether half of the voxels leave more than 10 % that the given noise does not explain."""
-        explained = self.median_chi_squared is not None and self.median_chi_squared <= LARGEST_CHI_SQUARED
-        return self.median_residual > LARGEST_RESIDUAL and not explained
+    def is_misfit(self, noise: float = 0.0) -> bool:
+        """Say whether half of the voxels leave more than 10 % that the noise, given or such a share, does not explain."""
+        if self.median_chi_squared is not None and self.median_chi_squared <= LARGEST_CHI_SQUARED:
+            return False
+        share = noise if self.median_chi_squared is None else 0.0
+        return self.median_residual**2 > LARGEST_RESIDUAL**2 + NOISE_MARGIN * share
 
     @property
     def lines(self) -> list[str]:
@@ -66,9 +68,9 @@ class Goodness:
         return asdict(self)
 
 
-def warn_of_misfit(goodness: Goodness) -> None:
-    """Warn, in the name of the caller's caller, of data that are not explained."""
-    if not goodness.is_misfit:
+def warn_of_misfit(goodness: Goodness, noise: float) -> None:
+    """Warn, in the name of the caller's caller, of data that are not explained, of which noise has that share."""
+    if not goodness.is_misfit(noise):
         return
     known = "" if goodness.median_chi_squared is None else f" (chi^2/dof {goodness.median_chi_squared:.3g})"
     reason = "" if known else "unless the noise is that large, which sigma= would tell, "
