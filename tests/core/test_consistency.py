@@ -15,7 +15,7 @@ from tests.support.trains import random_tissues, smooth_train
 N_VOXELS = 1000
 SEQ = smooth_train(24)
 TISSUE = random_tissues(N_VOXELS, seed=0)
-BASIS = sb.Basis(np.linalg.qr(np.random.default_rng(0).normal(size=(24, 12, 2)) @ [1, 1j])[0])
+BASIS = sb.Basis(np.linalg.qr(np.random.default_rng(0).normal(size=(24, 12, 2)) @ [1, 1j])[0], seq=SEQ)
 
 
 def magnetization(seq, tissue, **options):

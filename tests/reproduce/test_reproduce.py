@@ -45,6 +45,9 @@ OPTIONS = {"basis": BASIS, "device": "cpu", "threads": 2}
 FIGURES = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "10")
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:the fit leaves")  # the slice is noise
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("paper") / "out"

@@ -61,7 +61,7 @@ def test_echoes_that_are_not_recorded_are_left_out():
     np.testing.assert_allclose(
         sb.fisher(part, tissue, ("m0s", "R1f")), np.einsum("vti,vtj->vij", columns.conj(), columns).real, rtol=1e-10
     )
-    basis = sb.Basis(np.linalg.qr(np.random.default_rng(2).normal(size=(8, 5)))[0])
+    basis = sb.Basis(np.linalg.qr(np.random.default_rng(2).normal(size=(8, 5)))[0], seq=part)
     np.testing.assert_allclose(sb.simulate(part, tissue, basis=basis), s_part @ basis.vectors, atol=1e-13)
 
 

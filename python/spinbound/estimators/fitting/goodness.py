@@ -50,7 +50,7 @@ class Goodness:
         return cls(_percentile(residual, 50), _percentile(residual, 95), chi)
 
     def is_misfit(self, noise: float = 0.0) -> bool:
-        """Say whether half of the voxels leave more than 10 % that the noise, given or such a share, does not explain."""
+        """Say whether half of the voxels leave more than 10 % that noise, given or such a share, does not explain."""
         if self.median_chi_squared is not None and self.median_chi_squared <= LARGEST_CHI_SQUARED:
             return False
         share = noise if self.median_chi_squared is None else 0.0
