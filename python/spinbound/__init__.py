@@ -14,6 +14,7 @@ from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.dictionaries.store import StoreCheck, open_dictionary
 from spinbound.estimators.estimates import Estimates, EstimateStatus
 from spinbound.estimators.fitting.fit import fit
+from spinbound.estimators.fitting.goodness import Goodness
 from spinbound.estimators.fitting.result import Fit, FitStatus
 from spinbound.estimators.matching.match import Match, match
 from spinbound.evaluation.card import Evaluation
@@ -50,6 +51,7 @@ __all__ = [
     "Evaluation",
     "Fit",
     "FitStatus",
+    "Goodness",
     "Grid",
     "Identifiability",
     "InvalidData",

@@ -8,6 +8,7 @@ import pytest
 import spinbound as sb
 from spinbound.cli.main import main
 from spinbound.io import nifti
+from spinbound.sequences.identity import identify
 
 from tests.support.commands import failure
 from tests.support.learning import BASIS, SEQ
@@ -32,7 +33,7 @@ def test_sidecars_name_the_checkpoint_and_what_it_was_trained_for():
     made = sidecar["Estimate"]
     sha256 = hashlib.sha256(Path("net.safetensors").read_bytes()).hexdigest()
     assert made["checkpoint"] == {"file": "net.safetensors", "sha256": sha256}
-    assert made["sequence_sha256"] == SEQ.sha256
+    assert made["sequence_identity"] == identify(SEQ)
     assert made["basis_sha256"] == ESTIMATE.net.description["basis_sha256"]
     assert made["novelty_limit"] == ESTIMATE.net.novelty.limit()
     levels = json.loads((ANAT / "sub-01_fitstatus.json").read_text())["Levels"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -197,3 +198,33 @@ def test_a_stopped_run_goes_on_to_the_same_files(undisturbed, number, status):
     assert len(files) > 10
     for file in files:
         assert Path("maps", file).read_bytes() == (undisturbed / file).read_bytes()
+
+
+# What belongs together
+
+
+def test_the_goodness_of_a_fit_is_printed(capsys):
+    assert main([*FIT.words, "--sigma", "1e-4"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^residual: median [\d.]+ %, 95 % of voxels below [\d.]+ %$", out, re.MULTILINE)
+    assert re.search(r"^chi\^2 per degree of freedom: [01]\.\d+$", out, re.MULTILINE)
+    goodness = report(FIT.words, capsys)["goodness"]
+    assert set(goodness) == {"median_residual", "residual_95", "median_chi_squared"}
+    assert goodness["median_chi_squared"] is None
+
+
+def test_data_of_another_train_are_refused_unless_told_otherwise(capsys):
+    nifti.write("data.nii.gz", FIT.data[..., ::-1], AFFINE)
+    assert "the data do not belong to the sequence" in failure(FIT.words, capsys)
+    assert not Path("spinbound-fit").exists()
+    assert main([*FIT.words, "--unchecked"]) == 0
+    assert "spinbound: warning: the fit leaves" in capsys.readouterr().err
+
+
+def test_a_basis_of_another_train_is_refused_unless_told_otherwise(capsys):
+    basis = sb.Basis(np.eye(60)[:, 20:32])
+    basis.save("basis.npz")
+    nifti.write("data.nii.gz", basis.compress(FIT.data), AFFINE)
+    command = [*FIT.words, "--basis", "basis.npz"]
+    assert "the basis does not belong to the sequence" in failure(command, capsys)
+    assert main([*command, "--unchecked"]) == 0

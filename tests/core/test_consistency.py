@@ -14,7 +14,7 @@ from tests.support.trains import random_basis, random_tissues, smooth_train
 N_VOXELS = 1000
 SEQ = smooth_train(24)
 TISSUE = random_tissues(N_VOXELS, seed=0)
-BASIS = random_basis(24, 12, seed=0)
+BASIS = random_basis(24, 12, seed=0).assign(SEQ)
 
 
 def sensitivities(seq, tissue, **options):

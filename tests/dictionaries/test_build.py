@@ -97,7 +97,7 @@ def test_a_store_holds_its_basis(tmp_path, belongs):
     found = built(tmp_path / "a.zarr", basis=basis).basis
     assert found == basis
     assert found.singular_values.size == 40
-    assert built(tmp_path / "b.zarr", basis=sb.Basis(COSINES)).basis.vectors.dtype == np.float64
+    assert built(tmp_path / "b.zarr", basis=sb.Basis(COSINES, seq=SEQ)).basis.vectors.dtype == np.float64
 
 
 def test_the_prior_of_a_store_can_be_read_back(tmp_path):

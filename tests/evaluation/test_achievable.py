@@ -12,7 +12,7 @@ PRIOR = sb.Prior(
     m0s=sb.TruncatedNormal(0.15, 0.01), R2f=sb.TruncatedNormal(15, 0.5), B1=sb.TruncatedNormal(1, 0.02, low=0.5)
 )
 TRAIN = sb.sequences.load("hybrid-mt-4s")
-FEW = sb.Basis.from_svd(sb.simulate(TRAIN, PRIOR.sample(200)), 8)
+FEW = sb.Basis.from_svd(sb.simulate(TRAIN, PRIOR.sample(200)), 8).assign(TRAIN)
 
 
 def constant(signals):

@@ -9,6 +9,7 @@ from tests.support.processes import output_of
 from tests.support.work.jobs import DATA, FitJob, N
 
 
+@pytest.mark.filterwarnings("ignore:the fit leaves")  # what is not free is known wrongly
 @pytest.mark.parametrize("options", [{}, {"start": {}, "multi_start": 2}])
 def test_progress_rises_to_the_number_of_voxels(options):
     reports = []

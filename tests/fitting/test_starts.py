@@ -36,7 +36,10 @@ def fitted(data=SHORT, **changes):
     return sb.fit(**({"data": data, "seq": SEQ, "free": FEW, "dictionary": SHORT_ATOMS} | changes))
 
 
-ONE, THREE = fitted(), fitted(multi_start=3)
+# parameters of the tissues that are not free are known wrongly
+pytestmark = pytest.mark.filterwarnings("ignore:the fit leaves")
+with pytest.warns(UserWarning, match="the fit leaves 26.. % of the data in the median voxel"):
+    ONE, THREE = fitted(), fitted(multi_start=3)
 
 
 def first_start(**changes):

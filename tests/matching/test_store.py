@@ -86,6 +86,7 @@ def test_a_fit_starts_from_a_store_as_from_memory(tmp_path):
     assert all(one.estimates[name].tobytes() == other.estimates[name].tobytes() for name in free)
 
 
+@pytest.mark.filterwarnings("ignore:the fit leaves")  # what is not free is known wrongly
 def test_a_fit_is_not_resumed_with_another_store(tmp_path):
     options = {"free": ("M0", "m0s"), "fixed": {"R1a": 0.6}, "basis": BASIS, "resume": tmp_path / "work"}
     sb.fit(DATA[:8], TRAIN, dictionary=stored(tmp_path), **options)

@@ -100,7 +100,7 @@ def test_a_header_that_claims_much_is_refused(path):
         ),
         ({"model": "odd"}, "model is 'odd'"),
         ({"lineshape": "odd"}, "lineshape is 'odd'"),
-        ({"sequence_sha256": [5]}, r"sequence_sha256 is \[5\]; allowed: text"),
+        ({"sequence_identity": [5]}, r"sequence_identity is \[5\]; allowed: text"),
         ({"basis_sha256": 5}, "basis_sha256 is 5; allowed: text"),
     ],
 )

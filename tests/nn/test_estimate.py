@@ -8,6 +8,7 @@ import spinbound as sb
 import torch
 from spinbound import nn
 from spinbound.nn import estimate as module
+from spinbound.sequences.identity import identify
 
 from tests.support.learning import BASIS, PRIOR, SEQ, estimator, trained
 
@@ -173,7 +174,7 @@ def test_a_gpu_gives_the_same_but_for_rounding(net):
 def test_settings_name_estimator_and_training_in_json(net):
     settings = json.loads(json.dumps(net.estimate(DATA).settings, allow_nan=False))
     assert settings["names"] == list(net.names)
-    assert settings["sequence_sha256"] == SEQ.sha256
+    assert settings["sequence_identity"] == identify(SEQ)
     assert settings["noise"] == net.noise.describe()
     assert settings["novelty"]["names"] == list(net.novelty.names)
 

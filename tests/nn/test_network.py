@@ -6,6 +6,7 @@ import spinbound as sb
 import torch
 from spinbound import nn
 from spinbound.nn.network import FastGroupNorm, count_groups
+from spinbound.sequences.identity import identify
 
 from tests.support.learning import ARCHITECTURE, BASIS, SEQ, estimator, scaled_estimator
 from tests.support.trains import smooth_train
@@ -130,8 +131,8 @@ def test_the_seed_decides_the_first_weights():
 
 
 def test_signals_in_the_time_domain_need_no_basis():
-    known = (TIME_DOMAIN.rank, TIME_DOMAIN.names, TIME_DOMAIN.trained_for["sequence_sha256"])
-    assert known == (40, ("m0s",), SEQ.sha256)
+    known = (TIME_DOMAIN.rank, TIME_DOMAIN.names, TIME_DOMAIN.trained_for["sequence_identity"])
+    assert known == (40, ("m0s",), identify(SEQ))
 
 
 # What it is good for
@@ -146,7 +147,7 @@ def test_a_description_is_plain():
     described = estimator(prior=prior, seq=SEQ).description
     assert described["names"] == ["m0s", "T1a"]
     assert described["units"] == ["1", "s"]
-    assert described["sequence_sha256"] == SEQ.sha256
+    assert described["sequence_identity"] == identify(SEQ)
     assert described["prior"] == prior.toml
     assert described["architecture"] == ARCHITECTURE.describe()
 
@@ -184,7 +185,7 @@ def test_what_makes_no_estimator_is_refused(make, message):
 @pytest.mark.parametrize(
     ("net", "arguments", "message"),
     [
-        (COEFFICIENTS, {"seq": OTHER}, r"another sequence than that of the estimator's training \(sha256"),
+        (COEFFICIENTS, {"seq": OTHER}, r"another sequence than that of the estimator's training"),
         (COEFFICIENTS, {"basis": sb.Basis(np.eye(40)[:, :6])}, "coefficients of another basis"),
         (COEFFICIENTS, {"basis": BASIS.truncate(5)}, "the basis has 5 vectors, the estimator was trained with 6"),
         (COEFFICIENTS, {"names": ("T1a", "m0s")}, "has the names m0s, T1a in this order; wanted: T1a, m0s"),

@@ -155,7 +155,9 @@ def test_bad_voxels_alone_raise_nothing():
 # Derivatives
 
 
-@pytest.mark.parametrize("basis", [None, sb.Basis(np.linalg.qr(np.random.default_rng(0).normal(size=(40, 3)))[0])])
+@pytest.mark.parametrize(
+    "basis", [None, sb.Basis(np.linalg.qr(np.random.default_rng(0).normal(size=(40, 3)))[0], seq=SEQ)]
+)
 def test_gradients_are_those_of_differences(basis):
     scaled = lambda x: nn.simulate(SEQ, x * UNIT, NAMES, known=KNOWN, basis=basis)
     assert torch.autograd.gradcheck(scaled, asking(THETA / UNIT))

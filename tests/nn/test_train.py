@@ -11,6 +11,7 @@ import torch
 from spinbound import nn
 from spinbound.nn.training import loop as _loop
 from spinbound.nn.training.settings import TrainingSettings
+from spinbound.sequences.identity import identify
 
 from tests.support.learning import BASIS, NAMES, SEQ, curve, estimator, judge, simulated, store, trained, weights
 from tests.support.trains import smooth_train
@@ -90,7 +91,7 @@ def test_scale_and_noise_are_new_in_every_epoch_and_follow_the_seed(kept):
 def test_the_estimator_knows_what_it_was_trained_for(kept):
     net = estimator(basis=sb.Basis(BASIS.vectors))
     trained(kept, net, epochs=1, noise=nn.Noise(0.02, (0.2, 0.9)))
-    assert net.trained_for["sequence_sha256"] == SEQ.sha256
+    assert net.trained_for["sequence_identity"] == identify(SEQ)
     assert "[T2f]" in net.trained_for["prior"]
     assert net.noise == nn.Noise(0.02, (0.2, 0.9))
     truth = kept.samples(0, NAMES).truth

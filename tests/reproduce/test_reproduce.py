@@ -39,6 +39,9 @@ OPTIONS = {"basis": BASIS, "device": "cpu", "threads": 2}
 FIGURES = {str(number) for number in range(1, 11)}
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:the fit leaves")  # the slice is noise
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("paper") / "out"

@@ -56,7 +56,7 @@ def test_echoes_that_are_not_recorded_are_left_out():
     columns = J_part[..., 1:3]  # m0s, R1f
     product = np.einsum("vti,vtj->vij", columns.conj(), columns).real
     np.testing.assert_allclose(sb.fisher(part, tissue, ("m0s", "R1f")), product, rtol=1e-10)
-    basis = sb.Basis(np.linalg.qr(np.random.default_rng(2).normal(size=(8, 5)))[0])
+    basis = sb.Basis(np.linalg.qr(np.random.default_rng(2).normal(size=(8, 5)))[0], seq=part)
     np.testing.assert_allclose(sb.simulate(part, tissue, basis=basis), s_part @ basis.vectors, atol=1e-13)
 
 

@@ -43,7 +43,7 @@ def test_no_voxels_give_no_results(call):
 
 
 def test_a_basis_takes_the_place_of_the_echoes():
-    basis = sb.Basis(np.eye(SEQ.n_pulses)[:, 5:17])
+    basis = sb.Basis(np.eye(SEQ.n_pulses)[:, 5:17], seq=SEQ)
     s, J = sb.sensitivities(SEQ, VOXELS, WRT)
     c, K = sb.sensitivities(SEQ, VOXELS, WRT, basis=basis)
     assert sb.simulate(SEQ, VOXELS, basis=basis) == pytest.approx(c, abs=100 * EPS)

@@ -133,7 +133,7 @@ def test_a_nuisance_parameter_never_lowers_a_bound(seq, tissue, names, form):
 
 @given_some(sequences(min_pulses=8), tissues(), st.sampled_from(FORMS), st.integers(0, 10**6), st.data())
 def test_compression_never_lowers_a_bound(seq, tissue, form, seed, data):
-    basis = random_basis(seq.n_pulses, data.draw(st.integers(4, seq.n_pulses)), seed)
+    basis = random_basis(seq.n_pulses, data.draw(st.integers(4, seq.n_pulses)), seed).assign(seq)
     rel = tolerance(seq, tissue, form=form)
     whole, compressed = (all_of(sb.crb(seq, tissue, FEW, form=form, basis=b)) for b in (None, basis))
     assert (compressed >= whole * (1 - rel)).all()

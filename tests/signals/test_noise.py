@@ -8,7 +8,7 @@ from tests.support.trains import WHITE_MATTER, random_tissues, smooth_train
 
 SEQ, RANK = smooth_train(), 5
 NAMES = ("M0", "m0s", "R1f", "R2f")
-BASIS = sb.Basis(np.linalg.qr(np.random.default_rng(0).normal(size=(60, RANK)))[0])
+BASIS = sb.Basis(np.linalg.qr(np.random.default_rng(0).normal(size=(60, RANK)))[0], seq=SEQ)
 
 
 def covariances(n=None, seed=1):

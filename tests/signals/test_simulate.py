@@ -187,7 +187,7 @@ def test_transverse_magnetization_of_the_second_pool_is_gone_at_the_echo(seq, ti
 
 @given_some(sequences(min_pulses=4), tissues(shape=(3,)))
 def test_a_basis_compresses_signal_and_sensitivities(seq, tissue):
-    basis = random_basis(seq.n_pulses, 3, seed=seq.n_pulses)
+    basis = random_basis(seq.n_pulses, 3, seed=seq.n_pulses).assign(seq)
     s, J = sb.sensitivities(seq, tissue)
     c, K = sb.sensitivities(seq, tissue, basis=basis)
     largest = np.abs(tissue["M0"]).max()

@@ -10,7 +10,7 @@ import os, signal, sys, threading, time
 import numpy as np, spinbound as sb
 phase = np.linspace(0, 6, 1000)
 seq = sb.Sequence(0.4 + 0.3 * np.sin(phase), 3e-4 + 1e-4 * np.cos(phase), 3.5e-3, gradient_moment="balanced")
-basis = sb.Basis(np.linalg.qr(np.random.default_rng(0).normal(size=(1000, 5)))[0])
+basis = sb.Basis(np.linalg.qr(np.random.default_rng(0).normal(size=(1000, 5)))[0], seq=seq)
 tissue = sb.Tissue(m0s=np.linspace(0.05, 0.3, 300)[:, None], R2f=np.linspace(8, 50, 300))
 classes = tissue.replace(B1=np.linspace(0.5, 1.5, 300), T2s=np.geomspace(3e-6, 4e-5, 300)[:, None])
 few = tissue[0, :3]

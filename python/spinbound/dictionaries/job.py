@@ -45,7 +45,7 @@ def describe_contents(recipe: Recipe, n: int, chunk: int) -> dict[str, Any]:
         "small_arrays": list(small_arrays(recipe.forward)),
         "headers_sha256": {name: layout.sha256 for name, layout in all_layouts(recipe, n, chunk).items()},
         "starts": [np.asarray(train.start).tolist() for train in trains.sequences],
-        "basis_has_sequence": basis is not None and basis.sequence_sha256 is not None,
+        "basis_has_sequence": basis is not None and basis.sequence_identity is not None,
     }
 
 

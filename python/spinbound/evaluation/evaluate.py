@@ -103,7 +103,8 @@ def evaluate(
         If the reference set has no bounds, the estimator was made for another sequence or basis, or returns other
         values than asked for, or `resume` holds the work of another evaluation or is in use by another run.
     InvalidParameter
-        If another argument is not accepted, or the estimator cannot be sent to the processes of the runner.
+        If another argument is not accepted, the reference set's basis does not belong to its sequence, or the
+        estimator cannot be sent to the processes of the runner.
     OSError
         If the folder cannot be written.
 
@@ -138,6 +139,8 @@ def evaluate(
         period=data.omega0_period,
     )
 
+    if data.basis is not None:
+        data.basis.check_sequence(data.sequence)
     adapter = adapt_estimator(estimator, chosen)
     check_made_for(estimator, data)
     run = Run.of(resume, runner, threads, progress)

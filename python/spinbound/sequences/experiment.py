@@ -12,6 +12,7 @@ import spinbound._core as _core
 from spinbound.base.errors import InvalidSequence
 
 from .checks import GRADIENT_MOMENTS, STARTS
+from .identity import has_identity, identify
 from .sequence import Sequence
 
 Experiment = Sequence | list[Sequence] | tuple[Sequence, ...]
@@ -34,6 +35,16 @@ class Trains:
         if len(self.sequences) == 1:
             return self.sequences[0].sha256
         return hashlib.sha256("".join(seq.sha256 for seq in self.sequences).encode()).hexdigest()
+
+    @property
+    def identity(self) -> str:
+        """The identities of all sequences in their order, which the last bits of their values do not change."""
+        return " ".join(map(identify, self.sequences))
+
+    def has_identity(self, identity: str) -> bool:
+        """Say whether these are the sequences of an identity, to 1e-12 s and 1e-12 rad."""
+        known = identity.split()
+        return len(known) == len(self.sequences) and all(map(has_identity, self.sequences, known))
 
     def as_core(self) -> Any:
         """Return the core's form of the trains; that of a single one is kept in the sequence, which never changes."""

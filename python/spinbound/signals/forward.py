@@ -34,13 +34,13 @@ class ForwardModel:
         ------
         InvalidParameter, InvalidSequence
             If one of them is not accepted, the model does not know something in a train, or the basis belongs to
-            another sequence.
+            another sequence, as `Basis.check_sequence` finds.
         """
         trains, checked = as_trains(seq), as_model(model)
         for train in trains.sequences:
             find_limits(checked, train)
         if basis is not None:
-            as_instance("basis", basis, Basis).check_sequence(trains)
+            as_instance("basis", basis, Basis).check_sequence(seq)
         return cls(trains, checked, basis)
 
     @property

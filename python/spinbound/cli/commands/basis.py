@@ -47,7 +47,7 @@ def basis(
     Parameters
     ----------
     output
-        The basis as .npz: vectors (n, rank), singular_values, sequence_sha256.
+        The basis as .npz: vectors (n, rank), singular_values, sequence_identity.
     n
         Number of tissues to draw.
     rank

@@ -16,7 +16,7 @@ from spinbound.cli.shared.arguments import (
     Positive,
     SequenceSource,
     TissueFile,
-    open_basis,
+    open_basis_of,
     open_sequence,
     open_tissue,
     parse_unknowns,
@@ -82,7 +82,8 @@ def crb(
     if picture:
         check_figure(picture, output, overwrite)
 
-    seq, basis = open_sequence(sequence, inputs), open_basis(inputs.basis)
+    seq = open_sequence(sequence, inputs)
+    basis = open_basis_of(seq, inputs)
     voxels, given = open_tissue(tissue)
     check_output(output, overwrite, n_bytes=8 * voxels.size * len(names))
 

@@ -18,7 +18,7 @@ from spinbound.cli.shared.arguments import (
     Positive,
     SequenceSource,
     UsageError,
-    open_basis,
+    open_basis_of,
     open_sequence,
     parse_unknowns,
     show_bar,
@@ -88,7 +88,8 @@ def dictionary(
     if output.suffix.lower() != ".zarr":
         raise UsageError(f"{output}: the output is a folder, NAME.zarr")
 
-    seq, basis = open_sequence(sequence, inputs), open_basis(inputs.basis)
+    seq = open_sequence(sequence, inputs)
+    basis = open_basis_of(seq, inputs)
     tissues = open_prior(prior, seq, inputs)
     options = inputs.options | {"wrt": names, "sigma": sigma, "form": form, "seed": seed, "first": first}
     kept = () if derivatives == "none" else split_words(derivatives) or ()

@@ -11,7 +11,7 @@ import numpy as np
 from cyclopts import Parameter
 
 import spinbound._core as _core
-from spinbound.cli.shared.arguments import Positive, Sources, open_basis, open_sequence, show_bar
+from spinbound.cli.shared.arguments import Positive, Sources, open_basis, open_basis_of, open_sequence, show_bar
 from spinbound.cli.shared.images import DataFile, Images, open_volume
 from spinbound.cli.shared.map_output import Delivery, Maps, Statuses, Target, default_output
 from spinbound.cli.shared.outputs import OptionalOutput
@@ -74,7 +74,7 @@ def estimate(
     target.check(estimator.names, (), sources.overwrite)
     picture = target.choose_figure(figure, sources.overwrite)
     seq = None if sequence is None else open_sequence(sequence, sources)
-    estimator.check(seq, open_basis(sources.basis))
+    estimator.check(seq, open_basis(sources.basis) if seq is None else open_basis_of(seq, sources))
 
     volume, begin = open_volume(data, images), perf_counter()
     with show_bar(volume.n_voxels, "estimate") as progress:

@@ -20,7 +20,7 @@ from spinbound.cli.shared.arguments import (
     Inputs,
     Number,
     UsageError,
-    open_basis,
+    open_basis_of,
     open_sequence,
     parse_unknowns,
     show_bar,
@@ -176,7 +176,7 @@ def open_reference(
         store = open_dictionary(Path(source))
         return as_reference_set(store), Model.read(store.configuration)
     seq = open_sequence(source, inputs)
-    options = inputs.options | {"basis": open_basis(inputs.basis), "seed": seed, "first": first}
+    options = inputs.options | {"basis": open_basis_of(seq, inputs), "seed": seed, "first": first}
 
     names, tissues = parse_unknowns(wrt) if wrt else FULL_MODEL, open_prior(prior, seq, inputs)
     return reference_set(seq, tissues, n, wrt=names, **options), inputs.chosen_model

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from spinbound.cli.shared.arguments import Inputs, SequenceSource, UsageError, open_basis, open_sequence, show_bar
+from spinbound.cli.shared.arguments import Inputs, SequenceSource, UsageError, open_basis_of, open_sequence, show_bar
 from spinbound.cli.shared.fit_unknowns import Unknowns, parse_numbers
 from spinbound.cli.shared.images import DataFile, Scan, Volume, open_volume
 from spinbound.cli.shared.map_output import Delivery, Maps, Statuses, Target, default_output
@@ -60,9 +60,11 @@ def fit(
     target, arguments = Target(output or default_output(data, "fit"), prefix), unknowns.as_arguments(scan.known)
     picture, runner = check_outputs(target, figure, arguments["free"], inputs.overwrite), make_runner(workers)
 
-    seq, basis, volume = open_sequence(sequence, inputs), open_basis(inputs.basis), open_volume(data, scan)
+    seq, volume = open_sequence(sequence, inputs), open_volume(data, scan)
+    basis = open_basis_of(seq, inputs)
     known = parse_numbers("--fixed", unknowns.fixed)
     options = arguments | inputs.options | {"fixed": merge_known(known, volume), "mask": volume.mask}
+    options |= {"check_data": not inputs.unchecked}
 
     begin = perf_counter()
     with show_bar(volume.n_voxels, "fit") as progress:
@@ -128,4 +130,5 @@ def make_maps(result: Fit) -> Maps:
         levels={"status": STATUSES.sentences, "at_bound": bits},
         bound_counts=result.bound_counts,
         advice=result.bound_advice,
+        goodness=result.goodness,
     )

@@ -14,7 +14,7 @@ from spinbound.cli.shared.arguments import (
     SequenceSource,
     TissueFile,
     UsageError,
-    open_basis,
+    open_basis_of,
     open_sequence,
     open_tissue,
     show_bar,
@@ -67,7 +67,8 @@ def simulate(
         raise UsageError("--basis compresses signals; it has no meaning with --magnetization")
     check_files(output, figure, inputs.overwrite)
 
-    seq, basis = open_sequence(sequence, inputs), open_basis(inputs.basis)
+    seq = open_sequence(sequence, inputs)
+    basis = open_basis_of(seq, inputs)
     voxels, _ = open_tissue(tissue)
     size = seq.n_echoes * (5 if magnetization else 1) if basis is None else basis.rank
     check_output(output, inputs.overwrite, n_bytes=16 * voxels.size * size)

@@ -57,6 +57,8 @@ class Sources:
         which holds for all further pulses: "crusher,balanced".
     basis
         File of a basis: work with signals compressed to its coefficients.
+    unchecked
+        Go on where data, basis and sequence do not seem to belong together.
     threads
         Number of threads; all cores by default.
     overwrite
@@ -68,6 +70,7 @@ class Sources:
     TR: Annotated[float | None, Parameter(name="--TR")] = None
     gradient_moment: str | None = None
     basis: Path | None = None
+    unchecked: bool = False
     threads: Threads = None
     overwrite: bool = False
     json: bool = False
@@ -134,6 +137,17 @@ def open_tissue(path: Path) -> tuple[Tissue, tuple[str, ...]]:
 def open_basis(path: Path | None) -> Basis | None:
     """Load the basis of a file, if one is named."""
     return None if path is None else Basis.load(path)
+
+
+def open_basis_of(seq: Sequence, sources: Sources) -> Basis | None:
+    """Load the basis of a file, if one is named, and refuse one that does not belong to the sequence."""
+    basis = open_basis(sources.basis)
+    if basis is None:
+        return None
+    if sources.unchecked:
+        return basis.assign(seq)
+    basis.check_sequence(seq)
+    return basis
 
 
 def split_words(text: str) -> tuple[str, ...] | None:

@@ -22,6 +22,7 @@ from spinbound.estimators.matching.match import Match, match
 from spinbound.evaluation.dataset import ReferenceSet
 from spinbound.sequences.experiment import as_trains
 from spinbound.sequences.model import Model
+from spinbound.signals.basis import have_same_vectors
 from spinbound.tissues.prior import Prior
 from spinbound.tissues.tissue import Tissue
 
@@ -81,6 +82,7 @@ class Fitting:
             fixed=known,
             multi_start=self.choices.multi_start,
             dictionary=self.dictionary,
+            check_data=False,  # simulated, of any tissues
             threads=threads,
             model=self.model,
         )
@@ -95,7 +97,7 @@ class Matching:
 
     def __call__(self, signals: np.ndarray[Any, Any], threads: int | None) -> Match:
         """Match data."""
-        return match(signals, self.dictionary, interpolate=self.interpolate, threads=threads)
+        return match(signals, self.dictionary, interpolate=self.interpolate, check_data=False, threads=threads)
 
 
 @dataclass(frozen=True)
@@ -153,9 +155,9 @@ def make_estimator(
 
 def _refuse_other_atoms(atoms: StoredDictionary, data: ReferenceSet) -> Dictionary:
     """Refuse atoms of another sequence or basis, because a match checks the number of samples alone."""
-    if atoms.sequence_sha256 != as_trains(data.sequence).sha256:
+    if not as_trains(data.sequence).has_identity(as_trains(atoms.sequence).identity):
         raise InvalidData(f"--atoms: {atoms.path} is of another sequence than the reference set")
-    if atoms.configuration["basis_sha256"] != (None if data.basis is None else data.basis.sha256):
+    if not have_same_vectors(atoms.basis, data.basis):
         raise InvalidData(f"--atoms: {atoms.path} is of another basis than the reference set")
     return atoms
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinbound.base.text import as_percent
+from spinbound.estimators.fitting.goodness import Goodness
 from spinbound.estimators.result import counts_of
 from spinbound.io import bids
 
@@ -84,6 +85,8 @@ class Maps:
         Voxels at the lower and at the upper limit, by the names of the estimates.
     advice
         A line for the reader, or none.
+    goodness
+        How well the result explains the data, where that is known.
     """
 
     entry: str
@@ -96,6 +99,7 @@ class Maps:
     std: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     bound_counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     advice: str = ""
+    goodness: Goodness | None = None
 
     @property
     def told(self) -> dict[str, Any]:
@@ -185,6 +189,7 @@ class Delivery:
 
         outcome = {**settings, "seconds": self.seconds, "written": [str(path) for path in files + pictures]}
         places = [str(path) for path in [self.target.path, *pictures]]
+        outcome |= {} if maps.goodness is None else {"goodness": maps.goodness.as_dict()}
         return print_statuses(maps, statuses, outcome, places, self.as_json)
 
 
@@ -217,6 +222,8 @@ def print_statuses(maps: Maps, statuses: Statuses, outcome: Mapping[str, Any], p
         rows = status_rows(counts, statuses, n_wanted)
         print_table(("status", "voxels", f"of those {statuses.done}"), rows)
         print_limits(maps)
+        if maps.goodness is not None:
+            print("\n".join(maps.goodness.lines))
         print_footer(outcome | {"written": places})
 
     n_failed = int(np.isin(status, statuses.failed).sum())

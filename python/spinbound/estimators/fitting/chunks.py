@@ -50,7 +50,8 @@ class ChunkFit:
     def __call__(self, threads: int | None, progress: Progress | None) -> Arrays:
         """Fit the voxels."""
         settings = replace(self.settings, threads=as_threads(threads))
-        return _fit(self.problem, self.starts, settings, self.problem.voxels, progress)
+        results = _fit(self.problem, self.starts, settings, self.problem.voxels, progress)
+        return results | {"chi_squared": _measure_chi_squared(self.problem, self.problem.voxels, results)}
 
 
 def make_job(
@@ -69,7 +70,7 @@ def make_job(
     return VoxelJob(
         sizes=cut(problem.voxels.size, CHUNK),
         compute=make_chunk,
-        layout=lambda n: _make_arrays(problem, n) | {"agreement": np.empty(n)},
+        layout=lambda n: _make_arrays(problem, n) | {"agreement": np.empty(n), "chi_squared": np.empty(n)},
         take=lambda voxels, results: take(problem.voxels[voxels], results),
         folder=folder,
     )
@@ -162,6 +163,16 @@ def _misfit(problem: Problem, voxels: Voxels, results: Arrays) -> FloatArray:
     with np.errstate(invalid="ignore", over="ignore"):
         noise = results["sigma"] / np.linalg.norm(_whiten_data(problem, voxels), axis=1)
     return np.asarray(np.hypot(results["residual"], noise * np.sqrt(np.nansum(distance**2, axis=0))))
+
+
+def _measure_chi_squared(problem: Problem, voxels: Voxels, results: Arrays) -> FloatArray:
+    """Return chi^2 per degree of freedom; NaN where the noise is not known."""
+    freedom = 2 * problem.forward.n_samples - problem.size
+    if problem.sigma is None or freedom < 1:
+        return np.full(voxels.size, np.nan)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        rest = results["residual"] * np.linalg.norm(_whiten_data(problem, voxels), axis=1)
+        return np.asarray((rest / results["sigma"]) ** 2 / freedom)
 
 
 def _whiten_data(problem: Problem, voxels: Voxels) -> ComplexArray:

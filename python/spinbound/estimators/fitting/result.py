@@ -17,6 +17,7 @@ from spinbound.base.parameters import bases, is_reciprocal
 from spinbound.estimators.result import Result, tissue_with
 from spinbound.tissues.tissue import Tissue
 
+from .goodness import Goodness
 from .limits_reached import Sides, advise, count_sides
 from .problem import Problem
 
@@ -76,6 +77,9 @@ class Fit(Result):
     sigma : (...)
         Noise in the real and in the imaginary part each: given, or the root of
         ``|y - M0 s|^2/(2 n_samples - P')``.
+    chi_squared : (...) or None
+        ``|y - M0 s|^2/(sigma^2 (2 n_samples - P'))``, about 1 where noise is all that is left; None where the noise is
+        not given.
     status : (...) int8
         Codes of `FitStatus`; `counts` has them in words.
     iterations : (...) int32
@@ -106,6 +110,7 @@ class Fit(Result):
     covariance: FloatArray | None
     residual: FloatArray
     sigma: FloatArray
+    chi_squared: FloatArray | None
     status: npt.NDArray[np.int8]
     iterations: npt.NDArray[np.int32]
     at_bound: dict[str, BoolArray]
@@ -127,6 +132,18 @@ class Fit(Result):
     def bound_advice(self) -> str:
         """What to do about parameters that are at a limit in more than 20 % of the fitted voxels; empty without any."""
         return advise(self.bound_counts, self.settings["bounds"], int(np.count_nonzero(np.isfinite(self.residual))))
+
+    @property
+    def goodness(self) -> Goodness:
+        """Residual and, where the noise is given, chi^2 of the voxels with a result but those stopped on their way."""
+        ended = self.status != FitStatus.max_iterations
+        return Goodness.of(self.residual[ended], None if self.chi_squared is None else self.chi_squared[ended])
+
+    def summary(self) -> str:
+        """Return in words what became of the voxels, and how well the fitted signals explain the data."""
+        counts = [f"{number} of {self.status.size}: {FitStatus[name].sentence}" for name, number in self.counts.items()]
+        advice = [self.bound_advice] if self.bound_advice else []
+        return "\n".join([f"fit of {', '.join(self.free)}", *counts, *self.goodness.lines, *advice])
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -188,7 +205,7 @@ class Fit(Result):
         arrays |= {f"std_{name}": values for name, values in self.std.items()}
         arrays |= {"residual": self.residual, "sigma": self.sigma, "status": self.status, "iterations": self.iterations}
         arrays |= {f"at_bound_{name}": where for name, where in self.at_bound.items()}
-        optional = {"covariance": self.covariance, "agreement": self.agreement}
+        optional = {"covariance": self.covariance, "agreement": self.agreement, "chi_squared": self.chi_squared}
         return arrays | {name: values for name, values in optional.items() if values is not None}
 
 
@@ -210,6 +227,8 @@ class FittedVolume:
         }
         self.maps["status"][problem.voxels] = FitStatus.unfinished
         self.maps |= {f"at_bound_{name}": np.zeros(n, np.bool_) for name in problem.unknowns}
+        if problem.sigma is not None:
+            self.maps["chi_squared"] = np.full(n, np.nan)
         if several:
             self.maps["agreement"] = np.full(n, np.nan)
         if covariance:
@@ -229,7 +248,7 @@ class FittedVolume:
         if "M0" in problem.free:
             maps["M0"][voxels] = results["M0"]
             maps["std_M0"][voxels] = np.hypot(std[:, -2], std[:, -1])
-        for name in {"sigma", "residual", "status", "iterations", "agreement"} & maps.keys():
+        for name in {"sigma", "residual", "status", "iterations", "agreement", "chi_squared"} & maps.keys():
             maps[name][voxels] = results[name]
         if "covariance" in maps:
             maps["covariance"][voxels] = results["covariance"][:, order][:, :, order]
@@ -246,6 +265,7 @@ class FittedVolume:
             covariance=maps.get("covariance"),
             residual=maps["residual"],
             sigma=maps["sigma"],
+            chi_squared=maps.get("chi_squared"),
             status=maps["status"],
             iterations=maps["iterations"],
             at_bound={name: maps[f"at_bound_{name}"] for name in problem.unknowns},

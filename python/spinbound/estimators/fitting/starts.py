@@ -22,7 +22,9 @@ from spinbound.dictionaries.build import ATOMS, dictionary
 from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.estimators.matching.atoms import atoms_of
 from spinbound.estimators.matching.match import match
+from spinbound.sequences.experiment import as_trains
 from spinbound.sequences.limits import find_range
+from spinbound.signals.basis import have_same_vectors
 from spinbound.tissues.distributions import Distribution, LogUniform, Uniform
 from spinbound.tissues.prior import Prior
 from spinbound.tissues.tissue import Tissue
@@ -52,7 +54,7 @@ class Starts:
             return
 
         signals, maps = self.problem.signals(voxels), self._select_maps(voxels)
-        found = match(signals, self.dictionary, self.n_matches, restrict=maps, threads=threads)
+        found = match(signals, self.dictionary, self.n_matches, restrict=maps, check_data=False, threads=threads)
         for k in range(self.n_matches):
             yield self._move_into_bounds({name: found.tissue[name][:, k] for name in self.problem.unknowns} | given)
 
@@ -157,9 +159,9 @@ def make_starts(
 
 
 def _check_dictionary(problem: Problem, atoms: Dictionary, multi_start: int) -> None:
-    if atoms.sequence_sha256 != problem.forward.trains.sha256:
+    if not as_trains(atoms.sequence).has_identity(problem.forward.trains.identity):
         raise InvalidParameter("the dictionary belongs to another sequence")
-    if atoms.basis != problem.forward.basis:
+    if not have_same_vectors(atoms.basis, problem.forward.basis):
         raise InvalidParameter(f"the dictionary has the basis {atoms.basis}, the fit {problem.forward.basis}")
     if multi_start > len(atoms):
         raise InvalidParameter(f"multi_start is {multi_start}; allowed: 1 to {len(atoms)}, the atoms of the dictionary")

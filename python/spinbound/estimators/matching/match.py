@@ -17,7 +17,9 @@ from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, InvalidPa
 from spinbound.base.parameters import PARAMETERS
 from spinbound.base.progress import shift_progress, show_progress
 from spinbound.dictionaries.dictionary import Dictionary
+from spinbound.sequences.experiment import as_trains
 from spinbound.signals.batch import count_threads
+from spinbound.signals.belonging import refuse_foreign_data
 from spinbound.signals.valid import SLAB
 from spinbound.tissues.tissue import Tissue
 
@@ -75,6 +77,7 @@ def match(
     *,
     restrict: Mapping[str, npt.ArrayLike] | None = None,
     interpolate: bool = False,
+    check_data: bool = True,
     threads: int | None = None,
     progress: bool | Progress | None = None,
 ) -> Match:
@@ -96,6 +99,8 @@ def match(
     interpolate
         Estimate parameters between atoms, for k = 1: `tissue` is then not that of the best atom, but a regression on
         the 48 nearest ones, within their range; omega0 stays that of the best.
+    check_data
+        Refuse data in the time domain that cannot be signals of the dictionary's sequence, as in `fit`.
     threads, progress
         As in `simulate`.
 
@@ -108,9 +113,10 @@ def match(
     Raises
     ------
     InvalidData
-        If the data are no numbers, or not as long as the signals, or a store is not complete.
+        If the data are no numbers, or not as long as the signals, or a store is not complete; with `check_data`, if
+        they do not belong to the sequence.
     InvalidParameter
-        If another argument is not accepted.
+        If another argument is not accepted, or the dictionary's basis does not belong to its sequence.
     OSError
         If a chunk of a store is missing or damaged.
 
@@ -135,6 +141,10 @@ def match(
         raise InvalidParameter(f"k is {k}; allowed where interpolate is set: 1")
 
     rows, shape = array.reshape(-1, dictionary.n_samples), array.shape[:-1]
+    if dictionary.basis is not None:
+        dictionary.basis.check_sequence(dictionary.sequence)
+    elif check_data:
+        refuse_foreign_data(rows, np.arange(len(rows)), as_trains(dictionary.sequence))
     maps, n_threads = _check_maps(restrict or {}, shape), count_threads(threads)
     with show_progress(progress, len(rows), "match") as advance:
         if interpolate:

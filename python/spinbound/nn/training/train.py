@@ -194,7 +194,7 @@ def _adopt(estimator: Estimator, data: Data, noise: Noise) -> None:
     known = estimator.trained_for
     known["noise"] = noise.describe()
     known["prior"] = known["prior"] or data.prior
-    known["sequence_sha256"] = known["sequence_sha256"] or as_trains(data.seq).sha256
+    known["sequence_identity"] = known["sequence_identity"] or as_trains(data.seq).identity
 
 
 def _describe(
