@@ -79,7 +79,7 @@ TEST(long_call_is_cancelled, "A long call is cancelled between its blocks and wi
     const FisherProblem call{
         problem.experiment, problem.tissue(), {problem.sigma.data()}, {Parameter::m0s}, FisherForm::real,
         problem.basis(0),   options};
-    CHECK(thrown_by([&] { crb(call, bound.data()); }) == "enough");
+    CHECK(thrown_by([&] { crb(call, nullptr, {bound.data(), nullptr}); }) == "enough");
     CHECK(last < problem.size());
 }
 
