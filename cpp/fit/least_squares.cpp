@@ -111,6 +111,14 @@ void LeastSquares::refine(const StoppingRules& rules) {
     outcome_ = Outcome::running;
 }
 
+LeastSquares::Promise LeastSquares::promise(const Unknowns& reach) const {
+    LeastSquares damped = *this;
+    damped.scale_ = reach.cwiseInverse();
+    const Step step = damped.step(cost_);
+    damped.move(step);
+    return {damped.trial_, cost_ - step.reduction + cost_ * step.p.cwiseQuotient(reach).squaredNorm()};
+}
+
 double LeastSquares::prior_cost(const Unknowns& x) const {
     return weight_.size() ? (weight_.array() * (x - mean_).array()).matrix().squaredNorm() : 0;
 }

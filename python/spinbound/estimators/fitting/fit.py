@@ -27,12 +27,14 @@ from spinbound.tissues.prior import Prior
 from spinbound.work.job import Runner
 from spinbound.work.run import Run
 
-from .chunks import FitSettings, make_job
+from .chunks import make_job
+from .core import FitSettings
 from .problem import FITTED, Maps, Problem, check
 from .result import Fit, FittedVolume
 from .starts import Starts, make_starts
 
 FREE = ("M0", "m0s", "R1a", "R2f", "Rex", "T2s", "omega0", "B1")
+AUTO = "auto"  # of multi_start: a second look
 GRADIENT, STEP = 1e-10, 1e-10  # of the stopping rules
 
 
@@ -46,7 +48,7 @@ def fit(
     bounds: Mapping[str, tuple[float, float]] | None = None,
     fixed: Maps | None = None,
     mask: npt.ArrayLike | None = None,
-    multi_start: int = 1,
+    multi_start: int | str = "auto",
     max_iterations: int = 100,
     sigma: npt.ArrayLike | None = None,
     noise_covariance: npt.ArrayLike | None = None,
@@ -175,13 +177,20 @@ def fit(
         as_threads(threads),
     )
 
-    starts = make_starts(problem, dictionary, as_count("multi_start", multi_start, 1), threads, progress)
+    starts = make_starts(problem, dictionary, _check_multi_start(multi_start), threads, progress)
     description = _describe(problem, settings, starts)
     volume = FittedVolume(problem, covariance, several=starts.n_matches > 1)
     job = make_job(problem, starts, settings, run.folder, volume.take)
     run.carry_out(job, description | (_hashes(problem, starts) if run.folder else {}), "fit")
 
     return volume.make_result(description)
+
+
+def _check_multi_start(multi_start: int | str) -> int | None:
+    """Return the number of matches to start from, None for a second look."""
+    if isinstance(multi_start, str) and multi_start == AUTO:
+        return None
+    return as_count("multi_start", multi_start, 1)
 
 
 def _check_tolerance(tolerance: npt.ArrayLike) -> float:
@@ -201,7 +210,7 @@ def _describe(problem: Problem, settings: FitSettings, starts: Starts) -> dict[s
         "known": {name: _as_plain(value) for name, value in numbers.items() if name not in free},
         "rank": None if problem.forward.basis is None else problem.forward.basis.rank,
         "variable_projection": problem.M0 != FITTED,
-        "multi_start": starts.n_matches,
+        "multi_start": AUTO if starts.twice else starts.n_matches,
         "max_iterations": settings.max_iterations,
         "tolerance": settings.cost,
     }
