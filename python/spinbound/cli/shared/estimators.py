@@ -26,6 +26,7 @@ from spinbound.tissues.prior import Prior
 from spinbound.tissues.tissue import Tissue
 
 from .arguments import UsageError
+from .fit_unknowns import MultiStart
 
 WORDS = ("nlls", "match", "interpolate")
 CHECKPOINT = ".safetensors"
@@ -46,13 +47,13 @@ class Choices:
     start_at_truth
         Start fits at the true values: this judges their best minimum, whether or not a start would find it.
     multi_start
-        Number of matches that a fit starts from.
+        Number of matches that a fit starts from, or "auto".
     """
 
     atoms: Path | None = None
     n_atoms: Annotated[int, Parameter(validator=validators.Number(gte=1))] = ATOMS
     start_at_truth: bool = False
-    multi_start: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 1
+    multi_start: MultiStart = "auto"
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from spinbound.base.text import as_percent
 from spinbound.estimators.fitting.result import Fit, FitStatus
 
 from .map_output import Maps, Statuses, Target
@@ -50,4 +52,15 @@ def make_maps(result: Fit) -> Maps:
         std=result.std,
         further=further,
         levels={"status": STATUSES.sentences, "at_bound": bits},
+        outcome={"doubtful": result.doubtful_share},
+        remarks=tuple(describe_doubt(result)),
     )
+
+
+def describe_doubt(result: Fit) -> Iterator[str]:
+    """Describe how many voxels may be in a wrong minimum, and how far omega0 is determined."""
+    share, period = result.doubtful_share, result.settings["omega0_period"]
+    if share is not None:
+        yield f"doubtful, as few starts agree on the minimum: {as_percent(share)} of the voxels with a result"
+    if period is not None:
+        yield f"omega0 is determined modulo {period:.4g} rad/s ({period / (2 * np.pi):.4g} Hz)"

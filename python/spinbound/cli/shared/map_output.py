@@ -80,6 +80,8 @@ class Maps:
         As in `bids.write_maps`.
     drawn
         The maps of the figure.
+    outcome, remarks
+        What is printed beside the statuses: further entries of the JSON, and lines below the table.
     """
 
     entry: str
@@ -90,6 +92,8 @@ class Maps:
     levels: Mapping[str, Mapping[int, str]]
     drawn: Mapping[str, NDArray[Any]]
     std: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    outcome: Mapping[str, Any] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 def default_output(data: str, command: str) -> Path:
@@ -170,9 +174,14 @@ class Delivery:
         for path in pictures:
             save_figure(path, draw_maps(maps, statuses, self.title))
 
-        outcome = {**settings, "seconds": self.seconds, "written": [str(path) for path in files + pictures]}
+        outcome = {
+            **settings,
+            **maps.outcome,
+            "seconds": self.seconds,
+            "written": [str(path) for path in files + pictures],
+        }
         places = [str(path) for path in [self.target.path, *pictures]]
-        return print_statuses(maps.further["status"], statuses, outcome, places, self.as_json)
+        return print_statuses(maps.further["status"], statuses, outcome, places, self.as_json, maps.remarks)
 
 
 def draw_maps(maps: Maps, statuses: Statuses, title: str) -> Figure:
@@ -185,7 +194,12 @@ def draw_maps(maps: Maps, statuses: Statuses, title: str) -> Figure:
 
 
 def print_statuses(
-    status: NDArray[np.int8], statuses: Statuses, outcome: Mapping[str, Any], places: list[str], as_json: bool
+    status: NDArray[np.int8],
+    statuses: Statuses,
+    outcome: Mapping[str, Any],
+    places: list[str],
+    as_json: bool,
+    remarks: Iterable[str],
 ) -> int:
     """Print the table of status counts, or JSON, and return the exit status."""
     counts = counts_of(status, statuses.kind)
@@ -197,6 +211,8 @@ def print_statuses(
     else:
         rows = status_rows(counts, statuses, n_wanted)
         print_table(("status", "voxels", f"of those {statuses.done}"), rows)
+        for remark in remarks:
+            print(remark)
         print_footer(outcome | {"written": places})
 
     n_failed = int(np.isin(status, statuses.failed).sum())

@@ -87,9 +87,12 @@ def fit(
     mask : (...)
         Voxels to fit: not zero.
     multi_start
-        Number k of matches to start from. Beyond 1, all get a few iterations, and the best goes on to its end. Where
-        omega0 is free and has no start, 12 + k further starts are tried beside the best so far, at omega0 nearby and
-        with the other unknowns of all matches; and 7 + k more in every other period that the bounds of omega0 hold.
+        "auto", or the number k of matches to start from. "auto" takes a second look: it evaluates the model once at
+        five matches and at other omega0 beside the best fit so far, and fits from where the linearised model promises
+        most, as long as that finds a better minimum; at about twice the time of k = 1. 1 starts from the best match
+        alone. Beyond 1, all get a few iterations, and the best goes on to its end. Where omega0 is free and has no
+        start, 12 + k further starts are tried beside the best so far, at omega0 nearby and with the other unknowns of
+        all matches; and 7 + k more in every other period that the bounds of omega0 hold.
     max_iterations
         Evaluations of the model after the first.
     sigma
@@ -126,7 +129,8 @@ def fit(
     -------
     Fit
         Estimates, standard errors, residual and status of every voxel. Other voxels, threads and chunks change none
-        of its bits. Voxels without a result are NaN.
+        of its bits. Voxels without a result are NaN. omega0 is determined only modulo its period, about 2 pi/TR where
+        all repetitions take equally long: noise may prefer an estimate one period away.
 
     Raises
     ------
@@ -213,6 +217,7 @@ def _describe(problem: Problem, settings: FitSettings, starts: Starts) -> dict[s
         "multi_start": AUTO if starts.twice else starts.n_matches,
         "max_iterations": settings.max_iterations,
         "tolerance": settings.cost,
+        "omega0_period": problem.omega0_period if "omega0" in problem.free else None,
     }
 
 

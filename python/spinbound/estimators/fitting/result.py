@@ -14,11 +14,13 @@ import spinbound._core as _core
 from spinbound.base.checks import as_parameter, as_real
 from spinbound.base.errors import BoolArray, FloatArray, InvalidParameter
 from spinbound.base.parameters import bases, is_reciprocal
+from spinbound.base.text import as_percent
 from spinbound.estimators.result import Result, tissue_with
 from spinbound.tissues.tissue import Tissue
 
 from .problem import Problem, refuse_shape
 
+DOUBT = 1 / 3  # of the starts: where fewer agree, half of the wrong minima of random tissues are found
 CODES = {name: code for code, (name, _) in enumerate(_core.statuses)}
 
 
@@ -83,8 +85,11 @@ class Fit(Result):
         Whether (...) each free parameter of the tissue is at a limit.
     agreement : (...) or None
         The share of the starts that reached the residual of the best one; None for a single start.
+    doubtful : (...) bool
+        Where fewer than a third of the starts did: a better minimum may have been missed there.
     settings : dict
-        The settings of the fit, as plain numbers and words.
+        The settings of the fit, as plain numbers and words; "omega0_period" is that of the signal in rad/s: omega0 is
+        determined only modulo it.
 
     Examples
     --------
@@ -115,6 +120,25 @@ class Fit(Result):
     def converged(self) -> BoolArray:
         """Whether (...) the fit has converged, at limits or within."""
         return np.isin(self.status, CONVERGED)
+
+    @property
+    def doubtful(self) -> BoolArray:
+        """Whether (...) few starts reached the best residual; nowhere after a single start."""
+        if self.agreement is None:
+            return np.zeros(self.status.shape, np.bool_)
+        return np.asarray(self.agreement < DOUBT)
+
+    @property
+    def doubtful_share(self) -> float | None:
+        """The share of doubtful voxels among those with a result; None after a single start, which cannot tell."""
+        if self.agreement is None:
+            return None
+        n_fitted = int(np.isfinite(self.agreement).sum())
+        return float(self.doubtful.sum() / n_fitted) if n_fitted else 0.0
+
+    def __repr__(self) -> str:
+        share = self.doubtful_share
+        return super().__repr__() if share is None else f"{super().__repr__()[:-1]}; {as_percent(share)} doubtful)"
 
     @property
     def _names(self) -> tuple[str, ...]:

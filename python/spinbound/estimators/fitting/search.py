@@ -20,11 +20,13 @@ from .starts import Start, Starts
 
 EXPLORED = 12  # iterations of every start before the best goes on
 SAME = 1e-3, 1e-6  # relative and absolute difference of misfits, in units of the data, that still count as equal
+SAME_ROUGH = 5e-3  # relative, of runs that end a tenth of a standard error from the minimum
 
 EXACT = 3e-4  # misfit of a run, relative to the data, below which no noise can hide a better minimum
 APART = 15.0  # rad/s between omega0 of two runs from matches, the narrowest distance of minima for T2f of 0.4 s
 RETURN = 3.0  # rad/s: a look beside the best fit that promises something so near to it would return there
 ROUNDS = 3  # of looks and runs beside the best fit, each for voxels in which all rounds before have found a better one
+BETTER = 1e-3  # by how much the misfit must fall, relatively, for another round
 RUNS = 2  # of a round: after the two most promising looks
 
 
@@ -32,18 +34,27 @@ class Search:
     """The best fit of every voxel of a chunk among those from some starts."""
 
     def __init__(
-        self, problem: Problem, settings: FitSettings, voxels: Voxels, progress: Progress | None, n_steps: int
+        self,
+        problem: Problem,
+        settings: FitSettings,
+        voxels: Voxels,
+        progress: Progress | None,
+        *,
+        depth: int,
+        max_iterations: int,
+        n_steps: int,
     ) -> None:
         self.problem, self.settings, self.voxels = problem, settings, voxels
+        self.depth, self.max_iterations = depth, max_iterations  # of a run
         self.progress, self.step, self.n_steps = progress, 0, n_steps
         self.best: Start = {}
         self.misfits: list[FloatArray] = []  # of every run, NaN where there was none
         self.least = np.full(voxels.size, np.inf)
         self.spent = np.zeros(voxels.size, np.int32)
 
-    def run(self, start: Start, depth: int, max_iterations: int) -> None:
+    def run(self, start: Start) -> None:
         """Fit from a start for a while, and keep the better of this fit and the best so far."""
-        found = self._fit(start, depth, max_iterations)
+        found = self._fit(start, self.depth, self.max_iterations)
         better = found["misfit"] < self.least
         fitted = zip(self.problem.unknowns, found["estimates"], strict=True)
         self.best = (self.best or start) | {
@@ -65,12 +76,18 @@ class Search:
         spent, self.step = self.spent.copy(), self.n_steps - 1
         results = self._fit(self.best, FULL, self.settings.max_iterations)
         results["iterations"] += spent
-        relative, absolute = SAME
         tried = np.isfinite(self.misfits)
-        agree = np.array(self.misfits) <= results["misfit"] * (1 + relative) + absolute
+        agree = self.misfits <= self._highest_equal(results["misfit"])
         with np.errstate(invalid="ignore"):
             agreement = agree.sum(axis=0) / tried.sum(axis=0)
         return results | {"agreement": np.where(np.isfinite(results["residual"]), agreement, np.nan)}
+
+    def _highest_equal(self, misfit: FloatArray) -> FloatArray:
+        """Return the highest misfit of a run that still counts as that of the best."""
+        if self.depth == ROUGH:
+            return np.maximum(self.least * (1 + SAME_ROUGH), EXACT)
+        relative, absolute = SAME
+        return misfit * (1 + relative) + absolute
 
     def _fit(self, start: Start, depth: int, max_iterations: int, reach: FloatArray | None = None) -> Arrays:
         progress = _share_progress(self.progress, self.step, self.n_steps)
@@ -102,14 +119,15 @@ def explore(
 ) -> Arrays:
     """Fit from all matches and at other omega0 beside the best for a few iterations, and from the best to its end."""
     n_further = sum(len(shifts) * (len(matches) if of_matches else 1) for shifts, of_matches in starts.rounds)
-    search = Search(problem, settings, voxels, progress, len(matches) + n_further + 1)
     few = min(EXPLORED, settings.max_iterations)
+    n_steps = len(matches) + n_further + 1
+    search = Search(problem, settings, voxels, progress, depth=FULL, max_iterations=few, n_steps=n_steps)
     for start in matches:
-        search.run(start, FULL, few)
+        search.run(start)
     for shifts, of_matches in starts.rounds:
         best = search.best
         for start, shift in product(matches if of_matches else [best], shifts):
-            search.run(starts.move_omega0(start, best["omega0"] + shift), FULL, few)
+            search.run(starts.move_omega0(start, best["omega0"] + shift))
     return search.finish()
 
 
@@ -127,7 +145,8 @@ def look_twice(
     """Fit from the two most promising matches, then beside the best fit as long as that finds a better one."""
     places = list(product(matches, (0.0, *starts.images)))
     n_steps = len(places) + 2 + ROUNDS * (len(starts.beside) + RUNS) + 1
-    search = Search(problem, settings, voxels, progress, n_steps)
+    most = settings.max_iterations
+    search = Search(problem, settings, voxels, progress, depth=ROUGH, max_iterations=most, n_steps=n_steps)
     looks = Looks(search, (starts.shift_omega0(match, shift) for match, shift in places), starts)
     looks.run_best(APART)
     looks.drop_known(APART)
@@ -140,7 +159,7 @@ def look_twice(
         for _ in range(RUNS):
             looks.drop_known(RETURN)
             looks.run_best(RETURN)
-        wanted &= (search.least < before * (1 - SAME[0])) & (search.least > EXACT)
+        wanted &= (search.least < before * (1 - BETTER)) & (search.least > EXACT)
     return search.finish()
 
 
@@ -158,7 +177,7 @@ class Looks:
         voxels = np.arange(self.search.voxels.size)
         chosen = self.promises.argmin(axis=0)
         start = {name: values[chosen, voxels] for name, values in self.places.items()}
-        self.search.run(mask_start(start, np.isfinite(self.promises[chosen, voxels])), ROUGH, self._most)
+        self.search.run(mask_start(start, np.isfinite(self.promises[chosen, voxels])))
         self.promises[chosen, voxels] = np.inf
         if "omega0" in start:
             self._drop(start["omega0"], apart)
@@ -170,10 +189,6 @@ class Looks:
 
     def _drop(self, omega0: FloatArray, apart: float) -> None:
         self.promises[np.abs(self.places["omega0"] - omega0) < apart] = np.inf
-
-    @property
-    def _most(self) -> int:
-        return self.search.settings.max_iterations
 
 
 def mask_start(start: Start, wanted: BoolArray) -> Start:

@@ -126,15 +126,10 @@ class Starts:
         fixed = {name: value for name, value in self.problem.fixed.as_dict().items() if value.ndim and name != "M0"}
         return {name: self.problem.select(value, voxels) for name, value in fixed.items()} or None
 
-    def _period(self) -> float | None:
-        """Return the approximate period of the signal in omega0, if all repetitions take equally long."""
-        TR = {float(TR) for seq in self.problem.forward.trains.sequences for TR in seq.repetition_times}
-        return 2 * np.pi / TR.pop() if len(TR) == 1 else None
-
     @property
     def images(self) -> tuple[float, ...]:
         """Shifts to the other periods of omega0 that its limits may hold, the nearest first."""
-        if not self._seeks_omega0 or not (period := self._period()):
+        if not self._seeks_omega0 or not (period := self.problem.omega0_period):
             return ()
         low, high = self.problem.bounds["omega0"]
         n = min(int((high - low) / period), MOST_PERIODS)
@@ -143,7 +138,7 @@ class Starts:
     def _move_into_bounds(self, start: Start) -> Start:
         """Move a start into the limits: omega0 by periods, which change the signal least."""
         bounds = self.problem.bounds
-        if "omega0" in bounds and (period := self._period()):
+        if "omega0" in bounds and (period := self.problem.omega0_period):
             low, high = bounds["omega0"]
             omega0 = start["omega0"]
             folded = omega0 - period * np.round((omega0 - (low + high) / 2) / period)
