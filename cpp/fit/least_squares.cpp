@@ -132,6 +132,14 @@ bool LeastSquares::leaves_start(const Eigen::Ref<const Eigen::MatrixXd>& J) {
     return true;
 }
 
+LeastSquares::Promise LeastSquares::promise(const Unknowns& reach) const {
+    LeastSquares damped = *this;
+    damped.scale_ = reach.cwiseInverse();
+    const Step step = damped.step(cost_);
+    damped.move(step);
+    return {damped.trial_, cost_ - step.reduction + cost_ * step.p.cwiseQuotient(reach).squaredNorm()};
+}
+
 double LeastSquares::prior_cost(const Unknowns& x) const {
     return weight_.size() ? (weight_.array() * (x - mean_).array()).matrix().squaredNorm() : 0;
 }

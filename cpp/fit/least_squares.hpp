@@ -57,6 +57,14 @@ public:
     // Go on from the estimate with a model of another accuracy, which is to be evaluated there again.
     void refine(const StoppingRules& rules);
 
+    // Where the linearised model has its least cost within the box, and that cost, if a step p adds (p_k/reach_k)^2 of
+    // what it is now.
+    struct Promise {
+        Unknowns x;
+        double cost;
+    };
+    Promise promise(const Unknowns& reach) const;
+
     Outcome outcome() const { return outcome_; }
     const Unknowns& estimate() const { return estimate_; }  // the best point so far
     double cost() const { return cost_; }                   // there, prior included; inf before the first evaluation

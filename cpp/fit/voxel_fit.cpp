@@ -109,7 +109,7 @@ constexpr double exact_residual = 1e-4;
 
 StoppingRules rules_of(const FitProblem& problem, const Eigen::VectorXcd& data, Precision precision) {
     StoppingRules rules = problem.stopping;
-    if (precision == Precision::single) {
+    if (precision == Precision::single || problem.depth != Depth::full) {
         rules.cost = std::max(rules.cost, single_cost);
         rules.resolution = single_resolution * single_resolution * data.squaredNorm();
     }
@@ -141,7 +141,7 @@ bool VoxelFit::is_exact() const {
 }
 
 void VoxelFit::proceed() {
-    if (precision_ == Precision::single && finished()) {
+    if (precision_ == Precision::single && problem_.depth == Depth::full && finished()) {
         precision_ = Precision::full;
         solver_.refine(rules_of(problem_, data_, precision_));
     }
@@ -153,6 +153,7 @@ void VoxelFit::take(ComplexMatrix& streams, FitScratch& scratch) {
     problem_.noise.whiten(streams, voxel_);
     Amplitude amplitude = linearise(streams, scratch);
     if (solver_.take(scratch.jacobian, scratch.residual)) at_estimate_ = std::move(amplitude);
+    is_seen_ = problem_.depth == Depth::look && solver_.outcome() != Outcome::failed;
     proceed();
 }
 
@@ -258,6 +259,8 @@ Status VoxelFit::status(const RealMatrix& covariance) const {
 
 void VoxelFit::write(const FitResults& results) const {
     if (solver_.outcome() == Outcome::failed) return write_refused(problem_, voxel_, Status::failed, results);
+    if (problem_.depth != Depth::full) return write_rough(results);
+    results.misfit[voxel_] = misfit(solver_.cost());
     const RealMatrix covariance = covariance_from_jacobian(factor());
     results.status[voxel_] = static_cast<std::int8_t>(status(covariance));
     results.iterations[voxel_] = solver_.iterations();
@@ -265,6 +268,25 @@ void VoxelFit::write(const FitResults& results) const {
     results.sigma[voxel_] = std::ldexp(noise(), exponent_);
     results.residual[voxel_] = at_estimate_.residual / data_.norm();
     write_estimates(results, covariance);
+}
+
+LeastSquares::Promise VoxelFit::found() const {
+    if (problem_.depth != Depth::look) return {solver_.estimate(), solver_.cost()};
+    const auto n = static_cast<Eigen::Index>(problem_.reach.size());
+    return solver_.promise(Eigen::Map<const Eigen::VectorXd>(problem_.reach.data(), n));
+}
+
+// The root of a cost, relative to the data.
+double VoxelFit::misfit(double cost) const { return std::sqrt(std::max(cost, 0.)) / data_.norm(); }
+
+// Without what needs the covariance.
+void VoxelFit::write_rough(const FitResults& results) const {
+    const LeastSquares::Promise found = this->found();
+    write_refused(problem_, voxel_, Status::cost, results);
+    for (std::size_t k = 0; k < problem_.unknowns.size(); ++k)
+        results.estimates[k * problem_.tissue.n_voxels + voxel_] = found.x[static_cast<Eigen::Index>(k)];
+    results.misfit[voxel_] = misfit(found.cost);
+    results.iterations[voxel_] = solver_.iterations();
 }
 
 // An unknown that the data do not determine has no estimate, unless it is at a bound.
@@ -309,7 +331,7 @@ void write_refused(const FitProblem& problem, std::size_t voxel, Status status, 
     for (std::size_t k = 0; k < n; ++k) results.estimates[k * problem.tissue.n_voxels + voxel] = nan;
     if (size > n) results.M0[voxel] = {nan, nan};
     std::fill_n(results.covariance + voxel * size * size, size * size, nan);
-    results.sigma[voxel] = results.residual[voxel] = nan;
+    results.sigma[voxel] = results.residual[voxel] = results.misfit[voxel] = nan;
     results.status[voxel] = static_cast<std::int8_t>(status);
     results.iterations[voxel] = 0;
     results.at_bound[voxel] = 0;

@@ -29,7 +29,7 @@ public:
     // Beginning in this precision.
     VoxelFit(const FitProblem& problem, std::size_t voxel, Precision precision);
 
-    bool finished() const { return solver_.outcome() != Outcome::running; }
+    bool finished() const { return is_seen_ || solver_.outcome() != Outcome::running; }
 
     // Where the model is wanted next, m0s ... B1.
     const Tissue& trial() const { return tissue_; }
@@ -58,6 +58,9 @@ private:
     };
 
     void proceed();
+    void write_rough(const FitResults& results) const;
+    LeastSquares::Promise found() const;  // short of a full fit
+    double misfit(double cost) const;
     Complex M0_at(const ComplexMatrix& streams, double energy) const;
     Amplitude linearise(const ComplexMatrix& streams, FitScratch& scratch) const;
     RealMatrix factor() const;
@@ -73,6 +76,7 @@ private:
     Eigen::VectorXcd data_;
     Tissue tissue_;
     Precision precision_;
+    bool is_seen_ = false;  // of a look: its evaluation is done
     LeastSquares solver_;
     Amplitude at_estimate_;
 };

@@ -52,6 +52,10 @@ inline constexpr std::array<StatusInfo, n_statuses> status_table{{
 // fitted: Re M0 and Im M0 are unknowns like the others, from the tissue's as their start.
 enum class M0Treatment : int { known, eliminated, fitted };
 
+// How far a fit goes. look: one evaluation, and what its linearised model promises. rough: to a tenth of a standard
+// error, in single precision where that is faster. full: to its stopping rules.
+enum class Depth : int { look, rough, full };
+
 struct FitProblem {
     const Experiment& experiment;
     TissueView tissue;     // the known parameters, and the starts of the unknown ones
@@ -62,6 +66,8 @@ struct FitProblem {
     std::vector<double> low, high;  // one per unknown
     const double* prior_mean;       // (unknowns, n_voxels), of Gaussian priors; null: none
     std::vector<double> prior_std;  // one per unknown; inf: none
+    Depth depth;
+    std::vector<double> reach;  // of a look, one per unknown: a step so long promises less by the cost itself
     StoppingRules stopping;
     Basis basis;
     RunOptions options;
@@ -70,13 +76,15 @@ struct FitProblem {
     std::size_t size() const { return unknowns.size() + (M0 == M0Treatment::known ? 0 : 2); }
 };
 
-// Arrays of the caller. NaN where a voxel has no result.
+// Arrays of the caller. NaN where a voxel has no result. Short of a full fit there are estimates, promised ones of a
+// look, and the misfit alone.
 struct FitResults {
     double* estimates;       // (unknowns, n_voxels)
     Complex* M0;             // (n_voxels,); left as it is where M0 is known
     double* covariance;      // (n_voxels, size, size): the unknowns, Re M0, Im M0; variance inf where unidentifiable
     double* sigma;           // (n_voxels,): given, or estimated from the residual
     double* residual;        // (n_voxels,): |y - M0 s|/|y|
+    double* misfit;          // (n_voxels,): likewise, priors included; of a look, what is promised
     std::int8_t* status;     // (n_voxels,)
     std::int32_t* iterations;   // (n_voxels,)
     std::uint16_t* at_bound;    // (n_voxels,): bit k for unknown k

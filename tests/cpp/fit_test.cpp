@@ -50,6 +50,8 @@ public:
                            {0.5, 1, 1.4},
                            nullptr,
                            {inf, inf, inf},
+                           Depth::full,
+                           {},
                            {},
                            basis_,
                            options};
@@ -60,14 +62,14 @@ public:
             problem.prior_std = {1, inf, inf};
         }
         const std::size_t P = unknowns.size(), size = problem.size();
-        std::vector<double> estimates(P * n), covariance(n * size * size), sigma(n), residual(n);
+        std::vector<double> estimates(P * n), covariance(n * size * size), sigma(n), residual(n), misfit(n);
         std::vector<Complex> M0(start_.M0.begin() + static_cast<std::ptrdiff_t>(first),
                                 start_.M0.begin() + static_cast<std::ptrdiff_t>(first + n));
         std::vector<std::int8_t> status(n);
         std::vector<std::int32_t> iterations(n);
         std::vector<std::uint16_t> at_bound(n);
-        fit(problem, {estimates.data(), M0.data(), covariance.data(), sigma.data(), residual.data(), status.data(),
-                      iterations.data(), at_bound.data()});
+        fit(problem, {estimates.data(), M0.data(), covariance.data(), sigma.data(), residual.data(), misfit.data(),
+                      status.data(), iterations.data(), at_bound.data()});
         Result result{"fit", {}, n};
         for (std::size_t v = 0; v < n; ++v) {
             for (std::size_t k = 0; k < P; ++k) result.values.push_back(estimates[k * n + v]);

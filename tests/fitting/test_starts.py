@@ -39,7 +39,7 @@ def fitted(data=SHORT, **changes):
 # parameters of the tissues that are not free are known wrongly
 pytestmark = pytest.mark.filterwarnings("ignore:the fit leaves")
 with pytest.warns(UserWarning, match="the fit leaves 26.. % of the data in the median voxel"):
-    ONE, THREE = fitted(), fitted(multi_start=3)
+    ONE, THREE, AUTO = fitted(multi_start=1), fitted(multi_start=3), fitted()
 
 
 def first_start(**changes):
@@ -71,6 +71,34 @@ def test_more_starts_never_end_higher():
     assert (THREE.residual <= ONE.residual * (1 + 1e-6)).all()
     assert (THREE.residual < 0.99 * ONE.residual).any()
     assert (THREE.iterations > ONE.iterations).all()
+
+
+def test_by_default_a_second_look_is_taken():
+    # of one start 1 in 4 of these tissues is in a wrong minimum, which noise-free data show by their residual
+    one, auto = (sb.fit(CLEAN, HYBRID, BASIS, dictionary=ATOMS, multi_start=k) for k in (1, "auto"))
+    assert (one.residual > 1e-6).mean() > 2 * (auto.residual > 1e-6).mean()
+    assert (auto.residual <= 1e-6).mean() >= 0.95
+    assert bits(sb.fit(CLEAN, HYBRID, BASIS, dictionary=ATOMS)) == bits(auto)
+    assert auto.settings["multi_start"] == "auto"
+
+
+def test_a_second_look_never_ends_higher():
+    assert (AUTO.residual <= ONE.residual * (1 + 1e-6)).mean() > 0.9
+
+
+def test_doubt_is_told_where_few_starts_agree():
+    assert not ONE.doubtful.any()
+    assert ONE.doubtful_share is None
+    assert np.array_equal(AUTO.doubtful, AUTO.agreement < 1 / 3)
+    assert AUTO.doubtful_share == AUTO.doubtful.mean()
+    assert "doubtful" in repr(AUTO)
+    assert "doubtful" not in repr(ONE)
+
+
+def test_the_period_of_omega0_is_told():
+    assert AUTO.settings["omega0_period"] == pytest.approx(2 * np.pi / SEQ.repetition_times[0], rel=1e-12)
+    known = fitted(free=("M0", "m0s", "R2f"), fixed={"omega0": 0.0})
+    assert known.settings["omega0_period"] is None
 
 
 def test_of_several_starts_the_prior_has_a_say():
@@ -183,13 +211,14 @@ def test_tissues_of_the_dictionary_fit_the_problem(free, fixed, bounds):
 @given(st.lists(st.integers(0, N - 1), min_size=1, max_size=30), st.sampled_from([1, 2]))
 def test_a_voxel_has_the_same_bits_in_any_company(voxels, threads):
     assert bits(fitted(SHORT[voxels], multi_start=3, threads=threads)) == bits(THREE, voxels)
-    assert bits(fitted(SHORT[voxels], threads=threads)) == bits(ONE, voxels)
+    assert bits(fitted(SHORT[voxels], threads=threads)) == bits(AUTO, voxels)
 
 
 @pytest.mark.parametrize("chunk", [1, 5])
 def test_chunks_change_no_bit(chunk, monkeypatch):
     monkeypatch.setattr(_fit_chunks, "CHUNK", chunk)
     assert bits(fitted(multi_start=3)) == bits(THREE)
+    assert bits(fitted()) == bits(AUTO)
 
 
 def test_matches_keep_to_the_threads_of_the_fit(monkeypatch):

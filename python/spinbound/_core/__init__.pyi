@@ -64,15 +64,15 @@ class Unknowns:
         ...
 class FitProblem:
     """
-    data (n, n_samples); the treatment of M0: known, eliminated, fitted; low and high of every unknown; prior_mean (unknowns, n) or None; prior_std of every unknown, inf: no prior; stopping (gradient, step, cost, max_iterations).
+    data (n, n_samples); the treatment of M0: known, eliminated, fitted; low and high of every unknown; prior_mean (unknowns, n) or None; prior_std of every unknown, inf: no prior; stopping (gradient, step, cost, max_iterations); the depth: look, rough, full; the reach of every unknown, for a look.
     """
-    def __init__(self, data: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], *, M0: typing.SupportsInt | typing.SupportsIndex, low: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], high: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], prior_mean: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None, prior_std: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], stopping: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]) -> None:
+    def __init__(self, data: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128], *, M0: typing.SupportsInt | typing.SupportsIndex, low: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], high: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], prior_mean: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None, prior_std: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], stopping: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex], depth: typing.SupportsInt | typing.SupportsIndex = 2, reach: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex] = []) -> None:
         ...
 class FitResults:
     """
     Arrays to fill: estimates (unknowns, n), covariance (n, size, size) of the unknowns and of Re M0 and Im M0 unless it is known, at_bound with bit k for unknown k; the others (n,).
     """
-    def __init__(self, *, estimates: numpy.typing.NDArray[numpy.float64], M0: numpy.typing.NDArray[numpy.complex128], covariance: numpy.typing.NDArray[numpy.float64], sigma: numpy.typing.NDArray[numpy.float64], residual: numpy.typing.NDArray[numpy.float64], status: numpy.typing.NDArray[numpy.int8], iterations: numpy.typing.NDArray[numpy.int32], at_bound: numpy.typing.NDArray[numpy.uint16]) -> None:
+    def __init__(self, *, estimates: numpy.typing.NDArray[numpy.float64], M0: numpy.typing.NDArray[numpy.complex128], covariance: numpy.typing.NDArray[numpy.float64], sigma: numpy.typing.NDArray[numpy.float64], residual: numpy.typing.NDArray[numpy.float64], misfit: numpy.typing.NDArray[numpy.float64], status: numpy.typing.NDArray[numpy.int8], iterations: numpy.typing.NDArray[numpy.int32], at_bound: numpy.typing.NDArray[numpy.uint16]) -> None:
         ...
 class LeastSquares:
     def __init__(self, start: typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, 1]"], low: typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, 1]"], high: typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, 1]"], *, prior: tuple[typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, 1]"], typing.Annotated[numpy.typing.ArrayLike, numpy.float64, "[m, 1]"]] | None = None, stopping: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]) -> None:

@@ -47,6 +47,7 @@ class MapFile:
 
 
 MPF = (("Definition", "M0s/(M0s+M0f)"),)
+OMEGA0 = "off-resonance frequency omega0/(2 pi), determined modulo the period of the signal"
 EXCHANGE = (("Definition", "rate from the free to the semi-solid pool: Rx*m0s; back: Rx*(1-m0s)"),)
 MAPS: Mapping[str, MapFile] = {
     "M0": MapFile("M0map", "1", "magnitude of the complex scale of the signal"),
@@ -62,7 +63,13 @@ MAPS: Mapping[str, MapFile] = {
     "T2s": MapFile("T2map", "s", "transverse relaxation time of the semi-solid pool", "desc-semisolid"),
     "Rex": MapFile("RXmap", "1/s", "exchange rate", more=EXCHANGE),
     "B1": MapFile("TB1map", "%", "transmit field in percent of its nominal value", folder="fmap", scale=100),
-    "omega0": MapFile("fieldmap", "Hz", "off-resonance frequency omega0/(2 pi)", folder="fmap", scale=1 / (2 * pi)),
+    "omega0": MapFile(
+        "fieldmap",
+        "Hz",
+        OMEGA0,
+        folder="fmap",
+        scale=1 / (2 * pi),
+    ),
 }
 PHASE = MapFile("M0phase", "rad", "phase of the complex scale of the signal")
 MAGNITUDE = MapFile("magnitude", "1", "magnitude of the complex scale of the signal", folder="fmap")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
+from spinbound.base.text import as_percent
 from spinbound.cli.shared.arguments import Inputs, SequenceSource, UsageError, open_basis_of, open_sequence, show_bar
 from spinbound.cli.shared.fit_unknowns import Unknowns, parse_numbers
 from spinbound.cli.shared.images import DataFile, Scan, Volume, open_volume
@@ -131,4 +132,15 @@ def make_maps(result: Fit) -> Maps:
         bound_counts=result.bound_counts,
         advice=result.bound_advice,
         goodness=result.goodness,
+        outcome={"doubtful": result.doubtful_share},
+        remarks=tuple(describe_doubt(result)),
     )
+
+
+def describe_doubt(result: Fit) -> Iterator[str]:
+    """Describe how many voxels may be in a wrong minimum, and how far omega0 is determined."""
+    share, period = result.doubtful_share, result.settings["omega0_period"]
+    if share is not None:
+        yield f"doubtful, as few starts agree on the minimum: {as_percent(share)} of the voxels with a result"
+    if period is not None:
+        yield f"omega0 is determined modulo {period:.4g} rad/s ({period / (2 * np.pi):.4g} Hz)"

@@ -27,6 +27,7 @@ from spinbound.tissues.prior import Prior
 from spinbound.tissues.tissue import Tissue
 
 from .arguments import Count, UsageError
+from .fit_unknowns import MultiStart
 
 WORDS = ("nlls", "match", "interpolate")
 CHECKPOINT = ".safetensors"
@@ -47,13 +48,13 @@ class Choices:
     start_at_truth
         Start fits at the true values: this judges their best minimum, whether or not a start would find it.
     multi_start
-        Number of matches that a fit starts from.
+        Number of matches that a fit starts from, or "auto".
     """
 
     atoms: Path | None = None
     n_atoms: Count = ATOMS
     start_at_truth: bool = False
-    multi_start: Count = 1
+    multi_start: MultiStart = "auto"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -13,6 +13,15 @@ from spinbound.base.errors import InvalidParameter
 from spinbound.estimators.fitting.fit import FREE
 
 from .arguments import Count, Positive, UsageError
+
+
+def check_multi_start(_kind: object, value: int | str) -> None:
+    """Refuse numbers of matches below 1."""
+    if isinstance(value, int) and value < 1:
+        raise ValueError("must be at least 1, or auto")
+
+
+MultiStart = Annotated[Literal["auto"] | int, Parameter(validator=check_multi_start)]
 
 
 @Parameter(name="*")
@@ -37,7 +46,8 @@ class Unknowns:
     sigma
         Standard deviation of the noise in the real and in the imaginary part each; from the residual by default.
     multi_start
-        Number of matches to start from; above 1 the fit also tries other omega0 beside them, and keeps the best result.
+        "auto": take a second look at other matches and other omega0, and fit again where they promise most; or the
+        number of matches to start from: 1 takes the best alone, more also try other omega0 beside all of them.
     max_iterations
         Largest number of iterations of a voxel.
     """
@@ -48,7 +58,7 @@ class Unknowns:
     bounds: str = ""
     prior: str = ""
     sigma: Positive | None = None
-    multi_start: Count = 1
+    multi_start: MultiStart = "auto"
     max_iterations: Count = 100
 
     def parse_names(self, maps: Collection[str]) -> tuple[str, ...]:

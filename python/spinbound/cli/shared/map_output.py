@@ -87,6 +87,8 @@ class Maps:
         A line for the reader, or none.
     goodness
         How well the result explains the data, where that is known.
+    outcome, remarks
+        What is printed beside the statuses: further entries of the JSON, and lines below the table.
     """
 
     entry: str
@@ -97,6 +99,8 @@ class Maps:
     levels: Mapping[str, Mapping[int, str]]
     drawn: Mapping[str, NDArray[Any]]
     std: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    outcome: Mapping[str, Any] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
     bound_counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     advice: str = ""
     goodness: Goodness | None = None
@@ -187,7 +191,12 @@ class Delivery:
         for path in pictures:
             save_figure(path, draw_maps(maps, statuses, self.title))
 
-        outcome = {**settings, "seconds": self.seconds, "written": [str(path) for path in files + pictures]}
+        outcome = {
+            **settings,
+            **maps.outcome,
+            "seconds": self.seconds,
+            "written": [str(path) for path in files + pictures],
+        }
         places = [str(path) for path in [self.target.path, *pictures]]
         outcome |= {} if maps.goodness is None else {"goodness": maps.goodness.as_dict()}
         return print_statuses(maps, statuses, outcome, places, self.as_json)
@@ -224,6 +233,8 @@ def print_statuses(maps: Maps, statuses: Statuses, outcome: Mapping[str, Any], p
         print_limits(maps)
         if maps.goodness is not None:
             print("\n".join(maps.goodness.lines))
+        for remark in maps.remarks:
+            print(remark)
         print_footer(outcome | {"written": places})
 
     n_failed = int(np.isin(status, statuses.failed).sum())

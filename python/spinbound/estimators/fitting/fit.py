@@ -28,13 +28,15 @@ from spinbound.tissues.prior import Prior
 from spinbound.work.job import Runner
 from spinbound.work.run import Run
 
-from .chunks import FitSettings, make_job
+from .chunks import make_job
+from .core import FitSettings
 from .goodness import warn_of_misfit
 from .problem import FITTED, Maps, Problem, check
 from .result import Fit, FittedVolume
 from .starts import Starts, make_starts
 
 FREE = ("M0", "m0s", "R1a", "R2f", "Rex", "T2s", "omega0", "B1")
+AUTO = "auto"  # of multi_start: a second look
 GRADIENT, STEP = 1e-10, 1e-10  # of the stopping rules
 
 
@@ -48,7 +50,7 @@ def fit(
     bounds: Mapping[str, tuple[float, float]] | None = None,
     fixed: Maps | None = None,
     mask: npt.ArrayLike | None = None,
-    multi_start: int = 1,
+    multi_start: int | str = "auto",
     max_iterations: int = 100,
     sigma: npt.ArrayLike | None = None,
     noise_covariance: npt.ArrayLike | None = None,
@@ -88,9 +90,12 @@ def fit(
     mask : (...)
         Voxels to fit: not zero.
     multi_start
-        Number k of matches to start from. Beyond 1, all get a few iterations, and the best goes on to its end. Where
-        omega0 is free and has no start, 12 + k further starts are tried beside the best so far, at omega0 nearby and
-        with the other unknowns of all matches; and 7 + k more in every other period that the bounds of omega0 hold.
+        "auto", or the number k of matches to start from. "auto" takes a second look: it evaluates the model once at
+        five matches and at other omega0 beside the best fit so far, and fits from where the linearised model promises
+        most, as long as that finds a better minimum; at about twice the time of k = 1. 1 starts from the best match
+        alone. Beyond 1, all get a few iterations, and the best goes on to its end. Where omega0 is free and has no
+        start, 12 + k further starts are tried beside the best so far, at omega0 nearby and with the other unknowns of
+        all matches; and 7 + k more in every other period that the bounds of omega0 hold.
     max_iterations
         Evaluations of the model after the first.
     sigma
@@ -130,7 +135,8 @@ def fit(
     -------
     Fit
         Estimates, standard errors, residual and status of every voxel. Other voxels, threads and chunks change none
-        of its bits. Voxels without a result are NaN.
+        of its bits. Voxels without a result are NaN. omega0 is determined only modulo its period, about 2 pi/TR where
+        all repetitions take equally long: noise may prefer an estimate one period away.
 
     Raises
     ------
@@ -191,7 +197,7 @@ def fit(
         as_threads(threads),
     )
 
-    starts = make_starts(problem, dictionary, as_count("multi_start", multi_start, 1), threads, progress)
+    starts = make_starts(problem, dictionary, _check_multi_start(multi_start), threads, progress)
     description = _describe(problem, settings, starts)
     volume = FittedVolume(problem, covariance, several=starts.n_matches > 1)
     job = make_job(problem, starts, settings, run.folder, volume.take)
@@ -201,6 +207,13 @@ def fit(
     noise = 0.0 if basis is not None else measure_noise(problem.data, problem.voxels)
     warn_of_misfit(result.goodness, noise)
     return result
+
+
+def _check_multi_start(multi_start: int | str) -> int | None:
+    """Return the number of matches to start from, None for a second look."""
+    if isinstance(multi_start, str) and multi_start == AUTO:
+        return None
+    return as_count("multi_start", multi_start, 1)
 
 
 def _check_tolerance(tolerance: npt.ArrayLike) -> float:
@@ -220,9 +233,10 @@ def _describe(problem: Problem, settings: FitSettings, starts: Starts) -> dict[s
         "known": {name: _as_plain(value) for name, value in numbers.items() if name not in free},
         "rank": None if problem.forward.basis is None else problem.forward.basis.rank,
         "variable_projection": problem.M0 != FITTED,
-        "multi_start": starts.n_matches,
+        "multi_start": AUTO if starts.twice else starts.n_matches,
         "max_iterations": settings.max_iterations,
         "tolerance": settings.cost,
+        "omega0_period": problem.omega0_period if "omega0" in problem.free else None,
     }
 
 

@@ -76,6 +76,12 @@ class Problem:
         """Number of real unknowns."""
         return len(self.unknowns) + (0 if self.M0 == KNOWN else 2)
 
+    @property
+    def omega0_period(self) -> float | None:
+        """The approximate period of the signal in omega0 in rad/s, 2 pi/TR, if all repetitions take equally long."""
+        TR = {float(TR) for seq in self.forward.trains.sequences for TR in seq.repetition_times}
+        return 2 * np.pi / TR.pop() if len(TR) == 1 else None
+
     def select(self, values: npt.NDArray[Any], voxels: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
         """Select the entries of a number or a map at some of the voxels."""
         return np.broadcast_to(values, self.shape).reshape(-1)[voxels]

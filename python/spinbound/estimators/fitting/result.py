@@ -14,6 +14,7 @@ import spinbound._core as _core
 from spinbound.base.checks import as_parameter, as_real, refuse_shape
 from spinbound.base.errors import BoolArray, FloatArray, InvalidParameter
 from spinbound.base.parameters import bases, is_reciprocal
+from spinbound.base.text import as_percent
 from spinbound.estimators.result import Result, tissue_with
 from spinbound.tissues.tissue import Tissue
 
@@ -21,6 +22,7 @@ from .goodness import Goodness
 from .limits_reached import Sides, advise, count_sides
 from .problem import Problem
 
+DOUBT = 1 / 3  # of the starts: where fewer agree, half of the wrong minima of random tissues are found
 CODES = {name: code for code, (name, _) in enumerate(_core.statuses)}
 
 
@@ -88,8 +90,11 @@ class Fit(Result):
         Whether (...) each free parameter of the tissue is at a limit; `bound_counts` counts them by side.
     agreement : (...) or None
         The share of the starts that reached the residual of the best one; None for a single start.
+    doubtful : (...) bool
+        Where fewer than a third of the starts did: a better minimum may have been missed there.
     settings : dict
-        The settings of the fit, as plain numbers and words.
+        The settings of the fit, as plain numbers and words; "omega0_period" is that of the signal in rad/s: omega0 is
+        determined only modulo it.
 
     Examples
     --------
@@ -144,6 +149,25 @@ class Fit(Result):
         counts = [f"{number} of {self.status.size}: {FitStatus[name].sentence}" for name, number in self.counts.items()]
         advice = [self.bound_advice] if self.bound_advice else []
         return "\n".join([f"fit of {', '.join(self.free)}", *counts, *self.goodness.lines, *advice])
+
+    @property
+    def doubtful(self) -> BoolArray:
+        """Whether (...) few starts reached the best residual; nowhere after a single start."""
+        if self.agreement is None:
+            return np.zeros(self.status.shape, np.bool_)
+        return np.asarray(self.agreement < DOUBT)
+
+    @property
+    def doubtful_share(self) -> float | None:
+        """The share of doubtful voxels among those with a result; None after a single start, which cannot tell."""
+        if self.agreement is None:
+            return None
+        n_fitted = int(np.isfinite(self.agreement).sum())
+        return float(self.doubtful.sum() / n_fitted) if n_fitted else 0.0
+
+    def __repr__(self) -> str:
+        share = self.doubtful_share
+        return super().__repr__() if share is None else f"{super().__repr__()[:-1]}; {as_percent(share)} doubtful)"
 
     @property
     def _names(self) -> tuple[str, ...]:

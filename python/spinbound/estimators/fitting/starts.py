@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -35,6 +36,11 @@ Start = dict[str, npt.NDArray[Any]]  # by name of the unknowns, and M0 where it 
 
 R1S = (0.5, 8.0)  # 1/s, of tissue
 MOST_PERIODS = 4  # of omega0 to either side, 1 kHz at a TR of 4 ms: wider limits take no more starts
+AUTO_MATCHES = 5  # at which the default looks
+# rad/s, to minima beside the best fit: twice as far as the nearest ones, and 2 pi/0.15 s, where trains of 4 s repeat
+BESIDE = (-9.0, 9.0, -17.0, 17.0, -42.0, 42.0, -84.0, 84.0)
+BESIDE_IMAGE = (-17.0, 17.0, -42.0, 42.0)
+OMEGA0_REACH = 15.0  # rad/s
 NEAR = (-8.0, 8.0, -20.0, 20.0, -50.0, 50.0)  # rad/s, to minima beside the right one: 2 pi/T2f is 13 for T2f = 0.5 s
 
 
@@ -45,6 +51,7 @@ class Starts:
     problem: Problem
     dictionary: Dictionary | None  # None where every start is given
     n_matches: int
+    twice: bool = False  # look at the matches and beside the best fit, and go on from what promises most
 
     def find(self, voxels: npt.NDArray[np.intp], threads: int | None) -> Iterator[Start]:
         """Yield starts of some of the voxels, the most likely first; within the limits, or NaN."""
@@ -65,12 +72,43 @@ class Starts:
         Each shift goes with the other unknowns of that fit (False) or of every match (True). A fit in a wrong period
         finds most other unknowns, and helps in the right period; a fit beside the right omega0 has bent them.
         """
-        if self.n_matches == 1 or "omega0" not in self.problem.bounds or "omega0" in self.problem.start:
+        if not self._seeks_omega0:
             return ()
 
-        images = self._images()
+        images = self.images
         nearby = tuple(image + shift for image in (0.0, *images) for shift in NEAR)
         return ((images, False), (nearby, False), ((0.0, *images), True), (NEAR, False))
+
+    @property
+    def beside(self) -> tuple[float, ...]:
+        """Shifts of the best fit's omega0 at which a second look is taken."""
+        if not self._seeks_omega0:
+            return ()
+        return (*BESIDE, *(image + shift for image in self.images for shift in (0.0, *BESIDE_IMAGE)))
+
+    @cached_property
+    def reach(self) -> FloatArray:
+        """How far (P,) a look trusts its linearised model: the spread of each unknown over the atoms.
+
+        For omega0 it is the distance between minima, and where all atoms have one value a part of the limits.
+        """
+        return np.array([self._find_reach(name) for name in self.problem.unknowns])
+
+    def _find_reach(self, name: str) -> float:
+        low, high = self.problem.bounds[name]
+        if name == "omega0":
+            return OMEGA0_REACH
+        spread = 0.0 if self.dictionary is None else float(np.nanstd(atoms_of(self.dictionary).values(name)))
+        return spread if 0 < spread < high - low else (high - low) / 4
+
+    @property
+    def _seeks_omega0(self) -> bool:
+        """Whether other omega0 are starts: it is unknown, and its start is not given."""
+        return self.n_matches > 1 and "omega0" in self.problem.bounds and "omega0" not in self.problem.start
+
+    def shift_omega0(self, start: Start, shift: float) -> Start:
+        """Return a start with its omega0 shifted; NaN out of its limits."""
+        return self.move_omega0(start, start["omega0"] + shift) if shift else start
 
     def move_omega0(self, start: Start, omega0: FloatArray) -> Start:
         """Return a start with another omega0; NaN out of its limits."""
@@ -90,23 +128,19 @@ class Starts:
         fixed = {name: value for name, value in self.problem.fixed.as_dict().items() if value.ndim and name != "M0"}
         return {name: self.problem.select(value, voxels) for name, value in fixed.items()} or None
 
-    def _period(self) -> float | None:
-        """Return the approximate period of the signal in omega0, if all repetitions take equally long."""
-        TR = {float(TR) for seq in self.problem.forward.trains.sequences for TR in seq.repetition_times}
-        return 2 * np.pi / TR.pop() if len(TR) == 1 else None
-
-    def _images(self) -> tuple[float, ...]:
-        """Return the shifts to the other periods of omega0 that its limits may hold, the nearest first."""
-        low, high = self.problem.bounds["omega0"]
-        if not (period := self._period()):
+    @property
+    def images(self) -> tuple[float, ...]:
+        """Shifts to the other periods of omega0 that its limits may hold, the nearest first."""
+        if not self._seeks_omega0 or not (period := self.problem.omega0_period):
             return ()
+        low, high = self.problem.bounds["omega0"]
         n = min(int((high - low) / period), MOST_PERIODS)
         return tuple(sign * k * period for k in range(1, n + 1) for sign in (-1, 1))
 
     def _move_into_bounds(self, start: Start) -> Start:
         """Move a start into the limits: omega0 by periods, which change the signal least."""
         bounds = self.problem.bounds
-        if "omega0" in bounds and (period := self._period()):
+        if "omega0" in bounds and (period := self.problem.omega0_period):
             low, high = bounds["omega0"]
             omega0 = start["omega0"]
             folded = omega0 - period * np.round((omega0 - (low + high) / 2) / period)
@@ -117,7 +151,7 @@ class Starts:
 def make_starts(
     problem: Problem,
     given: Dictionary | Prior | None,
-    multi_start: int,
+    multi_start: int | None,
     threads: int | None,
     progress: bool | Progress | None,
 ) -> Starts:
@@ -130,17 +164,13 @@ def make_starts(
     InvalidData
         If it is on disk and not complete.
     """
-    if all(name in problem.start for name in problem.unknowns):
-        if multi_start > 1:
-            raise InvalidParameter(
-                f"multi_start is {multi_start}, but every start is given; leave some out, or allowed: 1"
-            )
+    all_given = all(name in problem.start for name in problem.unknowns)
+    if multi_start is not None and multi_start > 1:
+        _check_several(problem, multi_start, all_given)
+    if all_given:
         return Starts(problem, None, 1)
-    if problem.M0 == FITTED and multi_start > 1:
-        raise InvalidParameter("multi_start needs variable projection: a match has its own M0 for every start")
     if isinstance(given, Dictionary):
-        _check_dictionary(problem, given, multi_start)
-        return Starts(problem, given, multi_start)
+        return _start_from(problem, given, multi_start)
     if given is not None:
         as_instance("dictionary", given, Dictionary, Prior)
     if not problem.voxels.size:
@@ -154,8 +184,21 @@ def make_starts(
         threads=threads,
         progress=progress is True,
     )
-    _check_dictionary(problem, atoms, multi_start)
-    return Starts(problem, atoms, multi_start)
+    return _start_from(problem, atoms, multi_start)
+
+
+def _check_several(problem: Problem, multi_start: int, all_given: bool) -> None:
+    if all_given:
+        raise InvalidParameter(f"multi_start is {multi_start}, but every start is given; leave some out, or allowed: 1")
+    if problem.M0 == FITTED:
+        raise InvalidParameter("multi_start needs variable projection: a match has its own M0 for every start")
+
+
+def _start_from(problem: Problem, atoms: Dictionary, multi_start: int | None) -> Starts:
+    """Make starts from a dictionary; a fitted M0 has the start that is given, and no second look."""
+    n = (1 if problem.M0 == FITTED else min(AUTO_MATCHES, len(atoms))) if multi_start is None else multi_start
+    _check_dictionary(problem, atoms, n)
+    return Starts(problem, atoms, n, twice=multi_start is None and n > 1)
 
 
 def _check_dictionary(problem: Problem, atoms: Dictionary, multi_start: int) -> None:
