@@ -14,7 +14,7 @@ from tests.support.work.jobs import CHUNK, DATA, SEQ, TISSUE, N
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch):
-    for module in ("estimators.fitting.chunks", "signals.crb", "cli.commands.crb"):
+    for module in ("estimators.fitting.chunks", "signals.bounds", "cli.commands.crb"):
         monkeypatch.setattr(f"spinbound.{module}.CHUNK", CHUNK)
 
 

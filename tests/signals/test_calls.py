@@ -13,7 +13,7 @@ from tests.support.trains import smooth_train
 
 EPS = np.finfo(float).eps
 WRT = ("M0", "m0s", "R1a", "T2f")
-NINE = sb.Basis(np.eye(40)[:, :9])
+NINE = sb.Basis(np.eye(40)[:, :9], seq=SEQ)
 
 
 # Shapes

@@ -15,13 +15,12 @@ from spinbound.base.progress import split_progress
 from spinbound.files import stores
 from spinbound.files.stores import Array, Layout
 from spinbound.sequences.experiment import refuse_silence
-from spinbound.signals.batch import round_into
+from spinbound.signals.batch import round_into, valid_voxels
 from spinbound.signals.crb import crb
 from spinbound.signals.fisher import compute_in_one_run, fisher, n_columns
 from spinbound.signals.forward import ForwardModel
 from spinbound.signals.noise import GaussianNoise
 from spinbound.signals.simulate import sensitivities, simulate
-from spinbound.signals.valid import valid_voxels
 from spinbound.tissues.sources import Source
 from spinbound.tissues.tissue import Tissue
 

@@ -322,15 +322,10 @@ class Evaluation:
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything as .npz: snr, realizations, names, settings (JSON), and KIND_NAME for every map.
 
-        Parameters
-        ----------
-        path
-            The file, ``.npz``.
-
         Raises
         ------
         InvalidData
-            For another suffix.
+            For another suffix than .npz.
         OSError
             If the file cannot be written; no incomplete file remains then.
         """

@@ -201,17 +201,7 @@ class Basis:
         return int(self.vectors.shape[1])
 
     def truncate(self, rank: int) -> Basis:
-        """Return the basis of the first `rank` vectors.
-
-        Parameters
-        ----------
-        rank
-            Number of vectors, at most as many as there are.
-
-        Returns
-        -------
-        Basis
-            With the same singular values and sequence.
+        """Return the basis of the first `rank` vectors, of the same sequence.
 
         Raises
         ------
@@ -223,17 +213,7 @@ class Basis:
         return _make_basis(self.vectors[:, :rank], self.singular_values, self.sequence_identity)
 
     def compress(self, signals: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Return coefficients U^H s (..., rank) of signals (..., n), in the signals' precision.
-
-        Parameters
-        ----------
-        signals : (..., n)
-            Signals, real or complex; masked entries count as NaN.
-
-        Returns
-        -------
-        (..., rank)
-            Real if signals and vectors are.
+        """Return coefficients U^H s (..., rank) of signals (..., n), in the signals' precision; masked entries are NaN.
 
         Raises
         ------
@@ -243,17 +223,7 @@ class Basis:
         return _multiply("signals", signals, self.vectors.conj(), "as the basis has echoes")
 
     def expand(self, coefficients: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Return signals U c (..., n) of coefficients (..., rank), in the coefficients' precision.
-
-        Parameters
-        ----------
-        coefficients : (..., rank)
-            Coefficients, real or complex; masked entries count as NaN.
-
-        Returns
-        -------
-        (..., n)
-            Real if coefficients and vectors are.
+        """Return signals U c (..., n) of coefficients (..., rank), in their precision; masked entries are NaN.
 
         Raises
         ------
@@ -276,12 +246,7 @@ class Basis:
         """Refuse a sequence that the basis was not made for.
 
         If it does not know its sequence, it has to hold signals of a brain in this one: 200 fixed tissues are simulated
-        (0.1 s for 1142 echoes). The basis remembers the sequence, so that only the first call takes this time.
-
-        Parameters
-        ----------
-        seq
-            A sequence, or the trains of a joint experiment.
+        (0.1 s for 1142 echoes), in the first call.
 
         Raises
         ------
@@ -291,9 +256,7 @@ class Basis:
             1.3 times what a basis of the same rank for tissues of `Prior.paper` would leave. The message says what to
             check; `assign` overrides it.
 
-        Notes
-        -----
-        A train that is nearly right has nearly the same signals. The wrong TR, by 10 %, is not found.
+        A train that is nearly right has nearly the same signals: a TR that is wrong by 10 % is not found.
         """
         trains = as_trains(seq)
         kept = vars(self).setdefault("_trains", {})

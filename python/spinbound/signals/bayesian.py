@@ -22,7 +22,7 @@ from spinbound.work.run import Run
 
 from .basis import Basis
 from .batch import FORMS, Batch, check_apparent
-from .bounds import Bounds, Outputs
+from .bounds import Bounds
 from .fisher import n_columns, require_sigma
 from .forward import ForwardModel
 from .noise import GaussianNoise
@@ -99,7 +99,7 @@ def bayesian_crb(
 
     rows = make_prior_rows(coordinates, covariance, n_columns(names, form))
     bounds = Bounds(batch, names, coordinates, form, prior=rows)
-    return cast(dict[str, npt.NDArray[Any]], bounds.carry_out(run, Outputs.of(bounds, out, dtype), "bayesian crb"))
+    return cast(dict[str, npt.NDArray[Any]], bounds.carry_out(run, out, dtype, "bayesian crb"))
 
 
 def match_prior(prior: Prior | Mapping[str, float], names: tuple[str, ...]) -> tuple[tuple[str, ...], FloatArray]:

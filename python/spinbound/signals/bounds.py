@@ -67,13 +67,34 @@ class Bounds:
         with np.errstate(divide="ignore", over="ignore"):
             return np.asarray(rate**-2.0 if is_reciprocal(name) else rate**2)
 
-    def carry_out(self, run: Run, outputs: Outputs, label: str) -> Any:
-        """Compute the bounds into the outputs as the run says; return them, with the condition if it is wanted."""
+    def carry_out(
+        self, run: Run, out: Mapping[str, npt.NDArray[Any]] | None, dtype: npt.DTypeLike | None, label: str
+    ) -> Any:
+        """Compute the bounds as the run says, into given arrays or new ones of the voxels' shape.
+
+        Returns
+        -------
+        dict of str to (...), or that and the condition (...)
+            Numbers for a single voxel.
+        """
+        number, shape = as_result_dtype(dtype, np.float64), self.batch.shape
+        if out is None and run.folder is None and number == np.float64:
+            with show_progress(self.batch.progress, self.batch.n_voxels, label) as advance:
+                return self._state({name: values.reshape(shape)[()] for name, values in self.compute(advance).items()})
+
+        arrays = {name: np.empty(shape, number) for name in self.results if out is None or name == CONDITION}
+        if out is not None:
+            arrays |= _check_given(out, self.names, shape, number)
+        outputs = Outputs(arrays, self.batch)
         if run.folder is None:
             self._compute_in_slabs(outputs, label)
         else:
             self._compute_in_folder(run, outputs, label)
-        return outputs.state(self.names)
+        return self._state(arrays if out is not None else {name: values[()] for name, values in arrays.items()})
+
+    def _state(self, results: Arrays) -> Any:
+        bounds = {name: results[name] for name in self.names}
+        return (bounds, results[CONDITION][()]) if self.with_condition else bounds
 
     def _compute_in_slabs(self, outputs: Outputs, label: str) -> None:
         with show_progress(self.batch.progress, self.batch.n_voxels, label) as advance:
@@ -115,30 +136,15 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Outputs:
-    """The places of results, of double or single precision: given ones, or new ones of the voxels' shape."""
+    """The places of results, of double or single precision."""
 
     arrays: Mapping[str, npt.NDArray[Any]]
     batch: Batch
-    given: Mapping[str, npt.NDArray[Any]] | None
-
-    @classmethod
-    def of(cls, bounds: Bounds, out: Mapping[str, npt.NDArray[Any]] | None, dtype: npt.DTypeLike | None) -> Outputs:
-        """Check the arguments `out` and `dtype` of a call."""
-        number, shape = as_result_dtype(dtype, np.float64), bounds.batch.shape
-        arrays = {name: np.empty(shape, number) for name in bounds.results if out is None or name == CONDITION}
-        if out is not None:
-            arrays |= _check_given(out, bounds.names, shape, number)
-        return cls(arrays, bounds.batch, out)
 
     def take(self, voxels: slice, results: Arrays) -> None:
         """Store the results of some voxels."""
         for name, values in results.items():
             round_into(self.batch.flatten(self.arrays[name]), voxels, values)
-
-    def state(self, names: tuple[str, ...]) -> Any:
-        """Return the bounds by name, numbers for a single voxel, and the condition if there is one."""
-        bounds = {name: self.arrays[name] if self.given else self.arrays[name][()] for name in names}
-        return (bounds, self.arrays[CONDITION][()]) if CONDITION in self.arrays else bounds
 
 
 def _check_given(

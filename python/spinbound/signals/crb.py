@@ -20,7 +20,7 @@ from spinbound.work.run import Run
 
 from .basis import Basis
 from .batch import FORMS, Batch, check_apparent
-from .bounds import Bounds, Outputs
+from .bounds import Bounds
 from .fisher import n_columns, refuse_too_few_data, require_sigma
 from .forward import ForwardModel
 from .noise import GaussianNoise
@@ -159,4 +159,4 @@ def crb(
     refuse_too_few_data(batch, n_columns(names, form))
 
     bounds = Bounds(batch, names, names, form, with_condition=condition)
-    return bounds.carry_out(run, Outputs.of(bounds, out, dtype), "crb")
+    return bounds.carry_out(run, out, dtype, "crb")

@@ -19,9 +19,8 @@ from spinbound.sequences.sequence import Sequence
 from spinbound.tissues.tissue import Tissue
 
 from .basis import Basis
-from .batch import Batch, as_unknowns, check_apparent, compute
+from .batch import R1F, R1S, Batch, as_unknowns, check_apparent, compute
 from .forward import ForwardModel
-from .valid import R1F, R1S
 
 OUTPUTS = ("signal", "magnetization")
 # The shortest cycle of a periodic train in single precision: in s, and times R1f or R1s, whichever is less.

@@ -119,7 +119,7 @@ class CrbJob(FolderJob):
 
     kind = "crb"
     called, computes = "crb", "spinbound._core.crb"
-    size = "spinbound.signals.crb.CHUNK", CHUNK
+    size = "spinbound.signals.bounds.CHUNK", CHUNK
 
     def call(self, **changes):
         return sb.crb(**{"seq": SEQ, "tissue": TISSUE, "wrt": ("M0", "m0s", "T2f"), "sigma": 1 + B1} | changes)

@@ -10,8 +10,7 @@ import numpy.typing as npt
 import spinbound._core as _core
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray, Progress
 from spinbound.base.parameters import TISSUE, bases, is_reciprocal
-from spinbound.signals.batch import as_unknowns
-from spinbound.signals.valid import remove_exchange, valid_voxels
+from spinbound.signals.batch import as_unknowns, remove_exchange, valid_voxels
 from spinbound.work.chunks import Arrays
 
 from .problem import ELIMINATED, KNOWN, Problem

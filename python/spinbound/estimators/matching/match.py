@@ -18,9 +18,8 @@ from spinbound.base.parameters import PARAMETERS
 from spinbound.base.progress import shift_progress, show_progress
 from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.sequences.experiment import as_trains
-from spinbound.signals.batch import count_threads
+from spinbound.signals.batch import SLAB, count_threads
 from spinbound.signals.belonging import refuse_foreign_data
-from spinbound.signals.valid import SLAB
 from spinbound.tissues.tissue import Tissue
 
 from .atoms import AtomBlock, Atoms, Index, atoms_of

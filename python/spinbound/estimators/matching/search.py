@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinbound.base.errors import BoolArray, ComplexArray, FloatArray
-from spinbound.signals.valid import SLAB
+from spinbound.signals.batch import SLAB
 
 from .atoms import AtomBlock, Index
 

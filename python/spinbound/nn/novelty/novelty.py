@@ -30,9 +30,8 @@ from spinbound.nn.noise import Noise
 from spinbound.sequences.experiment import Experiment
 from spinbound.sequences.model import Model
 from spinbound.signals.basis import Basis
-from spinbound.signals.batch import count_threads
+from spinbound.signals.batch import SLAB, count_threads
 from spinbound.signals.forward import ForwardModel
-from spinbound.signals.valid import SLAB
 from spinbound.tissues.prior import Prior
 
 from .charts import Charts
