@@ -11,6 +11,8 @@ from spinbound.work import cluster
 from tests.support.commands import failure
 from tests.support.work.jobs import CHUNK, DATA, SEQ, TISSUE, N
 
+pytestmark = pytest.mark.filterwarnings("ignore:the fit leaves")  # what is not free is known wrongly
+
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch):

@@ -11,6 +11,8 @@ from spinbound.work.executor import AHEAD, ExecutorRunner
 
 from tests.support.trains import random_tissues, smooth_train
 
+pytestmark = pytest.mark.filterwarnings("ignore:the fit leaves")  # what is not free is known wrongly
+
 SEQ, TISSUE, WRT = smooth_train(), random_tissues(40, seed=3), ("M0", "m0s", "R2f")
 
 

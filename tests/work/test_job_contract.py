@@ -15,6 +15,8 @@ from spinbound.work.job import run_here
 from tests.support.disks import fill_disk, flip_bits
 from tests.support.work.jobs import CHUNK, N_CHUNKS, OTHERS, VARIANTS, N
 
+pytestmark = pytest.mark.filterwarnings("ignore:the fit leaves")  # what is not free is known wrongly
+
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals, limits and locks of POSIX")
 
 

@@ -12,6 +12,8 @@ from spinbound.work.locks import hold_lock
 
 from tests.support.work.jobs import CHUNK, VARIANTS, CrbJob, EvaluateJob, FitJob, N
 
+pytestmark = pytest.mark.filterwarnings("ignore:the fit leaves")  # what is not free is known wrongly
+
 
 @pytest.mark.parametrize("numbers", [(0, 3), (4, 3), (1, 0), (1.0, 2), (True, 2)])
 def test_a_part_that_does_not_exist_is_refused(numbers):
