@@ -2,6 +2,7 @@
 
     python studies/measure_fit.py recovery published_train.mat published_basis.npz
     python studies/measure_fit.py efficiency published_train.mat published_basis.npz
+    python studies/measure_fit.py minima published_train.mat published_basis.npz
     python studies/measure_fit.py starts published_train.mat published_basis.npz
     python studies/measure_fit.py low-snr published_train.mat published_basis.npz
 
@@ -11,7 +12,7 @@ core and two threads `recovery` takes 0.3 s per tissue in the basis, `efficiency
 """
 
 import argparse
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 import spinbound as sb
@@ -64,6 +65,47 @@ def recovery_row(seq, domain, basis, chosen, *, n, matches, iterations):
     for i in lost:
         print(f"lost: tissue {i}, {sb.FitStatus(found.status[i]).name}, residual {found.residual[i]:.1e}")
     return domain, chosen, matches, f"{n - lost.size} of {n}", round(found.iterations.mean()), f"{seconds / n:.2f} s"
+
+
+# Wrong minima of noisy data
+
+MINIMA_ATOMS = 3000
+WRONG = 1e-4, 1e-8  # relative and absolute excess of the cost's root over that of a fit from the truth
+PRIOR_STD = {"m0s": 0.08, "Rex": 20.0, "T2s": 4.3e-6, "B1": 0.1}  # of MAP fits; their means are the truth
+CHOICES = (1, "auto", 2)  # of multi_start
+
+
+def misfit(found, data, tissue, prior_std):
+    """The root of what a fit minimises, relative to the data: the priors count as residuals."""
+    distance = sum(((found.estimates[name] - tissue[name]) / std) ** 2 for name, std in prior_std.items())
+    noise = found.sigma / np.linalg.norm(data, axis=1)
+    return np.hypot(found.residual, noise * np.sqrt(distance))
+
+
+def minima_rows(seq, basis, n, snr, prior_std):
+    """One row for each choice: wrong minima, and processor time in units of that of one start."""
+    most_B1, half = LARGEST_ANGLE / seq.alpha.max(), PERIOD / 2
+    prior = sb.Prior.paper(TR).truncated(B1=(None, most_B1))
+    tissue = prior.truncated(omega0=(-half, half)).sample(n, seed=11).replace(M0=M0)
+    atoms = sb.dictionary(seq, prior.truncated(omega0=(-1.25 * half, 1.25 * half)), MINIMA_ATOMS, basis=basis)
+    clean = sb.simulate(seq, tissue, basis=basis)
+    sigma = np.abs(clean).max(axis=1) / snr if snr else np.zeros(n)
+    data = clean + sigma[:, None] * (np.random.default_rng(0).standard_normal((*clean.shape, 2)) @ [1, 1j])
+    options = {"prior": {k: (tissue[k], std) for k, std in prior_std.items()}, "sigma": sigma} if prior_std else {}
+    truth = {name: tissue[name] for name in APPARENT}
+    least = misfit(sb.fit(data, seq, basis, start=truth, **options), data, tissue, prior_std)
+
+    rows, times = [], []
+    for choice in CHOICES:
+        begin = process_time()
+        found = sb.fit(data, seq, basis, dictionary=atoms, multi_start=choice, **options)
+        times.append(process_time() - begin)
+        wrong = ~(misfit(found, data, tissue, prior_std) <= least * (1 + WRONG[0]) + WRONG[1])
+        doubt = "" if choice == 1 else f"{100 * found.doubtful_share:.1f} %"
+        caught = "" if choice == 1 else f"{found.doubtful[wrong].sum()} of {wrong.sum()}"
+        kind = f"{snr or 'no noise'}{', priors' if prior_std else ''}"
+        rows.append((kind, choice, f"{wrong.sum()} of {n}", f"{times[-1] / times[0]:.2f}", doubt, caught))
+    return rows
 
 
 # Estimates from noisy data
@@ -279,6 +321,13 @@ def print_recovery(seq, domains, chosen):
     print(markdown(head, rows))
 
 
+def print_minima(seq, domains, chosen):
+    head = ("SNR", "multi_start", "wrong", "time", "doubtful", "wrong among the doubtful")
+    kinds = ((0, {}), (200, {}), (50, PRIOR_STD))
+    n = chosen.n or 1000
+    print(markdown(head, [row for kind in kinds for row in minima_rows(seq, domains["basis"], n, *kind)]))
+
+
 def print_efficiency(seq, domains, chosen):
     n = chosen.n or 2000
     n_tests = N_TISSUES * sum(len(columns(unknowns)) for unknowns in UNKNOWNS.values()) * len(domains)
@@ -302,6 +351,7 @@ def print_low_snr(seq, domains, chosen):
 
 COMMANDS = {
     "recovery": print_recovery,
+    "minima": print_minima,
     "efficiency": print_efficiency,
     "starts": print_starts,
     "low-snr": print_low_snr,

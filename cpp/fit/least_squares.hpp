@@ -58,7 +58,7 @@ public:
     void refine(const StoppingRules& rules);
 
     // Where the linearised model has its least cost within the box, and that cost, if a step p adds (p_k/reach_k)^2 of
-    // what it is now.
+    // what it is now (theory, (15.7)).
     struct Promise {
         Unknowns x;
         double cost;

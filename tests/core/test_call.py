@@ -24,6 +24,7 @@ EMPTY = {
     "covariance": np.empty((N, COLUMNS, COLUMNS)),
     "sigma": np.empty(N),
     "residual": np.empty(N),
+    "misfit": np.empty(N),
     "status": np.empty(N, np.int8),
     "iterations": np.empty(N, np.int32),
     "at_bound": np.empty(N, np.uint16),

@@ -1,7 +1,8 @@
 """The search for the best minimum of every voxel of a chunk, from several starts.
 
-A *look* at a start is one evaluation of the model: the misfit that its linearised model promises nearby, and where. A
-*run* is a fit to a tenth of a standard error, mostly in single precision. Only the best run goes on to the end.
+A *look* at a start is one evaluation of the model: the misfit that its linearised model promises nearby, and where
+(theory, (15.7)). A *run* is a fit to a tenth of a standard error, mostly in single precision. Only the best run goes on
+to the end.
 """
 
 from __future__ import annotations
