@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 import numpy as np
 import pytest
 import spinbound as sb
-from spinbound.signals import crb as module
+from spinbound.signals import bounds as module
 from spinbound.work.executor import AHEAD, ExecutorRunner
 
 from tests.support.trains import random_tissues, smooth_train

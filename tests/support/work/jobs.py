@@ -245,7 +245,7 @@ OTHERS = {
         "tissue": ({}, {"tissue": TISSUE.replace(M0=1)}, "tissue"),
         "sequence": ({}, {"seq": OTHER_TRAIN}, "sequence"),
         "model": ({}, {"model": "graham"}, "model|physics"),
-        "basis": ({}, {"basis": sb.Basis(np.eye(40)[:, :9])}, "basis"),
+        "basis": ({}, {"basis": sb.Basis(np.eye(40)[:, :9], seq=SEQ)}, "basis"),
     },
     "evaluate": {
         "estimator": ({}, {"estimator": partial(changed, gain=0.9)}, "estimator"),
