@@ -22,7 +22,7 @@ from .goodness import Goodness
 from .limits_reached import Sides, advise, count_sides
 from .problem import Problem
 
-DOUBT = 1 / 3  # of the starts: fewer agree in 8 % of random tissues, and in a quarter of those in a wrong minimum
+DOUBT = 1 / 3  # of the starts: fewer agree in 8 % of random tissues, and in a fifth of those in a wrong minimum
 CODES = {name: code for code, (name, _) in enumerate(_core.statuses)}
 
 
