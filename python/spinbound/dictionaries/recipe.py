@@ -8,8 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from spinbound.base.checks import as_sigma
-from spinbound.base.errors import BoolArray, InvalidParameter, Progress
+from spinbound.base.errors import BoolArray, ComplexArray, InvalidParameter, Progress
 from spinbound.base.parameters import PARAMETERS, TISSUE
 from spinbound.base.progress import split_progress
 from spinbound.files import stores
@@ -38,6 +37,13 @@ class Recipe:
     sigma: float
     form: str
     dtype: str  # of the signals; real arrays have the same precision
+    noise_covariance: ComplexArray | None = None  # of coefficients, in place of sigma = 1
+
+    @property
+    def noise(self) -> GaussianNoise:
+        """The noise that the bounds are for."""
+        return GaussianNoise.of(self.sigma, self.noise_covariance, self.forward.basis)
+
     strict: bool = False  # refuse tissues that cannot be simulated
 
     def layouts(self, n: int, chunk: int) -> dict[str, Layout]:
@@ -93,7 +99,7 @@ class Recipe:
         """Compute the arrays of the core, where at least one of the tissues is valid."""
         forward = self.forward
         if self.derivatives and forward.basis is not None:
-            arguments = self.wrt, GaussianNoise(as_sigma(self.sigma)), self.form, self.derivatives
+            arguments = self.wrt, self.noise, self.form, self.derivatives
             return compute_in_one_run(forward, tissue, *arguments, threads=threads, progress=progress)
         return self._compute_in_turn(tissue, threads, progress)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from spinbound.base.checks import as_sigma
@@ -17,12 +19,14 @@ from spinbound.signals.noise import GaussianNoise
 from spinbound.tissues.prior import Prior
 from spinbound.tissues.prior_file import parse_distributions
 
+from .dataset import ReferenceSet
+
 # Of a few tissues the covariance is singular; so much of each variance makes it invertible.
 FREEDOM = 1e-9
 OF_PRIOR, OF_TISSUES, UNKNOWN = "the prior of the set", "the covariance of the tissues", "unknown"
 
 
-def achievable_errors(data: Dictionary, snr: FloatArray, threads: int | None) -> tuple[dict[str, FloatArray], str]:
+def achievable_errors(data: ReferenceSet, snr: FloatArray, threads: int | None) -> tuple[dict[str, FloatArray], str]:
     """Return diag((F + P^-1)^-1), (S, n) by unknown, at each SNR, and which prior it is.
 
     P is the covariance of the prior that the tissues were drawn from, else that of the tissues. An unknown that has one
@@ -40,10 +44,9 @@ def achievable_errors(data: Dictionary, snr: FloatArray, threads: int | None) ->
     covariance[-free.size :, -free.size :] = P[np.ix_(free, free)] + FREEDOM * np.diag(np.diagonal(P)[free])
     rows = make_prior_rows(names, covariance, n_columns(names, "real"))
     forward = ForwardModel.of(data.sequence, Model.read(data.configuration), data.basis)
-    tissue = data.tissue.replace(M0=1)
+    tissue, noise = data.tissue.replace(M0=1), GaussianNoise.of(1.0, data.noise_covariance, data.basis)
     for k, level in enumerate(snr):
-        noise = GaussianNoise(as_sigma(1 / level))
-        batch = Batch.of(forward, tissue, noise, threads=threads, progress=None)
+        batch = Batch.of(forward, tissue, replace(noise, sigma=as_sigma(1 / level)), threads=threads, progress=None)
         asked = tuple(name for name in unknowns if name == "M0" or unknowns.index(name) - ("M0" in unknowns) in free)
         found = Bounds(batch, asked, names, "real", prior=rows).compute(None)
         for name in unknowns:

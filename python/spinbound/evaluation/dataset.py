@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, pi, prod
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from spinbound.base.checks import as_instance, as_parameter_names
-from spinbound.base.errors import InvalidData, Progress
+from spinbound.base.checks import as_complex, as_instance, as_parameter_names
+from spinbound.base.errors import ComplexArray, InvalidData, InvalidParameter, Progress
 from spinbound.base.progress import show_progress
 from spinbound.dictionaries.dictionary import Dictionary
 from spinbound.dictionaries.job import describe_configuration
@@ -37,6 +38,8 @@ class ReferenceSet(Dictionary):
     grid_shape : tuple of int
         The shape of maps: that of given tissues, or of the grids of a prior if the tissues are all combinations of
         their values in order; by default (n,).
+    noise_covariance : (rank, rank), optional
+        That of the noise of coefficients which the bounds are for, in place of sigma = 1.
 
     Raises
     ------
@@ -53,6 +56,7 @@ class ReferenceSet(Dictionary):
     """
 
     grid_shape: tuple[int, ...] = ()
+    noise_covariance: ComplexArray | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,8 +83,13 @@ class ReferenceSet(Dictionary):
             raise IndexError("a reference set is indexed by a slice, a list of numbers or a mask")
         crb = {name: bound[rows] for name, bound in self.crb.items()}
         configuration = {key: value for key, value in self.configuration.items() if key not in ("n", "first")}
-        return ReferenceSet(
-            self.sequence, self.tissue[rows], self.signals[rows], self.basis, crb, configuration=configuration
+        return replace(
+            self,
+            tissue=self.tissue[rows],
+            signals=self.signals[rows],
+            crb=crb,
+            configuration=configuration,
+            grid_shape=(),
         )
 
     def __repr__(self) -> str:
@@ -94,6 +103,7 @@ def reference_set(
     *,
     basis: Basis | None = None,
     wrt: str | Iterable[str] = FULL_MODEL,
+    noise_covariance: npt.ArrayLike | None = None,
     seed: int = 0,
     first: int = 0,
     model: Model | str = "gbloch",
@@ -118,6 +128,9 @@ def reference_set(
     wrt
         The unknowns of the full model, in whose presence each parameter is estimated; by default M0, m0s, T1a, T2f,
         Rex, T2s, omega0 and B1. The estimator may know all other parameters.
+    noise_covariance : (rank, rank)
+        Covariance E[n n^H]/2 of the noise n of the coefficients that the bounds are for, as in `crb`; white by default.
+        At an SNR `evaluate` adds noise of this covariance, divided by the SNR squared.
     seed, first
         Seed of the draw, and the first tissue: tissues `first` to `first + n - 1`, as in `Prior.sample`. Tissues of
         grids become maps if `first` is a multiple of the number of combinations.
@@ -149,7 +162,10 @@ def reference_set(
     (4, 3)
     """
     forward = ForwardModel.of(seq, model, basis)
-    recipe = Recipe(forward, as_parameter_names(wrt), ("crb",), sigma=1.0, form="real", dtype="complex128")
+    covariance = None if noise_covariance is None else as_complex("noise_covariance", noise_covariance)
+    if covariance is not None and covariance.ndim != 2:
+        raise InvalidParameter(f"noise_covariance has shape {covariance.shape}; allowed: (rank, rank)")
+    recipe = Recipe(forward, as_parameter_names(wrt), ("crb",), 1.0, "real", "complex128", covariance)
     tissues, shape = _open_source(source, n, seed, first)
     refuse_invalid(recipe, tissues)
 
@@ -159,7 +175,16 @@ def reference_set(
 
     crb = dict(zip(recipe.wrt, np.ascontiguousarray(results["crb"].T), strict=True))
     content = describe_configuration(recipe, tissues, tissues.n)
-    return ReferenceSet(seq, tissue, results["signals"], basis, crb, configuration=content, grid_shape=shape)
+    return ReferenceSet(
+        seq,
+        tissue,
+        results["signals"],
+        basis,
+        crb,
+        configuration=content,
+        grid_shape=shape,
+        noise_covariance=covariance,
+    )
 
 
 def _open_source(source: Prior | Tissue, n: int | None, seed: int, first: int) -> tuple[Source, tuple[int, ...]]:

@@ -70,7 +70,7 @@ def evaluate(
         could not be simulated are left out.
     snr
         ``|M0|/sigma``, one number or several, > 0; sigma is the standard deviation of the noise in the real and in the
-        imaginary part each.
+        imaginary part each. If the reference set has a noise covariance C, that of the noise is C/snr^2.
     realizations
         Number N of realisations of the noise of each tissue, at least 2.
     names
@@ -137,6 +137,7 @@ def evaluate(
         seed=as_count("seed", seed, 0),
         random_phase=as_one_of("phase", phase, PHASES) == "random",
         period=data.omega0_period,
+        coloring=None if data.noise_covariance is None else np.asarray(np.linalg.cholesky(data.noise_covariance)),
     )
 
     if data.basis is not None:
@@ -201,6 +202,7 @@ def _hashes(data: ReferenceSet, adapter: Adapter) -> dict[str, Any]:
     return {
         "signals": hash_arrays(data.signals),
         "tissue": hash_arrays(*data.tissue.as_dict().values()),
+        "noise": None if data.noise_covariance is None else hash_arrays(data.noise_covariance),
         "estimator": describe_identity(adapter, data),
     }
 

@@ -39,6 +39,7 @@ class Plan:
     seed: int
     random_phase: bool
     period: float  # of omega0
+    coloring: ComplexArray | None = None  # L of the noise's covariance L L^H at SNR 1; None: white
 
     def rows(self, n_samples: int) -> int:
         """Return the number of signals that the estimator gets in one call."""
@@ -108,13 +109,15 @@ class NoiseStream:
     """The noise of one pair, realisation after realisation."""
 
     def __init__(self, plan: Plan, snr: float, number: int) -> None:
-        self.sigma = 1 / snr
+        self.sigma, self.coloring = 1 / snr, plan.coloring
         self.numbers = _make_stream(f"{plan.seed} {float(snr)!r} {number}")
         self.phases = _make_stream(f"{plan.seed} {float(snr)!r} {number} phase") if plan.random_phase else None
 
     def add_noise(self, signal: ComplexArray, n: int) -> ComplexArray:
         """Return the next n realisations (n, samples) of data: a signal (samples,) of M0 = 1 or of random phase."""
         data = self.sigma * self.numbers.standard_normal((n, 2 * signal.size)).view(np.complex128)
+        if self.coloring is not None:
+            data = data @ self.coloring.T
         M0 = 1.0 if self.phases is None else np.exp(2j * np.pi * self.phases.random((n, 1)))
         data += M0 * signal
         return data
