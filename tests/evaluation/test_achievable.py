@@ -50,6 +50,29 @@ def test_what_is_the_same_in_all_tissues_is_known():
     assert card.achievable["m0s"][0] == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("wrt", [("M0", "m0s"), ("m0s",)])
+def test_of_equal_tissues_everything_is_known(wrt):
+    card = card_of(sb.reference_set(SEQ, sb.Tissue(m0s=[0.1, 0.1]), wrt=wrt))
+    assert not card.achievable["m0s"].any()
+
+
+def test_the_order_of_the_unknowns_does_not_matter():
+    one, other = (card_of(sb.reference_set(SEQ, PRIOR, 9, wrt=wrt)) for wrt in (UNKNOWNS, UNKNOWNS[::-1]))
+    assert other.achievable["m0s"] == pytest.approx(one.achievable["m0s"], rel=1e-9)
+
+
+def test_tissues_that_cannot_be_simulated_do_not_count():
+    some, all_of = (sb.reference_set(SEQ, sb.Tissue(m0s=m0s), wrt=UNKNOWNS) for m0s in ([0.1, 0.2], [0.1, np.nan, 0.2]))
+    assert card_of(all_of).achievable["m0s"][:, [0, 2]] == pytest.approx(card_of(some).achievable["m0s"], rel=1e-12)
+
+
+def test_a_prior_of_other_parameters_gives_way_to_the_tissues():
+    unknowns, prior = ("M0", "m0s", "R1f", "R1s"), sb.Prior(T1a=sb.Uniform(1, 2), m0s=sb.Uniform(0.1, 0.2))
+    card = card_of(sb.reference_set(SEQ, prior, 9, wrt=unknowns))
+    assert card.settings["prior"] == "the covariance of the tissues"
+    assert (card.achievable["m0s"] > 0).all()
+
+
 def test_of_one_tissue_nothing_is_known():
     card = card_of(sb.reference_set(SEQ, sb.Tissue(), wrt=UNKNOWNS), snr=50)
     assert card.settings["prior"] == "unknown"

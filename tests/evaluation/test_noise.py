@@ -58,6 +58,19 @@ def test_fits_that_know_it_reach_the_bound_and_others_do_not(data):
         assert unknowing.scores[name].variance_interval[0][0] > 1.05
 
 
+def test_voxels_with_noise_of_their_own_are_fitted_as_if_alone(data):
+    scale = np.linspace(1, 3, 6)[:, None, None]
+    each, start = COVARIANCE / SNR**2 * scale, {"m0s": 0.15, "R2f": 15.0}
+    signals = data.signals[:6] + np.random.default_rng(0).normal(0, 1 / SNR, (6, RANK, 2)) @ [1, 1j]
+    each[4] = -each[4]
+    together = sb.fit(signals, TRAIN, BASIS, free=UNKNOWNS, start=start, noise_covariance=each)
+    for k in (0, 1, 2, 3, 5):
+        alone = sb.fit(signals[k], TRAIN, BASIS, free=UNKNOWNS, start=start, noise_covariance=each[k])
+        assert together.estimates["m0s"][k] == pytest.approx(alone.estimates["m0s"], rel=1e-9)
+        assert together.std["m0s"][k] == pytest.approx(alone.std["m0s"], rel=1e-9)
+    assert sb.FitStatus(together.status[4]).name == "invalid"
+
+
 def test_the_achievable_loss_takes_it(data):
     card = sb.evaluate(fit_with(noise_covariance=COVARIANCE / 20**2), data, 20, 2)
     options = {"basis": BASIS, "noise_covariance": COVARIANCE / 20**2}

@@ -74,11 +74,14 @@ REFUSED = {
     "covariance in time": ({"noise_covariance": np.eye(40)}, "noise_covariance is that of the coefficients"),
     "covariance shape": (
         COEFFICIENTS | {"noise_covariance": np.eye(4)},
-        r"noise_covariance has shape \(4, 4\); allowed: \(5, 5\), the rank",
+        r"noise_covariance has shape \(4, 4\); allowed: \(..., 5, 5\)",
     ),
     "covariance and sigma": (COEFFICIENTS | {"noise_covariance": np.eye(5), "sigma": 1}, "takes the place of sigma"),
     **{
-        f"covariance {what}": (COEFFICIENTS | {"noise_covariance": C}, "must be Hermitian and positive definite")
+        f"covariance {what}": (
+            COEFFICIENTS | {"noise_covariance": C},
+            "must be finite, Hermitian and positive definite",
+        )
         for what, C in {
             "not Hermitian": np.eye(5) + np.triu(np.ones((5, 5)), 1),
             "negative": -np.eye(5),

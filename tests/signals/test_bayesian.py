@@ -95,6 +95,8 @@ def test_in_a_linear_gaussian_world_it_is_the_error_of_the_posterior_mean():
         ({"m0s": np.nan}, NAMES, "the standard deviation of m0s is nan"),
         (sb.Prior(T1a=sb.Uniform(1, 2)), NAMES, "the prior has T1a, wrt has R1f; give"),
         (sb.Prior(B1=sb.Constant(1)), NAMES, "the prior holds B1 constant; leave it out of wrt"),
+        (sb.Prior(m0s=sb.Constant(0.1)), NAMES, "the prior holds m0s constant; leave it out of wrt"),
+        ({"m0s": 1e200}, NAMES, "allowed: one number > 0"),
     ],
 )
 def test_a_prior_that_makes_no_sense_is_refused(prior, wrt, message):
@@ -107,5 +109,13 @@ def test_it_goes_on_in_a_folder_as_the_bound_does(tmp_path):
     whole = sb.bayesian_crb(SEQ, many, STDS, NAMES)
     kept = sb.bayesian_crb(SEQ, many, STDS, NAMES, resume=tmp_path)
     assert all(np.array_equal(whole[name], kept[name]) for name in NAMES)
-    with pytest.raises(sb.InvalidData):
-        sb.bayesian_crb(SEQ, many, STDS | {"m0s": 0.1}, NAMES, resume=tmp_path)
+    of_rate = {"R2f" if name == "T2f" else name: std for name, std in STDS.items()}
+    for other in (STDS | {"m0s": 0.1}, of_rate):
+        with pytest.raises(sb.InvalidData):
+            sb.bayesian_crb(SEQ, many, other, NAMES, resume=tmp_path)
+
+
+def test_the_condition_is_told_and_the_prior_lowers_it():
+    bounds, condition = sb.bayesian_crb(SEQ, WHITE_MATTER, STDS, NAMES, 0.02, condition=True)
+    assert bounds == sb.bayesian_crb(SEQ, WHITE_MATTER, STDS, NAMES, 0.02)
+    assert condition < sb.crb(SEQ, WHITE_MATTER, NAMES, 0.02, condition=True)[1]

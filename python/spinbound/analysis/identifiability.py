@@ -54,7 +54,7 @@ class Identifiability:
         Correlation of the estimates; NaN for unknowns that the data do not determine.
     condition : (...)
         Condition number of the Jacobian with columns of unit norm: 1 if the effects of all unknowns on the signal are
-        orthogonal; inf if some combination has no effect, to the accuracy of the Jacobian (1e-8).
+        orthogonal; inf if some combination has no effect, to the accuracy of the Jacobian (1e-13).
     worst : tuple of two arrays, (..., K) and (..., K, K)
         Singular values of that Jacobian, smallest first, and for each the direction: a unit vector over the unknowns
         (the last axis), each in the unit in which it changes the signal by 1 in norm. A direction of singular value S

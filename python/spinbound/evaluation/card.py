@@ -266,7 +266,7 @@ class Evaluation:
         """
         verdicts = self.verdicts(margin)
         scores = {**self.scores, "overall": self.overall}
-        title = make_title(self.realizations, self.crb[self.names[0]].size)
+        title = make_title(self.realizations, self.crb[self.names[0]].size, self.settings.get("prior", "unknown"))
         blocks = (
             level_table(
                 f"SNR {level:g}",

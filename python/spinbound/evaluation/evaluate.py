@@ -5,7 +5,8 @@ parameter theta over the realisations and their variance (eqs. 2 and 3 of arXiv 
 
     bias = mean - theta,    var = sum (estimate - mean)^2/N,    loss = bias^2/CRB + var/CRB  (eq. 4)
 
-and the overall loss is the mean over tissues and parameters (eq. 5). An efficient unbiased estimator has a loss of 1.
+and the overall loss is the mean over tissues and parameters (eq. 5). An efficient unbiased estimator has a loss of 1;
+less is bought with bias, and about the least that the prior of the tissues allows is stated beside it.
 """
 
 from __future__ import annotations

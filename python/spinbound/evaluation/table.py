@@ -19,11 +19,11 @@ ERRORS = ("RMSE", "unit", "std/sqrt(CRB): 5 %", "50 %", "95 %")
 Scores = Mapping[str, tuple[Score, int]]  # by the label of a line, each with its level of the SNR
 
 
-def make_title(realizations: int, n: int) -> str:
+def make_title(realizations: int, n: int, prior: str) -> str:
     """Return the line above the blocks of a report card."""
     return (
-        f"{realizations} realisations of {n:,} tissue{'s'[: n != 1]}; the parts of the loss are corrected for "
-        "this number; loss 1, bias part 0: efficient and unbiased; achievable: about the least loss with this prior"
+        f"{realizations} realisations of {n:,} tissue{'s'[: n != 1]}; the parts of the loss are corrected for this "
+        f"number; loss 1, bias part 0: efficient and unbiased; achievable: about the least loss with the prior ({prior})"
     )
 
 

@@ -154,8 +154,8 @@ def _fill(value: npt.NDArray[Any], tissue: Tissue, dtype: Any) -> npt.NDArray[An
 
 def _spread_noise(noise: GaussianNoise, tissue: Tissue) -> tuple[FloatArray, ComplexArray | None]:
     """Return sigma (N,), one for each voxel, and whitening matrices (N, rank, rank), or (1, rank, rank) for all."""
-    sigma = _fill(broadcast_to_voxels("sigma", noise.sigma, tissue.shape), tissue, np.float64)
-    W = noise.whitening
+    W, name = noise.whitening, "sigma" if noise.whitening is None else "noise_covariance"
+    sigma = _fill(broadcast_to_voxels(name, noise.sigma, tissue.shape), tissue, np.float64)
     if W is not None:
         spread = W if W.ndim == 2 else np.broadcast_to(W, (*tissue.shape, *W.shape[-2:]))
         W = np.ascontiguousarray(spread.reshape(-1, *W.shape[-2:]))
@@ -177,6 +177,8 @@ def _explain(batch: Batch) -> str:
         if not PARAMETERS[name].contains(np.asarray(value)):
             return f"{prefix}{name} is {value:g}{where}; allowed: {PARAMETERS[name].allowed}"
     if batch.sigma is not None and not is_valid_sigma(batch.sigma[:1]).all():
+        if batch.whitening is not None:
+            return f"{prefix}noise_covariance{where} must be finite, Hermitian and positive definite"
         return f"{prefix}sigma is {batch.sigma[0]:g}{where}; allowed: sigma > 0, finite"
 
     m0s, T2s, B1 = (np.asarray(values[name], dtype=np.float64) for name in ("m0s", "T2s", "B1"))

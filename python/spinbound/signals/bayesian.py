@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from os import PathLike
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,8 @@ from .fisher import n_columns, require_sigma
 from .forward import ForwardModel
 from .noise import GaussianNoise
 
+SMALLEST = 1e-150  # standard deviation, whose square a float still holds
+
 
 def bayesian_crb(
     seq: Experiment,
@@ -39,13 +41,14 @@ def bayesian_crb(
     model: Model | str = "gbloch",
     basis: Basis | None = None,
     noise_covariance: npt.ArrayLike | None = None,
+    condition: bool = False,
     dtype: npt.DTypeLike | None = None,
     out: Mapping[str, npt.NDArray[Any]] | None = None,
     resume: str | PathLike[str] | None = None,
     runner: Runner | Executor | None = None,
     threads: int | None = None,
     progress: bool | Progress | None = None,
-) -> dict[str, npt.NDArray[Any]]:
+) -> Any:
     """Compute the mean squared error that is achievable with a prior: diag((F + P^-1)^-1), P the prior's covariance.
 
     The Cramér-Rao bound is that of unbiased estimators. An estimator that knows which tissues there are may have less
@@ -62,14 +65,16 @@ def bayesian_crb(
         parameters that the prior names: with a prior of T2f the bound of R2f is that of T2f times (R2f/T2f)^2.
     wrt
         P names of unknown parameters. Parameters of a `Prior` that are not among them are known.
-    sigma, form, noise_covariance, model, basis, dtype, out, resume, runner, threads, progress
+    sigma, form, noise_covariance, condition, model, basis, dtype, out, resume, runner, threads, progress
         As in `crb`. In the complex form the imaginary part of a parameter has the prior of the real part.
 
     Returns
     -------
     dict of str to (...) float
         The least mean squared error, in the parameter's unit squared: at most the bound, and at most the prior's
-        variance. NaN: the voxel is invalid.
+        variance. In the real form that of M0 is of both parts, which have the prior each. NaN: the voxel is invalid.
+    condition : (...)
+        With `condition`, as in `crb`, of the Jacobian and the prior together.
 
     Raises
     ------
@@ -98,8 +103,8 @@ def bayesian_crb(
     check_apparent(names, batch)
 
     rows = make_prior_rows(coordinates, covariance, n_columns(names, form))
-    bounds = Bounds(batch, names, coordinates, form, prior=rows)
-    return cast(dict[str, npt.NDArray[Any]], bounds.carry_out(run, out, dtype, "bayesian crb"))
+    bounds = Bounds(batch, names, coordinates, form, prior=rows, with_condition=condition)
+    return bounds.carry_out(run, out, dtype, "bayesian crb")
 
 
 def match_prior(prior: Prior | Mapping[str, float], names: tuple[str, ...]) -> tuple[tuple[str, ...], FloatArray]:
@@ -126,7 +131,7 @@ def match_prior(prior: Prior | Mapping[str, float], names: tuple[str, ...]) -> t
 
 def _as_std(name: str, value: Any) -> float:
     std = as_real(f"the standard deviation of {name}", value)
-    if std.ndim or not std > 0:
+    if std.ndim or not (SMALLEST < std < 1 / SMALLEST or std == np.inf):
         raise InvalidParameter(f"the standard deviation of {name} is {value}; allowed: one number > 0")
     return float(std)
 

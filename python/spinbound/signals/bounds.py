@@ -131,6 +131,7 @@ class Bounds:
         }
         further = {"noise": batch.whitening, "prior": self.prior}
         described |= {name: hash_arrays(values) for name, values in further.items() if values is not None}
+        described |= {} if self.prior is None else {"coordinates": list(self.coordinates)}
         return described | ({CONDITION: True} if self.with_condition else {})
 
 

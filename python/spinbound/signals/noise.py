@@ -130,7 +130,7 @@ def noise_covariance(
 
 def _as_coefficients(name: str, values: npt.ArrayLike | None, least: int) -> npt.NDArray[np.complexfloating]:
     array = np.asarray(values)
-    if array.dtype.kind != "c" or array.ndim < least:
+    if array.dtype.kind != "c" or array.ndim < least or array.shape[-1] == 0:
         raise InvalidData(f"{name} must be complex, with the coefficients last; given {array.dtype} {array.shape}")
     return array
 

@@ -25,4 +25,9 @@ def find_moments(
     u = dict(zip(names, points.T, strict=True))
     values = draw(u.__getitem__)
     samples = np.array([values[name] for name in names])
-    return samples.mean(axis=1), np.cov(samples, bias=True).reshape(len(names), len(names))
+    return samples[:, 0] + (samples - samples[:, :1]).mean(axis=1), find_covariance(samples)
+
+
+def find_covariance(samples: FloatArray) -> FloatArray:
+    """Return the covariance (P, P) of samples (P, n); what never varies has zeros, without rounding errors."""
+    return np.cov(samples - samples[:, :1], bias=True).reshape(len(samples), len(samples))

@@ -216,6 +216,8 @@ class _Workers:
     def start_cluster(self) -> Iterator[Any]:
         """Yield a cluster whose workers die with this process."""
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch, ExitStack() as closing:
+            # which says at the end of an interrupted run that connections were closed
+            logging.getLogger("distributed.batched").setLevel(logging.WARNING)
             cluster = optional_module("distributed", "cluster").LocalCluster(
                 n_workers=self.n,
                 threads_per_worker=1,  # chunks at a time

@@ -55,7 +55,8 @@ def make_arrays(problem: Problem, n: int) -> Arrays:
 def whiten_data(problem: Problem, voxels: Voxels) -> ComplexArray:
     """Return the data for the core, whitened if the noise is correlated."""
     data = problem.signals(voxels)
-    return data if problem.whitening is None else np.einsum("ij,nj->ni", problem.whitening, data)
+    W = problem.whitening_of(voxels)
+    return data if W is None else np.ascontiguousarray((W @ data[..., None])[..., 0])
 
 
 def fit_from(
@@ -82,7 +83,7 @@ def fit_from(
         M0=M0,
         valid=_find_valid(problem, matrix, M0, sigma, prior_mean),
         model=problem.forward.model.codes,
-        basis=problem.vectors,
+        basis=problem.forward.vectors,
         threads=settings.threads,
         progress=progress,
     )
@@ -98,7 +99,7 @@ def fit_from(
         reach=[] if reach is None else list(reach),
     )
 
-    noise = None if sigma is None else _core.Noise(sigma)
+    noise = None if sigma is None else _core.Noise(sigma, problem.whitening_of(voxels))
     _core.fit(call, noise, as_unknowns(problem.unknowns), task, _core.FitResults(**results))
     return results
 

@@ -101,9 +101,9 @@ def fit(
     sigma
         Standard deviation of the noise in the real and in the imaginary part each, one number or a map (...). By
         default each voxel's own, from its residual.
-    noise_covariance : (rank, rank)
-        Covariance E[n n^H]/2 of the noise n of the coefficients, in place of `sigma`. Data and basis are whitened by
-        it; residual and sigma = 1 are those of the whitened data.
+    noise_covariance : (rank, rank) or (..., rank, rank)
+        Covariance E[n n^H]/2 of the noise n of the coefficients, in place of `sigma`, one or one per voxel. Data and
+        signals are whitened by it; residual and sigma = 1 are those of the whitened data.
     prior
         Gaussian priors (mean, standard deviation) by the names of free parameters, the mean a number or a map (...):
         the estimate is then that of the largest posterior probability. Needs sigma or noise_covariance.

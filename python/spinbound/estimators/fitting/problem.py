@@ -29,6 +29,7 @@ from spinbound.sequences.experiment import Trains, refuse_silence
 from spinbound.sequences.limits import Limits, explain_value, find_range
 from spinbound.signals.basis import Basis
 from spinbound.signals.forward import ForwardModel
+from spinbound.signals.noise import make_whitening
 from spinbound.tissues.tissue import Tissue, make_tissue
 
 Maps = Mapping[str, npt.ArrayLike]
@@ -56,7 +57,6 @@ class Problem:
     """A checked fit, with the voxels of the mask in one axis."""
 
     forward: ForwardModel
-    vectors: ComplexArray | None  # of the basis, whitened if the noise is correlated
     data: npt.NDArray[Any]  # (all voxels, n_samples), as given
     shape: tuple[int, ...]
     mask: BoolArray
@@ -69,7 +69,7 @@ class Problem:
     bounds: dict[str, tuple[float, float]]
     sigma: npt.NDArray[Any] | None
     prior: GaussianPrior | None
-    whitening: ComplexArray | None
+    whitening: ComplexArray | None  # (1 or all voxels, rank, rank) of correlated noise
 
     @property
     def size(self) -> int:
@@ -98,6 +98,11 @@ class Problem:
         """Return the parameters of some of the voxels: known values, and defaults for the unknown ones."""
         return {name: self.select(value, voxels) for name, value in self.fixed.as_dict().items()}
 
+    def whitening_of(self, voxels: npt.NDArray[np.intp]) -> ComplexArray | None:
+        """Return the whitening matrices (n, rank, rank) of some of the voxels, or the one (1, rank, rank) of all."""
+        W = self.whitening
+        return W if W is None or len(W) == 1 else np.ascontiguousarray(W[voxels])
+
     def restrict(self, voxels: npt.NDArray[np.intp]) -> Problem:
         """Return the problem of some of the voxels alone."""
         mean = self.prior_mean(voxels)
@@ -115,6 +120,7 @@ class Problem:
             start={name: select(value) for name, value in self.start.items()},
             sigma=None if self.sigma is None else select(self.sigma),
             prior=None if self.prior is None or mean is None else replace(self.prior, mean=mean),
+            whitening=self.whitening_of(voxels),
         )
 
 
@@ -140,7 +146,7 @@ def check(
         As `fit` says.
     """
     refuse_silence(forward.trains)
-    vectors, n_samples = forward.vectors, forward.n_samples
+    n_samples = forward.n_samples
     samples = _check_data(data, n_samples, forward.basis)
     shape = samples.shape[:-1]
     names, known = _check_free(free), _as_named("fixed", fixed)
@@ -148,11 +154,10 @@ def check(
     refuse_conflicts((*names, *known), "free and fixed together")
     treatment = _choose_treatment(names, known, variable_projection)
     chosen = as_mask("mask", mask, shape)
-    whitening = _make_whitening(noise_covariance, vectors, sigma)
+    sigma, whitening = _make_noise(sigma, noise_covariance, forward.basis, shape)
 
     problem = Problem(
         forward=forward,
-        vectors=vectors if whitening is None or vectors is None else _whiten_vectors(vectors, whitening),
         data=samples.reshape(-1, n_samples),
         shape=shape,
         mask=chosen,
@@ -163,7 +168,7 @@ def check(
         fixed=_make_fixed(known, shape),
         start=_make_start(start, names, shape),
         bounds=_make_limits(bounds, unknowns, forward),
-        sigma=np.asarray(1.0) if whitening is not None else _check_sigma(sigma, shape),
+        sigma=sigma,
         prior=None,
         whitening=whitening,
     )
@@ -315,30 +320,22 @@ def _check_sigma(sigma: npt.ArrayLike | None, shape: tuple[int, ...]) -> FloatAr
     return values
 
 
-def _make_whitening(
-    covariance: npt.ArrayLike | None, vectors: ComplexArray | None, sigma: npt.ArrayLike | None
-) -> ComplexArray | None:
-    """Return W with W C W^H = 1: the inverse of the Cholesky factor of the covariance of each channel."""
+def _make_noise(
+    sigma: npt.ArrayLike | None, covariance: npt.ArrayLike | None, basis: Basis | None, shape: tuple[int, ...]
+) -> tuple[FloatArray | None, ComplexArray | None]:
+    """Return sigma, and the whitening matrices of correlated noise; sigma is NaN where there is none."""
     if covariance is None:
-        return None
-    if vectors is None or sigma is not None:
+        return _check_sigma(sigma, shape), None
+    if basis is None or sigma is not None:
         raise InvalidParameter("noise_covariance is that of the coefficients of a basis, and takes the place of sigma")
-    rank = vectors.shape[1]
-    C = as_complex("noise_covariance", covariance)
-    if C.shape != (rank, rank):
-        raise InvalidParameter(f"noise_covariance has shape {C.shape}; allowed: {(rank, rank)}, the rank of the basis")
-    try:
-        if not np.abs(C - C.conj().T).max() <= 1e-9 * np.abs(C).max():
-            raise np.linalg.LinAlgError
-        factor = np.linalg.cholesky(C)
-    except np.linalg.LinAlgError:
-        raise InvalidParameter("noise_covariance must be Hermitian and positive definite") from None
-    return np.asarray(np.linalg.inv(factor))
-
-
-def _whiten_vectors(vectors: ComplexArray, W: ComplexArray) -> ComplexArray:
-    """Return vectors V with V^H s = W U^H s."""
-    return np.ascontiguousarray(vectors @ W.conj().T)
+    W = make_whitening(covariance, basis.rank)
+    if W.ndim == 2:
+        return np.asarray(1.0), W[None]
+    refuse_shape("noise_covariance", W.shape[:-2], shape)
+    W = np.broadcast_to(W, (*shape, *W.shape[-2:])).reshape(-1, *W.shape[-2:])
+    is_covariance = np.isfinite(W).all(axis=(-2, -1))
+    W = np.where(is_covariance[:, None, None], W, np.eye(basis.rank))
+    return np.where(is_covariance, 1.0, np.nan).reshape(shape), W
 
 
 # Priors
