@@ -30,8 +30,15 @@ struct FitResults {
 FitProblem make_problem(Array<Complex> data, int M0, std::vector<double> low, std::vector<double> high,
                         std::optional<Array<double>> prior_mean, std::vector<double> prior_std,
                         const StoppingTuple& stopping, int depth, std::vector<double> reach) {
-    return {std::move(data),      static_cast<M0Treatment>(M0), std::move(low), std::move(high), std::move(prior_mean),
-            std::move(prior_std), static_cast<Depth>(depth), std::move(reach), as_stopping_rules(stopping)};
+    return {std::move(data),
+            static_cast<M0Treatment>(M0),
+            std::move(low),
+            std::move(high),
+            std::move(prior_mean),
+            std::move(prior_std),
+            static_cast<Depth>(depth),
+            std::move(reach),
+            as_stopping_rules(stopping)};
 }
 
 spinbound::FitProblem as_asked(const FitProblem& problem, const Call& call, const std::optional<Noise>& noise,
@@ -39,8 +46,8 @@ spinbound::FitProblem as_asked(const FitProblem& problem, const Call& call, cons
     for (const auto* list : {&problem.low, &problem.high, &problem.prior_std})
         if (list->size() != unknowns.parameters.size())
             throw InvalidArgument("low, high and prior_std need one entry for each unknown");
-    if (problem.depth == Depth::look && (problem.reach.size() != unknowns.parameters.size() ||
-                                         problem.M0 == M0Treatment::fitted))
+    if (problem.depth == Depth::look &&
+        (problem.reach.size() != unknowns.parameters.size() || problem.M0 == M0Treatment::fitted))
         throw InvalidArgument("a look needs a reach for each unknown, and no M0 among them");
     const py::ssize_t n = call.n_voxels();
     return {call.experiment(),
@@ -91,21 +98,22 @@ py::tuple statuses() {
 
 void bind_fit(py::module_& m) {
     m.attr("statuses") = statuses();
-    py::class_<FitProblem>(m, "FitProblem",
-                           "data (n, n_samples); the treatment of M0: known, eliminated, fitted; low and high of every "
-                           "unknown; prior_mean (unknowns, n) or None; prior_std of every unknown, inf: no prior; "
-                           "stopping (gradient, step, cost, max_iterations); the depth: look, rough, full; the reach of "
-                           "every unknown, for a look.")
+    py::class_<FitProblem>(
+        m, "FitProblem",
+        "data (n, n_samples); the treatment of M0: known, eliminated, fitted; low and high of every "
+        "unknown; prior_mean (unknowns, n) or None; prior_std of every unknown, inf: no prior; "
+        "stopping (gradient, step, cost, max_iterations); the depth: look, rough, full; the reach of "
+        "every unknown, for a look.")
         .def(py::init(&make_problem), "data"_a, py::kw_only(), "M0"_a, "low"_a, "high"_a, "prior_mean"_a, "prior_std"_a,
              "stopping"_a, "depth"_a = static_cast<int>(Depth::full), "reach"_a = std::vector<double>());
     py::class_<FitResults>(m, "FitResults",
                            "Arrays to fill: estimates (unknowns, n), covariance (n, size, size) of the unknowns and of "
                            "Re M0 and Im M0 unless it is known, at_bound with bit k for unknown k; the others (n,).")
-        .def(py::init<Array<double>, Array<Complex>, Array<double>, Array<double>, Array<double>, Array<double>, Array<std::int8_t>,
-                      Array<std::int32_t>, Array<std::uint16_t>>(),
+        .def(py::init<Array<double>, Array<Complex>, Array<double>, Array<double>, Array<double>, Array<double>,
+                      Array<std::int8_t>, Array<std::int32_t>, Array<std::uint16_t>>(),
              py::kw_only(), "estimates"_a.noconvert(), "M0"_a.noconvert(), "covariance"_a.noconvert(),
-             "sigma"_a.noconvert(), "residual"_a.noconvert(), "misfit"_a.noconvert(), "status"_a.noconvert(), "iterations"_a.noconvert(),
-             "at_bound"_a.noconvert());
+             "sigma"_a.noconvert(), "residual"_a.noconvert(), "misfit"_a.noconvert(), "status"_a.noconvert(),
+             "iterations"_a.noconvert(), "at_bound"_a.noconvert());
     m.def("fit", &py_fit, "call"_a, "noise"_a, "unknowns"_a, "problem"_a, "results"_a,
           "Least squares from the tissue and M0 of the call; without noise sigma is estimated.");
 }

@@ -75,7 +75,7 @@ def test_a_prior_of_other_parameters_gives_way_to_the_tissues():
 
 def test_of_one_tissue_nothing_is_known():
     card = card_of(sb.reference_set(SEQ, sb.Tissue(), wrt=UNKNOWNS), snr=50)
-    assert card.settings["prior"] == "unknown"
+    assert card.settings["prior"] == "no prior known"
     assert np.isnan(card.achievable["m0s"]).all()
 
 

@@ -23,7 +23,7 @@ from .pairs import true_values
 
 # Of a few tissues the covariance is singular; so much of each variance makes it invertible.
 FREEDOM = 1e-9
-OF_PRIOR, OF_TISSUES, UNKNOWN = "the prior of the set", "the covariance of the tissues", "unknown"
+OF_PRIOR, OF_TISSUES, UNKNOWN = "the prior of the set", "the covariance of the tissues", "no prior known"
 
 
 def achievable_errors(data: ReferenceSet, snr: FloatArray, threads: int | None) -> tuple[dict[str, FloatArray], str]:

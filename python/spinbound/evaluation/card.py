@@ -266,7 +266,7 @@ class Evaluation:
         """
         verdicts = self.verdicts(margin)
         scores = {**self.scores, "overall": self.overall}
-        title = make_title(self.realizations, self.crb[self.names[0]].size, self.settings.get("prior", "unknown"))
+        title = make_title(self.realizations, self.crb[self.names[0]].size, self.settings.get("prior", "no prior"))
         blocks = (
             level_table(
                 f"SNR {level:g}",

@@ -23,7 +23,7 @@ def make_title(realizations: int, n: int, prior: str) -> str:
     """Return the line above the blocks of a report card."""
     return (
         f"{realizations} realisations of {n:,} tissue{'s'[: n != 1]}; the parts of the loss are corrected for this "
-        f"number; loss 1, bias part 0: efficient and unbiased; achievable: about the least loss with the prior ({prior})"
+        f"number; loss 1, bias part 0: efficient and unbiased; achievable: about the least loss with {prior}"
     )
 
 

@@ -333,7 +333,7 @@ def _make_noise(
         return np.asarray(1.0), W[None]
     refuse_shape("noise_covariance", W.shape[:-2], shape)
     W = np.broadcast_to(W, (*shape, *W.shape[-2:])).reshape(-1, *W.shape[-2:])
-    is_covariance = np.isfinite(W).all(axis=(-2, -1))
+    is_covariance = np.asarray(np.isfinite(W).all(axis=(-2, -1)))
     W = np.where(is_covariance[:, None, None], W, np.eye(basis.rank))
     return np.where(is_covariance, 1.0, np.nan).reshape(shape), W
 
