@@ -36,7 +36,7 @@ def exact_bounds(A):
 def short_train(rng):
     n = rng.integers(1, 8)
     moments = rng.choice(MOMENTS, n).tolist() if rng.random() < 0.5 else "balanced"
-    alpha, TRF = rng.uniform(0.05, 1.5, n), rng.uniform(1e-4, 8e-4, n)
+    alpha, TRF = rng.uniform(0.05, 1.5, n) * 10 ** rng.uniform(-1.5, 0), rng.uniform(1e-4, 8e-4, n)
     start = ("periodic", "thermal")[rng.integers(2)]
     return sb.Sequence(alpha, TRF, rng.uniform(3e-3, 20e-3), gradient_moment=moments, start=start)
 
