@@ -96,7 +96,8 @@ def evaluate(
     Returns
     -------
     Evaluation
-        Chunks, threads and runners change none of its bits, if they change none of the estimator's.
+        With the errors that are achievable with the prior of the reference set, else with the covariance of its
+        tissues. Chunks, threads and runners change none of its bits, if they change none of the estimator's.
 
     Raises
     ------

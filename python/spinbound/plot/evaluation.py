@@ -112,7 +112,8 @@ def loss_over_snr(reports: OneOrMore, trained: tuple[float, float] | None = None
     -------
     Figure
         A panel per report card: the parts of eq. (5), corrected for the number of realisations, with the 95 % interval
-        of the loss. A part below the axis, or negative, is not drawn.
+        of the loss; dotted, the loss that is achievable with the prior. A part below the axis, or negative, is not
+        drawn.
 
     Raises
     ------

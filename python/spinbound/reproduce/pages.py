@@ -58,8 +58,9 @@ def introduce() -> Iterator[str]:
     )
     yield (
         "Errors in units of the bound have a scale of their own: an unbiased and efficient estimator has a loss of 1 "
-        "for every tissue and parameter. A loss below 1 is no merit: it says that the estimator shrinks towards the "
-        "middle of what it was trained with, which shows in the part of the bias."
+        "for every tissue and parameter. Less is bought with bias: the estimator shrinks towards the middle of what it "
+        "was trained with. The tables state the achievable loss, about the least that the prior of the tissues allows; "
+        "a loss between it and 1 is no merit in itself."
     )
 
 
