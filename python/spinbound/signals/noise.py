@@ -29,7 +29,7 @@ class GaussianNoise:
 
     @classmethod
     def of(cls, sigma: npt.ArrayLike, covariance: npt.ArrayLike | None, basis: Basis | None) -> GaussianNoise:
-        """Check the arguments `sigma` and `noise_covariance` of a call."""
+        """Check the arguments `sigma` and `noise_covariance` of a call; sigma is NaN where one of several is none."""
         if covariance is None:
             return cls(as_sigma(sigma))
         if basis is None:
@@ -37,8 +37,9 @@ class GaussianNoise:
         if np.ndim(sigma) or sigma != 1:
             raise InvalidParameter("noise_covariance takes the place of sigma; give one of them")
         whitening = make_whitening(covariance, basis.rank)
-        is_finite = np.isfinite(whitening).all(axis=(-2, -1))
-        return cls(np.where(is_finite, 1.0, np.nan), whitening)
+        is_covariance = np.asarray(np.isfinite(whitening).all(axis=(-2, -1)))
+        whitening = np.where(is_covariance[..., None, None], whitening, np.eye(basis.rank))
+        return cls(np.where(is_covariance, 1.0, np.nan), whitening)
 
 
 def make_whitening(covariance: npt.ArrayLike, rank: int) -> ComplexArray:

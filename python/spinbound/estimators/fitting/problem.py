@@ -29,7 +29,7 @@ from spinbound.sequences.experiment import Trains, refuse_silence
 from spinbound.sequences.limits import Limits, explain_value, find_range
 from spinbound.signals.basis import Basis
 from spinbound.signals.forward import ForwardModel
-from spinbound.signals.noise import make_whitening
+from spinbound.signals.noise import GaussianNoise
 from spinbound.tissues.tissue import Tissue, make_tissue
 
 Maps = Mapping[str, npt.ArrayLike]
@@ -326,16 +326,15 @@ def _make_noise(
     """Return sigma, and the whitening matrices of correlated noise; sigma is NaN where there is none."""
     if covariance is None:
         return _check_sigma(sigma, shape), None
-    if basis is None or sigma is not None:
-        raise InvalidParameter("noise_covariance is that of the coefficients of a basis, and takes the place of sigma")
-    W = make_whitening(covariance, basis.rank)
+    if sigma is not None:
+        raise InvalidParameter("noise_covariance takes the place of sigma; give one of them")
+    noise = GaussianNoise.of(1.0, covariance, basis)
+    W = noise.whitening
+    assert W is not None, "a covariance has a whitening matrix"
     if W.ndim == 2:
-        return np.asarray(1.0), W[None]
+        return noise.sigma, W[None]
     refuse_shape("noise_covariance", W.shape[:-2], shape)
-    W = np.broadcast_to(W, (*shape, *W.shape[-2:])).reshape(-1, *W.shape[-2:])
-    is_covariance = np.asarray(np.isfinite(W).all(axis=(-2, -1)))
-    W = np.where(is_covariance[:, None, None], W, np.eye(basis.rank))
-    return np.where(is_covariance, 1.0, np.nan).reshape(shape), W
+    return noise.sigma, np.broadcast_to(W, (*shape, *W.shape[-2:])).reshape(-1, *W.shape[-2:])
 
 
 # Priors
