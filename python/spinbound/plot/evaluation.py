@@ -129,7 +129,7 @@ def loss_over_snr(reports: OneOrMore, trained: tuple[float, float] | None = None
         if trained:
             panel.axvspan(*trained, color="0.9", zorder=-1)
         panel.set(title=label, xlabel="SNR $|M_0|/\\sigma$", ylabel="loss in units of the bound")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return share_vertical(figure, panels)
 
 
@@ -243,7 +243,7 @@ def draw_parts(panel: Axes, card: Evaluation) -> None:
     panel.plot(levels, score.loss[order], "k.-", label="loss")
     panel.plot(levels, score.bias_part_corrected[order], ".-", label="bias part")
     panel.plot(levels, score.variance_part_corrected[order], ".-", label="variance part")
-    panel.plot(levels, score.achievable_loss[order], "k:", label="achievable with the prior")
+    panel.plot(levels, score.achievable_loss[order], "k:", label="achievable")
     finish_loss(panel)
 
 
